@@ -1,0 +1,76 @@
+//! What user space injects into the programs before it loads them. The map that holds it is frozen, so the verifier
+//! treats each field as a constant and drops the code that a field switches off.
+
+/// Marks an offset that this kernel does not have.
+pub const NO_OFFSET: u32 = u32::MAX;
+
+/// The name of the global that the loader overrides with a [`Config`].
+pub const CONFIG_SYMBOL: &str = "CONFIG";
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The one monitored process; 0: the set in the map `TARGETS`.
+    pub target_tgid: u32,
+    /// 1: `sched_switch` hands over the previous task's state (5.18 and later); 0: it is read from the task.
+    pub has_prev_state: u32,
+    /// `HINTS` has this many entries less one; a power of two less one.
+    pub hint_mask: u32,
+    /// 1: compat system calls are told by `thread_info.status` (x86), 2: by `thread_info.flags` (arm64), 0: unknown.
+    pub compat_kind: u32,
+    /// 1: the kernel hands over any task's user registers (5.15 and later).
+    pub has_task_registers: u32,
+    pub reserved: u32,
+    pub offsets: Offsets,
+}
+
+/// Byte offsets of the kernel's struct members, from the running kernel's BTF. [`NO_OFFSET`]: not there.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offsets {
+    pub task_pid: u32,
+    pub task_tgid: u32,
+    /// `__state`, or `state` before 5.14.
+    pub task_state: u32,
+    pub task_on_cpu: u32,
+    pub task_start_time: u32,
+    pub task_comm: u32,
+    /// `thread_info.status` (x86) or `thread_info.flags` (arm64), from the start of `task_struct`.
+    pub task_compat: u32,
+    /// `orig_ax` (x86) or `syscallno` (arm64) in `pt_regs`.
+    pub regs_syscall: u32,
+    pub irqaction_name: u32,
+    pub reserved: u32,
+}
+
+impl Config {
+    /// Bits of the word at `task_compat` that mark a 32-bit system call.
+    pub const X86_TS_COMPAT: u32 = 0x2;
+    pub const ARM64_TIF_32BIT: u32 = 1 << 22;
+    pub const COMPAT_X86_STATUS: u32 = 1;
+    pub const COMPAT_ARM64_FLAGS: u32 = 2;
+
+    /// What the object file holds until the loader overrides it: nothing is monitored.
+    pub const UNSET: Self = Self {
+        target_tgid: u32::MAX,
+        has_prev_state: 0,
+        hint_mask: 0,
+        compat_kind: 0,
+        has_task_registers: 0,
+        reserved: 0,
+        offsets: Offsets {
+            task_pid: NO_OFFSET,
+            task_tgid: NO_OFFSET,
+            task_state: NO_OFFSET,
+            task_on_cpu: NO_OFFSET,
+            task_start_time: NO_OFFSET,
+            task_comm: NO_OFFSET,
+            task_compat: NO_OFFSET,
+            regs_syscall: NO_OFFSET,
+            irqaction_name: NO_OFFSET,
+            reserved: 0,
+        },
+    };
+}
+
+const _: () = assert!(size_of::<Config>() == 64, "Config has padding");

@@ -1,0 +1,12 @@
+//! The `#[repr(C)]` layout of every map value and of the injected configuration. No type here has implicit padding,
+//! and each one's size is asserted, so that both sides see the same bytes.
+
+pub mod config;
+pub mod control;
+pub mod histogram;
+pub mod irq;
+pub mod syscall;
+pub mod thread;
+
+/// Bytes of a task's name in the kernel, the terminating NUL included (`TASK_COMM_LEN`).
+pub const COMM_BYTES: usize = 16;

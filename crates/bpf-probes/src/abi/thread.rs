@@ -1,0 +1,155 @@
+//! The record of one thread in one window.
+
+use crate::abi::COMM_BYTES;
+use crate::abi::histogram::{BUCKETS, Histogram};
+use crate::abi::irq::SOFT_IRQ_VECTORS;
+use crate::abi::syscall::{ROW_HEADS, SyscallKey};
+
+/// What a thread is doing: where the time between two of its events goes. The numbers index
+/// [`ThreadRecord::accumulated_ns`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Activity {
+    /// No event of the thread yet: what it was doing since the window began follows from its first one.
+    Unseen = 0,
+    /// On a CPU; whether in user code or in a system call follows from its next system call event.
+    OnCpu = 1,
+    User = 2,
+    /// In a system call, on a CPU.
+    Kernel = 3,
+    /// Runnable since it was woken.
+    ReadyWoken = 4,
+    /// Runnable since it was switched out while it could go on.
+    ReadyPreempted = 5,
+    /// Runnable since before the window began.
+    ReadyUnknown = 6,
+    Blocked = 7,
+    /// Stopped by job control or by a tracer.
+    Stopped = 8,
+    /// Of these two no record's `activity` is ever: an interrupt does not change what it interrupts.
+    HardIrq = 9,
+    SoftIrq = 10,
+    /// Switched out for the last time.
+    Ended = 11,
+}
+
+pub const ACTIVITIES: usize = 16;
+
+/// What is known about the thread's place between user code and system calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SyscallPhase {
+    /// No system call event yet.
+    Unknown = 0,
+    Outside = 1,
+    Inside = 2,
+    /// In `exit`: there is no way back to user code.
+    Exiting = 3,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Durations {
+    pub count: u64,
+    pub total_ns: u64,
+    pub max_ns: u64,
+}
+
+impl Durations {
+    pub const EMPTY: Self = Self { count: 0, total_ns: 0, max_ns: 0 };
+
+    #[inline(always)]
+    pub fn add(&mut self, duration_ns: u64) {
+        self.count += 1;
+        self.total_ns += duration_ns;
+        if duration_ns > self.max_ns {
+            self.max_ns = duration_ns;
+        }
+    }
+}
+
+/// One thread's record. All zeros is a free one.
+///
+/// It has two writers, and each field has one. The thread's own events write most of it: they come one at a time, from
+/// the CPU that the thread is on, or, for a wakeup, from another CPU that holds the run queue's lock while the thread is
+/// off every CPU. Interrupts may arrive in the middle of that, on the same CPU: they write the fields whose names hold
+/// `irq`, and nothing else.
+#[repr(C, align(64))]
+pub struct ThreadRecord {
+    // The first cache line is what a system call's events touch besides the call's row.
+    /// The address of the kernel's `task_struct`: a thread keeps it through `execve`, where its tid may change.
+    pub task: u64,
+    /// The window this record belongs to.
+    pub window: u32,
+    pub activity: Activity,
+    pub phase: SyscallPhase,
+    pub reserved_byte: u8,
+    /// 1: an interrupt has found the thread on a CPU.
+    pub irq_seen: u8,
+    /// When `activity` began.
+    pub since_ns: u64,
+    /// When the open system call began; 0: before the record begins.
+    pub syscall_since_ns: u64,
+    pub syscall: SyscallKey,
+    /// This record's own index in the map.
+    pub slot: u32,
+    /// Time in handlers of hard interrupts, and in soft interrupts net of the hard ones in them.
+    pub hard_irq_ns: u64,
+    pub soft_irq_ns: u64,
+    /// How much of those two has been taken off the activities that were interrupted.
+    pub taken_off_ns: u64,
+
+    pub tid: u32,
+    pub tgid: u32,
+    /// The chunk of syscall rows in use, and how many of its rows are left.
+    pub chunk: u32,
+    pub chunk_left: u32,
+    /// `task_struct.start_time`, in ns.
+    pub start_time_ns: u64,
+    /// Window's start, or the thread's birth inside the window.
+    pub begin_ns: u64,
+    /// When it was switched out for the last time; 0 if it lives.
+    pub end_ns: u64,
+    /// Start of the on-CPU slice, 0: before the record begins.
+    pub run_since_ns: u64,
+    /// Start of the time ready or stopped, 0: before the record begins.
+    pub off_cpu_since_ns: u64,
+    pub negative_intervals: u64,
+
+    /// 0: none is being handled.
+    pub hard_irq_since_ns: u64,
+    pub hard_irq_action: u64,
+    pub soft_irq_since_ns: u64,
+    /// `hard_irq_ns` as the soft interrupt began.
+    pub hard_irq_ns_before_soft_irq: u64,
+    pub soft_irq_vector: u32,
+    pub irq_negative_intervals: u32,
+
+    pub comm: [u8; COMM_BYTES],
+    /// Time before the first event if that was a wakeup: whether blocked or stopped, only /proc knew.
+    pub first_blocked_ns: u64,
+    pub run_min_ns: u64,
+    pub run: Durations,
+    pub run_clipped_ns: u64,
+
+    pub woken: Durations,
+    pub preempted: Durations,
+    pub ready_clipped_ns: u64,
+    pub stopped_clipped_ns: u64,
+    pub stopped: Durations,
+
+    pub accumulated_ns: [u64; ACTIVITIES],
+    pub soft_irqs: [Durations; SOFT_IRQ_VECTORS],
+    pub run_histogram: Histogram,
+    pub ready_histogram: Histogram,
+    /// First row of each head: a row's index + 1, 0 for none.
+    pub rows: [u32; ROW_HEADS],
+}
+
+const _: () = assert!(core::mem::offset_of!(ThreadRecord, tid) == 64, "the hot part is one cache line");
+const _: () = assert!(
+    size_of::<ThreadRecord>()
+        == (64 + 64 + 40 + 64 + 88 + 8 * ACTIVITIES + 24 * SOFT_IRQ_VECTORS + 8 * BUCKETS + 4 * ROW_HEADS)
+            .next_multiple_of(64),
+    "ThreadRecord has implicit padding before its end"
+);

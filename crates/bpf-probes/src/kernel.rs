@@ -1,0 +1,179 @@
+//! The kernel's structures, read at the offsets that the loader found in BTF.
+
+use core::marker::PhantomData;
+
+use aya_ebpf::helpers::{
+    bpf_get_current_pid_tgid, bpf_get_current_task, bpf_probe_read_kernel, bpf_probe_read_kernel_buf,
+    generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
+};
+use bpf_probes::abi::COMM_BYTES;
+use bpf_probes::abi::config::{Config, NO_OFFSET};
+use bpf_probes::abi::syscall::SyscallKey;
+
+use crate::maps::config;
+
+/// How a program may read kernel memory.
+pub trait Access: Copy {
+    /// The running task's process.
+    fn current_tgid() -> u32;
+    fn current_task() -> Task<Self>;
+    fn read_u32(from: *const u8, offset: u32) -> u32;
+    fn read_u64(from: *const u8, offset: u32) -> u64;
+    /// The task's registers as it entered the kernel; null where this kernel does not say.
+    fn registers(task: *const u8) -> *const u8;
+}
+
+/// `tp_btf`: its arguments are typed and trusted, so members are loaded like any memory; a fault reads as 0.
+#[derive(Clone, Copy)]
+pub struct Direct;
+
+/// `raw_tp`: its arguments are numbers; each member costs a helper call.
+#[derive(Clone, Copy)]
+pub struct Probed;
+
+impl Access for Direct {
+    #[inline(always)]
+    fn current_tgid() -> u32 {
+        Self::current_task().tgid()
+    }
+
+    #[inline(always)]
+    fn current_task() -> Task<Self> {
+        // SAFETY: the helper has no preconditions.
+        Task::new(unsafe { bpf_get_current_task_btf() }.cast_const().cast())
+    }
+
+    #[inline(always)]
+    fn read_u32(from: *const u8, offset: u32) -> u32 {
+        // SAFETY: the verifier knows the pointer's type and checks that a u32 lies at the offset; the kernel handles
+        // a fault. Volatile, because the kernel changes the memory.
+        unsafe { from.add(offset as usize).cast::<u32>().read_volatile() }
+    }
+
+    #[inline(always)]
+    fn read_u64(from: *const u8, offset: u32) -> u64 {
+        // SAFETY: as in `read_u32`.
+        unsafe { from.add(offset as usize).cast::<u64>().read_volatile() }
+    }
+
+    #[inline(always)]
+    fn registers(task: *const u8) -> *const u8 {
+        if config!(has_task_registers) == 0 {
+            return core::ptr::null();
+        }
+        // SAFETY: the verifier checks that `task` is a trusted pointer to a task.
+        let registers = unsafe { bpf_task_pt_regs(task.cast_mut().cast()) };
+        registers as *const u8
+    }
+}
+
+impl Access for Probed {
+    #[inline(always)]
+    fn current_tgid() -> u32 {
+        (bpf_get_current_pid_tgid() >> 32) as u32
+    }
+
+    #[inline(always)]
+    fn current_task() -> Task<Self> {
+        // SAFETY: the helper has no preconditions.
+        Task::new(unsafe { bpf_get_current_task() } as *const u8)
+    }
+
+    #[inline(always)]
+    fn read_u32(from: *const u8, offset: u32) -> u32 {
+        // SAFETY: the helper checks the address; a fault is an error, here 0.
+        unsafe { bpf_probe_read_kernel(from.add(offset as usize).cast::<u32>()) }.unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn read_u64(from: *const u8, offset: u32) -> u64 {
+        // SAFETY: as in `read_u32`.
+        unsafe { bpf_probe_read_kernel(from.add(offset as usize).cast::<u64>()) }.unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn registers(_: *const u8) -> *const u8 {
+        core::ptr::null()
+    }
+}
+
+/// A `task_struct`.
+#[derive(Clone, Copy)]
+pub struct Task<A: Access> {
+    pointer: *const u8,
+    access: PhantomData<A>,
+}
+
+impl<A: Access> Task<A> {
+    #[inline(always)]
+    pub fn new(pointer: *const u8) -> Self {
+        Self { pointer, access: PhantomData }
+    }
+
+    #[inline(always)]
+    pub fn address(self) -> u64 {
+        self.pointer as u64
+    }
+
+    #[inline(always)]
+    pub fn pid(self) -> u32 {
+        A::read_u32(self.pointer, config!(offsets.task_pid))
+    }
+
+    #[inline(always)]
+    pub fn tgid(self) -> u32 {
+        A::read_u32(self.pointer, config!(offsets.task_tgid))
+    }
+
+    /// `unsigned int` since 5.14 and `long` before; on little-endian machines its low word serves for both.
+    #[inline(always)]
+    pub fn state(self) -> u64 {
+        // Always through the helper: the field's width differs, and a direct load must have the field's own.
+        u64::from(Probed::read_u32(self.pointer, config!(offsets.task_state)))
+    }
+
+    #[inline(always)]
+    pub fn is_on_cpu(self) -> bool {
+        config!(offsets.task_on_cpu) != NO_OFFSET && A::read_u32(self.pointer, config!(offsets.task_on_cpu)) != 0
+    }
+
+    #[inline(always)]
+    pub fn start_time_ns(self) -> u64 {
+        A::read_u64(self.pointer, config!(offsets.task_start_time))
+    }
+
+    /// Whether the call it is entering uses the 32-bit convention.
+    #[inline(always)]
+    pub fn in_compat_syscall(self) -> bool {
+        match config!(compat_kind) {
+            Config::COMPAT_X86_STATUS => self.compat_word() & Config::X86_TS_COMPAT != 0,
+            Config::COMPAT_ARM64_FLAGS => self.compat_word() & Config::ARM64_TIF_32BIT != 0,
+            _ => false,
+        }
+    }
+
+    #[inline(always)]
+    fn compat_word(self) -> u32 {
+        A::read_u32(self.pointer, config!(offsets.task_compat))
+    }
+
+    /// The call that the task is in, `Some(None)`: in none, `None`: cannot be told. What entered the kernel other than
+    /// by a system call has -1 for its number, and what is in user code has what it entered with last.
+    #[inline(always)]
+    pub fn syscall_in_registers(self) -> Option<Option<SyscallKey>> {
+        let registers = A::registers(self.pointer);
+        if registers.is_null() || config!(offsets.regs_syscall) == NO_OFFSET {
+            return None;
+        }
+        let number = Probed::read_u64(registers, config!(offsets.regs_syscall));
+        // The kernel keeps it in 32 bits on arm64, and sign-extended on x86_64.
+        Some((number as i32 >= 0).then(|| SyscallKey::new(number & 0xffff_ffff, self.in_compat_syscall())))
+    }
+
+    #[inline(always)]
+    pub fn copy_comm(self, to: &mut [u8; COMM_BYTES]) {
+        // SAFETY: the helper checks the source; the destination is a whole array of ours. A fault leaves it zeroed,
+        // which reads as an empty name.
+        let _ = unsafe { bpf_probe_read_kernel_buf(self.pointer.add(config!(offsets.task_comm) as usize), to) };
+    }
+}

@@ -1,0 +1,27 @@
+//! The eBPF programs. Each probe exists twice: as `tp_btf`, which reads kernel memory directly, and as `raw_tp` for
+//! kernels that refuse the first. The loader attaches one of the two; both share everything else.
+//!
+//! A program filters first (is it the monitored process? is the window open?) and only then looks for the thread's
+//! record, so that every other process on the machine pays for the dispatch alone.
+#![no_std]
+// `AtomicU64::fetch_add` does not exist for this target; the intrinsic does.
+#![feature(core_intrinsics)]
+#![allow(internal_features, reason = "see above")]
+#![no_main]
+
+mod kernel;
+mod maps;
+mod programs;
+mod record;
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // SAFETY: unreachable: the programs are built without a panicking path, and the verifier would refuse an endless one.
+    unsafe { core::hint::unreachable_unchecked() }
+}
+
+/// The helpers used are GPL-only, and so the programs must say that they are compatible with the GPL; their source is
+/// under the project's licence.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,79 @@
+//! Threads that end, change their name or their program, and processes that join and leave the monitored set.
+
+use bpf_probes::abi::syscall::SyscallKey;
+
+use crate::kernel::{Access, Task};
+use crate::maps::TARGETS;
+use crate::programs::{Arguments, is_target, probe};
+use crate::record::{Moment, count_syscall, find, find_existing, lose};
+
+/// `sched_process_exit(struct task_struct *p, …)`: the current thread begins to exit.
+#[inline(always)]
+fn exit<C: Arguments>(_: &C) -> Option<()> {
+    if !is_target(C::Access::current_tgid()) {
+        return None;
+    }
+    let moment = Moment::in_window()?;
+    let record = find(C::Access::current_task(), moment)?;
+    let end = record.exiting(moment.now_ns);
+    // A cut at exit always has its key.
+    count_syscall(record, end, || SyscallKey::new(u64::MAX, false));
+    None
+}
+
+/// `sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`: a thread other than the
+/// leader that calls `execve` has by now become the leader, and has its tid.
+#[inline(always)]
+fn exec<C: Arguments>(ctx: &C) -> Option<()> {
+    let task = Task::<C::Access>::new(ctx.pointer(0));
+    if !is_target(task.tgid()) {
+        return None;
+    }
+    let record = find(task, Moment::in_window()?)?;
+    record.tid = task.pid();
+    record.start_time_ns = task.start_time_ns();
+    None
+}
+
+/// `task_rename(struct task_struct *task, const char *comm)`, before the name changes. Any thread may rename a sibling
+/// through /proc, so this may write another CPU's record: a name is all that it writes, and it makes no record.
+#[inline(always)]
+fn rename<C: Arguments>(ctx: &C) -> Option<()> {
+    let task = Task::<C::Access>::new(ctx.pointer(0));
+    if !is_target(task.tgid()) {
+        return None;
+    }
+    let record = find_existing(task, Moment::in_window()?)?;
+    // SAFETY: the helper checks the source; `comm` is a whole array of the record.
+    let _ = unsafe { aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes(ctx.pointer(1), &mut record.comm) };
+    None
+}
+
+/// `sched_process_fork(struct task_struct *parent, struct task_struct *child)`: attached to follow children.
+#[inline(always)]
+fn fork<C: Arguments>(ctx: &C) -> Option<()> {
+    let parent = Task::<C::Access>::new(ctx.pointer(0));
+    let child_tgid = Task::<C::Access>::new(ctx.pointer(1)).tgid();
+    if child_tgid != parent.tgid() && is_target(parent.tgid()) && TARGETS.insert(&child_tgid, &1, 0).is_err() {
+        lose!(thread_events);
+    }
+    None
+}
+
+/// `sched_process_free(struct task_struct *p)`: the pid may be given to a stranger from now on. Attached where the
+/// targets are a set.
+#[inline(always)]
+fn free<C: Arguments>(ctx: &C) -> Option<()> {
+    let task = Task::<C::Access>::new(ctx.pointer(0));
+    let tgid = task.tgid();
+    if task.pid() == tgid && is_target(tgid) {
+        let _ = TARGETS.remove(&tgid);
+    }
+    None
+}
+
+probe!("sched_process_exit", sched_process_exit, sched_process_exit_raw, exit);
+probe!("sched_process_exec", sched_process_exec, sched_process_exec_raw, exec);
+probe!("task_rename", task_rename, task_rename_raw, rename);
+probe!("sched_process_fork", sched_process_fork, sched_process_fork_raw, fork);
+probe!("sched_process_free", sched_process_free, sched_process_free_raw, free);

@@ -1,0 +1,90 @@
+//! The scheduler's events: who runs, who waits for a CPU, who sleeps.
+
+use bpf_probes::thread_state::SwitchOut;
+
+use crate::kernel::Task;
+use crate::maps::{THREAD_OF_TASK, config};
+use crate::programs::{Arguments, is_target, probe};
+use crate::record::{Moment, create, find};
+
+/// `sched_switch(bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)`
+#[inline(always)]
+fn switch<C: Arguments>(ctx: &C) -> Option<()> {
+    let prev = Task::<C::Access>::new(ctx.pointer(1));
+    let next = Task::<C::Access>::new(ctx.pointer(2));
+    let prev_is_target = is_target(prev.tgid());
+    let next_is_target = is_target(next.tgid());
+    if !prev_is_target && !next_is_target {
+        return None;
+    }
+    let moment = Moment::in_window();
+    if prev_is_target {
+        // Reading the task's state races with its waker (Linux fa2c3254d7cf): the argument is right where it exists.
+        let state = if config!(has_prev_state) != 0 { ctx.number(3) & 0xffff_ffff } else { prev.state() };
+        let why = SwitchOut::new(ctx.number(0) & 0xff != 0, state);
+        if let Some(moment) = moment
+            && let Some(record) = find(prev, moment)
+        {
+            record.switched_out(moment.now_ns, why);
+        }
+        if why == SwitchOut::Dead {
+            // Also outside windows, or the map would fill with the dead. It may have had no entry.
+            let _ = THREAD_OF_TASK.remove(&prev.address());
+        }
+    }
+    if next_is_target && let Some(moment) = moment {
+        switch_in(next, moment);
+    }
+    None
+}
+
+#[inline(always)]
+fn switch_in<A: crate::kernel::Access>(next: Task<A>, moment: Moment) -> Option<()> {
+    let mut record = find(next, moment)?;
+    let start_time_ns = next.start_time_ns();
+    if record.start_time_ns != start_time_ns {
+        // Either a thread that calls execve has taken its leader's tid and start time and is still the same thread,
+        // or the memory of a dead task has become another thread's and both death and birth were missed.
+        let tid = next.pid();
+        if tid == record.tgid {
+            record.start_time_ns = start_time_ns;
+        } else {
+            record = create(next, moment)?;
+        }
+    }
+    record.switched_in(moment.now_ns);
+    None
+}
+
+/// `sched_wakeup(struct task_struct *p)`: about the woken task, not about the current one.
+#[inline(always)]
+fn wakeup<C: Arguments>(ctx: &C) -> Option<()> {
+    let task = Task::<C::Access>::new(ctx.pointer(0));
+    if !is_target(task.tgid()) {
+        return None;
+    }
+    let moment = Moment::in_window()?;
+    // A task on a CPU writes its record itself, so this CPU must not; and there is nothing to record.
+    if task.is_on_cpu() {
+        return None;
+    }
+    find(task, moment)?.woken(moment.now_ns);
+    None
+}
+
+/// `sched_wakeup_new(struct task_struct *p)`: a thread's birth. It always gets a record of its own, so that a reused
+/// tid or a reused `task_struct` never goes on with a dead thread's.
+#[inline(always)]
+fn wakeup_new<C: Arguments>(ctx: &C) -> Option<()> {
+    let task = Task::<C::Access>::new(ctx.pointer(0));
+    if !is_target(task.tgid()) {
+        return None;
+    }
+    let moment = Moment::in_window()?;
+    create(task, moment)?.born(moment.now_ns);
+    None
+}
+
+probe!("sched_switch", sched_switch, sched_switch_raw, switch);
+probe!("sched_wakeup", sched_wakeup, sched_wakeup_raw, wakeup);
+probe!("sched_wakeup_new", sched_wakeup_new, sched_wakeup_new_raw, wakeup_new);

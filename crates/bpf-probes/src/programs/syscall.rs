@@ -1,0 +1,47 @@
+//! The beginning and the end of system calls.
+
+use bpf_probes::abi::config::NO_OFFSET;
+use bpf_probes::abi::syscall::SyscallKey;
+
+use crate::kernel::Access;
+use crate::maps::config;
+use crate::programs::{Arguments, is_target, probe};
+use crate::record::{Moment, count_syscall, find};
+
+/// `sys_enter(struct pt_regs *regs, long id)`
+#[inline(always)]
+fn enter<C: Arguments>(ctx: &C) -> Option<()> {
+    if !is_target(C::Access::current_tgid()) {
+        return None;
+    }
+    let moment = Moment::in_window()?;
+    let task = C::Access::current_task();
+    let key = SyscallKey::new(ctx.number(1), task.in_compat_syscall());
+    find(task, moment)?.syscall_entered(moment.now_ns, key);
+    None
+}
+
+/// `sys_exit(struct pt_regs *regs, long ret)`
+#[inline(always)]
+fn exit<C: Arguments>(ctx: &C) -> Option<()> {
+    if !is_target(C::Access::current_tgid()) {
+        return None;
+    }
+    let moment = Moment::in_window()?;
+    let task = C::Access::current_task();
+    let record = find(task, moment)?;
+    let end = record.syscall_exited(moment.now_ns);
+    // The number comes from the call's beginning, because `execve` and `rt_sigreturn` change the registers; only a
+    // call that began before the window has none.
+    count_syscall(record, end, || {
+        let number = match config!(offsets.regs_syscall) {
+            NO_OFFSET => u64::MAX,
+            offset => C::Access::read_u64(ctx.pointer(0), offset),
+        };
+        SyscallKey::new(number, task.in_compat_syscall())
+    });
+    None
+}
+
+probe!("sys_enter", sys_enter, sys_enter_raw, enter);
+probe!("sys_exit", sys_exit, sys_exit_raw, exit);

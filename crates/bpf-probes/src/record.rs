@@ -1,0 +1,211 @@
+//! From a task to its record, and from a record to the row of a system call.
+
+use core::intrinsics::{AtomicOrdering, atomic_xadd};
+
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use bpf_probes::abi::control::{Control, Losses};
+use bpf_probes::abi::syscall::{CHAIN_LIMIT, ROW_HEADS, ROWS_PER_CHUNK, SyscallKey, SyscallRow};
+use bpf_probes::abi::thread::ThreadRecord;
+use bpf_probes::thread_state::SyscallEnd;
+
+use crate::kernel::{Access, Task};
+use crate::maps::{CONTROL, FREE_CHUNKS, FREE_THREADS, HINTS, SYSCALL_ROWS, THREAD_OF_TASK, THREADS, config};
+
+/// An instant inside the open window.
+#[derive(Clone, Copy)]
+pub struct Moment {
+    pub now_ns: u64,
+    pub control: &'static Control,
+}
+
+impl Moment {
+    /// Now, if the window is open.
+    #[inline(always)]
+    pub fn in_window() -> Option<Self> {
+        let control = CONTROL.get(0)?;
+        // SAFETY: plain loads of words that user space writes; volatile, so that each is read once and here.
+        let (start_ns, stop_ns) =
+            unsafe { ((&raw const control.start_ns).read_volatile(), (&raw const control.stop_ns).read_volatile()) };
+        if stop_ns == 0 {
+            return None;
+        }
+        // SAFETY: the helper has no preconditions.
+        let now_ns = unsafe { bpf_ktime_get_ns() };
+        (now_ns >= start_ns && now_ns < stop_ns).then_some(Self { now_ns, control })
+    }
+
+    #[inline(always)]
+    pub fn window(self) -> u32 {
+        self.control.window
+    }
+}
+
+/// Adds one to a loss counter.
+macro_rules! lose {
+    ($counter:ident) => {
+        if let Some(control) = $crate::maps::CONTROL.get_ptr_mut(0) {
+            // SAFETY: the counter lies in a map value that lives as long as the program; the addition is atomic and
+            // nobody holds a reference to it.
+            unsafe { $crate::record::add_one(&raw mut (*control).losses.$counter) };
+        }
+    };
+}
+pub(crate) use lose;
+
+const _: () = assert!(size_of::<Losses>() == 32);
+
+/// # Safety
+/// `counter` points into a live map value, aligned to 8 bytes.
+#[inline(always)]
+pub unsafe fn add_one(counter: *mut u64) {
+    // SAFETY: the caller's. The result is unused, so that it compiles to the one atomic that every kernel has.
+    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, 1) };
+}
+
+/// The task's record, made if it has none in this window. `None`, and counted, if there is no free one.
+#[inline(always)]
+pub fn find<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
+    let slot = *HINTS.get(task.pid() & config!(hint_mask))?;
+    if let Some(record) = record_of(slot, task, moment) {
+        return Some(record);
+    }
+    find_slowly(task, moment)
+}
+
+#[inline(always)]
+fn record_of<A: Access>(slot: u32, task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
+    // SAFETY: the map lives as long as the program. A record has one writer at a time (see `ThreadRecord`), and no
+    // program holds two records of the same task.
+    let record = unsafe { &mut *THREADS.get_ptr_mut(slot)? };
+    (record.task == task.address() && record.window == moment.window()).then_some(record)
+}
+
+#[inline(never)]
+fn find_slowly<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
+    match find_existing(task, moment) {
+        Some(record) => {
+            remember(task.pid(), record.slot);
+            Some(record)
+        }
+        None => create(task, moment),
+    }
+}
+
+/// The task's record if it has one in this window.
+#[inline(always)]
+pub fn find_existing<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
+    // SAFETY: the value is copied at once; it is only a number that `record_of` checks.
+    let slot = *unsafe { THREAD_OF_TASK.get(&task.address()) }?;
+    record_of(slot, task, moment)
+}
+
+/// A new record for the task, whatever it had before.
+#[inline(always)]
+pub fn create<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
+    let Ok(Some(slot)) = FREE_THREADS.pop() else {
+        lose!(thread_events);
+        return None;
+    };
+    // SAFETY: as in `record_of`; a popped slot belongs to nobody else, and user space has zeroed its record.
+    let record = unsafe { &mut *THREADS.get_ptr_mut(slot)? };
+    record.slot = slot;
+    record.tid = task.pid();
+    record.tgid = task.tgid();
+    record.start_time_ns = task.start_time_ns();
+    let window_start_ns = moment.control.start_ns;
+    // Born inside the window, although its birth was not seen.
+    let begin_ns = if record.start_time_ns > window_start_ns { record.start_time_ns } else { window_start_ns };
+    record.begin_ns = begin_ns;
+    record.since_ns = begin_ns;
+    task.copy_comm(&mut record.comm);
+    if let Some(call) = task.syscall_in_registers() {
+        record.was_inside(call);
+    }
+    record.task = task.address();
+    record.window = moment.window();
+    if THREAD_OF_TASK.insert(&task.address(), &slot, 0).is_err() {
+        lose!(thread_events);
+    }
+    remember(record.tid, slot);
+    Some(record)
+}
+
+#[inline(always)]
+fn remember(tid: u32, slot: u32) {
+    if let Some(hint) = HINTS.get_ptr_mut(tid & config!(hint_mask)) {
+        // SAFETY: the map lives as long as the program; a lost or torn hint costs a look-up, nothing else.
+        unsafe { hint.write_volatile(slot) };
+    }
+}
+
+/// Puts a call's end into its row.
+#[inline(always)]
+pub fn count_syscall(record: &mut ThreadRecord, end: SyscallEnd, number_in_registers: impl FnOnce() -> SyscallKey) {
+    match end {
+        SyscallEnd::Orphan => {}
+        SyscallEnd::Whole { key, duration_ns } => {
+            if let Some(row) = row(record, key) {
+                row.durations.add(duration_ns);
+                row.histogram[bpf_probes::abi::histogram::bucket(duration_ns)] += 1;
+            }
+        }
+        SyscallEnd::Cut { key, duration_ns } => {
+            let key = match key {
+                Some(key) => key,
+                None => number_in_registers(),
+            };
+            if let Some(row) = row(record, key) {
+                row.in_flight_ns += duration_ns;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn row(record: &mut ThreadRecord, key: SyscallKey) -> Option<&'static mut SyscallRow> {
+    let first = record.rows[key.head() & (ROW_HEADS - 1)];
+    if first != 0 {
+        let row = row_at(first - 1)?;
+        if row.key == key {
+            return Some(row);
+        }
+    }
+    row_slowly(record, key)
+}
+
+#[inline(always)]
+fn row_at(index: u32) -> Option<&'static mut SyscallRow> {
+    // SAFETY: the map lives as long as the program; a row belongs to one thread, which is its only writer.
+    Some(unsafe { &mut *SYSCALL_ROWS.get_ptr_mut(index)? })
+}
+
+#[inline(never)]
+fn row_slowly(record: &mut ThreadRecord, key: SyscallKey) -> Option<&'static mut SyscallRow> {
+    let head = key.head() & (ROW_HEADS - 1);
+    let mut next = record.rows[head];
+    for _ in 0..CHAIN_LIMIT {
+        if next == 0 {
+            break;
+        }
+        let row = row_at(next - 1)?;
+        if row.key == key {
+            return Some(row);
+        }
+        next = row.next;
+    }
+    if record.chunk_left == 0 {
+        let Ok(Some(chunk)) = FREE_CHUNKS.pop() else {
+            lose!(syscalls);
+            return None;
+        };
+        record.chunk = chunk;
+        record.chunk_left = ROWS_PER_CHUNK;
+    }
+    let index = record.chunk * ROWS_PER_CHUNK + (ROWS_PER_CHUNK - record.chunk_left);
+    record.chunk_left -= 1;
+    let row = row_at(index)?;
+    row.key = key;
+    row.next = record.rows[head];
+    record.rows[head] = index + 1;
+    Some(row)
+}

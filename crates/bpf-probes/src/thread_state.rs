@@ -1,0 +1,433 @@
+//! The state machine of one thread: (record, event, time) → record. Every number in a report comes out of it.
+//!
+//! Each event first gives the time since the previous one to the activity that ends ([`ThreadRecord::settle`]), then
+//! sets the activity that begins. So a thread's activities add up to its time in the window, whatever is lost.
+//!
+//! Interrupts are no such events, because they may arrive in the middle of one, on the same record: they only sum up
+//! their own time, and the next event takes it off the activity that they interrupted.
+//!
+//! What a thread was doing before its first event follows from that event: `assume` says what.
+
+use crate::abi::histogram::bucket;
+use crate::abi::irq::SOFT_IRQ_VECTORS;
+use crate::abi::syscall::SyscallKey;
+use crate::abi::thread::{ACTIVITIES, Activity, SyscallPhase, ThreadRecord};
+use crate::bounded::bounded;
+
+/// Why a thread left its CPU, from `sched_switch`'s arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SwitchOut {
+    /// It could have gone on: preempted, or it yielded.
+    Runnable,
+    Blocked,
+    Stopped,
+    /// For good.
+    Dead,
+}
+
+impl SwitchOut {
+    const TASK_STOPPED: u64 = 0x4;
+    const TASK_TRACED: u64 = 0x8;
+    const TASK_DEAD: u64 = 0x80;
+
+    /// `preempt` decides first: a task that is preempted on its way to sleep is still runnable
+    /// (Linux 02f726949f2b), whatever its state says.
+    #[inline(always)]
+    pub fn new(preempt: bool, prev_state: u64) -> Self {
+        if preempt || prev_state == 0 {
+            Self::Runnable
+        } else if prev_state & Self::TASK_DEAD != 0 {
+            Self::Dead
+        } else if prev_state & (Self::TASK_STOPPED | Self::TASK_TRACED) != 0 {
+            Self::Stopped
+        } else {
+            Self::Blocked
+        }
+    }
+}
+
+/// What a system call's end amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyscallEnd {
+    /// No call was open: the child's side of `clone`, or an end whose beginning was lost.
+    Orphan,
+    /// Began and ended inside the window.
+    Whole { key: SyscallKey, duration_ns: u64 },
+    /// Cut by the window's edge or by the thread's exit; the time is the part inside the window. The key is `None` if
+    /// only the registers know it.
+    Cut { key: Option<SyscallKey>, duration_ns: u64 },
+}
+
+impl Activity {
+    #[inline(always)]
+    pub fn is_on_cpu(self) -> bool {
+        matches!(self, Self::OnCpu | Self::User | Self::Kernel)
+    }
+
+    #[inline(always)]
+    pub fn is_ready(self) -> bool {
+        matches!(self, Self::ReadyWoken | Self::ReadyPreempted | Self::ReadyUnknown)
+    }
+}
+
+impl ThreadRecord {
+    /// The time from one of the thread's instants to a later one. Clocks of two CPUs may disagree by some ns: such an
+    /// interval is counted and not used.
+    #[inline(always)]
+    fn elapsed(&mut self, from_ns: u64, now_ns: u64) -> Option<u64> {
+        if now_ns >= from_ns {
+            Some(now_ns - from_ns)
+        } else {
+            self.negative_intervals += 1;
+            None
+        }
+    }
+
+    /// Gives the time since the last event to the activity that was going on.
+    #[inline(always)]
+    fn settle(&mut self, now_ns: u64) {
+        if let Some(elapsed_ns) = self.elapsed(self.since_ns, now_ns) {
+            let interrupted_ns = if self.activity.is_on_cpu() { self.take_off(elapsed_ns) } else { 0 };
+            self.accumulated_ns[bounded::<ACTIVITIES>(self.activity as usize)] += elapsed_ns - interrupted_ns;
+            self.since_ns = now_ns;
+        }
+    }
+
+    /// The interrupts' time inside an activity that lasted `elapsed_ns`. One that arrived after this event read its
+    /// clock may make it longer than that: the rest is taken off the next activity.
+    #[inline(always)]
+    fn take_off(&mut self, elapsed_ns: u64) -> u64 {
+        let open_ns = self.hard_irq_ns.wrapping_add(self.soft_irq_ns).wrapping_sub(self.taken_off_ns);
+        let taken_ns = if open_ns < elapsed_ns { open_ns } else { elapsed_ns };
+        self.taken_off_ns = self.taken_off_ns.wrapping_add(taken_ns);
+        taken_ns
+    }
+
+    #[inline(always)]
+    fn assume(&mut self, activity: Activity) {
+        if self.activity as u8 == Activity::Unseen as u8 {
+            self.activity = activity;
+        }
+    }
+
+    #[inline(always)]
+    fn on_cpu_activity(&self) -> Activity {
+        match self.phase {
+            SyscallPhase::Unknown => Activity::OnCpu,
+            // On the way out of the kernel the registers still hold the call that is over: the next event decides.
+            SyscallPhase::Inside if self.syscall_since_ns == 0 => Activity::OnCpu,
+            SyscallPhase::Outside => Activity::User,
+            SyscallPhase::Inside | SyscallPhase::Exiting => Activity::Kernel,
+        }
+    }
+
+    /// The first system call event tells where the time on a CPU went before it.
+    #[inline(always)]
+    fn resolve_on_cpu(&mut self, to: Activity) {
+        let on_cpu = &mut self.accumulated_ns[Activity::OnCpu as usize];
+        let resolved_ns = *on_cpu;
+        *on_cpu = 0;
+        self.accumulated_ns[bounded::<ACTIVITIES>(to as usize)] += resolved_ns;
+    }
+
+    /// What the thread's registers said when its record was made: the call that it is in, or that it is in none. Its
+    /// first event may be the beginning of that very call, see `syscall_entered`.
+    #[inline(always)]
+    pub fn was_inside(&mut self, call: Option<SyscallKey>) {
+        match call {
+            Some(key) => {
+                self.phase = SyscallPhase::Inside;
+                self.syscall = key;
+                self.syscall_since_ns = 0;
+            }
+            None => self.phase = SyscallPhase::Outside,
+        }
+    }
+
+    /// The open call's time inside the window.
+    #[inline(always)]
+    fn syscall_elapsed(&mut self, now_ns: u64) -> Option<u64> {
+        let since_ns = if self.syscall_since_ns == 0 { self.begin_ns } else { self.syscall_since_ns };
+        self.elapsed(since_ns, now_ns)
+    }
+
+    /// The thread was created inside the window; it is runnable.
+    #[inline(always)]
+    pub fn born(&mut self, now_ns: u64) {
+        self.begin_ns = now_ns;
+        self.since_ns = now_ns;
+        self.off_cpu_since_ns = now_ns;
+        self.activity = Activity::ReadyWoken;
+        self.phase = SyscallPhase::Outside;
+    }
+
+    #[inline(always)]
+    pub fn switched_in(&mut self, now_ns: u64) {
+        self.assume(Activity::ReadyUnknown);
+        self.settle(now_ns);
+        if self.activity.is_ready() {
+            self.end_ready(now_ns);
+        }
+        self.run_since_ns = now_ns;
+        self.activity = self.on_cpu_activity();
+    }
+
+    #[inline(always)]
+    fn end_ready(&mut self, now_ns: u64) {
+        if self.off_cpu_since_ns == 0 {
+            if let Some(clipped_ns) = self.elapsed(self.begin_ns, now_ns) {
+                self.ready_clipped_ns += clipped_ns;
+            }
+        } else if let Some(duration_ns) = self.elapsed(self.off_cpu_since_ns, now_ns) {
+            if self.activity as u8 == Activity::ReadyWoken as u8 {
+                self.woken.add(duration_ns);
+            } else {
+                self.preempted.add(duration_ns);
+            }
+            self.ready_histogram[bucket(duration_ns)] += 1;
+        }
+    }
+
+    #[inline(always)]
+    pub fn switched_out(&mut self, now_ns: u64, why: SwitchOut) {
+        self.assume(self.on_cpu_activity());
+        let was_on_cpu = self.activity.is_on_cpu();
+        self.settle(now_ns);
+        if was_on_cpu {
+            self.end_run(now_ns);
+        }
+        // Only where soft interrupts are threads' work (PREEMPT_RT) can one be left open here: it is no interrupt then.
+        self.soft_irq_since_ns = 0;
+        self.off_cpu_since_ns = now_ns;
+        match why {
+            SwitchOut::Runnable => self.activity = Activity::ReadyPreempted,
+            SwitchOut::Blocked => self.activity = Activity::Blocked,
+            SwitchOut::Stopped => self.activity = Activity::Stopped,
+            SwitchOut::Dead => {
+                self.activity = Activity::Ended;
+                self.end_ns = now_ns;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn end_run(&mut self, now_ns: u64) {
+        if self.run_since_ns == 0 {
+            if let Some(clipped_ns) = self.elapsed(self.begin_ns, now_ns) {
+                self.run_clipped_ns += clipped_ns;
+            }
+        } else if let Some(duration_ns) = self.elapsed(self.run_since_ns, now_ns) {
+            if self.run.count == 0 || duration_ns < self.run_min_ns {
+                self.run_min_ns = duration_ns;
+            }
+            self.run.add(duration_ns);
+            self.run_histogram[bucket(duration_ns)] += 1;
+        }
+    }
+
+    /// Woken while off every CPU. `ttwu_runnable` also says "wakeup" of a task that has not yet gone to sleep, or was
+    /// preempted on its way: the first is for the caller to tell (`task_struct.on_cpu`), the second is ready already.
+    #[inline(always)]
+    pub fn woken(&mut self, now_ns: u64) {
+        match self.activity {
+            Activity::Unseen => {
+                self.activity = Activity::Blocked;
+                self.settle(now_ns);
+                self.first_blocked_ns = self.accumulated_ns[Activity::Blocked as usize];
+            }
+            Activity::Blocked => self.settle(now_ns),
+            Activity::Stopped => {
+                self.settle(now_ns);
+                self.end_stopped(now_ns);
+            }
+            _ => return,
+        }
+        self.off_cpu_since_ns = now_ns;
+        self.activity = Activity::ReadyWoken;
+    }
+
+    #[inline(always)]
+    fn end_stopped(&mut self, now_ns: u64) {
+        if let Some(duration_ns) = self.elapsed(self.off_cpu_since_ns, now_ns) {
+            self.stopped.add(duration_ns);
+        }
+    }
+
+    #[inline(always)]
+    pub fn syscall_entered(&mut self, now_ns: u64, key: SyscallKey) {
+        // It was in user code until now: what the registers hold is the call that begins.
+        self.assume(Activity::User);
+        self.settle(now_ns);
+        if self.phase as u8 == SyscallPhase::Unknown as u8 || self.syscall_since_ns == 0 {
+            self.resolve_on_cpu(Activity::User);
+        }
+        self.activity = Activity::Kernel;
+        self.phase = SyscallPhase::Inside;
+        self.syscall = key;
+        self.syscall_since_ns = now_ns;
+    }
+
+    #[inline(always)]
+    pub fn syscall_exited(&mut self, now_ns: u64) -> SyscallEnd {
+        self.assume(Activity::Kernel);
+        self.settle(now_ns);
+        let end = match self.phase {
+            SyscallPhase::Inside if self.syscall_since_ns == 0 => {
+                self.resolve_on_cpu(Activity::Kernel);
+                match self.syscall_elapsed(now_ns) {
+                    Some(duration_ns) => SyscallEnd::Cut { key: Some(self.syscall), duration_ns },
+                    None => SyscallEnd::Orphan,
+                }
+            }
+            SyscallPhase::Inside => match self.syscall_elapsed(now_ns) {
+                Some(duration_ns) => SyscallEnd::Whole { key: self.syscall, duration_ns },
+                None => SyscallEnd::Orphan,
+            },
+            SyscallPhase::Unknown => {
+                self.resolve_on_cpu(Activity::Kernel);
+                match self.elapsed(self.begin_ns, now_ns) {
+                    Some(duration_ns) => SyscallEnd::Cut { key: None, duration_ns },
+                    None => SyscallEnd::Orphan,
+                }
+            }
+            SyscallPhase::Outside | SyscallPhase::Exiting => SyscallEnd::Orphan,
+        };
+        self.activity = Activity::User;
+        self.phase = SyscallPhase::Outside;
+        end
+    }
+
+    /// `exit` has begun: the open call never returns, and the thread runs on in the kernel until its last switch.
+    #[inline(always)]
+    pub fn exiting(&mut self, now_ns: u64) -> SyscallEnd {
+        self.assume(self.on_cpu_activity());
+        self.settle(now_ns);
+        let mut end = SyscallEnd::Orphan;
+        if self.phase as u8 == SyscallPhase::Inside as u8 {
+            self.resolve_on_cpu(Activity::Kernel);
+        }
+        if self.phase as u8 == SyscallPhase::Inside as u8
+            && let Some(duration_ns) = self.syscall_elapsed(now_ns)
+        {
+            end = SyscallEnd::Cut { key: Some(self.syscall), duration_ns };
+        }
+        self.phase = SyscallPhase::Exiting;
+        self.activity = Activity::Kernel;
+        end
+    }
+
+    #[inline(always)]
+    fn irq_elapsed(&mut self, from_ns: u64, now_ns: u64) -> Option<u64> {
+        if now_ns >= from_ns {
+            Some(now_ns - from_ns)
+        } else {
+            self.irq_negative_intervals += 1;
+            None
+        }
+    }
+
+    #[inline(always)]
+    pub fn hard_irq_entered(&mut self, now_ns: u64, action: u64) {
+        self.irq_seen = 1;
+        self.hard_irq_since_ns = now_ns;
+        self.hard_irq_action = action;
+    }
+
+    /// The handler's time, if its beginning was seen.
+    #[inline(always)]
+    pub fn hard_irq_exited(&mut self, now_ns: u64, action: u64) -> Option<u64> {
+        self.irq_seen = 1;
+        let since_ns = self.hard_irq_since_ns;
+        self.hard_irq_since_ns = 0;
+        if since_ns == 0 || self.hard_irq_action != action {
+            return None;
+        }
+        let duration_ns = self.irq_elapsed(since_ns, now_ns)?;
+        self.hard_irq_ns += duration_ns;
+        Some(duration_ns)
+    }
+
+    #[inline(always)]
+    pub fn soft_irq_entered(&mut self, now_ns: u64, vector: u32) {
+        self.irq_seen = 1;
+        self.soft_irq_since_ns = now_ns;
+        self.soft_irq_vector = vector;
+        self.hard_irq_ns_before_soft_irq = self.hard_irq_ns;
+    }
+
+    /// The statistics by vector are gross: hard interrupts inside are part of them, as of a thread's other work.
+    #[inline(always)]
+    pub fn soft_irq_exited(&mut self, now_ns: u64, vector: u32) {
+        self.irq_seen = 1;
+        let since_ns = self.soft_irq_since_ns;
+        self.soft_irq_since_ns = 0;
+        if since_ns == 0 || self.soft_irq_vector != vector {
+            return;
+        }
+        if let Some(duration_ns) = self.irq_elapsed(since_ns, now_ns) {
+            self.soft_irqs[bounded::<SOFT_IRQ_VECTORS>(vector as usize)].add(duration_ns);
+            self.soft_irq_ns += self.net_of_hard_irqs(duration_ns);
+        }
+    }
+
+    #[inline(always)]
+    fn net_of_hard_irqs(&self, soft_irq_ns: u64) -> u64 {
+        soft_irq_ns.saturating_sub(self.hard_irq_ns - self.hard_irq_ns_before_soft_irq)
+    }
+
+    /// Closes what is open at the window's end, all of it as cut, and gives the interrupts their time. Returns the open
+    /// call and its time in the window.
+    pub fn closed(&mut self, stop_ns: u64) -> Option<(SyscallKey, u64)> {
+        self.close_irqs(stop_ns);
+        let mut open_call = None;
+        if self.activity != Activity::Ended {
+            if self.irq_seen != 0 {
+                self.assume(self.on_cpu_activity());
+            }
+            self.settle(stop_ns);
+            open_call = self.close_intervals(stop_ns);
+        }
+        // What could not be taken off any activity is no interrupt's time either.
+        let excess_ns = (self.hard_irq_ns + self.soft_irq_ns).saturating_sub(self.taken_off_ns);
+        let soft_ns = self.soft_irq_ns.saturating_sub(excess_ns);
+        self.accumulated_ns[Activity::SoftIrq as usize] = soft_ns;
+        self.accumulated_ns[Activity::HardIrq as usize] = self.taken_off_ns.saturating_sub(soft_ns);
+        open_call
+    }
+
+    fn close_irqs(&mut self, stop_ns: u64) {
+        if self.hard_irq_since_ns != 0 {
+            self.hard_irq_ns += stop_ns.saturating_sub(self.hard_irq_since_ns);
+        }
+        if self.soft_irq_since_ns != 0 {
+            self.soft_irq_ns += self.net_of_hard_irqs(stop_ns.saturating_sub(self.soft_irq_since_ns));
+        }
+    }
+
+    fn close_intervals(&mut self, stop_ns: u64) -> Option<(SyscallKey, u64)> {
+        if self.phase == SyscallPhase::Inside {
+            self.resolve_on_cpu(Activity::Kernel);
+        }
+        let from = |since_ns: u64, begin_ns: u64| stop_ns.saturating_sub(if since_ns == 0 { begin_ns } else { since_ns });
+        if self.activity.is_on_cpu() {
+            self.run_clipped_ns += from(self.run_since_ns, self.begin_ns);
+        } else if self.activity.is_ready() {
+            self.ready_clipped_ns += from(self.off_cpu_since_ns, self.begin_ns);
+        } else if self.activity == Activity::Stopped {
+            self.stopped_clipped_ns += from(self.off_cpu_since_ns, self.begin_ns);
+        }
+        (self.phase == SyscallPhase::Inside).then(|| (self.syscall, from(self.syscall_since_ns, self.begin_ns)))
+    }
+
+    /// Takes over the interrupts of a second record of the same thread: one that an interrupt made while the thread's
+    /// own event was making this one.
+    pub fn absorb_irqs(&mut self, other: &Self) {
+        self.hard_irq_ns += other.hard_irq_ns;
+        self.soft_irq_ns += other.soft_irq_ns;
+        for (own, others) in self.soft_irqs.iter_mut().zip(&other.soft_irqs) {
+            own.count += others.count;
+            own.total_ns += others.total_ns;
+            own.max_ns = own.max_ns.max(others.max_ns);
+        }
+    }
+}

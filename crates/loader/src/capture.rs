@@ -1,0 +1,430 @@
+//! A capture session: probes attached to a set of processes, and one window after the other over them.
+
+use std::collections::HashSet;
+use std::os::fd::AsRawFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bpf_probes::abi::config::Config;
+use bpf_probes::abi::control::UNTIL_CLOSED;
+
+use crate::btf::Btf;
+use crate::clock::{monotonic_ns, wall_ns};
+use crate::error::{Error, ErrorKind, Result};
+use crate::idle_threads;
+use crate::offsets;
+use crate::pidfd::{PidFd, Signal, wait_readable};
+use crate::probes::{Capacity, Need, PROBES, Probes};
+use crate::process;
+use crate::sample::{Losses, Sample, StopReason, Target};
+use crate::snapshot::Maps;
+use crate::sys::GracePeriod;
+
+/// Records for at least this many threads: those that come and go within one window count too.
+const LEAST_THREADS: u32 = 512;
+/// Where children join, each of them brings threads.
+const LEAST_THREADS_FOLLOWED: u32 = 4096;
+const MOST_THREADS: u32 = 1 << 20;
+/// A chunk holds eight calls; most threads use fewer than sixteen.
+const CHUNKS_PER_THREAD: u32 = 2;
+
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// tgids, at least one.
+    pub pids: Vec<u32>,
+    /// Children forked while the session is open join the targets.
+    pub follow: bool,
+    /// 0: quiet, else the verifier's log level; what is attached how goes to stderr.
+    pub debug_level: u32,
+    /// Thread records of one window; `None`: from the number of threads.
+    pub thread_capacity: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    pub start_monotonic_ns: u64,
+    pub start_wall_ns: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    Idle,
+    Open(Window),
+    Closed { window: Window, stop_ns: u64, stop_by: StopReason },
+}
+
+struct State {
+    /// `None` once closed: dropping it detaches.
+    attached: Option<Attached>,
+    phase: Phase,
+    window: u32,
+    /// When the open window ends by itself.
+    stop_ns: u64,
+    stopped_at_start: HashSet<u32>,
+    targets: Vec<Target>,
+    recursion_misses_before: Option<u64>,
+}
+
+struct Attached {
+    probes: Probes,
+    maps: Maps,
+    grace_period: GracePeriod,
+    processes: Vec<PidFd>,
+}
+
+/// May be used from several threads: one waits while another stops or closes.
+pub struct CaptureSession {
+    state: Mutex<State>,
+    interrupt: Signal,
+    follow: bool,
+    first_pids: Vec<u32>,
+}
+
+impl CaptureSession {
+    /// Attaches the probes. Nothing is counted before [`Self::start`].
+    pub fn open(options: &Options) -> Result<Self> {
+        let mut pids = options.pids.clone();
+        pids.dedup();
+        let mut unique = HashSet::new();
+        pids.retain(|&pid| unique.insert(pid));
+        if pids.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidArgument, "no process to monitor"));
+        }
+        require_initial_pid_namespace()?;
+        let mut targets = Vec::new();
+        let mut processes = Vec::new();
+        for &pid in &pids {
+            // Held first and inspected then: what is inspected is what is held.
+            let held = PidFd::open(pid);
+            let process = process::inspect(pid)?;
+            processes.push(held.map_err(|error| Error::io(format!("holding the process {pid}"), &error))?);
+            targets.push(target(process));
+        }
+        let (mut config, missing) = offsets::configure(&Btf::of_running_kernel()?)?;
+        if options.debug_level > 0 {
+            for missing in missing {
+                eprintln!("kdelay: no {}: {}", missing.member, missing.consequence);
+            }
+        }
+        let is_set = pids.len() > 1 || options.follow;
+        config.target_tgid = if is_set { 0 } else { pids[0] };
+        let capacity = capacity(&pids, options)?;
+        config.hint_mask = capacity.hints - 1;
+        let attached = attach(&config, capacity, &pids, processes, is_set, options)?;
+        if attached.processes.iter().all(|process| process.has_ended().unwrap_or(false)) {
+            let message = match &targets[..] {
+                [only] => format!("the process {} ended while the probes were being attached", only.pid),
+                _ => "all processes ended while the probes were being attached".to_owned(),
+            };
+            return Err(Error::new(ErrorKind::ProcessEnded, message)
+                .hint("'kdelay capture -- COMMAND' starts a command with the probes already attached"));
+        }
+        Ok(Self {
+            state: Mutex::new(State {
+                attached: Some(attached),
+                phase: Phase::Idle,
+                window: 0,
+                stop_ns: 0,
+                stopped_at_start: HashSet::new(),
+                targets,
+                recursion_misses_before: None,
+            }),
+            interrupt: Signal::new().map_err(|error| Error::io("eventfd", &error))?,
+            follow: options.follow,
+            first_pids: pids,
+        })
+    }
+
+    /// A poisoned lock means that a thread panicked while it held it; the state is still what it was between two calls,
+    /// and closing must work.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a window now. With a length the kernel side closes it at that very ns; without, it stays open until
+    /// [`Self::stop`] or until every target has ended.
+    pub fn start(&self, length_ns: Option<u64>) -> Result<Window> {
+        let mut state = self.lock();
+        if !matches!(state.phase, Phase::Idle) {
+            let what = if matches!(state.phase, Phase::Open(_)) { "open" } else { "closed but not read" };
+            return Err(Error::new(ErrorKind::WrongState, format!("the previous window is still {what}")));
+        }
+        let stopped_at_start = stopped_threads(&self.first_pids)?;
+        let state = &mut *state;
+        let attached = state.attached.as_ref().ok_or_else(closed)?;
+        state.recursion_misses_before = attached.probes.recursion_misses()?;
+        state.stopped_at_start = stopped_at_start;
+        state.window += 1;
+        self.interrupt.clear();
+        let start_wall_ns = wall_ns();
+        let start_ns = monotonic_ns();
+        state.stop_ns = length_ns.map_or(UNTIL_CLOSED, |length_ns| start_ns.saturating_add(length_ns));
+        attached.maps.open_window(state.window, start_ns, state.stop_ns);
+        let window = Window { start_monotonic_ns: start_ns, start_wall_ns };
+        state.phase = Phase::Open(window);
+        Ok(window)
+    }
+
+    /// Waits until the window is closed. The lock is free meanwhile.
+    pub fn wait(&self) -> Result<StopReason> {
+        loop {
+            let (stop_ns, fds) = {
+                let state = self.lock();
+                match state.phase {
+                    Phase::Closed { stop_by, .. } => return Ok(stop_by),
+                    Phase::Idle if state.attached.is_none() => return Ok(StopReason::Interrupt),
+                    Phase::Idle => return Err(Error::new(ErrorKind::WrongState, "no window is open")),
+                    Phase::Open(_) => {}
+                }
+                let attached = state.attached.as_ref().ok_or_else(closed)?;
+                (state.stop_ns, duplicate(&attached.processes)?)
+            };
+            self.wait_for_change(stop_ns, &fds)?;
+            self.advance()?;
+        }
+    }
+
+    /// Returns when the window's time is over, when it was interrupted, or when the number of living targets changed.
+    fn wait_for_change(&self, stop_ns: u64, processes: &[std::os::fd::OwnedFd]) -> Result<()> {
+        let mut alive: Vec<i32> = processes.iter().map(AsRawFd::as_raw_fd).collect();
+        loop {
+            let left_ns = stop_ns.saturating_sub(monotonic_ns());
+            if left_ns == 0 || (alive.is_empty() && !processes.is_empty()) {
+                return Ok(());
+            }
+            let timeout_ns = (stop_ns != UNTIL_CLOSED).then_some(left_ns);
+            let mut fds = alive.clone();
+            fds.push(self.interrupt.as_raw_fd());
+            let ready = wait_readable(&fds, timeout_ns).map_err(|error| Error::io("waiting for the window", &error))?;
+            if ready[alive.len()] {
+                return Ok(());
+            }
+            let mut index = 0;
+            alive.retain(|_| {
+                index += 1;
+                !ready[index - 1]
+            });
+        }
+    }
+
+    /// Closes the window if it is time.
+    fn advance(&self) -> Result<()> {
+        let mut state = self.lock();
+        let Phase::Open(window) = state.phase else { return Ok(()) };
+        if state.attached.is_none() {
+            state.phase = Phase::Idle;
+            return Ok(());
+        }
+        if monotonic_ns() >= state.stop_ns {
+            state.phase = Phase::Closed { window, stop_ns: state.stop_ns, stop_by: StopReason::Time };
+        } else if !self.any_alive(&mut state)? {
+            close_window(&mut state, window, StopReason::Exit);
+        }
+        Ok(())
+    }
+
+    /// Where children are followed, those that are still in the set replace the targets that have ended.
+    fn any_alive(&self, state: &mut State) -> Result<bool> {
+        let Some(attached) = state.attached.as_mut() else { return Ok(false) };
+        attached.processes.retain(|process| !process.has_ended().unwrap_or(false));
+        if attached.processes.is_empty() && self.follow {
+            for pid in attached.maps.targets()? {
+                if let Ok(process) = PidFd::open(pid)
+                    && !process.has_ended().unwrap_or(true)
+                {
+                    attached.processes.push(process);
+                }
+            }
+        }
+        Ok(!attached.processes.is_empty())
+    }
+
+    /// Closes the open window now. Without one, does nothing.
+    pub fn stop(&self) {
+        let mut state = self.lock();
+        if let Phase::Open(window) = state.phase {
+            if monotonic_ns() >= state.stop_ns {
+                state.phase = Phase::Closed { window, stop_ns: state.stop_ns, stop_by: StopReason::Time };
+            } else {
+                close_window(&mut state, window, StopReason::Interrupt);
+            }
+        }
+        self.interrupt.raise();
+    }
+
+    /// The closed window's sample. Afterwards a new window can be opened.
+    pub fn read(&self) -> Result<Sample> {
+        self.advance()?;
+        let mut state = self.lock();
+        let state = &mut *state;
+        let Phase::Closed { window, stop_ns, stop_by } = state.phase else {
+            let what = if matches!(state.phase, Phase::Open(_)) { "the window is still open" } else { "no window" };
+            return Err(Error::new(ErrorKind::WrongState, format!("nothing to read: {what}")));
+        };
+        let attached = state.attached.as_mut().ok_or_else(closed)?;
+        attached.grace_period.wait().map_err(|error| Error::io("waiting for running probes", &error))?;
+        let (seen, negative_intervals) = attached.maps.threads(state.window, stop_ns, &state.stopped_at_start)?;
+        let mut pids = self.first_pids.clone();
+        if self.follow {
+            for pid in attached.maps.targets()?.into_iter().chain(seen.iter().map(|seen| seen.thread.pid)) {
+                if !pids.contains(&pid) {
+                    pids.push(pid);
+                }
+            }
+        }
+        let lost = attached.maps.losses();
+        let threads = idle_threads::complete(seen, &pids, window.start_monotonic_ns, stop_ns)?;
+        for &pid in &pids {
+            if !state.targets.iter().any(|target| target.pid == pid) {
+                let leader = threads.iter().filter(|thread| thread.pid == pid).min_by_key(|thread| thread.tid);
+                let comm = leader.map_or("", |thread| thread.comm.as_str());
+                state.targets.push(target(process::describe_or(pid, comm)));
+            }
+        }
+        let misses = attached.probes.recursion_misses()?;
+        attached.maps.reset(state.window)?;
+        state.phase = Phase::Idle;
+        Ok(Sample {
+            start_monotonic_ns: window.start_monotonic_ns,
+            start_wall_ns: window.start_wall_ns,
+            stop_monotonic_ns: stop_ns,
+            stop_wall_ns: window.start_wall_ns + stop_ns.saturating_sub(window.start_monotonic_ns),
+            stop_by,
+            targets: state.targets.clone(),
+            threads,
+            losses: Losses {
+                events_dropped: 0,
+                threads_untracked: lost.thread_events as i64,
+                syscalls_untracked: (lost.syscalls + lost.irqs) as i64,
+                stacks_lost: 0,
+                triggers_missed: 0,
+                recursion_misses: misses
+                    .zip(state.recursion_misses_before)
+                    .map(|(after, before)| after.saturating_sub(before) as i64),
+                negative_intervals: (lost.negative_intervals + negative_intervals) as i64,
+            },
+        })
+    }
+
+    /// Whether a target lives.
+    pub fn targets_alive(&self) -> Result<bool> {
+        let mut state = self.lock();
+        self.any_alive(&mut state)
+    }
+
+    /// Detaches everything; a wait under way ends. Closing twice is harmless.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.attached = None;
+        state.phase = Phase::Idle;
+        self.interrupt.raise();
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.lock().attached.is_none()
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::WrongState, "the session is closed")
+}
+
+fn target(process: process::Process) -> Target {
+    Target { pid: process.pid, comm: process.comm, exe: process.exe, cmdline: process.cmdline }
+}
+
+fn close_window(state: &mut State, window: Window, stop_by: StopReason) {
+    let stop_ns = monotonic_ns();
+    if let Some(attached) = &state.attached {
+        attached.maps.set_stop(stop_ns);
+    }
+    state.phase = Phase::Closed { window, stop_ns, stop_by };
+}
+
+/// Descriptors of their own for a wait without the lock: the session may be closed meanwhile.
+fn duplicate(processes: &[PidFd]) -> Result<Vec<std::os::fd::OwnedFd>> {
+    let duplicates = processes.iter().map(PidFd::try_clone).collect::<std::io::Result<_>>();
+    duplicates.map_err(|error| Error::io("holding the processes", &error))
+}
+
+fn attach(
+    config: &Config,
+    capacity: Capacity,
+    pids: &[u32],
+    processes: Vec<PidFd>,
+    is_set: bool,
+    options: &Options,
+) -> Result<Attached> {
+    let mut probes = Probes::new(config, capacity, options.debug_level)?;
+    let mut maps = Maps::new(&mut probes)?;
+    if is_set {
+        for &pid in pids {
+            maps.add_target(pid)?;
+        }
+    }
+    for probe in &PROBES {
+        let needed = match probe.need {
+            Need::Always => true,
+            Need::TargetSet => is_set,
+            Need::Follow => options.follow,
+        };
+        if needed {
+            probes.attach(probe.tracepoint)?;
+        }
+    }
+    let grace_period = GracePeriod::new().map_err(|error| Error::io("a map for waiting on probes", &error))?;
+    Ok(Attached { probes, maps, grace_period, processes })
+}
+
+fn capacity(pids: &[u32], options: &Options) -> Result<Capacity> {
+    let threads = match options.thread_capacity {
+        Some(0) => return Err(Error::new(ErrorKind::InvalidArgument, "a capacity of 0 threads")),
+        Some(threads) => threads.min(MOST_THREADS),
+        None => {
+            let mut living = 0u32;
+            for &pid in pids {
+                living = living.saturating_add(process::tids(pid)?.len() as u32);
+            }
+            let least = if options.follow { LEAST_THREADS_FOLLOWED } else { LEAST_THREADS };
+            living.saturating_mul(2).clamp(least, MOST_THREADS)
+        }
+    };
+    Ok(Capacity {
+        threads,
+        syscall_chunks: threads.saturating_mul(CHUNKS_PER_THREAD),
+        hints: threads.saturating_mul(4).next_power_of_two(),
+    })
+}
+
+/// Threads that are stopped as the window opens. Only looked for where the leader is: a stop is a whole process's.
+fn stopped_threads(pids: &[u32]) -> Result<HashSet<u32>> {
+    let mut stopped = HashSet::new();
+    for &pid in pids {
+        let is_stopped = |path: &str| {
+            let stat = process::stat(path).map_err(|error| Error::io(path, &error))?;
+            Ok(stat.is_some_and(|stat| stat.is_stopped()))
+        };
+        if is_stopped(&format!("/proc/{pid}"))? {
+            for tid in process::tids(pid)? {
+                if is_stopped(&format!("/proc/{pid}/task/{tid}"))? {
+                    stopped.insert(tid);
+                }
+            }
+        }
+    }
+    Ok(stopped)
+}
+
+/// The probes see pids of the initial namespace; in another one the same number means another process.
+pub fn require_initial_pid_namespace() -> Result<()> {
+    /// `PROC_PID_INIT_INO`, include/linux/proc_ns.h.
+    const INITIAL: &str = "pid:[4026531836]";
+    match std::fs::read_link("/proc/self/ns/pid") {
+        Ok(namespace) if namespace.as_os_str() != INITIAL => Err(Error::new(
+            ErrorKind::KernelUnsupported,
+            "kdelay runs in a pid namespace of its own, where pids are not the kernel's",
+        )
+        .hint("run it on the host, or in a container that shares the host's pids (--pid=host, hostPID: true)")),
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::io("/proc/self/ns/pid", &error)),
+    }
+}

@@ -1,0 +1,180 @@
+//! Whether captures work here: each prerequisite is tried, not guessed.
+
+use std::path::Path;
+
+use crate::btf::{Btf, VMLINUX};
+use crate::error::Error;
+use crate::offsets;
+use crate::probes::{Attachment, Capacity, Need, PROBES, Probes, lockdown};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Ok,
+    /// Captures work, with less or at a higher cost.
+    Degraded,
+    Failed,
+}
+
+impl Status {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    pub name: String,
+    pub status: Status,
+    pub detail: String,
+    /// What to do; none when all is well.
+    pub hint: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// A capture will work.
+    pub capable: bool,
+    pub kernel: String,
+    pub arch: String,
+    pub checks: Vec<Check>,
+}
+
+fn check(name: impl Into<String>, status: Status, detail: impl Into<String>, hint: Option<&str>) -> Check {
+    Check { name: name.into(), status, detail: detail.into(), hint: hint.map(str::to_owned) }
+}
+
+fn failed(name: &str, error: Error) -> Check {
+    Check { name: name.to_owned(), status: Status::Failed, detail: error.message, hint: error.hint }
+}
+
+/// Everything that can be found out without attaching to anybody's process.
+pub fn diagnose() -> Diagnosis {
+    let mut checks = vec![privileges(), pid_namespace(), lockdown_mode(), tracefs()];
+    match Btf::of_running_kernel() {
+        Ok(btf) => {
+            let bytes = std::fs::metadata(VMLINUX).map_or(0, |file| file.len());
+            checks.push(check("BTF", Status::Ok, format!("{VMLINUX}, {:.1} MB", bytes as f64 / 1e6), None));
+            checks.extend(kernel_structures(&btf));
+            checks.extend(probes(&btf));
+        }
+        Err(error) => checks.push(failed("BTF", error)),
+    }
+    Diagnosis {
+        capable: checks.iter().all(|check| check.status != Status::Failed),
+        kernel: first_line("/proc/sys/kernel/osrelease"),
+        arch: std::env::consts::ARCH.to_owned(),
+        checks,
+    }
+}
+
+fn first_line(path: &str) -> String {
+    std::fs::read_to_string(path).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+}
+
+fn privileges() -> Check {
+    // SAFETY: geteuid has no preconditions.
+    let uid = unsafe { libc::geteuid() };
+    let effective = std::fs::read_to_string("/proc/self/status")
+        .ok()
+        .and_then(|status| {
+            let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+            u64::from_str_radix(line.trim(), 16).ok()
+        })
+        .unwrap_or(0);
+    /// include/uapi/linux/capability.h
+    const CAP_SYS_ADMIN: u64 = 1 << 21;
+    const CAP_PERFMON: u64 = 1 << 38;
+    const CAP_BPF: u64 = 1 << 39;
+    let enough = effective & CAP_SYS_ADMIN != 0 || effective & (CAP_PERFMON | CAP_BPF) == CAP_PERFMON | CAP_BPF;
+    if enough {
+        check("privileges", Status::Ok, format!("uid {uid}, CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN"), None)
+    } else {
+        let detail = format!("uid {uid} has neither CAP_BPF and CAP_PERFMON nor CAP_SYS_ADMIN");
+        check("privileges", Status::Failed, detail, Some("run as root, for example with sudo"))
+    }
+}
+
+fn pid_namespace() -> Check {
+    match crate::capture::require_initial_pid_namespace() {
+        Ok(()) => check("pid namespace", Status::Ok, "the initial one", None),
+        Err(error) => failed("pid namespace", error),
+    }
+}
+
+fn lockdown_mode() -> Check {
+    match lockdown() {
+        None => check("lockdown", Status::Ok, "does not refuse eBPF", None),
+        Some(mode) => {
+            let hint = "boot with lockdown=integrity, or without secure boot";
+            check("lockdown", Status::Failed, format!("{mode}: the kernel refuses eBPF to root"), Some(hint))
+        }
+    }
+}
+
+/// Captures in time mode do without; triggers by tracepoint need it.
+fn tracefs() -> Check {
+    for folder in ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"] {
+        if Path::new(folder).join("events").is_dir() {
+            return check("tracefs", Status::Ok, folder, None);
+        }
+    }
+    let hint = "mount -t tracefs tracefs /sys/kernel/tracing";
+    check("tracefs", Status::Degraded, "not mounted; captures by time work without", Some(hint))
+}
+
+fn kernel_structures(btf: &Btf) -> Vec<Check> {
+    match offsets::configure(btf) {
+        Err(error) => vec![failed("kernel structures", error)],
+        Ok((config, missing)) => {
+            let mut checks: Vec<Check> = missing
+                .iter()
+                .map(|missing| check(missing.member, Status::Degraded, missing.consequence, None))
+                .collect();
+            let mut features = Vec::new();
+            if config.has_prev_state != 0 {
+                features.push("sched_switch tells the previous state");
+            }
+            if config.has_task_registers != 0 {
+                features.push("calls under way are named from the registers");
+            }
+            let detail = if features.is_empty() { "found".to_owned() } else { format!("found; {}", features.join("; ")) };
+            checks.insert(0, check("kernel structures", Status::Ok, detail, None));
+            checks
+        }
+    }
+}
+
+/// Loads and attaches each probe, one object for all, and lets go.
+fn probes(btf: &Btf) -> Vec<Check> {
+    let Ok((mut config, _)) = offsets::configure(btf) else { return Vec::new() };
+    // A pid that no process has: the probes run, and filter everything.
+    config.target_tgid = u32::MAX;
+    let mut probes = match Probes::new(&config, Capacity { threads: 1, syscall_chunks: 1, hints: 1 }, 0) {
+        Ok(probes) => probes,
+        Err(error) => return vec![failed("eBPF maps", error)],
+    };
+    PROBES
+        .iter()
+        .map(|probe| {
+            let name = format!("probe {}", probe.tracepoint);
+            match probes.attach(probe.tracepoint) {
+                Ok(Attachment::BtfTracepoint) => check(name, Status::Ok, "tp_btf", None),
+                Ok(Attachment::RawTracepoint(why_not)) => {
+                    let detail = format!("raw_tp, which reads kernel memory at a higher cost (tp_btf: {why_not})");
+                    check(name, Status::Degraded, detail, None)
+                }
+                Err(error) if probe.need == Need::Follow => Check {
+                    name,
+                    status: Status::Degraded,
+                    detail: format!("{}; --follow will not work", error.message),
+                    hint: error.hint,
+                },
+                Err(error) => failed(&name, error),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,198 @@
+//! Threads for which the window holds no event, or no event that tells user code from a system call: what /proc says
+//! of them right after the window.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use bpf_probes::abi::syscall::SyscallKey;
+
+use crate::clock::monotonic_ns;
+use crate::error::Result;
+use crate::process::{self, Stat};
+use crate::sample::{Budget, Thread};
+use crate::snapshot::{SeenThread, in_flight};
+
+/// A running thread's times move at each timer tick: this covers two at 100 Hz. Only threads that are runnable and had
+/// no event make a sample wait for it.
+const TICK_PATIENCE: Duration = Duration::from_millis(25);
+const TICK_POLL: Duration = Duration::from_millis(2);
+
+/// User and system time of a thread, in ticks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct CpuTicks {
+    user: u64,
+    system: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    User,
+    Kernel,
+    /// Runnable, and its times stand still.
+    Waiting,
+    /// It has changed what it does since the window, or both times moved.
+    Unknown,
+}
+
+/// Completes the sample's threads: adds those without events, and settles what the records left open.
+pub fn complete(seen: Vec<SeenThread>, pids: &[u32], start_ns: u64, stop_ns: u64) -> Result<Vec<Thread>> {
+    let mut threads = Vec::with_capacity(seen.len());
+    let mut undecided: HashMap<(u32, u32), CpuTicks> = HashMap::new();
+    let mut waiting_for_mode: Vec<Thread> = Vec::new();
+    let known: std::collections::HashSet<(u32, u32)> =
+        seen.iter().filter(|seen| !seen.thread.exited).map(|seen| (seen.thread.pid, seen.thread.tid)).collect();
+    for mut seen in seen {
+        if seen.needs_syscall {
+            name_blocking_call(&mut seen.thread, stop_ns.saturating_sub(seen.begin_ns));
+        }
+        if seen.needs_cpu_mode && let Some(ticks) = cpu_ticks(&seen.thread) {
+            undecided.insert((seen.thread.pid, seen.thread.tid), ticks);
+            waiting_for_mode.push(seen.thread);
+        } else {
+            threads.push(seen.thread);
+        }
+    }
+    for &pid in pids {
+        for tid in process::tids(pid)? {
+            if known.contains(&(pid, tid)) {
+                continue;
+            }
+            let Some(thread) = without_events(pid, tid, start_ns, stop_ns) else { continue };
+            if thread.budget.unknown_ns > 0 && let Some(ticks) = cpu_ticks(&thread) {
+                undecided.insert((pid, tid), ticks);
+                waiting_for_mode.push(thread);
+            } else {
+                threads.push(thread);
+            }
+        }
+    }
+    let modes = watch(undecided, &waiting_for_mode);
+    for mut thread in waiting_for_mode {
+        let mode = modes.get(&(thread.pid, thread.tid)).copied().unwrap_or(Mode::Unknown);
+        settle(&mut thread, mode);
+        threads.push(thread);
+    }
+    Ok(threads)
+}
+
+fn path(pid: u32, tid: u32) -> String {
+    format!("/proc/{pid}/task/{tid}")
+}
+
+/// A thread that the window did not see: it was in one state all along, the one that it is in now. `None`: it has
+/// ended, or began after the window.
+fn without_events(pid: u32, tid: u32, start_ns: u64, stop_ns: u64) -> Option<Thread> {
+    let stat = process::stat(&path(pid, tid)).ok().flatten()?;
+    if stat.is_dead() || began_after(&stat, stop_ns) {
+        return None;
+    }
+    let wall_ns = stop_ns.saturating_sub(start_ns);
+    let mut thread = Thread { pid, tid, comm: stat.comm.clone(), ..Thread::default() };
+    thread.run.histogram = Some(vec![0; bpf_probes::abi::histogram::BUCKETS]);
+    thread.ready.histogram = Some(vec![0; bpf_probes::abi::histogram::BUCKETS]);
+    thread.budget = Budget { wall_ns: wall_ns as i64, ..Budget::default() };
+    match stat.state {
+        'R' => thread.budget.unknown_ns = wall_ns as i64,
+        _ if stat.is_stopped() => {
+            thread.budget.stopped_ns = wall_ns as i64;
+            thread.stopped.clipped_ns = wall_ns as i64;
+            name_blocking_call(&mut thread, wall_ns);
+        }
+        _ => {
+            thread.budget.blocked_ns = wall_ns as i64;
+            name_blocking_call(&mut thread, wall_ns);
+        }
+    }
+    Some(thread)
+}
+
+/// Start times are in ticks since boot, rounded down: a thread is only taken for younger than the window if it surely is.
+fn began_after(stat: &Stat, stop_ns: u64) -> bool {
+    // SAFETY: sysconf has no preconditions.
+    let tick_ns = 1_000_000_000 / (unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64);
+    let suspended_ns = boottime_ns().saturating_sub(monotonic_ns());
+    stat.start_ticks.saturating_mul(tick_ns).saturating_sub(suspended_ns) > stop_ns
+}
+
+fn boottime_ns() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid timespec, and the clock exists since 2.6.39.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// `/proc/…/syscall` of a blocked thread: the call's number, or -1 for none, or "running".
+fn name_blocking_call(thread: &mut Thread, duration_ns: u64) {
+    let Ok(text) = std::fs::read_to_string(path(thread.pid, thread.tid) + "/syscall") else { return };
+    let number = text.split_ascii_whitespace().next().and_then(|number| number.parse::<i64>().ok());
+    if let Some(number @ 0..) = number {
+        thread.syscalls.push(in_flight(SyscallKey::new(number as u64, false), duration_ns));
+        thread.budget.kernel_ns += thread.budget.unknown_ns;
+        thread.budget.unknown_ns = 0;
+    }
+}
+
+fn cpu_ticks(thread: &Thread) -> Option<CpuTicks> {
+    let bytes = std::fs::read(path(thread.pid, thread.tid) + "/stat").ok()?;
+    let rest = std::str::from_utf8(bytes.get(bytes.iter().rposition(|&byte| byte == b')')? + 1..)?).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    if fields.next()? != "R" {
+        return None;
+    }
+    // proc(5): utime is field 14, stime field 15; the state was field 3.
+    let user = fields.nth(10)?.parse().ok()?;
+    let system = fields.next()?.parse().ok()?;
+    Some(CpuTicks { user, system })
+}
+
+/// Watches whose times move, until all have or patience ends.
+fn watch(before: HashMap<(u32, u32), CpuTicks>, threads: &[Thread]) -> HashMap<(u32, u32), Mode> {
+    let mut modes = HashMap::new();
+    let begun = Instant::now();
+    while modes.len() < before.len() {
+        let last = begun.elapsed() >= TICK_PATIENCE;
+        for thread in threads {
+            let key = (thread.pid, thread.tid);
+            let Some(&earlier) = before.get(&key).filter(|_| !modes.contains_key(&key)) else { continue };
+            match cpu_ticks(thread) {
+                None => modes.insert(key, Mode::Unknown),
+                Some(now) => match (now.user > earlier.user, now.system > earlier.system) {
+                    (true, false) => modes.insert(key, Mode::User),
+                    (false, true) => modes.insert(key, Mode::Kernel),
+                    (true, true) => modes.insert(key, Mode::Unknown),
+                    (false, false) if last => modes.insert(key, Mode::Waiting),
+                    (false, false) => None,
+                },
+            };
+        }
+        if last {
+            break;
+        }
+        std::thread::sleep(TICK_POLL);
+    }
+    modes
+}
+
+fn settle(thread: &mut Thread, mode: Mode) {
+    let had_events = thread.run.clipped_ns > 0 || thread.run.count > 0;
+    let open_ns = thread.budget.unknown_ns;
+    match mode {
+        Mode::User => {
+            thread.budget.user_ns += open_ns;
+            thread.budget.unknown_ns = 0;
+        }
+        Mode::Kernel => {
+            thread.budget.kernel_ns += open_ns;
+            thread.budget.unknown_ns = 0;
+        }
+        Mode::Waiting | Mode::Unknown => {}
+    }
+    if !had_events {
+        match mode {
+            Mode::User | Mode::Kernel => thread.run.clipped_ns = open_ns,
+            // Since before the window, so woken or preempted cannot be told: it stays unknown in the budget.
+            Mode::Waiting => thread.ready.clipped_ns = open_ns,
+            Mode::Unknown => {}
+        }
+    }
+}

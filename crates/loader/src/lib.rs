@@ -1,0 +1,24 @@
+//! kdelay's native part. The data flows down this list:
+//!
+//! [`btf`] and [`offsets`] find where the running kernel keeps things, [`probes`] loads and attaches the programs,
+//! [`capture`] opens and closes windows over the processes of [`process`] and [`command`], [`snapshot`] reads what the
+//! programs counted, and [`sample`] is what comes out. `node` is the surface that Node.js sees.
+
+pub mod btf;
+pub mod capture;
+pub mod clock;
+pub mod command;
+pub mod doctor;
+pub mod error;
+mod idle_threads;
+mod mapped;
+#[cfg(feature = "node")]
+mod node;
+pub mod offsets;
+mod pidfd;
+pub mod probes;
+pub mod process;
+pub mod sample;
+mod snapshot;
+mod sys;
+mod syscall_names;

@@ -1,0 +1,343 @@
+//! What Node.js sees: the session, the command and the look-ups of this crate, behind names that start with `Binding`.
+//!
+//! What takes time runs on libuv's threads. An error crosses as text, `CODE\nmessage` and, if there is one, `\nhint`:
+//! napi's asynchronous tasks carry no other field. A panic is caught by napi and becomes an error.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use napi::bindgen_prelude::{AsyncTask, BigInt, Env};
+use napi::{Status, Task};
+use napi_derive::napi;
+
+use crate::capture::{CaptureSession, Options};
+use crate::command::{Command, ExitStatus};
+use crate::error::{Error, ErrorKind};
+use crate::sample::{Losses, Sample, StopReason, Target, Thread};
+use crate::{doctor, process};
+
+impl From<Error> for napi::Error {
+    fn from(error: Error) -> Self {
+        Self::new(Status::GenericFailure, format!("{}\n{error}", error.kind.code()))
+    }
+}
+
+#[napi(object)]
+pub struct BindingOpenOptions {
+    /// tgids in the initial pid namespace, at least one.
+    pub pids: Vec<u32>,
+    /// Children forked while the session is open join the targets.
+    pub follow: bool,
+    /// 0: quiet; else the verifier's log level. What is attached, and how, goes to stderr.
+    pub debug_level: u32,
+    /// Threads that one window can hold; by default from the number of threads.
+    pub thread_capacity: Option<u32>,
+}
+
+#[napi(object)]
+pub struct BindingWindow {
+    /// `CLOCK_MONOTONIC`.
+    pub start_monotonic_ns: BigInt,
+    /// Since the epoch.
+    pub start_wall_ns: BigInt,
+}
+
+#[napi(object)]
+pub struct BindingSample {
+    pub start_monotonic_ns: BigInt,
+    pub start_wall_ns: BigInt,
+    pub stop_monotonic_ns: BigInt,
+    pub stop_wall_ns: BigInt,
+    #[napi(ts_type = "'time' | 'interrupt' | 'exit'")]
+    pub stop_by: String,
+    /// The first targets, then the children that joined.
+    pub targets: Vec<Target>,
+    /// In no particular order.
+    pub threads: Vec<Thread>,
+    pub losses: Losses,
+}
+
+impl From<Sample> for BindingSample {
+    fn from(sample: Sample) -> Self {
+        Self {
+            start_monotonic_ns: sample.start_monotonic_ns.into(),
+            start_wall_ns: sample.start_wall_ns.into(),
+            stop_monotonic_ns: sample.stop_monotonic_ns.into(),
+            stop_wall_ns: sample.stop_wall_ns.into(),
+            stop_by: sample.stop_by.name().to_owned(),
+            targets: sample.targets,
+            threads: sample.threads,
+            losses: sample.losses,
+        }
+    }
+}
+
+pub struct OpenTask(Options);
+
+impl Task for OpenTask {
+    type Output = CaptureSession;
+    type JsValue = BindingSession;
+
+    fn compute(&mut self) -> napi::Result<CaptureSession> {
+        Ok(CaptureSession::open(&self.0)?)
+    }
+
+    fn resolve(&mut self, _: Env, session: CaptureSession) -> napi::Result<BindingSession> {
+        Ok(BindingSession { session: Arc::new(session) })
+    }
+}
+
+pub struct WaitTask(Arc<CaptureSession>);
+
+impl Task for WaitTask {
+    type Output = StopReason;
+    type JsValue = String;
+
+    fn compute(&mut self) -> napi::Result<StopReason> {
+        Ok(self.0.wait()?)
+    }
+
+    fn resolve(&mut self, _: Env, reason: StopReason) -> napi::Result<String> {
+        Ok(reason.name().to_owned())
+    }
+}
+
+pub struct ReadTask(Arc<CaptureSession>);
+
+impl Task for ReadTask {
+    type Output = Sample;
+    type JsValue = BindingSample;
+
+    fn compute(&mut self) -> napi::Result<Sample> {
+        Ok(self.0.read()?)
+    }
+
+    fn resolve(&mut self, _: Env, sample: Sample) -> napi::Result<BindingSample> {
+        Ok(sample.into())
+    }
+}
+
+/// Probes attached to a set of processes. An abandoned session detaches when it is collected.
+#[napi]
+pub struct BindingSession {
+    session: Arc<CaptureSession>,
+}
+
+#[napi]
+impl BindingSession {
+    /// Attaches the probes. Nothing is counted before `start`.
+    #[napi(ts_return_type = "Promise<BindingSession>")]
+    pub fn open(options: BindingOpenOptions) -> AsyncTask<OpenTask> {
+        AsyncTask::new(OpenTask(Options {
+            pids: options.pids,
+            follow: options.follow,
+            debug_level: options.debug_level,
+            thread_capacity: options.thread_capacity,
+        }))
+    }
+
+    /// Opens a window now. With a length the kernel side closes it at that very ns; without, it stays open until `stop`
+    /// or until every target has ended.
+    #[napi]
+    pub fn start(&self, length_ns: Option<BigInt>) -> napi::Result<BindingWindow> {
+        let length_ns = length_ns.map(|length_ns| match length_ns.get_u64() {
+            (false, length_ns, true) => Ok(length_ns),
+            _ => Err(Error::new(ErrorKind::InvalidArgument, "a window's length must be from 0 to 2^64 - 1 ns")),
+        });
+        let window = self.session.start(length_ns.transpose()?)?;
+        Ok(BindingWindow {
+            start_monotonic_ns: window.start_monotonic_ns.into(),
+            start_wall_ns: window.start_wall_ns.into(),
+        })
+    }
+
+    /// Resolves when the window is closed.
+    #[napi(ts_return_type = "Promise<'time' | 'interrupt' | 'exit'>")]
+    pub fn wait(&self) -> AsyncTask<WaitTask> {
+        AsyncTask::new(WaitTask(Arc::clone(&self.session)))
+    }
+
+    /// Closes the open window now; without one, does nothing.
+    #[napi]
+    pub fn stop(&self) {
+        self.session.stop();
+    }
+
+    /// The closed window's sample. Afterwards a new window can be opened.
+    #[napi(ts_return_type = "Promise<BindingSample>")]
+    pub fn read(&self) -> AsyncTask<ReadTask> {
+        AsyncTask::new(ReadTask(Arc::clone(&self.session)))
+    }
+
+    /// Detaches everything; a wait under way resolves. Closing twice is harmless.
+    #[napi]
+    pub fn close(&self) {
+        self.session.close();
+    }
+
+    #[napi(getter)]
+    pub fn closed(&self) -> bool {
+        self.session.is_closed()
+    }
+
+    /// False once every target has ended.
+    #[napi]
+    pub fn targets_alive(&self) -> napi::Result<bool> {
+        Ok(self.session.targets_alive()?)
+    }
+}
+
+#[napi(object)]
+pub struct BindingExitStatus {
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+}
+
+/// A command that is held just before its `execve`, so that the probes are attached when it begins.
+#[napi]
+pub struct BindingCommand {
+    command: Mutex<Command>,
+}
+
+#[napi]
+impl BindingCommand {
+    /// Its stdin and stderr are the caller's; so is its stdout, unless it is to go to stderr.
+    #[napi(factory)]
+    pub fn spawn(argv: Vec<String>, stdout_to_stderr: bool) -> napi::Result<Self> {
+        Ok(Self { command: Mutex::new(Command::spawn(&argv, stdout_to_stderr)?) })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Command> {
+        self.command.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[napi(getter)]
+    pub fn pid(&self) -> u32 {
+        self.lock().pid()
+    }
+
+    /// Lets it begin. Throws if its program cannot be executed.
+    #[napi]
+    pub fn release(&self) -> napi::Result<()> {
+        Ok(self.lock().release()?)
+    }
+
+    /// Ends a command that was never released; one that was runs on.
+    #[napi]
+    pub fn close(&self) {
+        self.lock().close();
+    }
+
+    /// How it ended; null while it runs.
+    #[napi]
+    pub fn status(&self) -> Option<BindingExitStatus> {
+        self.lock().status().map(|status| match status {
+            ExitStatus::Code(code) => BindingExitStatus { code: Some(code), signal: None },
+            ExitStatus::Signal(signal) => BindingExitStatus { code: None, signal: Some(signal) },
+        })
+    }
+}
+
+fn target(process: process::Process) -> Target {
+    Target { pid: process.pid, comm: process.comm, exe: process.exe, cmdline: process.cmdline }
+}
+
+/// The process with this pid; throws if there is none that can be monitored.
+#[napi]
+pub fn inspect_process(pid: u32) -> napi::Result<Target> {
+    Ok(target(process::inspect(pid)?))
+}
+
+/// User processes, this one left out, whose name, or whose executable's or first argument's base name, equals `name`.
+#[napi]
+pub fn find_processes(name: String) -> napi::Result<Vec<Target>> {
+    Ok(process::find(&name)?.into_iter().map(target).collect())
+}
+
+#[napi(object)]
+pub struct BindingBusyProcess {
+    pub pid: u32,
+    pub comm: String,
+    /// Of one CPU.
+    pub cpu_percent: f64,
+}
+
+pub struct BusyTask {
+    interval: Duration,
+    limit: usize,
+}
+
+impl Task for BusyTask {
+    type Output = Vec<process::BusyProcess>;
+    type JsValue = Vec<BindingBusyProcess>;
+
+    fn compute(&mut self) -> napi::Result<Self::Output> {
+        Ok(process::busiest(self.interval, self.limit)?)
+    }
+
+    fn resolve(&mut self, _: Env, busy: Self::Output) -> napi::Result<Self::JsValue> {
+        let binding = |busy: process::BusyProcess| BindingBusyProcess {
+            pid: busy.pid,
+            comm: busy.comm,
+            cpu_percent: busy.cpu_percent,
+        };
+        Ok(busy.into_iter().map(binding).collect())
+    }
+}
+
+/// The user processes, this one left out, that used the most CPU time over the interval, busiest first.
+#[napi(ts_return_type = "Promise<Array<BindingBusyProcess>>")]
+pub fn busy_processes(interval_ms: u32, limit: u32) -> AsyncTask<BusyTask> {
+    AsyncTask::new(BusyTask { interval: Duration::from_millis(interval_ms.into()), limit: limit as usize })
+}
+
+#[napi(object)]
+pub struct BindingCheck {
+    pub name: String,
+    #[napi(ts_type = "'ok' | 'degraded' | 'failed'")]
+    pub status: String,
+    pub detail: String,
+    /// What to do; null when all is well.
+    pub hint: Option<String>,
+}
+
+#[napi(object)]
+pub struct BindingDiagnosis {
+    /// A capture will work.
+    pub capable: bool,
+    pub kernel: String,
+    pub arch: String,
+    pub checks: Vec<BindingCheck>,
+}
+
+pub struct DoctorTask;
+
+impl Task for DoctorTask {
+    type Output = doctor::Diagnosis;
+    type JsValue = BindingDiagnosis;
+
+    fn compute(&mut self) -> napi::Result<Self::Output> {
+        Ok(doctor::diagnose())
+    }
+
+    fn resolve(&mut self, _: Env, diagnosis: Self::Output) -> napi::Result<Self::JsValue> {
+        let check = |check: doctor::Check| BindingCheck {
+            name: check.name,
+            status: check.status.name().to_owned(),
+            detail: check.detail,
+            hint: check.hint,
+        };
+        Ok(BindingDiagnosis {
+            capable: diagnosis.capable,
+            kernel: diagnosis.kernel,
+            arch: diagnosis.arch,
+            checks: diagnosis.checks.into_iter().map(check).collect(),
+        })
+    }
+}
+
+/// Tries every probe on this kernel, and lets go.
+#[napi(ts_return_type = "Promise<BindingDiagnosis>")]
+pub fn doctor() -> AsyncTask<DoctorTask> {
+    AsyncTask::new(DoctorTask)
+}

@@ -1,0 +1,81 @@
+//! Where this kernel keeps what the programs read.
+
+use bpf_probes::abi::config::{Config, NO_OFFSET, Offsets};
+
+use crate::btf::Btf;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The number of `sched_switch`'s arguments since it hands over the previous task's state (Linux 5.18, 9c2136be0878).
+const SWITCH_ARGUMENTS_WITH_STATE: usize = 4;
+
+/// What could not be found, and what that switches off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingOffset {
+    pub member: &'static str,
+    pub consequence: &'static str,
+}
+
+/// The configuration for this kernel, without targets; and what is missing but can be done without.
+pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
+    let required = |path: &'static str| {
+        btf.member_offset("task_struct", path).ok_or_else(|| {
+            Error::new(ErrorKind::KernelUnsupported, format!("this kernel's BTF has no task_struct.{path}"))
+                .hint("without it no thread can be told from another: please report the kernel's version")
+        })
+    };
+    let mut missing = Vec::new();
+    let mut optional = |offset: Option<u32>, member, consequence| {
+        offset.unwrap_or_else(|| {
+            missing.push(MissingOffset { member, consequence });
+            NO_OFFSET
+        })
+    };
+    let (compat_kind, compat_path) = if cfg!(target_arch = "x86_64") {
+        (Config::COMPAT_X86_STATUS, "thread_info.status")
+    } else {
+        (Config::COMPAT_ARM64_FLAGS, "thread_info.flags")
+    };
+    let syscall_member = if cfg!(target_arch = "x86_64") { "orig_ax" } else { "syscallno" };
+    let task_compat = optional(
+        btf.member_offset("task_struct", compat_path),
+        "task_struct.thread_info",
+        "32-bit system calls are reported as 64-bit ones",
+    );
+    let offsets = Offsets {
+        task_pid: required("pid")?,
+        task_tgid: required("tgid")?,
+        // Renamed in 5.14 (2f064a59a11f).
+        task_state: required("__state").or_else(|_| required("state"))?,
+        task_on_cpu: optional(
+            btf.member_offset("task_struct", "on_cpu"),
+            "task_struct.on_cpu",
+            "a single-CPU kernel: nothing is lost",
+        ),
+        task_start_time: required("start_time")?,
+        task_comm: required("comm")?,
+        task_compat,
+        regs_syscall: optional(
+            btf.member_offset("pt_regs", syscall_member),
+            "pt_regs' system call number",
+            "calls that began before the window have no name",
+        ),
+        irqaction_name: optional(
+            btf.member_offset("irqaction", "name"),
+            "irqaction.name",
+            "hard interrupts have no name",
+        ),
+        reserved: 0,
+    };
+    let config = Config {
+        target_tgid: 0,
+        has_prev_state: u32::from(
+            btf.tracepoint_arguments("sched_switch").is_some_and(|arguments| arguments >= SWITCH_ARGUMENTS_WITH_STATE),
+        ),
+        hint_mask: 0,
+        compat_kind: if task_compat == NO_OFFSET { 0 } else { compat_kind },
+        has_task_registers: u32::from(btf.has_enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs")),
+        reserved: 0,
+        offsets,
+    };
+    Ok((config, missing))
+}

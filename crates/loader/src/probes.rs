@@ -1,0 +1,213 @@
+//! The list of probes: loads and attaches each one, as `tp_btf` where the kernel allows it, else as `raw_tp`.
+
+use std::os::fd::AsFd;
+
+use aya::maps::{Map, MapData};
+use aya::programs::{BtfTracePoint, ProgramError, RawTracePoint};
+use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
+use bpf_probes::abi::config::{CONFIG_SYMBOL, Config};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys;
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/kdelay-probes"));
+
+/// When a probe is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    Always,
+    /// The targets are a set: its dead must leave it.
+    TargetSet,
+    /// Children join the targets.
+    Follow,
+}
+
+pub struct Probe {
+    pub tracepoint: &'static str,
+    pub need: Need,
+}
+
+/// In the order in which they are attached. The windows are closed meanwhile.
+pub const PROBES: [Probe; 14] = [
+    Probe { tracepoint: "sched_process_fork", need: Need::Follow },
+    Probe { tracepoint: "sched_process_free", need: Need::TargetSet },
+    Probe { tracepoint: "sched_switch", need: Need::Always },
+    Probe { tracepoint: "sched_wakeup", need: Need::Always },
+    Probe { tracepoint: "sched_wakeup_new", need: Need::Always },
+    Probe { tracepoint: "sched_process_exit", need: Need::Always },
+    Probe { tracepoint: "sched_process_exec", need: Need::Always },
+    Probe { tracepoint: "task_rename", need: Need::Always },
+    Probe { tracepoint: "irq_handler_entry", need: Need::Always },
+    Probe { tracepoint: "irq_handler_exit", need: Need::Always },
+    Probe { tracepoint: "softirq_entry", need: Need::Always },
+    Probe { tracepoint: "softirq_exit", need: Need::Always },
+    Probe { tracepoint: "sys_enter", need: Need::Always },
+    Probe { tracepoint: "sys_exit", need: Need::Always },
+];
+
+/// How a probe came to be attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attachment {
+    BtfTracepoint,
+    /// And why not as `tp_btf`.
+    RawTracepoint(String),
+}
+
+/// Sizes of the maps.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    pub threads: u32,
+    pub syscall_chunks: u32,
+    /// A power of two.
+    pub hints: u32,
+}
+
+/// What the verifier may say, by `-D`'s level.
+fn log_level(debug_level: u32) -> VerifierLogLevel {
+    match debug_level {
+        0 => VerifierLogLevel::DISABLE,
+        level => VerifierLogLevel::from_bits_truncate(level),
+    }
+}
+
+/// The object, its maps made and its programs ready to be loaded.
+pub struct Probes {
+    ebpf: Ebpf,
+    kernel_types: Option<aya::Btf>,
+    debug_level: u32,
+}
+
+impl Probes {
+    pub fn new(config: &Config, capacity: Capacity, debug_level: u32) -> Result<Self> {
+        // SAFETY: `Config` is `repr(C)` without padding (asserted where it is defined), so all its bytes are values.
+        let config_bytes =
+            unsafe { std::slice::from_raw_parts((&raw const *config).cast::<u8>(), size_of::<Config>()) };
+        let kernel_types = aya::Btf::from_sys_fs().ok();
+        let ebpf = EbpfLoader::default()
+            .btf(kernel_types.as_ref())
+            .verifier_log_level(log_level(debug_level))
+            .override_global(CONFIG_SYMBOL, config_bytes, true)
+            .map_max_entries("THREADS", capacity.threads)
+            .map_max_entries("FREE_THREADS", capacity.threads)
+            .map_max_entries("THREAD_OF_TASK", capacity.threads)
+            .map_max_entries("HINTS", capacity.hints)
+            .map_max_entries("SYSCALL_ROWS", capacity.syscall_chunks * bpf_probes::abi::syscall::ROWS_PER_CHUNK)
+            .map_max_entries("FREE_CHUNKS", capacity.syscall_chunks)
+            .load(OBJECT)
+            .map_err(|error| refused("the kernel did not take the probes' maps", &chain(&error)))?;
+        Ok(Self { ebpf, kernel_types, debug_level })
+    }
+
+    pub fn take_map(&mut self, name: &str) -> Result<Map> {
+        self.ebpf
+            .take_map(name)
+            .ok_or_else(|| Error::new(ErrorKind::Internal, format!("the eBPF object has no map {name}")))
+    }
+
+    /// Loads and attaches one probe.
+    pub fn attach(&mut self, tracepoint: &str) -> Result<Attachment> {
+        let why_not = match self.attach_btf(tracepoint) {
+            Ok(()) => {
+                self.trace(tracepoint, "tp_btf");
+                return Ok(Attachment::BtfTracepoint);
+            }
+            Err(why_not) => why_not,
+        };
+        self.trace(tracepoint, &format!("no tp_btf: {why_not}"));
+        match self.attach_raw(tracepoint) {
+            Ok(()) => {
+                self.trace(tracepoint, "raw_tp");
+                Ok(Attachment::RawTracepoint(first_line(&why_not).to_owned()))
+            }
+            Err(raw_why_not) => {
+                self.trace(tracepoint, &format!("no raw_tp: {raw_why_not}"));
+                Err(refused(
+                    &format!("the probe {tracepoint} cannot be attached"),
+                    &format!("as tp_btf: {why_not}; as raw_tp: {raw_why_not}"),
+                ))
+            }
+        }
+    }
+
+    fn attach_btf(&mut self, tracepoint: &str) -> std::result::Result<(), String> {
+        let types = self.kernel_types.as_ref().ok_or("the kernel has no BTF")?;
+        let program = self.ebpf.program_mut(tracepoint).ok_or("not in the eBPF object")?;
+        let program: &mut BtfTracePoint = program.try_into().map_err(|error: ProgramError| error.to_string())?;
+        program.load(tracepoint, types).map_err(|error| chain(&error))?;
+        program.attach().map_err(|error| chain(&error))?;
+        Ok(())
+    }
+
+    fn attach_raw(&mut self, tracepoint: &str) -> std::result::Result<(), String> {
+        let program = self.ebpf.program_mut(&format!("{tracepoint}_raw")).ok_or("not in the eBPF object")?;
+        let program: &mut RawTracePoint = program.try_into().map_err(|error: ProgramError| error.to_string())?;
+        program.load().map_err(|error| chain(&error))?;
+        program.attach(tracepoint).map_err(|error| chain(&error))?;
+        Ok(())
+    }
+
+    /// Runs that the kernel skipped because the program was already running on that CPU. `None`: not counted here.
+    pub fn recursion_misses(&self) -> Result<Option<u64>> {
+        let mut sum = Some(0u64);
+        for (_, program) in self.ebpf.programs() {
+            // A program that was not loaded has no descriptor.
+            let Ok(fd) = program.fd() else { continue };
+            let misses =
+                sys::recursion_misses(fd.as_fd()).map_err(|error| Error::io("reading a program's statistics", &error))?;
+            sum = sum.zip(misses).map(|(sum, misses)| sum + misses);
+        }
+        Ok(sum)
+    }
+
+    fn trace(&self, tracepoint: &str, what: &str) {
+        if self.debug_level > 0 {
+            eprintln!("kdelay: probe {tracepoint}: {what}");
+        }
+    }
+}
+
+pub fn map_data(map: &Map) -> Result<&MapData> {
+    match map {
+        Map::Array(data) | Map::HashMap(data) | Map::Stack(data) => Ok(data),
+        _ => Err(Error::new(ErrorKind::Internal, "a map of the eBPF object is of an unexpected type")),
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+/// The error and what caused it, in one line, with the verifier's log after it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        source = error.source();
+    }
+    text
+}
+
+/// A refusal of the kernel's, with what usually explains it.
+fn refused(what: &str, why: &str) -> Error {
+    let short = first_line(why);
+    if why.contains("Operation not permitted") || why.contains("os error 1)") || why.contains("Permission denied") {
+        let error = Error::new(ErrorKind::NotPermitted, format!("{what}: {short}"));
+        return match lockdown() {
+            Some(mode) => error.hint(format!("the kernel is locked down ({mode}): boot it without, or with 'integrity'")),
+            None => error.hint("run as root (CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN); -D shows the kernel's log"),
+        };
+    }
+    Error::new(ErrorKind::KernelUnsupported, format!("{what}: {short}"))
+        .hint("kdelay doctor says what this kernel lacks; -D shows the verifier's log")
+}
+
+/// The lockdown mode if it is one that refuses eBPF to root.
+pub fn lockdown() -> Option<String> {
+    let modes = std::fs::read_to_string("/sys/kernel/security/lockdown").ok()?;
+    let active = modes.split_whitespace().find_map(|mode| mode.strip_prefix('[')?.strip_suffix(']'))?;
+    (active == "confidentiality").then(|| active.to_owned())
+}

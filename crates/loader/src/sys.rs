@@ -1,0 +1,74 @@
+//! The few `bpf(2)` commands that aya has no call for.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_type, bpf_prog_info};
+
+fn zeroed_attr() -> bpf_attr {
+    // SAFETY: `bpf_attr` is a union of plain integers; the kernel asks for unused bytes to be zero.
+    unsafe { std::mem::zeroed() }
+}
+
+/// # Safety
+/// Every address in `attr` is valid for what `command` does with it.
+unsafe fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
+    // SAFETY: `attr` is a whole `bpf_attr`, and its addresses are the caller's promise.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command as libc::c_long, &raw mut *attr, size_of::<bpf_attr>()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as i32) }
+}
+
+fn create_array(kind: bpf_map_type, value_bytes: u32, inner: Option<&OwnedFd>) -> io::Result<OwnedFd> {
+    let mut attr = zeroed_attr();
+    attr.__bindgen_anon_1.map_type = kind as u32;
+    attr.__bindgen_anon_1.key_size = 4;
+    attr.__bindgen_anon_1.value_size = value_bytes;
+    attr.__bindgen_anon_1.max_entries = 1;
+    attr.__bindgen_anon_1.inner_map_fd = inner.map_or(0, |fd| fd.as_raw_fd() as u32);
+    // SAFETY: no addresses.
+    let fd = unsafe { bpf(bpf_cmd::BPF_MAP_CREATE, &mut attr) }?;
+    // SAFETY: the kernel has just made this descriptor for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Waits until every program that was running has ended: an update of a map in a map does
+/// (Linux 1ae80cf31938, "wait for running BPF programs when updating map-in-map").
+pub struct GracePeriod {
+    inner: OwnedFd,
+    outer: OwnedFd,
+}
+
+impl GracePeriod {
+    pub fn new() -> io::Result<Self> {
+        let inner = create_array(bpf_map_type::BPF_MAP_TYPE_ARRAY, 4, None)?;
+        let outer = create_array(bpf_map_type::BPF_MAP_TYPE_ARRAY_OF_MAPS, 4, Some(&inner))?;
+        Ok(Self { inner, outer })
+    }
+
+    pub fn wait(&self) -> io::Result<()> {
+        let key = 0u32;
+        let value = self.inner.as_raw_fd() as u32;
+        let mut attr = zeroed_attr();
+        attr.__bindgen_anon_2.map_fd = self.outer.as_raw_fd() as u32;
+        attr.__bindgen_anon_2.key = &raw const key as u64;
+        attr.__bindgen_anon_2.__bindgen_anon_1.value = &raw const value as u64;
+        // SAFETY: key and value are 4 bytes each, as the map has them, and outlive the call.
+        unsafe { bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr) }.map(|_| ())
+    }
+}
+
+/// How often a program was not run because it was already running on that CPU. `None`: the kernel does not count
+/// (before 5.12).
+pub fn recursion_misses(program: BorrowedFd<'_>) -> io::Result<Option<u64>> {
+    // SAFETY: plain integers.
+    let mut info: bpf_prog_info = unsafe { std::mem::zeroed() };
+    let mut attr = zeroed_attr();
+    attr.info.bpf_fd = program.as_raw_fd() as u32;
+    attr.info.info_len = size_of::<bpf_prog_info>() as u32;
+    attr.info.info = &raw mut info as u64;
+    // SAFETY: `info` is writable for `info_len` bytes and outlives the call.
+    unsafe { bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr) }?;
+    // SAFETY: the kernel has just written this member of the union, and how many bytes it knows.
+    let known_bytes = unsafe { attr.info.info_len } as usize;
+    Ok((known_bytes >= std::mem::offset_of!(bpf_prog_info, recursion_misses) + 8).then_some(info.recursion_misses))
+}
