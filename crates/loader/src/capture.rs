@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::idle_threads;
 use crate::offsets;
 use crate::pidfd::{PidFd, Signal, wait_readable};
-use crate::probes::{Capacity, Need, PROBES, Probes};
+use crate::probes::{AttachMode, Capacity, Need, PROBES, Probes};
 use crate::process;
 use crate::sample::{Losses, Sample, StopReason, Target};
 use crate::snapshot::Maps;
@@ -37,6 +37,7 @@ pub struct Options {
     pub debug_level: u32,
     /// Thread records of one window; `None`: from the number of threads.
     pub thread_capacity: Option<u32>,
+    pub attach_mode: AttachMode,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -354,7 +355,7 @@ fn attach(
     is_set: bool,
     options: &Options,
 ) -> Result<Attached> {
-    let mut probes = Probes::new(config, capacity, options.debug_level)?;
+    let mut probes = Probes::new(config, capacity, options.attach_mode, options.debug_level)?;
     let mut maps = Maps::new(&mut probes)?;
     if is_set {
         for &pid in pids {

@@ -34,7 +34,7 @@ pub struct BindingOpenOptions {
     pub thread_capacity: Option<u32>,
 }
 
-#[napi(object)]
+#[napi(object, use_nullable = true)]
 pub struct BindingWindow {
     /// `CLOCK_MONOTONIC`.
     pub start_monotonic_ns: BigInt,
@@ -42,7 +42,7 @@ pub struct BindingWindow {
     pub start_wall_ns: BigInt,
 }
 
-#[napi(object)]
+#[napi(object, use_nullable = true)]
 pub struct BindingSample {
     pub start_monotonic_ns: BigInt,
     pub start_wall_ns: BigInt,
@@ -133,6 +133,7 @@ impl BindingSession {
             follow: options.follow,
             debug_level: options.debug_level,
             thread_capacity: options.thread_capacity,
+            ..Options::default()
         }))
     }
 
@@ -187,7 +188,7 @@ impl BindingSession {
     }
 }
 
-#[napi(object)]
+#[napi(object, use_nullable = true)]
 pub struct BindingExitStatus {
     pub code: Option<i32>,
     pub signal: Option<i32>,
@@ -254,7 +255,7 @@ pub fn find_processes(name: String) -> napi::Result<Vec<Target>> {
     Ok(process::find(&name)?.into_iter().map(target).collect())
 }
 
-#[napi(object)]
+#[napi(object, use_nullable = true)]
 pub struct BindingBusyProcess {
     pub pid: u32,
     pub comm: String,
@@ -291,7 +292,7 @@ pub fn busy_processes(interval_ms: u32, limit: u32) -> AsyncTask<BusyTask> {
     AsyncTask::new(BusyTask { interval: Duration::from_millis(interval_ms.into()), limit: limit as usize })
 }
 
-#[napi(object)]
+#[napi(object, use_nullable = true)]
 pub struct BindingCheck {
     pub name: String,
     #[napi(ts_type = "'ok' | 'degraded' | 'failed'")]
@@ -301,7 +302,7 @@ pub struct BindingCheck {
     pub hint: Option<String>,
 }
 
-#[napi(object)]
+#[napi(object, use_nullable = true)]
 pub struct BindingDiagnosis {
     /// A capture will work.
     pub capable: bool,

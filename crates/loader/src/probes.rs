@@ -45,6 +45,16 @@ pub const PROBES: [Probe; 14] = [
     Probe { tracepoint: "sys_exit", need: Need::Always },
 ];
 
+/// Which kind of program to attach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AttachMode {
+    /// `tp_btf` where the kernel allows it, else `raw_tp`.
+    #[default]
+    Best,
+    /// As on a kernel that refuses `tp_btf`: for tests and for measuring what the fallback costs.
+    RawTracepoint,
+}
+
 /// How a probe came to be attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attachment {
@@ -74,11 +84,12 @@ fn log_level(debug_level: u32) -> VerifierLogLevel {
 pub struct Probes {
     ebpf: Ebpf,
     kernel_types: Option<aya::Btf>,
+    mode: AttachMode,
     debug_level: u32,
 }
 
 impl Probes {
-    pub fn new(config: &Config, capacity: Capacity, debug_level: u32) -> Result<Self> {
+    pub fn new(config: &Config, capacity: Capacity, mode: AttachMode, debug_level: u32) -> Result<Self> {
         // SAFETY: `Config` is `repr(C)` without padding (asserted where it is defined), so all its bytes are values.
         let config_bytes =
             unsafe { std::slice::from_raw_parts((&raw const *config).cast::<u8>(), size_of::<Config>()) };
@@ -95,7 +106,7 @@ impl Probes {
             .map_max_entries("FREE_CHUNKS", capacity.syscall_chunks)
             .load(OBJECT)
             .map_err(|error| refused("the kernel did not take the probes' maps", &chain(&error)))?;
-        Ok(Self { ebpf, kernel_types, debug_level })
+        Ok(Self { ebpf, kernel_types, mode, debug_level })
     }
 
     pub fn take_map(&mut self, name: &str) -> Result<Map> {
@@ -130,6 +141,9 @@ impl Probes {
     }
 
     fn attach_btf(&mut self, tracepoint: &str) -> std::result::Result<(), String> {
+        if self.mode == AttachMode::RawTracepoint {
+            return Err("not asked for".to_owned());
+        }
         let types = self.kernel_types.as_ref().ok_or("the kernel has no BTF")?;
         let program = self.ebpf.program_mut(tracepoint).ok_or("not in the eBPF object")?;
         let program: &mut BtfTracePoint = program.try_into().map_err(|error: ProgramError| error.to_string())?;

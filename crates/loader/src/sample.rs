@@ -1,139 +1,147 @@
 //! What one window saw: plain values, in the shape of the JSON contract. Durations are ns that fit JavaScript's
 //! numbers (2^53 ns are 104 days); absolute times are `u64`, which become bigints.
 
-/// Fields in Node's case; the docstrings become those of the generated `.d.ts`.
-macro_rules! binding {
-    ($($(#[$meta:meta])* pub struct $name:ident = $js:literal { $($body:tt)* })+) => {
-        $(
-            $(#[$meta])*
-            #[cfg_attr(feature = "node", napi_derive::napi(object, js_name = $js))]
-            #[derive(Clone, Debug, Default, PartialEq)]
-            pub struct $name { $($body)* }
-        )+
-    };
+/// A monitored process. `exe` and `cmdline` are null when it ended before they could be read.
+#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingTarget"))]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Target {
+    pub pid: u32,
+    pub comm: String,
+    pub exe: Option<String>,
+    pub cmdline: Option<Vec<String>>,
 }
 
-binding! {
-    /// A monitored process. `exe` and `cmdline` are null when it ended before they could be read.
-    pub struct Target = "BindingTarget" {
-        pub pid: u32,
-        pub comm: String,
-        pub exe: Option<String>,
-        pub cmdline: Option<Vec<String>>,
-    }
+/// One system call of one thread. COUNT, TOTAL and MAX cover calls that began and ended inside the window;
+/// `inFlightNs` is the time inside the window of those that an edge, or the thread's end, cut.
+#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingSyscall"))]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SyscallStatistics {
+    pub name: String,
+    pub number: u32,
+    #[cfg_attr(feature = "node", napi(ts_type = "'native' | 'ia32' | 'x32' | 'arm32'"))]
+    pub abi: String,
+    pub count: i64,
+    pub total_ns: i64,
+    pub max_ns: i64,
+    pub in_flight_ns: i64,
+    /// Bucket i counts durations of [2^i, 2^(i+1)) ns, the last one all longer ones. Null: counters wrapped.
+    pub histogram: Option<Vec<u32>>,
+}
 
-    /// One system call of one thread. COUNT, TOTAL and MAX cover calls that began and ended inside the window;
-    /// `inFlightNs` is the time inside the window of those that an edge, or the thread's end, cut.
-    pub struct SyscallStatistics = "BindingSyscall" {
-        pub name: String,
-        pub number: u32,
-        /// `native`, `ia32`, `x32` or `arm32`.
-        pub abi: String,
-        pub count: i64,
-        pub total_ns: i64,
-        pub max_ns: i64,
-        pub in_flight_ns: i64,
-        /// Bucket i counts durations of [2^i, 2^(i+1)) ns, the last one all longer ones. Null: counters wrapped.
-        pub histogram: Option<Vec<u32>>,
-    }
+/// Time on a CPU: whole slices, and the parts that the window's edges cut.
+#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingRun"))]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Run {
+    pub count: i64,
+    pub total_ns: i64,
+    /// Null without a whole slice.
+    pub min_ns: Option<i64>,
+    pub max_ns: Option<i64>,
+    pub clipped_ns: i64,
+    pub histogram: Option<Vec<u32>>,
+}
 
-    /// Time on a CPU: whole slices, and the parts that the window's edges cut.
-    pub struct Run = "BindingRun" {
-        pub count: i64,
-        pub total_ns: i64,
-        /// Null without a whole slice.
-        pub min_ns: Option<i64>,
-        pub max_ns: Option<i64>,
-        pub clipped_ns: i64,
-        pub histogram: Option<Vec<u32>>,
-    }
+/// Durations of one kind; `maxNs` is null when there are none.
+#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingInterval"))]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Interval {
+    pub count: i64,
+    pub total_ns: i64,
+    pub max_ns: Option<i64>,
+}
 
-    /// Durations of one kind; `maxNs` is null when there are none.
-    pub struct Interval = "BindingInterval" {
-        pub count: i64,
-        pub total_ns: i64,
-        pub max_ns: Option<i64>,
-    }
+/// Time runnable but not running.
+#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingReady"))]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ready {
+    pub count: i64,
+    pub total_ns: i64,
+    pub max_ns: Option<i64>,
+    pub clipped_ns: i64,
+    pub woken: Interval,
+    pub preempted: Interval,
+    pub histogram: Option<Vec<u32>>,
+}
 
-    /// Time runnable but not running.
-    pub struct Ready = "BindingReady" {
-        pub count: i64,
-        pub total_ns: i64,
-        pub max_ns: Option<i64>,
-        pub clipped_ns: i64,
-        pub woken: Interval,
-        pub preempted: Interval,
-        pub histogram: Option<Vec<u32>>,
-    }
+/// Time stopped by job control or by a tracer.
+#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingStopped"))]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stopped {
+    pub count: i64,
+    pub total_ns: i64,
+    pub max_ns: Option<i64>,
+    pub clipped_ns: i64,
+}
 
-    /// Time stopped by job control or by a tracer.
-    pub struct Stopped = "BindingStopped" {
-        pub count: i64,
-        pub total_ns: i64,
-        pub max_ns: Option<i64>,
-        pub clipped_ns: i64,
-    }
+#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingHardIrq"))]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HardIrq {
+    pub name: String,
+    pub irq: u32,
+    pub count: i64,
+    pub total_ns: i64,
+    pub max_ns: i64,
+}
 
-    pub struct HardIrq = "BindingHardIrq" {
-        pub name: String,
-        pub irq: u32,
-        pub count: i64,
-        pub total_ns: i64,
-        pub max_ns: i64,
-    }
+#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingSoftIrq"))]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SoftIrq {
+    pub name: String,
+    pub vector: u32,
+    pub count: i64,
+    pub total_ns: i64,
+    pub max_ns: i64,
+}
 
-    pub struct SoftIrq = "BindingSoftIrq" {
-        pub name: String,
-        pub vector: u32,
-        pub count: i64,
-        pub total_ns: i64,
-        pub max_ns: i64,
-    }
+/// Where the thread's time in the window went; the parts add up to `wallNs` exactly. Interrupts are subtracted
+/// from what they interrupted.
+#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingBudget"))]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Budget {
+    pub wall_ns: i64,
+    pub user_ns: i64,
+    pub kernel_ns: i64,
+    pub ready_woken_ns: i64,
+    pub ready_preempted_ns: i64,
+    pub blocked_ns: i64,
+    pub stopped_ns: i64,
+    pub hard_irq_ns: i64,
+    pub soft_irq_ns: i64,
+    pub unknown_ns: i64,
+}
 
-    /// Where the thread's time in the window went; the parts add up to `wallNs` exactly. Interrupts are subtracted
-    /// from what they interrupted.
-    pub struct Budget = "BindingBudget" {
-        pub wall_ns: i64,
-        pub user_ns: i64,
-        pub kernel_ns: i64,
-        pub ready_woken_ns: i64,
-        pub ready_preempted_ns: i64,
-        pub blocked_ns: i64,
-        pub stopped_ns: i64,
-        pub hard_irq_ns: i64,
-        pub soft_irq_ns: i64,
-        pub unknown_ns: i64,
-    }
+#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingThread"))]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Thread {
+    pub pid: u32,
+    pub tid: u32,
+    /// May hold control characters; bytes that are no UTF-8 are spelled `\xNN`.
+    pub comm: String,
+    /// Ended inside the window.
+    pub exited: bool,
+    pub syscalls: Vec<SyscallStatistics>,
+    pub run: Run,
+    pub ready: Ready,
+    pub stopped: Stopped,
+    pub hard_irqs: Vec<HardIrq>,
+    pub soft_irqs: Vec<SoftIrq>,
+    pub budget: Budget,
+}
 
-    pub struct Thread = "BindingThread" {
-        pub pid: u32,
-        pub tid: u32,
-        /// May hold control characters; bytes that are no UTF-8 are spelled `\xNN`.
-        pub comm: String,
-        /// Ended inside the window.
-        pub exited: bool,
-        pub syscalls: Vec<SyscallStatistics>,
-        pub run: Run,
-        pub ready: Ready,
-        pub stopped: Stopped,
-        pub hard_irqs: Vec<HardIrq>,
-        pub soft_irqs: Vec<SoftIrq>,
-        pub budget: Budget,
-    }
-
-    /// What could not be counted. Everything else was.
-    pub struct Losses = "BindingLosses" {
-        pub events_dropped: i64,
-        /// Events of threads for which there was no free record.
-        pub threads_untracked: i64,
-        /// System calls and interrupts for which there was no free row.
-        pub syscalls_untracked: i64,
-        pub stacks_lost: i64,
-        pub triggers_missed: i64,
-        /// Null: this kernel does not count them (before 5.12).
-        pub recursion_misses: Option<i64>,
-        pub negative_intervals: i64,
-    }
+/// What could not be counted. Everything else was.
+#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingLosses"))]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Losses {
+    pub events_dropped: i64,
+    /// Events of threads for which there was no free record.
+    pub threads_untracked: i64,
+    /// System calls and interrupts for which there was no free row.
+    pub syscalls_untracked: i64,
+    pub stacks_lost: i64,
+    pub triggers_missed: i64,
+    /// Null: this kernel does not count them (before 5.12).
+    pub recursion_misses: Option<i64>,
+    pub negative_intervals: i64,
 }
 
 /// A finished window.
