@@ -11,12 +11,12 @@ use bpf_probes::abi::config::{Config, NO_OFFSET};
 use bpf_probes::abi::syscall::SyscallKey;
 
 use crate::maps::config;
+use crate::programs::is_target;
 
 /// How a program may read kernel memory.
 pub trait Access: Copy {
-    /// The running task's process.
-    fn current_tgid() -> u32;
-    fn current_task() -> Task<Self>;
+    /// The running task, if its process is monitored.
+    fn current_target() -> Option<Task<Self>>;
     fn read_u32(from: *const u8, offset: u32) -> u32;
     fn read_u64(from: *const u8, offset: u32) -> u64;
     /// The task's registers as it entered the kernel; null where this kernel does not say.
@@ -33,14 +33,10 @@ pub struct Probed;
 
 impl Access for Direct {
     #[inline(always)]
-    fn current_tgid() -> u32 {
-        Self::current_task().tgid()
-    }
-
-    #[inline(always)]
-    fn current_task() -> Task<Self> {
+    fn current_target() -> Option<Task<Self>> {
         // SAFETY: the helper has no preconditions.
-        Task::new(unsafe { bpf_get_current_task_btf() }.cast_const().cast())
+        let task = Task::<Self>::new(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
+        is_target(task.tgid()).then_some(task)
     }
 
     #[inline(always)]
@@ -69,14 +65,13 @@ impl Access for Direct {
 
 impl Access for Probed {
     #[inline(always)]
-    fn current_tgid() -> u32 {
-        (bpf_get_current_pid_tgid() >> 32) as u32
-    }
-
-    #[inline(always)]
-    fn current_task() -> Task<Self> {
+    fn current_target() -> Option<Task<Self>> {
+        // Not the task's own field: reading that would cost a helper call more, for every process on the machine.
+        if !is_target((bpf_get_current_pid_tgid() >> 32) as u32) {
+            return None;
+        }
         // SAFETY: the helper has no preconditions.
-        Task::new(unsafe { bpf_get_current_task() } as *const u8)
+        Some(Task::new(unsafe { bpf_get_current_task() } as *const u8))
     }
 
     #[inline(always)]

@@ -1,10 +1,12 @@
 //! Every map: what it holds, who sets its size, and what happens when it is full.
 
+use core::cell::UnsafeCell;
+
 use aya_ebpf::Global;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, Stack};
 use bpf_probes::abi::config::{Config, Offsets};
-use bpf_probes::abi::control::Control;
+use bpf_probes::abi::control::{Losses, Window};
 use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
 use bpf_probes::abi::syscall::SyscallRow;
 use bpf_probes::abi::thread::ThreadRecord;
@@ -30,9 +32,37 @@ pub(crate) use config;
 
 const _: () = assert!(size_of::<Global<Config>>() == size_of::<Config>() && size_of::<Offsets>() == 40);
 
-/// The window and the loss counters.
+/// The open window. In a data section, because the programs then have its address and need no look-up.
+#[unsafe(link_section = ".data.window")]
+#[unsafe(no_mangle)]
+pub static WINDOW: Global<Window> = Global::new(Window { start_ns: 0, stop_ns: 0, number: 0, reserved: 0 });
+
+/// A direct-mapped cache in front of `THREAD_OF_TASK`, by tid: the record's index. Only a hint: the record itself says
+/// whose it is. Of fixed size, so that it can be in a data section; 4096 threads at once have a place of their own.
+#[unsafe(link_section = ".bss.hints")]
+#[unsafe(no_mangle)]
+pub static HINTS: Hints = Hints(UnsafeCell::new([0; HINT_COUNT]));
+
+pub const HINT_COUNT: usize = 4096;
+
+#[repr(transparent)]
+pub struct Hints(UnsafeCell<[u32; HINT_COUNT]>);
+
+// SAFETY: each entry is read and written whole, with volatile accesses, and any value is a valid hint.
+unsafe impl Sync for Hints {}
+
+impl Hints {
+    /// The place of a tid's hint.
+    #[inline(always)]
+    pub fn place(&self, tid: u32) -> *mut u32 {
+        // SAFETY: the index is masked to the array's length.
+        unsafe { self.0.get().cast::<u32>().add(tid as usize & (HINT_COUNT - 1)) }
+    }
+}
+
+/// The loss counters.
 #[map]
-pub static CONTROL: Array<Control> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+pub static LOSSES: Array<Losses> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// One record per thread and window; sized by the loader from the number of threads.
 #[map]
@@ -46,10 +76,6 @@ pub static FREE_THREADS: Stack<u32> = Stack::with_max_entries(1, 0);
 /// Task address → entry of `THREADS`. As large as `THREADS`. Entries leave when their thread does.
 #[map]
 pub static THREAD_OF_TASK: HashMap<u64, u32> = HashMap::with_max_entries(1, 0);
-
-/// A direct-mapped cache in front of `THREAD_OF_TASK`, by tid. Only a hint: the record itself says whose it is.
-#[map]
-pub static HINTS: Array<u32> = Array::with_max_entries(1, 0);
 
 /// System call rows, in chunks of `ROWS_PER_CHUNK`; sized by the loader.
 #[map]

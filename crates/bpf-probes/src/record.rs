@@ -3,56 +3,54 @@
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
-use bpf_probes::abi::control::{Control, Losses};
 use bpf_probes::abi::syscall::{CHAIN_LIMIT, ROW_HEADS, ROWS_PER_CHUNK, SyscallKey, SyscallRow};
 use bpf_probes::abi::thread::ThreadRecord;
 use bpf_probes::thread_state::SyscallEnd;
 
 use crate::kernel::{Access, Task};
-use crate::maps::{CONTROL, FREE_CHUNKS, FREE_THREADS, HINTS, SYSCALL_ROWS, THREAD_OF_TASK, THREADS, config};
+use crate::maps::{FREE_CHUNKS, FREE_THREADS, HINTS, SYSCALL_ROWS, THREAD_OF_TASK, THREADS};
 
 /// An instant inside the open window.
 #[derive(Clone, Copy)]
 pub struct Moment {
     pub now_ns: u64,
-    pub control: &'static Control,
+}
+
+/// One field of the window, as it is now.
+macro_rules! window {
+    ($field:ident) => {{
+        let window = (&raw const $crate::maps::WINDOW).cast::<bpf_probes::abi::control::Window>();
+        // SAFETY: `Global` is transparent over `Window`, which is always initialised; volatile, because user space
+        // writes it.
+        unsafe { (&raw const (*window).$field).read_volatile() }
+    }};
 }
 
 impl Moment {
     /// Now, if the window is open.
     #[inline(always)]
     pub fn in_window() -> Option<Self> {
-        let control = CONTROL.get(0)?;
-        // SAFETY: plain loads of words that user space writes; volatile, so that each is read once and here.
-        let (start_ns, stop_ns) =
-            unsafe { ((&raw const control.start_ns).read_volatile(), (&raw const control.stop_ns).read_volatile()) };
+        let stop_ns = window!(stop_ns);
         if stop_ns == 0 {
             return None;
         }
         // SAFETY: the helper has no preconditions.
         let now_ns = unsafe { bpf_ktime_get_ns() };
-        (now_ns >= start_ns && now_ns < stop_ns).then_some(Self { now_ns, control })
-    }
-
-    #[inline(always)]
-    pub fn window(self) -> u32 {
-        self.control.window
+        (now_ns >= window!(start_ns) && now_ns < stop_ns).then_some(Self { now_ns })
     }
 }
 
 /// Adds one to a loss counter.
 macro_rules! lose {
     ($counter:ident) => {
-        if let Some(control) = $crate::maps::CONTROL.get_ptr_mut(0) {
+        if let Some(losses) = $crate::maps::LOSSES.get_ptr_mut(0) {
             // SAFETY: the counter lies in a map value that lives as long as the program; the addition is atomic and
             // nobody holds a reference to it.
-            unsafe { $crate::record::add_one(&raw mut (*control).losses.$counter) };
+            unsafe { $crate::record::add_one(&raw mut (*losses).$counter) };
         }
     };
 }
 pub(crate) use lose;
-
-const _: () = assert!(size_of::<Losses>() == 32);
 
 /// # Safety
 /// `counter` points into a live map value, aligned to 8 bytes.
@@ -64,44 +62,45 @@ pub unsafe fn add_one(counter: *mut u64) {
 
 /// The task's record, made if it has none in this window. `None`, and counted, if there is no free one.
 #[inline(always)]
-pub fn find<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
-    let slot = *HINTS.get(task.pid() & config!(hint_mask))?;
-    if let Some(record) = record_of(slot, task, moment) {
+pub fn find<A: Access>(task: Task<A>) -> Option<&'static mut ThreadRecord> {
+    // SAFETY: `place` is inside the array.
+    let slot = unsafe { HINTS.place(task.pid()).read_volatile() };
+    if let Some(record) = record_of(slot, task) {
         return Some(record);
     }
-    find_slowly(task, moment)
+    find_slowly(task)
 }
 
 #[inline(always)]
-fn record_of<A: Access>(slot: u32, task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
+fn record_of<A: Access>(slot: u32, task: Task<A>) -> Option<&'static mut ThreadRecord> {
     // SAFETY: the map lives as long as the program. A record has one writer at a time (see `ThreadRecord`), and no
     // program holds two records of the same task.
     let record = unsafe { &mut *THREADS.get_ptr_mut(slot)? };
-    (record.task == task.address() && record.window == moment.window()).then_some(record)
+    (record.task == task.address() && record.window == window!(number)).then_some(record)
 }
 
 #[inline(never)]
-fn find_slowly<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
-    match find_existing(task, moment) {
+fn find_slowly<A: Access>(task: Task<A>) -> Option<&'static mut ThreadRecord> {
+    match find_existing(task) {
         Some(record) => {
             remember(task.pid(), record.slot);
             Some(record)
         }
-        None => create(task, moment),
+        None => create(task),
     }
 }
 
 /// The task's record if it has one in this window.
 #[inline(always)]
-pub fn find_existing<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
+pub fn find_existing<A: Access>(task: Task<A>) -> Option<&'static mut ThreadRecord> {
     // SAFETY: the value is copied at once; it is only a number that `record_of` checks.
     let slot = *unsafe { THREAD_OF_TASK.get(&task.address()) }?;
-    record_of(slot, task, moment)
+    record_of(slot, task)
 }
 
 /// A new record for the task, whatever it had before.
 #[inline(always)]
-pub fn create<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
+pub fn create<A: Access>(task: Task<A>) -> Option<&'static mut ThreadRecord> {
     let Ok(Some(slot)) = FREE_THREADS.pop() else {
         lose!(thread_events);
         return None;
@@ -112,7 +111,7 @@ pub fn create<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut T
     record.tid = task.pid();
     record.tgid = task.tgid();
     record.start_time_ns = task.start_time_ns();
-    let window_start_ns = moment.control.start_ns;
+    let window_start_ns = window!(start_ns);
     // Born inside the window, although its birth was not seen.
     let begin_ns = if record.start_time_ns > window_start_ns { record.start_time_ns } else { window_start_ns };
     record.begin_ns = begin_ns;
@@ -122,7 +121,7 @@ pub fn create<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut T
         record.was_inside(call);
     }
     record.task = task.address();
-    record.window = moment.window();
+    record.window = window!(number);
     if THREAD_OF_TASK.insert(&task.address(), &slot, 0).is_err() {
         lose!(thread_events);
     }
@@ -132,10 +131,8 @@ pub fn create<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut T
 
 #[inline(always)]
 fn remember(tid: u32, slot: u32) {
-    if let Some(hint) = HINTS.get_ptr_mut(tid & config!(hint_mask)) {
-        // SAFETY: the map lives as long as the program; a lost or torn hint costs a look-up, nothing else.
-        unsafe { hint.write_volatile(slot) };
-    }
+    // SAFETY: `place` is inside the array; a hint that is lost costs a look-up, nothing else.
+    unsafe { HINTS.place(tid).write_volatile(slot) };
 }
 
 /// Puts a call's end into its row.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::os::fd::AsRawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bpf_probes::abi::config::Config;
 use bpf_probes::abi::control::UNTIL_CLOSED;
@@ -26,6 +27,9 @@ const LEAST_THREADS_FOLLOWED: u32 = 4096;
 const MOST_THREADS: u32 = 1 << 20;
 /// A chunk holds eight calls; most threads use fewer than sixteen.
 const CHUNKS_PER_THREAD: u32 = 2;
+
+/// Between the decision to close a window and its edge: many times what telling the programs takes.
+const CLOSING_NOTICE_NS: u64 = 200_000;
 
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -57,9 +61,8 @@ struct State {
     /// `None` once closed: dropping it detaches.
     attached: Option<Attached>,
     phase: Phase,
-    window: u32,
-    /// When the open window ends by itself.
-    stop_ns: u64,
+    /// The latest window as the programs see it; `stop_ns` is when it ends by itself.
+    window: bpf_probes::abi::control::Window,
     stopped_at_start: HashSet<u32>,
     targets: Vec<Target>,
     recursion_misses_before: Option<u64>,
@@ -109,7 +112,6 @@ impl CaptureSession {
         let is_set = pids.len() > 1 || options.follow;
         config.target_tgid = if is_set { 0 } else { pids[0] };
         let capacity = capacity(&pids, options)?;
-        config.hint_mask = capacity.hints - 1;
         let attached = attach(&config, capacity, &pids, processes, is_set, options)?;
         if attached.processes.iter().all(|process| process.has_ended().unwrap_or(false)) {
             let message = match &targets[..] {
@@ -123,8 +125,7 @@ impl CaptureSession {
             state: Mutex::new(State {
                 attached: Some(attached),
                 phase: Phase::Idle,
-                window: 0,
-                stop_ns: 0,
+                window: bpf_probes::abi::control::Window::default(),
                 stopped_at_start: HashSet::new(),
                 targets,
                 recursion_misses_before: None,
@@ -151,15 +152,16 @@ impl CaptureSession {
         }
         let stopped_at_start = stopped_threads(&self.first_pids)?;
         let state = &mut *state;
-        let attached = state.attached.as_ref().ok_or_else(closed)?;
+        let attached = state.attached.as_mut().ok_or_else(closed)?;
         state.recursion_misses_before = attached.probes.recursion_misses()?;
         state.stopped_at_start = stopped_at_start;
-        state.window += 1;
         self.interrupt.clear();
         let start_wall_ns = wall_ns();
         let start_ns = monotonic_ns();
-        state.stop_ns = length_ns.map_or(UNTIL_CLOSED, |length_ns| start_ns.saturating_add(length_ns));
-        attached.maps.open_window(state.window, start_ns, state.stop_ns);
+        state.window.number += 1;
+        state.window.start_ns = start_ns;
+        state.window.stop_ns = length_ns.map_or(UNTIL_CLOSED, |length_ns| start_ns.saturating_add(length_ns));
+        attached.maps.open_window(state.window)?;
         let window = Window { start_monotonic_ns: start_ns, start_wall_ns };
         state.phase = Phase::Open(window);
         Ok(window)
@@ -177,7 +179,7 @@ impl CaptureSession {
                     Phase::Open(_) => {}
                 }
                 let attached = state.attached.as_ref().ok_or_else(closed)?;
-                (state.stop_ns, duplicate(&attached.processes)?)
+                (state.window.stop_ns, duplicate(&attached.processes)?)
             };
             self.wait_for_change(stop_ns, &fds)?;
             self.advance()?;
@@ -215,10 +217,10 @@ impl CaptureSession {
             state.phase = Phase::Idle;
             return Ok(());
         }
-        if monotonic_ns() >= state.stop_ns {
-            state.phase = Phase::Closed { window, stop_ns: state.stop_ns, stop_by: StopReason::Time };
+        if monotonic_ns() >= state.window.stop_ns {
+            state.phase = Phase::Closed { window, stop_ns: state.window.stop_ns, stop_by: StopReason::Time };
         } else if !self.any_alive(&mut state)? {
-            close_window(&mut state, window, StopReason::Exit);
+            close_window(&mut state, window, StopReason::Exit)?;
         }
         Ok(())
     }
@@ -240,16 +242,17 @@ impl CaptureSession {
     }
 
     /// Closes the open window now. Without one, does nothing.
-    pub fn stop(&self) {
+    pub fn stop(&self) -> Result<()> {
         let mut state = self.lock();
         if let Phase::Open(window) = state.phase {
-            if monotonic_ns() >= state.stop_ns {
-                state.phase = Phase::Closed { window, stop_ns: state.stop_ns, stop_by: StopReason::Time };
+            if monotonic_ns() >= state.window.stop_ns {
+                state.phase = Phase::Closed { window, stop_ns: state.window.stop_ns, stop_by: StopReason::Time };
             } else {
-                close_window(&mut state, window, StopReason::Interrupt);
+                close_window(&mut state, window, StopReason::Interrupt)?;
             }
         }
         self.interrupt.raise();
+        Ok(())
     }
 
     /// The closed window's sample. Afterwards a new window can be opened.
@@ -262,8 +265,9 @@ impl CaptureSession {
             return Err(Error::new(ErrorKind::WrongState, format!("nothing to read: {what}")));
         };
         let attached = state.attached.as_mut().ok_or_else(closed)?;
+        std::thread::sleep(Duration::from_nanos(stop_ns.saturating_sub(monotonic_ns())));
         attached.grace_period.wait().map_err(|error| Error::io("waiting for running probes", &error))?;
-        let (seen, negative_intervals) = attached.maps.threads(state.window, stop_ns, &state.stopped_at_start)?;
+        let (seen, negative_intervals) = attached.maps.threads(state.window.number, stop_ns, &state.stopped_at_start)?;
         let mut pids = self.first_pids.clone();
         if self.follow {
             for pid in attached.maps.targets()?.into_iter().chain(seen.iter().map(|seen| seen.thread.pid)) {
@@ -282,7 +286,7 @@ impl CaptureSession {
             }
         }
         let misses = attached.probes.recursion_misses()?;
-        attached.maps.reset(state.window)?;
+        attached.maps.reset(state.window.number)?;
         state.phase = Phase::Idle;
         Ok(Sample {
             start_monotonic_ns: window.start_monotonic_ns,
@@ -333,12 +337,15 @@ fn target(process: process::Process) -> Target {
     Target { pid: process.pid, comm: process.comm, exe: process.exe, cmdline: process.cmdline }
 }
 
-fn close_window(state: &mut State, window: Window, stop_by: StopReason) {
-    let stop_ns = monotonic_ns();
-    if let Some(attached) = &state.attached {
-        attached.maps.set_stop(stop_ns);
-    }
+/// Closes the window a moment from now, so that the programs know the edge before it comes.
+fn close_window(state: &mut State, window: Window, stop_by: StopReason) -> Result<()> {
+    let stop_ns = monotonic_ns().saturating_add(CLOSING_NOTICE_NS).min(state.window.stop_ns);
+    state.window.stop_ns = stop_ns;
     state.phase = Phase::Closed { window, stop_ns, stop_by };
+    match state.attached.as_mut() {
+        Some(attached) => attached.maps.set_window(state.window),
+        None => Ok(()),
+    }
 }
 
 /// Descriptors of their own for a wait without the lock: the session may be closed meanwhile.
@@ -392,7 +399,6 @@ fn capacity(pids: &[u32], options: &Options) -> Result<Capacity> {
     Ok(Capacity {
         threads,
         syscall_chunks: threads.saturating_mul(CHUNKS_PER_THREAD),
-        hints: threads.saturating_mul(4).next_power_of_two(),
     })
 }
 

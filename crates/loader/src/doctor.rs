@@ -153,7 +153,7 @@ fn probes(btf: &Btf) -> Vec<Check> {
     let Ok((mut config, _)) = offsets::configure(btf) else { return Vec::new() };
     // A pid that no process has: the probes run, and filter everything.
     config.target_tgid = u32::MAX;
-    let mut probes = match Probes::new(&config, Capacity { threads: 1, syscall_chunks: 1, hints: 1 }, AttachMode::Best, 0) {
+    let mut probes = match Probes::new(&config, Capacity { threads: 1, syscall_chunks: 1 }, AttachMode::Best, 0) {
         Ok(probes) => probes,
         Err(error) => return vec![failed("eBPF maps", error)],
     };

@@ -160,8 +160,8 @@ impl BindingSession {
 
     /// Closes the open window now; without one, does nothing.
     #[napi]
-    pub fn stop(&self) {
-        self.session.stop();
+    pub fn stop(&self) -> napi::Result<()> {
+        Ok(self.session.stop()?)
     }
 
     /// The closed window's sample. Afterwards a new window can be opened.

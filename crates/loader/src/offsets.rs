@@ -71,10 +71,8 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         has_prev_state: u32::from(
             btf.tracepoint_arguments("sched_switch").is_some_and(|arguments| arguments >= SWITCH_ARGUMENTS_WITH_STATE),
         ),
-        hint_mask: 0,
         compat_kind: if task_compat == NO_OFFSET { 0 } else { compat_kind },
         has_task_registers: u32::from(btf.has_enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs")),
-        reserved: 0,
         offsets,
     };
     Ok((config, missing))

@@ -68,8 +68,6 @@ pub enum Attachment {
 pub struct Capacity {
     pub threads: u32,
     pub syscall_chunks: u32,
-    /// A power of two.
-    pub hints: u32,
 }
 
 /// What the verifier may say, by `-D`'s level.
@@ -101,7 +99,6 @@ impl Probes {
             .map_max_entries("THREADS", capacity.threads)
             .map_max_entries("FREE_THREADS", capacity.threads)
             .map_max_entries("THREAD_OF_TASK", capacity.threads)
-            .map_max_entries("HINTS", capacity.hints)
             .map_max_entries("SYSCALL_ROWS", capacity.syscall_chunks * bpf_probes::abi::syscall::ROWS_PER_CHUNK)
             .map_max_entries("FREE_CHUNKS", capacity.syscall_chunks)
             .load(OBJECT)

@@ -4,8 +4,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::ptr;
 
-use aya::maps::{HashMap as BpfHashMap, Map, MapData, Stack};
-use bpf_probes::abi::control::{Control, Losses as ControlLosses};
+use aya::maps::{Array, HashMap as BpfHashMap, Map, MapData, Stack};
+use bpf_probes::abi::control::{Losses, Window};
 use bpf_probes::abi::histogram::Histogram;
 use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
 use bpf_probes::abi::syscall::{ROWS_PER_CHUNK, SyscallKey, SyscallRow};
@@ -30,7 +30,8 @@ const HARD_IRQ_ROW_BYTES: usize = size_of::<HardIrqRow>();
 pub struct Maps {
     /// Keeps the mapped maps' descriptors: programs are loaded after the maps are made, and name them by these.
     _mapped: Vec<Map>,
-    control: MappedArray<Control>,
+    window: Array<MapData, [u8; size_of::<Window>()]>,
+    losses: MappedArray<Losses>,
     threads: MappedArray<ThreadRecord>,
     rows: MappedArray<SyscallRow>,
     free_threads: Stack<MapData, u32>,
@@ -70,7 +71,8 @@ impl Maps {
         }
         let mut kept = Vec::new();
         let mut maps = Self {
-            control: mapped(probes, "CONTROL", &mut kept)?,
+            window: other(probes, ".data.window")?,
+            losses: mapped(probes, "LOSSES", &mut kept)?,
             threads: mapped(probes, "THREADS", &mut kept)?,
             rows: mapped(probes, "SYSCALL_ROWS", &mut kept)?,
             free_threads: other(probes, "FREE_THREADS")?,
@@ -99,32 +101,26 @@ impl Maps {
         self.targets.keys().collect::<std::result::Result<_, _>>().map_err(map_error)
     }
 
-    fn control(&self) -> *mut Control {
-        // One entry always exists.
-        self.control.value(0).map_or(ptr::null_mut(), |control| control.as_ptr())
-    }
-
-    /// Opens a window. `stop_ns` is stored last: until then no program takes part.
-    pub fn open_window(&self, window: u32, start_ns: u64, stop_ns: u64) {
-        let control = self.control();
-        // SAFETY: `control` points into the mapping, which lives as long as `self`; volatile, as programs read it.
-        unsafe {
-            (&raw mut (*control).losses).write_volatile(ControlLosses::default());
-            (&raw mut (*control).window).write_volatile(window);
-            (&raw mut (*control).start_ns).write_volatile(start_ns);
+    /// Opens a window: `stop_ns` is stored last, and until then no program takes part.
+    pub fn open_window(&mut self, window: Window) -> Result<()> {
+        if let Some(losses) = self.losses.value(0) {
+            // SAFETY: inside the mapping, which lives as long as `self`; no window is open, so nobody counts.
+            unsafe { losses.write_volatile(Losses::default()) };
         }
-        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
-        self.set_stop(stop_ns);
+        self.set_window(Window { stop_ns: 0, ..window })?;
+        self.set_window(window)
     }
 
-    pub fn set_stop(&self, stop_ns: u64) {
-        // SAFETY: as in `open_window`.
-        unsafe { (&raw mut (*self.control()).stop_ns).write_volatile(stop_ns) };
+    /// Also while the window is open, to close it: nothing but `stop_ns` changes then.
+    pub fn set_window(&mut self, window: Window) -> Result<()> {
+        // SAFETY: `Window` is `repr(C)` without padding (asserted where it is defined): all its bytes are values.
+        let bytes: [u8; size_of::<Window>()] = unsafe { std::mem::transmute(window) };
+        self.window.set(0, bytes, 0).map_err(map_error)
     }
 
-    pub fn losses(&self) -> ControlLosses {
-        // SAFETY: as in `open_window`; the counters are integers.
-        unsafe { (&raw const (*self.control()).losses).read_volatile() }
+    pub fn losses(&self) -> Losses {
+        // SAFETY: inside the mapping, and integers.
+        self.losses.value(0).map_or(Losses::default(), |losses| unsafe { losses.read_volatile() })
     }
 
     /// The threads that had events in this window. No program may be writing any more.
@@ -296,7 +292,8 @@ fn describe(
         stopped_clipped_ns += record.first_blocked_ns;
     }
     let of = |activity: Activity| spent[activity as usize] as i64;
-    let end_ns = if record.end_ns != 0 { record.end_ns } else { stop_ns };
+    // A program may see a window's end too late, if user space was held up while it set it; what it counted stays.
+    let end_ns = if record.end_ns != 0 { record.end_ns } else { stop_ns.max(record.since_ns) };
     let ready_count = record.woken.count + record.preempted.count;
     let thread = Thread {
         pid: record.tgid,

@@ -83,7 +83,7 @@ fn assert_adds_up(sample: &Sample) {
 }
 
 fn closed_by_hand(session: &CaptureSession) -> Sample {
-    session.stop();
+    session.stop().unwrap();
     assert_eq!(session.wait().unwrap(), StopReason::Interrupt);
     session.read().unwrap()
 }
@@ -218,7 +218,7 @@ fn calls_out_of_order_are_errors_and_closing_twice_is_harmless() {
     let session = open(AttachMode::Best);
     assert_eq!(session.read().unwrap_err().kind, ErrorKind::WrongState);
     assert_eq!(session.wait().unwrap_err().kind, ErrorKind::WrongState);
-    session.stop();
+    session.stop().unwrap();
     session.start(None).unwrap();
     assert_eq!(session.start(None).unwrap_err().kind, ErrorKind::WrongState);
     assert_eq!(session.read().unwrap_err().kind, ErrorKind::WrongState);

@@ -14,13 +14,10 @@ pub struct Config {
     pub target_tgid: u32,
     /// 1: `sched_switch` hands over the previous task's state (5.18 and later); 0: it is read from the task.
     pub has_prev_state: u32,
-    /// `HINTS` has this many entries less one; a power of two less one.
-    pub hint_mask: u32,
     /// 1: compat system calls are told by `thread_info.status` (x86), 2: by `thread_info.flags` (arm64), 0: unknown.
     pub compat_kind: u32,
     /// 1: the kernel hands over any task's user registers (5.15 and later).
     pub has_task_registers: u32,
-    pub reserved: u32,
     pub offsets: Offsets,
 }
 
@@ -54,10 +51,8 @@ impl Config {
     pub const UNSET: Self = Self {
         target_tgid: u32::MAX,
         has_prev_state: 0,
-        hint_mask: 0,
         compat_kind: 0,
         has_task_registers: 0,
-        reserved: 0,
         offsets: Offsets {
             task_pid: NO_OFFSET,
             task_tgid: NO_OFFSET,
@@ -73,4 +68,4 @@ impl Config {
     };
 }
 
-const _: () = assert!(size_of::<Config>() == 64, "Config has padding");
+const _: () = assert!(size_of::<Config>() == 56, "Config has padding");

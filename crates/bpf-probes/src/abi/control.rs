@@ -1,21 +1,19 @@
-//! The window and the loss counters: one value, mapped into user space.
+//! The window, and the loss counters.
 
-/// The open window. Written by user space (and, later, by triggers); read by every program.
+/// The open window. Written by user space (and, later, by triggers), a field at a time; read by every program.
 ///
 /// A program belongs to the window if `start_ns <= now < stop_ns`, `now` being its own clock reading. So the edges are
 /// exact whoever sets them: user space may set an edge in the future, and a program that is late does not matter.
-#[repr(C, align(128))]
-#[derive(Debug)]
-pub struct Control {
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
     /// `CLOCK_MONOTONIC`, as all times here.
     pub start_ns: u64,
+    /// 0: no window.
     pub stop_ns: u64,
     /// Increases with each window: a thread record of another window is no record.
-    pub window: u32,
+    pub number: u32,
     pub reserved: u32,
-    unused: [u64; 13],
-    pub losses: Losses,
-    unused_losses: [u64; 12],
 }
 
 /// Counted where the loss happens, by any CPU, with atomic additions.
@@ -35,5 +33,4 @@ pub struct Losses {
 /// `stop_ns` of a window that stays open until it is closed by hand.
 pub const UNTIL_CLOSED: u64 = u64::MAX;
 
-const _: () = assert!(size_of::<Control>() == 256, "Control has implicit padding");
-const _: () = assert!(core::mem::offset_of!(Control, losses) == 128, "losses must not share the window's cache lines");
+const _: () = assert!(size_of::<Window>() == 24 && size_of::<Losses>() == 32, "implicit padding");

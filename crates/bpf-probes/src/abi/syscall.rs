@@ -43,14 +43,22 @@ impl SyscallKey {
     const PRESENT: u32 = 1 << 31;
 
     /// From the number that the kernel's tracepoint carries.
+    /// From the number that the kernel's tracepoint carries.
     #[inline(always)]
     pub fn new(raw: u64, compat: bool) -> Self {
+        let number = raw as u32;
+        if number <= LAST_NUMBER && !compat { Self(Self::PRESENT | number) } else { Self::uncommon(number, compat) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn uncommon(raw: u32, compat: bool) -> Self {
         let (abi, number) = if compat {
-            (Abi::Compat, raw as u32)
-        } else if raw as u32 & X32_BIT != 0 && (raw as u32) < X32_BIT + LAST_NUMBER {
-            (Abi::X32, raw as u32 & !X32_BIT)
+            (Abi::Compat, raw)
+        } else if raw & X32_BIT != 0 && raw <= X32_BIT + LAST_NUMBER {
+            (Abi::X32, raw & !X32_BIT)
         } else {
-            (Abi::Native, raw as u32)
+            (Abi::Native, raw)
         };
         let number = if number > LAST_NUMBER { INVALID_NUMBER } else { number };
         Self(Self::PRESENT | (abi as u32) << 16 | number)

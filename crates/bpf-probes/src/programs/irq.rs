@@ -7,7 +7,7 @@ use bpf_probes::abi::thread::ThreadRecord;
 
 use crate::kernel::{Access, Probed};
 use crate::maps::{HARD_IRQS, config};
-use crate::programs::{Arguments, is_target, probe};
+use crate::programs::{Arguments, probe};
 use crate::record::{Moment, find, lose};
 
 const IRQ_NONE: u32 = 0;
@@ -15,11 +15,9 @@ const IRQ_NONE: u32 = 0;
 /// The interrupted thread's record, if it is monitored and the window is open.
 #[inline(always)]
 fn interrupted<C: Arguments>() -> Option<(&'static mut ThreadRecord, Moment)> {
-    if !is_target(C::Access::current_tgid()) {
-        return None;
-    }
+    let task = C::Access::current_target()?;
     let moment = Moment::in_window()?;
-    Some((find(C::Access::current_task(), moment)?, moment))
+    Some((find(task)?, moment))
 }
 
 /// `irq_handler_entry(int irq, struct irqaction *action)`

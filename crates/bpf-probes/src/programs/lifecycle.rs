@@ -10,11 +10,9 @@ use crate::record::{Moment, count_syscall, find, find_existing, lose};
 /// `sched_process_exit(struct task_struct *p, …)`: the current thread begins to exit.
 #[inline(always)]
 fn exit<C: Arguments>(_: &C) -> Option<()> {
-    if !is_target(C::Access::current_tgid()) {
-        return None;
-    }
+    let task = C::Access::current_target()?;
     let moment = Moment::in_window()?;
-    let record = find(C::Access::current_task(), moment)?;
+    let record = find(task)?;
     let end = record.exiting(moment.now_ns);
     // A cut at exit always has its key.
     count_syscall(record, end, || SyscallKey::new(u64::MAX, false));
@@ -29,7 +27,8 @@ fn exec<C: Arguments>(ctx: &C) -> Option<()> {
     if !is_target(task.tgid()) {
         return None;
     }
-    let record = find(task, Moment::in_window()?)?;
+    Moment::in_window()?;
+    let record = find(task)?;
     record.tid = task.pid();
     record.start_time_ns = task.start_time_ns();
     None
@@ -43,7 +42,8 @@ fn rename<C: Arguments>(ctx: &C) -> Option<()> {
     if !is_target(task.tgid()) {
         return None;
     }
-    let record = find_existing(task, Moment::in_window()?)?;
+    Moment::in_window()?;
+    let record = find_existing(task)?;
     // SAFETY: the helper checks the source; `comm` is a whole array of the record.
     let _ = unsafe { aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes(ctx.pointer(1), &mut record.comm) };
     None

@@ -23,7 +23,7 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
         let state = if config!(has_prev_state) != 0 { ctx.number(3) & 0xffff_ffff } else { prev.state() };
         let why = SwitchOut::new(ctx.number(0) & 0xff != 0, state);
         if let Some(moment) = moment
-            && let Some(record) = find(prev, moment)
+            && let Some(record) = find(prev)
         {
             record.switched_out(moment.now_ns, why);
         }
@@ -40,7 +40,7 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
 
 #[inline(always)]
 fn switch_in<A: crate::kernel::Access>(next: Task<A>, moment: Moment) -> Option<()> {
-    let mut record = find(next, moment)?;
+    let mut record = find(next)?;
     let start_time_ns = next.start_time_ns();
     if record.start_time_ns != start_time_ns {
         // Either a thread that calls execve has taken its leader's tid and start time and is still the same thread,
@@ -49,7 +49,7 @@ fn switch_in<A: crate::kernel::Access>(next: Task<A>, moment: Moment) -> Option<
         if tid == record.tgid {
             record.start_time_ns = start_time_ns;
         } else {
-            record = create(next, moment)?;
+            record = create(next)?;
         }
     }
     record.switched_in(moment.now_ns);
@@ -68,7 +68,7 @@ fn wakeup<C: Arguments>(ctx: &C) -> Option<()> {
     if task.is_on_cpu() {
         return None;
     }
-    find(task, moment)?.woken(moment.now_ns);
+    find(task)?.woken(moment.now_ns);
     None
 }
 
@@ -81,7 +81,7 @@ fn wakeup_new<C: Arguments>(ctx: &C) -> Option<()> {
         return None;
     }
     let moment = Moment::in_window()?;
-    create(task, moment)?.born(moment.now_ns);
+    create(task)?.born(moment.now_ns);
     None
 }
 

@@ -5,31 +5,25 @@ use bpf_probes::abi::syscall::SyscallKey;
 
 use crate::kernel::Access;
 use crate::maps::config;
-use crate::programs::{Arguments, is_target, probe};
+use crate::programs::{Arguments, probe};
 use crate::record::{Moment, count_syscall, find};
 
 /// `sys_enter(struct pt_regs *regs, long id)`
 #[inline(always)]
 fn enter<C: Arguments>(ctx: &C) -> Option<()> {
-    if !is_target(C::Access::current_tgid()) {
-        return None;
-    }
+    let task = C::Access::current_target()?;
     let moment = Moment::in_window()?;
-    let task = C::Access::current_task();
     let key = SyscallKey::new(ctx.number(1), task.in_compat_syscall());
-    find(task, moment)?.syscall_entered(moment.now_ns, key);
+    find(task)?.syscall_entered(moment.now_ns, key);
     None
 }
 
 /// `sys_exit(struct pt_regs *regs, long ret)`
 #[inline(always)]
 fn exit<C: Arguments>(ctx: &C) -> Option<()> {
-    if !is_target(C::Access::current_tgid()) {
-        return None;
-    }
+    let task = C::Access::current_target()?;
     let moment = Moment::in_window()?;
-    let task = C::Access::current_task();
-    let record = find(task, moment)?;
+    let record = find(task)?;
     let end = record.syscall_exited(moment.now_ns);
     // The number comes from the call's beginning, because `execve` and `rt_sigreturn` change the registers; only a
     // call that began before the window has none.
