@@ -121,6 +121,40 @@ impl ThreadRecord {
         }
     }
 
+    /// The thread is on a CPU, says this event, while its record says that it is off: the switch in between was not
+    /// reported. (Some kernels do not report switches from tasks that they hide.) Up to the first sign of it nobody
+    /// knows what the thread did.
+    #[inline(always)]
+    fn require_on_cpu(&mut self, now_ns: u64) {
+        if !self.activity.is_on_cpu() {
+            self.missed_switch_in(now_ns);
+        }
+    }
+
+    #[inline(always)]
+    fn missed_switch_in(&mut self, now_ns: u64) {
+        self.switches_missed += 1;
+        let seen_ns = self.irq_contradiction_ns;
+        let on_cpu_ns = if seen_ns > self.since_ns && seen_ns < now_ns { seen_ns } else { now_ns };
+        if let Some(lost_ns) = self.elapsed(self.since_ns, on_cpu_ns) {
+            self.accumulated_ns[Activity::Lost as usize] += lost_ns;
+            self.since_ns = on_cpu_ns;
+        }
+        self.run_since_ns = on_cpu_ns;
+        self.slice_cut = 1;
+        self.activity = self.on_cpu_activity();
+    }
+
+    /// An interrupt, which may not write what the thread's own events write, notes what contradicts them.
+    #[inline(always)]
+    fn irq_found_on_cpu(&mut self, now_ns: u64) {
+        self.irq_seen = 1;
+        let is_off_cpu = self.activity as u8 != Activity::Unseen as u8 && !self.activity.is_on_cpu();
+        if is_off_cpu && self.irq_contradiction_ns <= self.since_ns {
+            self.irq_contradiction_ns = now_ns;
+        }
+    }
+
     /// The first system call event tells where the time on a CPU went before it.
     #[inline(always)]
     fn resolve_on_cpu(&mut self, to: Activity) {
@@ -164,12 +198,25 @@ impl ThreadRecord {
     #[inline(always)]
     pub fn switched_in(&mut self, now_ns: u64) {
         self.assume(Activity::ReadyUnknown);
-        self.settle(now_ns);
         if self.activity.is_ready() {
+            self.settle(now_ns);
             self.end_ready(now_ns);
+        } else {
+            self.missed_before_switch_in(now_ns);
         }
         self.run_since_ns = now_ns;
+        self.slice_cut = 0;
         self.activity = self.on_cpu_activity();
+    }
+
+    /// Switched in from a sleep without a wakeup, or from a CPU without having left it.
+    #[inline(always)]
+    fn missed_before_switch_in(&mut self, now_ns: u64) {
+        self.switches_missed += 1;
+        if let Some(lost_ns) = self.elapsed(self.since_ns, now_ns) {
+            self.accumulated_ns[Activity::Lost as usize] += lost_ns;
+            self.since_ns = now_ns;
+        }
     }
 
     #[inline(always)]
@@ -191,11 +238,9 @@ impl ThreadRecord {
     #[inline(always)]
     pub fn switched_out(&mut self, now_ns: u64, why: SwitchOut) {
         self.assume(self.on_cpu_activity());
-        let was_on_cpu = self.activity.is_on_cpu();
+        self.require_on_cpu(now_ns);
         self.settle(now_ns);
-        if was_on_cpu {
-            self.end_run(now_ns);
-        }
+        self.end_run(now_ns);
         // Only where soft interrupts are threads' work (PREEMPT_RT) can one be left open here: it is no interrupt then.
         self.soft_irq_since_ns = 0;
         self.off_cpu_since_ns = now_ns;
@@ -212,8 +257,9 @@ impl ThreadRecord {
 
     #[inline(always)]
     fn end_run(&mut self, now_ns: u64) {
-        if self.run_since_ns == 0 {
-            if let Some(clipped_ns) = self.elapsed(self.begin_ns, now_ns) {
+        if self.run_since_ns == 0 || self.slice_cut != 0 {
+            let since_ns = if self.run_since_ns == 0 { self.begin_ns } else { self.run_since_ns };
+            if let Some(clipped_ns) = self.elapsed(since_ns, now_ns) {
                 self.run_clipped_ns += clipped_ns;
             }
         } else if let Some(duration_ns) = self.elapsed(self.run_since_ns, now_ns) {
@@ -257,6 +303,7 @@ impl ThreadRecord {
     pub fn syscall_entered(&mut self, now_ns: u64, key: SyscallKey) {
         // It was in user code until now: what the registers hold is the call that begins.
         self.assume(Activity::User);
+        self.require_on_cpu(now_ns);
         self.settle(now_ns);
         if self.phase as u8 == SyscallPhase::Unknown as u8 || self.syscall_since_ns == 0 {
             self.resolve_on_cpu(Activity::User);
@@ -270,6 +317,7 @@ impl ThreadRecord {
     #[inline(always)]
     pub fn syscall_exited(&mut self, now_ns: u64) -> SyscallEnd {
         self.assume(Activity::Kernel);
+        self.require_on_cpu(now_ns);
         self.settle(now_ns);
         let end = match self.phase {
             SyscallPhase::Inside if self.syscall_since_ns == 0 => {
@@ -301,6 +349,7 @@ impl ThreadRecord {
     #[inline(always)]
     pub fn exiting(&mut self, now_ns: u64) -> SyscallEnd {
         self.assume(self.on_cpu_activity());
+        self.require_on_cpu(now_ns);
         self.settle(now_ns);
         let mut end = SyscallEnd::Orphan;
         if self.phase as u8 == SyscallPhase::Inside as u8 {
@@ -328,7 +377,7 @@ impl ThreadRecord {
 
     #[inline(always)]
     pub fn hard_irq_entered(&mut self, now_ns: u64, action: u64) {
-        self.irq_seen = 1;
+        self.irq_found_on_cpu(now_ns);
         self.hard_irq_since_ns = now_ns;
         self.hard_irq_action = action;
     }
@@ -349,7 +398,7 @@ impl ThreadRecord {
 
     #[inline(always)]
     pub fn soft_irq_entered(&mut self, now_ns: u64, vector: u32) {
-        self.irq_seen = 1;
+        self.irq_found_on_cpu(now_ns);
         self.soft_irq_since_ns = now_ns;
         self.soft_irq_vector = vector;
         self.hard_irq_ns_before_soft_irq = self.hard_irq_ns;
@@ -383,6 +432,9 @@ impl ThreadRecord {
         if self.activity != Activity::Ended {
             if self.irq_seen != 0 {
                 self.assume(self.on_cpu_activity());
+            }
+            if self.irq_contradiction_ns > self.since_ns && !self.activity.is_on_cpu() {
+                self.missed_switch_in(stop_ns);
             }
             self.settle(stop_ns);
             open_call = self.close_intervals(stop_ns);

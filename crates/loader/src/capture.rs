@@ -267,17 +267,17 @@ impl CaptureSession {
         let attached = state.attached.as_mut().ok_or_else(closed)?;
         std::thread::sleep(Duration::from_nanos(stop_ns.saturating_sub(monotonic_ns())));
         attached.grace_period.wait().map_err(|error| Error::io("waiting for running probes", &error))?;
-        let (seen, negative_intervals) = attached.maps.threads(state.window.number, stop_ns, &state.stopped_at_start)?;
+        let seen = attached.maps.threads(state.window.number, stop_ns, &state.stopped_at_start)?;
         let mut pids = self.first_pids.clone();
         if self.follow {
-            for pid in attached.maps.targets()?.into_iter().chain(seen.iter().map(|seen| seen.thread.pid)) {
+            for pid in attached.maps.targets()?.into_iter().chain(seen.threads.iter().map(|seen| seen.thread.pid)) {
                 if !pids.contains(&pid) {
                     pids.push(pid);
                 }
             }
         }
         let lost = attached.maps.losses();
-        let threads = idle_threads::complete(seen, &pids, window.start_monotonic_ns, stop_ns)?;
+        let threads = idle_threads::complete(seen.threads, &pids, window.start_monotonic_ns, stop_ns)?;
         for &pid in &pids {
             if !state.targets.iter().any(|target| target.pid == pid) {
                 let leader = threads.iter().filter(|thread| thread.pid == pid).min_by_key(|thread| thread.tid);
@@ -305,7 +305,8 @@ impl CaptureSession {
                 recursion_misses: misses
                     .zip(state.recursion_misses_before)
                     .map(|(after, before)| after.saturating_sub(before) as i64),
-                negative_intervals: (lost.negative_intervals + negative_intervals) as i64,
+                negative_intervals: seen.negative_intervals as i64,
+                switches_missed: seen.switches_missed as i64,
             },
         })
     }

@@ -142,6 +142,9 @@ pub struct Losses {
     /// Null: this kernel does not count them (before 5.12).
     pub recursion_misses: Option<i64>,
     pub negative_intervals: i64,
+    /// Switches and wakeups that the kernel did not report, found because what came next contradicts them; the time
+    /// around them is unknown.
+    pub switches_missed: i64,
 }
 
 /// A finished window.

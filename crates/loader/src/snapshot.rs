@@ -41,6 +41,13 @@ pub struct Maps {
     targets: BpfHashMap<MapData, u32, u8>,
 }
 
+/// What the records of a window hold.
+pub struct Seen {
+    pub threads: Vec<SeenThread>,
+    pub negative_intervals: u64,
+    pub switches_missed: u64,
+}
+
 /// A thread of the window, and what the records alone do not say.
 pub struct SeenThread {
     pub thread: Thread,
@@ -124,19 +131,21 @@ impl Maps {
     }
 
     /// The threads that had events in this window. No program may be writing any more.
-    pub fn threads(&self, window: u32, stop_ns: u64, stopped_at_start: &HashSet<u32>) -> Result<(Vec<SeenThread>, u64)> {
+    pub fn threads(&self, window: u32, stop_ns: u64, stopped_at_start: &HashSet<u32>) -> Result<Seen> {
         let mut irqs = self.hard_irqs_by_slot()?;
         let mut negative_intervals = 0;
+        let mut switches_missed = 0;
         let mut seen = Vec::new();
         for (mut record, twin) in self.records(window) {
             let open_call = record.closed(stop_ns);
             negative_intervals += record.negative_intervals + u64::from(record.irq_negative_intervals);
+            switches_missed += record.switches_missed;
             let mut hard_irqs = irqs.remove(&record.slot).unwrap_or_default();
             hard_irqs.extend(twin.and_then(|slot| irqs.remove(&slot)).unwrap_or_default());
             let syscalls = self.syscalls(&record, open_call)?;
             seen.push(describe(record, syscalls, hard_irqs, stop_ns, stopped_at_start));
         }
-        Ok((seen, negative_intervals))
+        Ok(Seen { threads: seen, negative_intervals, switches_missed })
     }
 
     /// A copy of each thread's record, and the slot of the second one that an interrupt may have made for it.
@@ -336,7 +345,7 @@ fn describe(
             stopped_ns: of(Activity::Stopped),
             hard_irq_ns: of(Activity::HardIrq),
             soft_irq_ns: of(Activity::SoftIrq),
-            unknown_ns: of(Activity::Unseen) + of(Activity::OnCpu) + of(Activity::ReadyUnknown),
+            unknown_ns: of(Activity::Unseen) + of(Activity::OnCpu) + of(Activity::ReadyUnknown) + of(Activity::Lost),
         },
     };
     let phase_unknown = record.phase == SyscallPhase::Unknown;

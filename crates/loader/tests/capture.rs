@@ -158,15 +158,29 @@ fn a_thread_that_spins_in_user_code_all_along_shows_the_whole_window() {
             std::thread::yield_now();
         }
         let session = open(mode);
-        session.start(Some(60_000_000)).unwrap();
-        session.wait().unwrap();
-        let sample = session.read().unwrap();
+        let ran_in = |sample: &Sample| {
+            let run = &thread(sample, tid.load(Ordering::SeqCst)).run;
+            run.total_ns + run.clipped_ns > 0
+        };
+        // On a busy machine it may wait for a CPU through a whole window.
+        let sample = loop {
+            session.start(Some(60_000_000)).unwrap();
+            session.wait().unwrap();
+            let sample = session.read().unwrap();
+            if ran_in(&sample) {
+                break sample;
+            }
+        };
         stop.store(true, Ordering::Relaxed);
         spinner.join().unwrap();
         let spinner = thread(&sample, tid.load(Ordering::SeqCst));
         let accounted = spinner.run.total_ns + spinner.run.clipped_ns + spinner.ready.total_ns + spinner.ready.clipped_ns;
-        assert_eq!(accounted, 60_000_000, "{mode:?}: it runs or waits for a CPU, and nothing else");
-        assert!(spinner.run.total_ns + spinner.run.clipped_ns > 0);
+        // Where a switch was not reported, the time around it is unknown, and said to be.
+        let lost_ns = if sample.losses.switches_missed > 0 { spinner.budget.unknown_ns } else { 0 };
+        assert!(
+            accounted <= 60_000_000 && accounted + lost_ns >= 60_000_000,
+            "{mode:?}: it runs or waits for a CPU, and nothing else: {accounted} {lost_ns}"
+        );
         assert_eq!(spinner.budget.blocked_ns, 0);
         assert_adds_up(&sample);
     }
@@ -283,8 +297,16 @@ fn what_cannot_be_monitored_is_refused_before_anything_is_attached() {
 }
 
 #[test]
-fn the_doctor_finds_this_machine_capable() {
+fn the_doctor_finds_this_machine_capable_and_no_probe_falls_back() {
     let diagnosis = loader::doctor::diagnose();
     assert!(diagnosis.capable, "{diagnosis:#?}");
-    assert!(diagnosis.checks.iter().filter(|check| check.name.starts_with("probe ")).count() == 14);
+    let probes: Vec<_> = diagnosis.checks.iter().filter(|check| check.name.starts_with("probe ")).collect();
+    assert_eq!(probes.len(), 14);
+    // tp_btf needs bpf_get_current_task_btf (Linux 5.11); where the kernel has it, a fallback is a defect of a program.
+    let release: Vec<u32> = diagnosis.kernel.split(['.', '-']).map_while(|part| part.parse().ok()).collect();
+    if (release[0], release[1]) >= (5, 11) {
+        for probe in probes {
+            assert_eq!(probe.detail, "tp_btf", "{}", probe.name);
+        }
+    }
 }

@@ -26,11 +26,9 @@ pub struct Losses {
     pub syscalls: u64,
     /// Interrupts for which there was no free row.
     pub irqs: u64,
-    /// Events whose clock reading was before that of the thread's previous event.
-    pub negative_intervals: u64,
 }
 
 /// `stop_ns` of a window that stays open until it is closed by hand.
 pub const UNTIL_CLOSED: u64 = u64::MAX;
 
-const _: () = assert!(size_of::<Window>() == 24 && size_of::<Losses>() == 32, "implicit padding");
+const _: () = assert!(size_of::<Window>() == 24 && size_of::<Losses>() == 24, "implicit padding");

@@ -50,8 +50,7 @@ impl SyscallKey {
         if number <= LAST_NUMBER && !compat { Self(Self::PRESENT | number) } else { Self::uncommon(number, compat) }
     }
 
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     fn uncommon(raw: u32, compat: bool) -> Self {
         let (abi, number) = if compat {
             (Abi::Compat, raw)

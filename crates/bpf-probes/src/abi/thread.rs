@@ -31,6 +31,8 @@ pub enum Activity {
     SoftIrq = 10,
     /// Switched out for the last time.
     Ended = 11,
+    /// Not what a thread does: time for which an event is missing, so that nobody knows. Of no record's `activity`.
+    Lost = 12,
 }
 
 pub const ACTIVITIES: usize = 16;
@@ -83,7 +85,8 @@ pub struct ThreadRecord {
     pub window: u32,
     pub activity: Activity,
     pub phase: SyscallPhase,
-    pub reserved_byte: u8,
+    /// 1: the beginning of the on-CPU slice was missed.
+    pub slice_cut: u8,
     /// 1: an interrupt has found the thread on a CPU.
     pub irq_seen: u8,
     /// When `activity` began.
@@ -124,6 +127,9 @@ pub struct ThreadRecord {
     pub hard_irq_ns_before_soft_irq: u64,
     pub soft_irq_vector: u32,
     pub irq_negative_intervals: u32,
+    /// When an interrupt first found the thread on a CPU although its record says that it is off.
+    pub irq_contradiction_ns: u64,
+    pub switches_missed: u64,
 
     pub comm: [u8; COMM_BYTES],
     /// Time before the first event if that was a wakeup: whether blocked or stopped, only /proc knew.
@@ -149,7 +155,7 @@ pub struct ThreadRecord {
 const _: () = assert!(core::mem::offset_of!(ThreadRecord, tid) == 64, "the hot part is one cache line");
 const _: () = assert!(
     size_of::<ThreadRecord>()
-        == (64 + 64 + 40 + 64 + 88 + 8 * ACTIVITIES + 24 * SOFT_IRQ_VECTORS + 8 * BUCKETS + 4 * ROW_HEADS)
+        == (64 + 64 + 56 + 64 + 88 + 8 * ACTIVITIES + 24 * SOFT_IRQ_VECTORS + 8 * BUCKETS + 4 * ROW_HEADS)
             .next_multiple_of(64),
     "ThreadRecord has implicit padding before its end"
 );

@@ -1,0 +1,42 @@
+import test from 'ava';
+import { exitCodes, isErrorCode, KdelayError, type KdelayErrorCode } from '../src/errors.js';
+
+/** The published contract, written out: sysexits.h. */
+const contract: Record<KdelayErrorCode, number> = {
+  INVALID_ARGUMENT: 64,
+  AMBIGUOUS_TARGET: 64,
+  NO_SUCH_PROCESS: 66,
+  PROCESS_ENDED: 66,
+  KERNEL_THREAD: 66,
+  NO_SUCH_COMMAND: 66,
+  KERNEL_UNSUPPORTED: 69,
+  NATIVE_MODULE_MISSING: 69,
+  INTERNAL: 70,
+  WRONG_STATE: 70,
+  IO: 74,
+  NOT_PERMITTED: 77,
+};
+
+test('the table has the codes of the contract and no others', (t) => {
+  t.deepEqual(exitCodes, contract);
+});
+
+for (const [code, exitCode] of Object.entries(contract) as Array<[KdelayErrorCode, number]>) {
+  test(`${code} exits with ${exitCode}`, (t) => {
+    t.true(isErrorCode(code));
+    t.is(new KdelayError(code, 'what: why').exitCode, exitCode);
+  });
+}
+
+test('names of Object.prototype are no error codes', (t) => {
+  t.false(isErrorCode('constructor'));
+  t.false(isErrorCode(undefined));
+});
+
+test('an error keeps its hint and cause', (t) => {
+  const cause = new Error('below');
+  const error = new KdelayError('IO', 'file: full', 'make room', cause);
+  t.is(error.hint, 'make room');
+  t.is(error.cause, cause);
+  t.is(new KdelayError('IO', 'file: full').hint, null);
+});

@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import test from 'ava';
+import { findFormat, formatNames, formatReport, formats } from '../../src/formats/index.js';
+import { reports } from '../helpers/reports.js';
+
+const schema = JSON.parse(
+  readFileSync(new URL('../../schema/kdelay-1.schema.json', import.meta.url), 'utf8'),
+);
+const ajv = new Ajv2020({ strict: true, allowUnionTypes: true }).addSchema(schema, 'kdelay');
+
+function matches(part: string, value: unknown): boolean {
+  const validate = ajv.getSchema(`kdelay${part}`);
+  if (validate === undefined) throw new Error(`no schema ${part}`);
+  return validate(value) === true;
+}
+
+for (const { name } of formats) {
+  for (const [title, report] of Object.entries(reports)) {
+    test(`${name} of ${title}`, (t) => {
+      t.snapshot(formatReport(report, name));
+    });
+
+    test(`${name} of ${title} holds nothing a terminal obeys`, (t) => {
+      t.notRegex(formatReport(report, name).replaceAll('\n', ''), /[\p{C}\p{Zl}\p{Zp}\p{DI}]/u);
+    });
+
+    test(`${name} of ${title} ends each line`, (t) => {
+      t.regex(formatReport(report, name), /^$|\n$/);
+    });
+  }
+
+  test(`${name} formatters do not share state`, (t) => {
+    const [first] = Object.values(reports);
+    if (first === undefined) throw new Error('no report');
+    t.is(formatReport(first, name), formatReport(first, name));
+  });
+}
+
+for (const [title, report] of Object.entries(reports)) {
+  test(`json of ${title} is the report, and valid`, (t) => {
+    const parsed = JSON.parse(formatReport(report, 'json'));
+    t.deepEqual(parsed, report);
+    t.true(matches('', parsed));
+  });
+
+  test(`ndjson of ${title} is its header and samples, each valid`, (t) => {
+    const [header, ...samples] = formatReport(report, 'ndjson')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    t.deepEqual({ ...header, samples }, report);
+    t.true(matches('#/$defs/Header', header));
+    for (const sample of samples) t.true(matches('#/$defs/Sample', sample));
+  });
+}
+
+test('json names the targets known at the end', (t) => {
+  const { samples, ...header } = reports['several processes, one without threads'] ?? t.fail();
+  const formatter = findFormat('json').create();
+  formatter.header({ ...header, targets: header.targets.slice(0, 1) });
+  for (const sample of samples) formatter.sample(sample, header.targets);
+  t.deepEqual(JSON.parse(formatter.footer(header.targets)).targets, header.targets);
+});
+
+test('an unknown format is refused with the names there are', (t) => {
+  t.throws(() => findFormat('xml'), { instanceOf: RangeError, message: new RegExp(formatNames.join(', ')) });
+});

@@ -1,0 +1,146 @@
+/** A native module without a kernel: windows end as a script says, samples come from a builder. */
+import type { Binding, NativeModule } from '../../src/native/index.js';
+import { rawSample, rawTarget, startMonotonicNs, startWallNs } from './raw.js';
+
+/** How a window ends: by itself with this reason, or only by stop(), or not even by that. */
+export type WindowScript = 'time' | 'exit' | 'until-stop' | 'stuck';
+
+export interface FakeScript {
+  processes?: Binding.BindingTarget[];
+  busy?: Binding.BindingBusyProcess[];
+  /** One entry per window; the last one goes for the rest. */
+  windows?: WindowScript[];
+  sample?: (index: number) => Partial<Binding.BindingSample>;
+  /** Calls that fail, with their error. */
+  errors?: { open?: Error; read?: (index: number) => Error | undefined; release?: Error; spawn?: Error };
+  status?: { code: number | null; signal: number | null } | null;
+  diagnosis?: Awaited<ReturnType<NativeModule['doctor']>>;
+  /** Told each call, in order. */
+  log?: (line: string) => void;
+}
+
+export interface FakeNative extends NativeModule {
+  readonly calls: string[];
+}
+
+/** An error as the native module throws it. */
+export function nativeError(code: string, message: string): Error {
+  return Object.assign(new Error(`${code}\n${message}`), { code: 'GenericFailure' });
+}
+
+export function fakeNative(script: FakeScript = {}): FakeNative {
+  const calls: string[] = [];
+  const processes = script.processes ?? [rawTarget(100, 'main')];
+  const log = (line: string) => {
+    calls.push(line);
+    script.log?.(line);
+  };
+
+  class FakeSession implements Binding.BindingSession {
+    #closed = false;
+    #alive = true;
+    #windows = 0;
+    #reason: 'time' | 'interrupt' | 'exit' = 'time';
+    #window: Promise<void> = Promise.resolve();
+    #end: () => void = () => undefined;
+
+    static async open(options: Binding.BindingOpenOptions): Promise<FakeSession> {
+      log(`open ${JSON.stringify(options)}`);
+      if (script.errors?.open !== undefined) throw script.errors.open;
+      return new FakeSession();
+    }
+
+    start(lengthNs?: bigint | null): Binding.BindingWindow {
+      log(`start ${lengthNs ?? 'open-ended'}`);
+      const windows = script.windows ?? ['time'];
+      const how = windows[Math.min(this.#windows++, windows.length - 1)] ?? 'time';
+      this.#window = new Promise((resolve) => {
+        // As a real window would, an open one keeps the process alive.
+        const alive = setInterval(() => undefined, 1000);
+        this.#end = () => {
+          clearInterval(alive);
+          resolve();
+        };
+      });
+      if (how === 'time' || how === 'exit') this.#finish(how);
+      if (how === 'stuck') this.stop = () => log('stop');
+      if (how === 'exit') this.#alive = false;
+      return { startMonotonicNs, startWallNs };
+    }
+
+    async wait(): Promise<'time' | 'interrupt' | 'exit'> {
+      await this.#window;
+      return this.#reason;
+    }
+
+    stop(): void {
+      log('stop');
+      this.#finish('interrupt');
+    }
+
+    async read(): Promise<Binding.BindingSample> {
+      const index = this.#windows - 1;
+      log(`read ${index}`);
+      const error = script.errors?.read?.(index);
+      if (error !== undefined) throw error;
+      return rawSample({ stopBy: this.#reason, targets: processes, ...script.sample?.(index) });
+    }
+
+    close(): void {
+      log('close');
+      this.#closed = true;
+      this.#end();
+    }
+
+    get closed(): boolean {
+      return this.#closed;
+    }
+
+    targetsAlive(): boolean {
+      return this.#alive;
+    }
+
+    #finish(reason: 'time' | 'interrupt' | 'exit'): void {
+      this.#reason = reason;
+      this.#end();
+    }
+  }
+
+  class FakeCommand implements Binding.BindingCommand {
+    readonly pid = 4242;
+
+    static spawn(argv: string[], stdoutToStderr: boolean): FakeCommand {
+      log(`spawn ${argv.join(' ')}${stdoutToStderr ? ' (stdout to stderr)' : ''}`);
+      if (script.errors?.spawn !== undefined) throw script.errors.spawn;
+      return new FakeCommand();
+    }
+
+    release(): void {
+      log('release');
+      if (script.errors?.release !== undefined) throw script.errors.release;
+    }
+
+    close(): void {
+      log('close command');
+    }
+
+    status(): { code: number | null; signal: number | null } | null {
+      return script.status === undefined ? { code: 0, signal: null } : script.status;
+    }
+  }
+
+  return {
+    calls,
+    BindingSession: FakeSession as unknown as NativeModule['BindingSession'],
+    BindingCommand: FakeCommand as unknown as NativeModule['BindingCommand'],
+    inspectProcess(pid) {
+      log(`inspect ${pid}`);
+      const found = [...processes, rawTarget(4242, 'command')].find((target) => target.pid === pid);
+      if (found === undefined) throw nativeError('NO_SUCH_PROCESS', `pid ${pid}: no such process`);
+      return found;
+    },
+    findProcesses: (name) => processes.filter(({ comm }) => comm === name),
+    busyProcesses: async () => script.busy ?? [],
+    doctor: async () => script.diagnosis ?? { capable: true, kernel: '6.18.0', arch: 'x86_64', checks: [] },
+  };
+}

@@ -1,0 +1,148 @@
+/** Builders of what the native module returns. */
+import type { Binding } from '../../src/native/index.js';
+
+export const startMonotonicNs = 9_007_199_254_740_993_123n;
+export const startWallNs = 1_795_492_691_123_456_789n;
+
+export function rawTarget(pid: number, comm: string): Binding.BindingTarget {
+  return { pid, comm, exe: `/usr/bin/${comm}`, cmdline: [`/usr/bin/${comm}`, '--serve'] };
+}
+
+export function rawThread(over: Partial<Binding.BindingThread> = {}): Binding.BindingThread {
+  return {
+    pid: 100,
+    tid: 100,
+    comm: 'main',
+    exited: false,
+    syscalls: [],
+    run: { count: 0, totalNs: 0, minNs: null, maxNs: null, clippedNs: 0, histogram: null },
+    ready: {
+      count: 0,
+      totalNs: 0,
+      maxNs: null,
+      clippedNs: 0,
+      woken: { count: 0, totalNs: 0, maxNs: null },
+      preempted: { count: 0, totalNs: 0, maxNs: null },
+      histogram: null,
+    },
+    stopped: { count: 0, totalNs: 0, maxNs: null, clippedNs: 0 },
+    hardIrqs: [],
+    softIrqs: [],
+    budget: { ...emptyBudget, wallNs: 500_000_000, unknownNs: 500_000_000 },
+    ...over,
+  };
+}
+
+export const emptyBudget: Binding.BindingBudget = {
+  wallNs: 0,
+  userNs: 0,
+  kernelNs: 0,
+  readyWokenNs: 0,
+  readyPreemptedNs: 0,
+  blockedNs: 0,
+  stoppedNs: 0,
+  hardIrqNs: 0,
+  softIrqNs: 0,
+  unknownNs: 0,
+};
+
+export function rawSyscall(
+  name: string,
+  number: number,
+  over: Partial<Binding.BindingSyscall> = {},
+): Binding.BindingSyscall {
+  return {
+    name,
+    number,
+    abi: 'native',
+    count: 1,
+    totalNs: 1000,
+    maxNs: 1000,
+    inFlightNs: 0,
+    histogram: null,
+    ...over,
+  };
+}
+
+export const noRawLosses: Binding.BindingLosses = {
+  eventsDropped: 0,
+  threadsUntracked: 0,
+  syscallsUntracked: 0,
+  stacksLost: 0,
+  triggersMissed: 0,
+  recursionMisses: 0,
+  negativeIntervals: 0,
+};
+
+export function rawSample(over: Partial<Binding.BindingSample> = {}): Binding.BindingSample {
+  return {
+    startMonotonicNs,
+    startWallNs,
+    stopMonotonicNs: startMonotonicNs + 500_000_000n,
+    stopWallNs: startWallNs + 500_000_000n,
+    stopBy: 'time',
+    targets: [rawTarget(100, 'main')],
+    threads: [rawThread()],
+    losses: noRawLosses,
+    ...over,
+  };
+}
+
+/** A thread with something in every section; its budget adds up. */
+export function busyThread(over: Partial<Binding.BindingThread> = {}): Binding.BindingThread {
+  return rawThread({
+    tid: 1_457_761,
+    comm: 'handler24',
+    syscalls: [
+      rawSyscall('poll', 7, { count: 4068, totalNs: 1_202_883, maxNs: 2907, inFlightNs: 12_345 }),
+      rawSyscall('sendmsg', 46, {
+        count: 6110,
+        totalNs: 123_274_761,
+        maxNs: 41_776,
+        histogram: [0, 0, 6000, 110],
+      }),
+      rawSyscall('read', 3, { abi: 'ia32', count: 2, totalNs: 700, maxNs: 400 }),
+      rawSyscall('futex', 202, { count: 0, totalNs: 0, maxNs: 0, inFlightNs: 1_000_000 }),
+      rawSyscall('epoll_wait', 232, { count: 9, totalNs: 150_000_000, maxNs: 90_000_000 }),
+    ],
+    run: {
+      count: 48,
+      totalNs: 94_350_393,
+      minNs: 1729,
+      maxNs: 40_455_796,
+      clippedNs: 2_000_000,
+      histogram: [1, 0, 47],
+    },
+    ready: {
+      count: 49,
+      totalNs: 23_650,
+      maxNs: 1559,
+      clippedNs: 77,
+      woken: { count: 40, totalNs: 20_000, maxNs: 1559 },
+      preempted: { count: 9, totalNs: 3650, maxNs: 900 },
+      histogram: [0, 49],
+    },
+    stopped: { count: 1, totalNs: 1_000_000, maxNs: 1_000_000, clippedNs: 5 },
+    hardIrqs: [
+      { name: 'virtio0-input.0', irq: 24, count: 3, totalNs: 9000, maxNs: 4000 },
+      { name: 'nvme0q1', irq: 33, count: 4, totalNs: 19_000, maxNs: 6000 },
+    ],
+    softIrqs: [
+      { name: 'rcu', vector: 9, count: 28, totalNs: 23_024, maxNs: 1600 },
+      { name: 'sched', vector: 7, count: 14, totalNs: 26_889, maxNs: 3041 },
+    ],
+    budget: {
+      wallNs: 500_000_000,
+      userNs: 60_000_000,
+      kernelNs: 36_000_000,
+      readyWokenNs: 20_077,
+      readyPreemptedNs: 3650,
+      blockedNs: 402_000_000,
+      stoppedNs: 1_000_005,
+      hardIrqNs: 28_000,
+      softIrqNs: 49_913,
+      unknownNs: 898_355,
+    },
+    ...over,
+  });
+}

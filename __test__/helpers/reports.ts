@@ -1,0 +1,93 @@
+/** Reports that every format is tried on. */
+import { buildReport, toSample } from '../../src/report/report.js';
+import type { Header, Report } from '../../src/report/types.js';
+import {
+  busyThread,
+  noRawLosses,
+  rawSample,
+  rawSyscall,
+  rawTarget,
+  rawThread,
+  startMonotonicNs,
+  startWallNs,
+} from './raw.js';
+
+/** What differs from machine to machine and release to release, held still. */
+const fixed: Pick<Header, 'version' | 'host'> = {
+  version: '0.0.0',
+  host: { hostname: 'box', kernel: '6.18.0', arch: 'x86_64', cpus: 2 },
+};
+
+const hostile = '\x1b]0;x\x07\u202e\u200b\n';
+
+const second = {
+  startMonotonicNs: startMonotonicNs + 1_000_000_000n,
+  startWallNs: startWallNs + 1_000_000_000n,
+  stopMonotonicNs: startMonotonicNs + 1_200_000_000n,
+  stopWallNs: startWallNs + 1_200_000_000n,
+};
+
+const exitedThread = rawThread({
+  tid: 102,
+  comm: 'short-lived',
+  exited: true,
+  syscalls: [rawSyscall('exit', 60, { count: 0, totalNs: 0, maxNs: 0, inFlightNs: 17 })],
+});
+
+const parent = rawTarget(100, 'main');
+const child = rawTarget(200, 'child');
+
+export const reports: Readonly<Record<string, Report>> = {
+  'one process with everything in it': report([parent], [{ threads: [busyThread(), exitedThread] }]),
+  'hostile names': report(
+    [rawTarget(100, hostile)],
+    [
+      {
+        threads: [
+          rawThread({
+            comm: hostile,
+            syscalls: [rawSyscall(hostile, 1)],
+            hardIrqs: [{ name: hostile, irq: 1, count: 1, totalNs: 1, maxNs: 1 }],
+            softIrqs: [{ name: hostile, vector: 1, count: 1, totalNs: 1, maxNs: 1 }],
+          }),
+        ],
+      },
+    ],
+  ),
+  'losses in two samples': report(
+    [parent],
+    [
+      { threads: [], losses: { ...noRawLosses, threadsUntracked: 3, negativeIntervals: 1 } },
+      {
+        ...second,
+        stopBy: 'interrupt',
+        losses: { ...noRawLosses, threadsUntracked: 4, recursionMisses: null },
+      },
+    ],
+  ),
+  'several processes, one without threads': report(
+    [parent, child, rawTarget(300, hostile)],
+    [
+      {
+        stopBy: 'exit',
+        threads: [
+          rawThread({ pid: 200, tid: 200, comm: 'child' }),
+          rawThread({ pid: 100, tid: 101, comm: 'worker' }),
+          rawThread({ pid: 100, tid: 100, comm: 'main' }),
+        ],
+      },
+    ],
+  ),
+  'no samples': report([parent], []),
+};
+
+function report(
+  targets: Parameters<typeof buildReport>[0],
+  samples: Array<Parameters<typeof rawSample>[0]>,
+): Report {
+  const built = buildReport(
+    targets,
+    samples.map((over, index) => toSample(rawSample(over), index)),
+  );
+  return { ...built, ...fixed };
+}

@@ -1,0 +1,31 @@
+import { Writable } from 'node:stream';
+
+/** Keeps what is written to it. */
+export class Collector extends Writable {
+  text = '';
+  readonly isTTY: boolean;
+
+  constructor({ isTTY = false } = {}) {
+    super({ decodeStrings: false });
+    this.isTTY = isTTY;
+  }
+
+  override _write(chunk: string | Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    this.text += String(chunk);
+    done();
+  }
+}
+
+/** Fails every write, as a closed pipe or a full disk does. */
+export class FailingStream extends Writable {
+  readonly #error: Error;
+
+  constructor(code: string, errno: number) {
+    super();
+    this.#error = Object.assign(new Error(`${code}: write`), { code, errno });
+  }
+
+  override _write(_chunk: unknown, _encoding: string, done: (error?: Error | null) => void): void {
+    done(this.#error);
+  }
+}

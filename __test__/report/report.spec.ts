@@ -1,0 +1,189 @@
+import { readFileSync } from 'node:fs';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import test from 'ava';
+import { effectiveOptions } from '../../src/options.js';
+import { buildHeader, buildReport, toHistogram, toSample } from '../../src/report/report.js';
+import { busyThread, rawSample, rawSyscall, rawTarget, rawThread } from '../helpers/raw.js';
+
+const schema = JSON.parse(
+  readFileSync(new URL('../../schema/kdelay-1.schema.json', import.meta.url), 'utf8'),
+);
+const ajv = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true });
+ajv.addSchema(schema, 'kdelay');
+
+function errorsOf(value: unknown, part = ''): string {
+  const validate = ajv.getSchema(`kdelay${part}`);
+  if (validate === undefined) throw new Error(`no schema ${part}`);
+  validate(JSON.parse(JSON.stringify(value)));
+  return ajv.errorsText(validate.errors);
+}
+
+const targets = [rawTarget(100, 'main')];
+
+test('threads are sorted by name, then tid', (t) => {
+  const threads = [
+    rawThread({ tid: 9, comm: 'b' }),
+    rawThread({ tid: 10, comm: 'a' }),
+    rawThread({ tid: 2, comm: 'b' }),
+    rawThread({ tid: 3, comm: 'B' }),
+  ];
+  const sample = toSample(rawSample({ threads }), 0);
+  t.deepEqual(
+    sample.threads.map(({ comm, tid }) => `${comm}${tid}`),
+    ['B3', 'a10', 'b2', 'b9'],
+  );
+});
+
+test('system calls are sorted by total, then time in flight, then number', (t) => {
+  const syscalls = [
+    rawSyscall('few', 1, { totalNs: 1 }),
+    rawSyscall('flying', 9, { totalNs: 5, inFlightNs: 7 }),
+    rawSyscall('second', 3, { totalNs: 5 }),
+    rawSyscall('first', 2, { totalNs: 5 }),
+    rawSyscall('most', 8, { totalNs: 10 }),
+  ];
+  const [thread] = toSample(rawSample({ threads: [rawThread({ syscalls })] }), 0).threads;
+  t.deepEqual(
+    thread?.syscalls.map(({ name }) => name),
+    ['most', 'flying', 'first', 'second', 'few'],
+  );
+});
+
+test('interrupts are sorted by total', (t) => {
+  const [thread] = toSample(rawSample({ threads: [busyThread()] }), 0).threads;
+  t.deepEqual(
+    thread?.hardIrqs.map(({ irq }) => irq),
+    [33, 24],
+  );
+  t.deepEqual(
+    thread?.softIrqs.map(({ name }) => name),
+    ['sched', 'rcu'],
+  );
+});
+
+test('times are exact where a double is not', (t) => {
+  const { start, stop, windowNs } = toSample(rawSample(), 4);
+  t.deepEqual(start, {
+    wall: '2026-11-24T03:58:11.123456789Z',
+    monotonicNs: '9007199254740993123',
+    by: 'time',
+  });
+  t.deepEqual(stop, {
+    wall: '2026-11-24T03:58:11.623456789Z',
+    monotonicNs: '9007199255240993123',
+    by: 'time',
+  });
+  t.is(windowNs, 500_000_000);
+});
+
+for (const stopBy of ['time', 'interrupt', 'exit'] as const) {
+  test(`a window closed by ${stopBy} says so`, (t) => {
+    t.is(toSample(rawSample({ stopBy }), 0).stop.by, stopBy);
+  });
+}
+
+test('a histogram lists non-empty buckets; the first takes 0, the last has no end', (t) => {
+  t.deepEqual(toHistogram([2, 0, 3, 4]), [
+    { fromNs: 0, toNs: 2, count: 2 },
+    { fromNs: 4, toNs: 8, count: 3 },
+    { fromNs: 8, toNs: null, count: 4 },
+  ]);
+});
+
+test('buckets above 2^31 ns keep their bounds', (t) => {
+  const counts = Array.from({ length: 48 }, (_, index) => (index === 40 ? 1 : 0));
+  t.deepEqual(toHistogram(counts), [{ fromNs: 2 ** 40, toNs: 2 ** 41, count: 1 }]);
+});
+
+test('an empty histogram is empty, an unknown one null', (t) => {
+  t.deepEqual(toHistogram([0, 0]), []);
+  t.is(toHistogram(null), null);
+});
+
+test('nothing counted has no shortest and no longest', (t) => {
+  const run = { count: 0, totalNs: 0, minNs: 0, maxNs: 0, clippedNs: 5, histogram: null };
+  const syscalls = [rawSyscall('futex', 202, { count: 0, totalNs: 0, maxNs: 0, inFlightNs: 5 })];
+  const [thread] = toSample(rawSample({ threads: [rawThread({ run, syscalls })] }), 0).threads;
+  t.deepEqual(thread?.run, { count: 0, totalNs: 0, minNs: null, maxNs: null, clippedNs: 5, histogram: null });
+  t.is(thread?.syscalls[0]?.maxNs, null);
+  t.is(thread?.ready.woken.maxNs, null);
+});
+
+test('a measured 0 stays 0', (t) => {
+  const run = { count: 1, totalNs: 0, minNs: 0, maxNs: 0, clippedNs: 0, histogram: [1] };
+  const [thread] = toSample(rawSample({ threads: [rawThread({ run })] }), 0).threads;
+  t.is(thread?.run.minNs, 0);
+});
+
+test('an uncounted loss is null, not 0', (t) => {
+  const losses = { ...rawSample().losses, recursionMisses: null };
+  t.is(toSample(rawSample({ losses }), 0).losses.recursionMisses, null);
+});
+
+test('reports match the schema', (t) => {
+  const full = rawSample({ threads: [busyThread(), rawThread({ exited: true })] });
+  const report = buildReport(targets, [toSample(full, 0), toSample(rawSample({ threads: [] }), 1)]);
+  t.is(errorsOf(report), 'No errors');
+});
+
+test('reports of a command match the schema', (t) => {
+  const options = effectiveOptions({ output: 'x', follow: true }, ['make', '-j4']);
+  const unknown = [{ pid: 7, comm: 'make', exe: null, cmdline: null }];
+  t.is(errorsOf(buildReport(unknown, [], options)), 'No errors');
+});
+
+test('headers and samples match their parts of the schema', (t) => {
+  t.is(errorsOf(buildHeader(targets, effectiveOptions({}, null)), '#/$defs/Header'), 'No errors');
+  t.is(errorsOf(toSample(rawSample({ threads: [busyThread()] }), 0), '#/$defs/Sample'), 'No errors');
+});
+
+const wrong: Array<[string, (report: Record<string, unknown>) => void]> = [
+  ['an unknown property', (report) => Object.assign(report, { extra: 1 })],
+  ['a missing one', (report) => delete report['host']],
+  ['another schema', (report) => Object.assign(report, { schema: 'kdelay/2' })],
+  ['a wrong type', (report) => Object.assign(report, { samples: [{ index: '0' }] })],
+];
+
+for (const [title, change] of wrong) {
+  test(`the schema refuses ${title}`, (t) => {
+    const report = { ...buildReport(targets, []) } as unknown as Record<string, unknown>;
+    change(report);
+    t.not(errorsOf(report), 'No errors');
+  });
+}
+
+interface SchemaNode {
+  description?: string;
+  $ref?: string;
+  properties?: Record<string, SchemaNode>;
+  additionalProperties?: boolean;
+  $defs?: Record<string, SchemaNode>;
+}
+
+test('every property of the schema is described, every object closed', (t) => {
+  const check = (path: string, node: SchemaNode) => {
+    if (node.properties === undefined) return;
+    t.is(node.additionalProperties, false, path);
+    for (const [name, property] of Object.entries(node.properties)) {
+      const described =
+        property.$ref === undefined ? property : schema.$defs[property.$ref.slice('#/$defs/'.length)];
+      t.truthy(described.description, `${path}.${name}`);
+    }
+  };
+  check('Report', schema);
+  for (const [name, definition] of Object.entries<SchemaNode>(schema.$defs)) {
+    t.truthy(definition.description, name);
+    check(name, definition);
+  }
+});
+
+test('every duration in the schema ends in Ns, every Ns names its unit', (t) => {
+  const text = JSON.stringify(schema);
+  t.regex(text, /Ns"/);
+  for (const [name, definition] of Object.entries<SchemaNode>(schema.$defs)) {
+    for (const [key, property] of Object.entries(definition.properties ?? {})) {
+      if (!key.endsWith('Ns') || property.$ref !== undefined) continue;
+      t.regex(property.description ?? '', /[Nn]anoseconds/, `${name}.${key}`);
+    }
+  }
+});

@@ -1,0 +1,169 @@
+import test from 'ava';
+import type { Sample } from '../../src/report/types.js';
+import {
+  type CadenceEnd,
+  type CadenceHooks,
+  type CadencePlan,
+  takeSamples,
+} from '../../src/samples/cadence.js';
+import { FakeClock, FakeSource } from '../helpers/fake-source.js';
+
+const plan = (over: Partial<CadencePlan> = {}): CadencePlan => ({
+  sampleCount: 1,
+  sampleInterval: 0,
+  sampleTime: 0.5,
+  ...over,
+});
+
+interface Taken {
+  samples: Sample[];
+  end: CadenceEnd;
+}
+
+async function take(
+  source: FakeSource,
+  over: Partial<CadencePlan>,
+  hooks: Partial<CadenceHooks> = {},
+): Promise<Taken> {
+  const generator = takeSamples(source, plan(over), { interrupt: new AbortController().signal, ...hooks });
+  const samples: Sample[] = [];
+  for (;;) {
+    const next = await generator.next();
+    if (next.done === true) return { samples, end: next.value };
+    samples.push(next.value);
+  }
+}
+
+test('a window is opened, waited for and read, as often as asked', async (t) => {
+  const source = new FakeSource();
+  const { samples, end } = await take(source, { sampleCount: 3 });
+  t.deepEqual(source.log, ['start 0.5', 'read', 'start 0.5', 'read', 'start 0.5', 'read']);
+  t.deepEqual(
+    samples.map(({ index }) => index),
+    [0, 1, 2],
+  );
+  t.is(end, 'complete');
+});
+
+test('without a length the window is open-ended', async (t) => {
+  const source = new FakeSource((self) => self.end('exit'));
+  const { end } = await take(source, { sampleTime: null });
+  t.deepEqual(source.log, ['start null', 'read']);
+  t.is(end, 'exit');
+});
+
+test('the interval lies between samples, not before the first or after the last', async (t) => {
+  const clock = new FakeClock();
+  await take(new FakeSource(), { sampleCount: 3, sampleInterval: 0.25 }, { clock });
+  t.deepEqual(clock.slept, [250, 250]);
+});
+
+test('an interval longer than any timer is slept in parts that add up', async (t) => {
+  const clock = new FakeClock();
+  await take(new FakeSource(), { sampleCount: 2, sampleInterval: 2_592_000 }, { clock });
+  t.is(clock.nowMs, 2_592_000_000);
+  t.true(clock.slept.every((milliseconds) => milliseconds <= 1000));
+});
+
+test('Ctrl-C ends the open window, which is still read', async (t) => {
+  const controller = new AbortController();
+  const source = new FakeSource((self, index) => {
+    if (index === 0) self.end('time');
+  });
+  const onOpen = (index: number) => {
+    if (index === 1) setImmediate(() => controller.abort());
+  };
+  const { samples, end } = await take(source, { sampleCount: 5 }, { interrupt: controller.signal, onOpen });
+  t.deepEqual(source.log, ['start 0.5', 'read', 'start 0.5', 'stop', 'read']);
+  t.is(samples[1]?.stop.by, 'interrupt');
+  t.is(end, 'interrupt');
+});
+
+test('Ctrl-C during the interval ends the run without another window', async (t) => {
+  const controller = new AbortController();
+  const clock = new FakeClock();
+  clock.onSleep = () => controller.abort();
+  const source = new FakeSource();
+  const { samples, end } = await take(
+    source,
+    { sampleCount: 3, sampleInterval: 60 },
+    { clock, interrupt: controller.signal },
+  );
+  t.is(samples.length, 1);
+  t.is(end, 'interrupt');
+  t.deepEqual(clock.slept, [1000]);
+});
+
+test('Ctrl-C before the first window takes none', async (t) => {
+  const source = new FakeSource();
+  const { samples, end } = await take(source, {}, { interrupt: AbortSignal.abort() });
+  t.is(samples.length, 0);
+  t.is(end, 'interrupt');
+  t.deepEqual(source.log, []);
+});
+
+test('Ctrl-C after the last window changes nothing', async (t) => {
+  const controller = new AbortController();
+  const source = new FakeSource();
+  const { end } = await take(
+    source,
+    {},
+    { interrupt: controller.signal, onClosed: () => controller.abort() },
+  );
+  t.is(end, 'complete');
+  t.deepEqual(source.log, ['start 0.5', 'read']);
+});
+
+test('the end of the targets ends the run after that sample', async (t) => {
+  const source = new FakeSource((self, index) => self.end(index === 1 ? 'exit' : 'time'));
+  const { samples, end } = await take(source, { sampleCount: 5 });
+  t.deepEqual(
+    samples.map(({ stop }) => stop.by),
+    ['time', 'exit'],
+  );
+  t.is(end, 'exit');
+});
+
+test('targets that end during the interval end the run then', async (t) => {
+  const source = new FakeSource();
+  const clock = new FakeClock();
+  clock.onSleep = () => {
+    source.targetsAlive = false;
+  };
+  const { samples, end } = await take(source, { sampleCount: 3, sampleInterval: 60 }, { clock });
+  t.is(samples.length, 1);
+  t.is(end, 'exit');
+  t.deepEqual(clock.slept, [1000]);
+});
+
+test('opening and closing are told in turn', async (t) => {
+  const told: string[] = [];
+  const hooks = {
+    onOpen: (index: number) => told.push(`open ${index}`),
+    onClosed: () => told.push('closed'),
+  };
+  await take(new FakeSource(), { sampleCount: 2 }, hooks);
+  t.deepEqual(told, ['open 0', 'closed', 'open 1', 'closed']);
+});
+
+test('an error while a window is open still closes the progress', async (t) => {
+  const told: string[] = [];
+  const hooks = {
+    onOpen: () => {
+      throw new Error('no such command');
+    },
+    onClosed: () => told.push('closed'),
+  };
+  await t.throwsAsync(take(new FakeSource(), {}, hooks), { message: 'no such command' });
+  t.deepEqual(told, ['closed']);
+});
+
+test('a real pause is cut short by Ctrl-C', async (t) => {
+  const controller = new AbortController();
+  const source = new FakeSource();
+  const hooks = { interrupt: controller.signal, onClosed: () => setTimeout(() => controller.abort(), 20) };
+  const beganMs = performance.now();
+  const { end } = await take(source, { sampleCount: 2, sampleInterval: 3600 }, hooks);
+  t.is(end, 'interrupt');
+  t.true(performance.now() - beganMs < 60_000);
+});

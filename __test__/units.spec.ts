@@ -1,0 +1,42 @@
+import test from 'ava';
+import { isoTime, localTime, percent, secondsToNs, thousands } from '../src/units.js';
+
+for (const [value, text] of [
+  [0, '0'],
+  [999, '999'],
+  [1000, '1,000'],
+  [123456, '123,456'],
+  [9_007_199_254_740_991, '9,007,199,254,740,991'],
+] as const) {
+  test(`${value} is printed as ${text}`, (t) => {
+    t.is(thousands(value), text);
+  });
+}
+
+test('a share has two decimals, and none of nothing', (t) => {
+  t.is(percent(1, 3), '33.33');
+  t.is(percent(0, 5), '0.00');
+  t.is(percent(0, 0), '-');
+});
+
+test('seconds become whole nanoseconds', (t) => {
+  t.is(secondsToNs(0.5), 500_000_000n);
+  t.is(secondsToNs(1e-9), 1n);
+  t.is(secondsToNs(0.1 + 0.2), 300_000_000n);
+  t.is(secondsToNs(2_592_000), 2_592_000_000_000_000n);
+});
+
+test('wall time keeps every nanosecond', (t) => {
+  t.is(isoTime(1_795_492_691_123_456_789n), '2026-11-24T03:58:11.123456789Z');
+  t.is(isoTime(1_795_492_691_000_000_001n), '2026-11-24T03:58:11.000000001Z');
+});
+
+test.serial('a time stamp shows local time with microseconds, and UTC', (t) => {
+  const before = process.env['TZ'];
+  process.env['TZ'] = 'Asia/Kolkata';
+  try {
+    t.is(localTime('2026-11-24T20:58:01.003456789Z'), '2026-11-25T02:28:01.003456 (20:58:01 UTC)');
+  } finally {
+    process.env['TZ'] = before;
+  }
+});

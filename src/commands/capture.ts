@@ -1,0 +1,118 @@
+/** `kdelay capture`: targets → session → samples → format → output, in this order. */
+import { findFormat } from '../formats/index.js';
+import { type Interrupts, listenForInterrupts } from '../interrupts.js';
+import { note, warn } from '../messages.js';
+import { native } from '../native/index.js';
+import { type Output, openOutput } from '../output.js';
+import { createProgress } from '../progress.js';
+import { addLosses, lossWarnings, noLosses } from '../report/losses.js';
+import { buildHeader } from '../report/report.js';
+import type { Options } from '../report/types.js';
+import { type CadenceEnd, takeSamples } from '../samples/cadence.js';
+import { CaptureSession } from '../session/session.js';
+import type { Streams } from '../streams.js';
+import { findTargets, type RunTargets, startCommand } from './capture-targets.js';
+
+/** Captures and prints; throws KdelayError. What was seen before an error is printed first. */
+export async function capture(options: Options, streams: Streams): Promise<void> {
+  // Before anything attaches: that a file cannot be written must not show after an hour of capturing.
+  const output = await openOutput(options.output, streams.stdout);
+  const interrupts = listenForInterrupts();
+  try {
+    await captureTo(output, options, streams, interrupts);
+  } finally {
+    interrupts.dispose();
+    await output.close();
+  }
+}
+
+async function captureTo(
+  output: Output,
+  options: Options,
+  streams: Streams,
+  interrupts: Interrupts,
+): Promise<void> {
+  const targets =
+    options.command === null
+      ? await findTargets(options, native())
+      : startCommand(options.command, options.output === null, native());
+  try {
+    const session = await CaptureSession.open({
+      pids: targets.pids,
+      follow: options.follow,
+      debugLevel: options.debug,
+    });
+    try {
+      const result = await printSamples(session, output, options, streams, targets, interrupts.signal);
+      for (const text of remarks(result, options, targets)) note(streams.stderr, text);
+    } finally {
+      await session.close();
+    }
+  } finally {
+    targets.close();
+  }
+}
+
+interface RunResult {
+  taken: number;
+  end: CadenceEnd;
+}
+
+async function printSamples(
+  session: CaptureSession,
+  output: Output,
+  options: Options,
+  { stderr }: Streams,
+  targets: RunTargets,
+  interrupt: AbortSignal,
+): Promise<RunResult> {
+  const formatter = findFormat(options.format).create();
+  const progress = createProgress(stderr, options.sampleCount, options.sampleTime);
+  const samples = takeSamples(session, options, {
+    interrupt,
+    onOpen(index) {
+      if (index === 0) targets.release();
+      progress.windowOpened(index);
+    },
+    onClosed: progress.windowClosed,
+  });
+  let taken = 0;
+  let end: CadenceEnd = 'complete';
+  let losses = noLosses;
+  let header = formatter.header(buildHeader(session.targets, options));
+  let wanted = true;
+  // With the first text, not before: a run that fails at once prints nothing but its error.
+  const print = async (text: string) => {
+    wanted = await output.write(header + text);
+    header = '';
+  };
+  try {
+    while (wanted) {
+      const next = await samples.next();
+      if (next.done === true) {
+        end = next.value;
+        break;
+      }
+      taken++;
+      losses = addLosses(losses, next.value.losses);
+      await print(formatter.sample(next.value, session.targets));
+    }
+  } finally {
+    // Also after an error in a later sample: what was seen is not thrown away.
+    if (wanted && (taken > 0 || end !== 'complete')) await print(formatter.footer(session.targets));
+  }
+  for (const { what, advice } of lossWarnings(losses)) warn(stderr, what, advice);
+  return { taken, end };
+}
+
+/** What the report does not say about how the run ended. */
+function remarks({ end, taken }: RunResult, options: Options, targets: RunTargets): string[] {
+  const texts = targets.remarks();
+  if (end !== 'exit') return texts;
+  const missing = options.sampleCount - taken;
+  // A command that ends is what one waits for; only what is missing then needs a word.
+  if (options.command === null) texts.push(`the target ended; the report holds what was seen until then`);
+  if (missing > 0)
+    texts.push(`${missing} of ${options.sampleCount} samples were not taken: the target had ended`);
+  return texts;
+}

@@ -1,0 +1,58 @@
+/** `kdelay doctor`: can this machine capture, with which probes, and if not, what to do. */
+import { exitCodes } from '../errors.js';
+import { escapeJson, escapeText } from '../escape.js';
+import { type Column, tableLines } from '../formats/table.js';
+import { awaitNative, native } from '../native/index.js';
+import { openOutput } from '../output.js';
+import type { Streams } from '../streams.js';
+import { version } from '../version.js';
+
+export const doctorFormats = ['text', 'json'] as const;
+export type DoctorFormat = (typeof doctorFormats)[number];
+
+type Diagnosis = Awaited<ReturnType<ReturnType<typeof native>['doctor']>>;
+
+/** Prints the diagnosis and returns the exit code: 0 if capturing will work, else 69. */
+export async function doctor(format: DoctorFormat, { stdout }: Streams): Promise<number> {
+  const diagnosis = await awaitNative(() => native().doctor());
+  const output = await openOutput(null, stdout);
+  await output.write(format === 'json' ? doctorJson(diagnosis) : doctorText(diagnosis));
+  return diagnosis.capable ? 0 : exitCodes.KERNEL_UNSUPPORTED;
+}
+
+export function doctorJson({ capable, kernel, arch, checks }: Diagnosis): string {
+  const document = {
+    schema: 'kdelay-doctor/1',
+    version,
+    capable,
+    kernel,
+    arch,
+    checks: checks.map(({ name, status, detail, hint }) => ({ name, status, detail, hint: hint ?? null })),
+  };
+  return `${escapeJson(JSON.stringify(document, null, 2))}\n`;
+}
+
+const columns: readonly Column[] = [
+  { title: 'CHECK', width: 24, align: 'left' },
+  { title: 'STATUS', width: 8, align: 'left' },
+  { title: 'DETAIL', width: 0, align: 'left' },
+];
+
+export function doctorText({ capable, kernel, arch, checks }: Diagnosis): string {
+  const hints = checks.flatMap(({ name, hint }) => (hint == null ? [] : [`${name}: ${hint}`]));
+  return [
+    `kdelay ${version} on Linux ${escapeText(kernel)} ${escapeText(arch)}`,
+    '',
+    ...tableLines(
+      columns,
+      checks.map(({ name, status, detail }) => [escapeText(name), status, escapeText(detail)]),
+    ),
+    ...(hints.length === 0 ? [] : ['', 'What to do:']),
+    ...hints.flatMap((hint) =>
+      hint.split('\n').map((line, index) => `${index === 0 ? '- ' : '  '}${escapeText(line)}`),
+    ),
+    '',
+    capable ? 'kdelay capture works here.' : 'kdelay capture does not work here.',
+    '',
+  ].join('\n');
+}

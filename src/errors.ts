@@ -1,0 +1,54 @@
+/** Every error code with the exit code the CLI maps it to (sysexits.h). The only such table. */
+export const exitCodes = {
+  /** A bad option, or options that do not go together. */
+  INVALID_ARGUMENT: 64,
+  /** A name matches several processes and --all was not given. */
+  AMBIGUOUS_TARGET: 64,
+  /** No process has this pid or name. */
+  NO_SUCH_PROCESS: 66,
+  /** The process is a zombie, or ended before the probes were attached. */
+  PROCESS_ENDED: 66,
+  /** Kernel threads make no system calls and cannot be captured. */
+  KERNEL_THREAD: 66,
+  /** The command to start does not exist or is not executable. */
+  NO_SUCH_COMMAND: 66,
+  /** This kernel lacks something that capturing needs. */
+  KERNEL_UNSUPPORTED: 69,
+  /** No native module for this platform could be loaded. */
+  NATIVE_MODULE_MISSING: 69,
+  /** A defect in kdelay. */
+  INTERNAL: 70,
+  /** A session method called out of order, or after close(). */
+  WRONG_STATE: 70,
+  /** A file or stream could not be opened or written. */
+  IO: 74,
+  /** Not root, a missing capability, or a locked-down kernel. */
+  NOT_PERMITTED: 77,
+} as const;
+
+export type KdelayErrorCode = keyof typeof exitCodes;
+
+export function isErrorCode(value: unknown): value is KdelayErrorCode {
+  return typeof value === 'string' && Object.hasOwn(exitCodes, value);
+}
+
+/**
+ * The error every public function of kdelay throws. `message` is one line, "what: why"; `hint` says what to do and may
+ * hold several lines, or is null. Both may quote text of the traced process: escape them before printing.
+ */
+export class KdelayError extends Error {
+  override readonly name = 'KdelayError';
+  readonly code: KdelayErrorCode;
+  readonly hint: string | null;
+
+  constructor(code: KdelayErrorCode, message: string, hint: string | null = null, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.hint = hint;
+  }
+
+  /** What the CLI exits with on this error. */
+  get exitCode(): number {
+    return exitCodes[this.code];
+  }
+}

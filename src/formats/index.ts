@@ -1,0 +1,29 @@
+/** The registry of formats. A new one needs a file here and a line below. */
+import type { Report } from '../report/types.js';
+import type { Format } from './format.js';
+import { json } from './json.js';
+import { ndjson } from './ndjson.js';
+import { text } from './text.js';
+
+export type { Format, Formatter } from './format.js';
+
+export const formats: readonly Format[] = [text, json, ndjson];
+
+export const formatNames: readonly string[] = formats.map(({ name }) => name);
+
+/** The format of this name. Throws RangeError for a name that is not in `formatNames`. */
+export function findFormat(name: string): Format {
+  const format = formats.find((candidate) => candidate.name === name);
+  if (format === undefined) throw new RangeError(`no format named ${name}: choose ${formatNames.join(', ')}`);
+  return format;
+}
+
+/** A whole report in the format of this name. Throws RangeError for an unknown name. */
+export function formatReport(report: Report, name: string): string {
+  const formatter = findFormat(name).create();
+  const { samples, ...header } = report;
+  const chunks = [formatter.header(header)];
+  for (const sample of samples) chunks.push(formatter.sample(sample, report.targets));
+  chunks.push(formatter.footer(report.targets));
+  return chunks.join('');
+}

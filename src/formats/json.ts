@@ -1,0 +1,27 @@
+import { escapeJson } from '../escape.js';
+import type { Header, Report, Sample } from '../report/types.js';
+import type { Format } from './format.js';
+
+/** One document, written at the end: only then are all targets known. */
+export const json: Format = {
+  name: 'json',
+  create() {
+    const samples: Sample[] = [];
+    let start: Header | undefined;
+    return {
+      header(header) {
+        start = header;
+        return '';
+      },
+      sample(sample) {
+        samples.push(sample);
+        return '';
+      },
+      footer(targets) {
+        if (start === undefined) return '';
+        const report: Report = { ...start, targets: [...targets], samples };
+        return `${escapeJson(JSON.stringify(report, null, 2))}\n`;
+      },
+    };
+  },
+};

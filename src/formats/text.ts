@@ -1,0 +1,81 @@
+/** The report for people, in the sections, order and columns of OVS's kernel_delay script; what it lacks stands right of or after them. */
+import { escapeText } from '../escape.js';
+import { addLosses, lossWarnings, noLosses } from '../report/losses.js';
+import type { Sample, Target, Thread } from '../report/types.js';
+import { localTime } from '../units.js';
+import type { Format } from './format.js';
+import { type Section, threadSections } from './text-sections.js';
+
+const indent = ' '.repeat(28);
+
+export const text: Format = {
+  name: 'text',
+  create() {
+    let losses = noLosses;
+    return {
+      header: () => '',
+      sample(sample, targets) {
+        losses = addLosses(losses, sample.losses);
+        return `${sampleLines(sample, targets).join('\n')}\n`;
+      },
+      footer: () =>
+        lossWarnings(losses)
+          .map(({ what, advice }) => `\n# WARNING: ${what}.\n# ${advice}\n`)
+          .join(''),
+    };
+  },
+};
+
+function sampleLines(sample: Sample, targets: readonly Target[]): string[] {
+  const { start, stop } = sample;
+  const reason = stop.by === 'time' ? '' : ` (${stop.by})`;
+  return [
+    `# Start sampling @${localTime(start.wall)}`,
+    `# Stop sampling${reason} @${localTime(stop.wall)}`,
+    `# Sample dump @${localTime(stop.wall)}`,
+    row('TID'.padEnd(10), 'THREAD', '<RESOURCE SPECIFIC>'),
+    row('-'.repeat(10), '-'.repeat(16), '-'.repeat(76)),
+    ...byProcess(sample.threads, targets),
+  ];
+}
+
+/** A heading per process only where there are several: a lone process looks as it always did. */
+function byProcess(threads: readonly Thread[], targets: readonly Target[]): string[] {
+  const pids = new Set([...targets.map(({ pid }) => pid), ...threads.map(({ pid }) => pid)]);
+  if (pids.size <= 1)
+    return threads.length === 0 ? ['# No threads seen.'] : blankBetween(threads.map(threadLines));
+  const groups = [...pids].map((pid) => {
+    const own = threads.filter((thread) => thread.pid === pid);
+    const name =
+      targets.find((target) => target.pid === pid)?.comm ?? own.find(({ tid }) => tid === pid)?.comm;
+    const heading = `# Process ${pid} ${escapeText(name ?? '')}`.trimEnd();
+    return [heading, ...(own.length === 0 ? ['# No threads seen.'] : blankBetween(own.map(threadLines)))];
+  });
+  return blankBetween(groups);
+}
+
+function threadLines(thread: Thread): string[] {
+  const sections = threadSections(thread).map((section, index) => {
+    const title =
+      index === 0
+        ? row(String(thread.tid).padStart(10), escapeText(thread.comm), section.title)
+        : row('', '', section.title);
+    return [title, ...bodyLines(section, index === 0 && thread.exited)];
+  });
+  return blankBetween(sections);
+}
+
+/** The lines under a title. An exited thread says so below its name, where there is room. */
+function bodyLines(section: Section, exited: boolean): string[] {
+  return section.lines.map((line, index) =>
+    exited && index === 0 ? row('', '(exited)', line) : `${indent}${line}`,
+  );
+}
+
+function row(tid: string, thread: string, rest: string): string {
+  return `${tid.padEnd(10)} ${thread.padEnd(16)} ${rest}`;
+}
+
+function blankBetween(blocks: ReadonlyArray<readonly string[]>): string[] {
+  return blocks.flatMap((block, index) => (index === 0 ? block : ['', ...block]));
+}

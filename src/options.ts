@@ -1,0 +1,199 @@
+/** The one table of `kdelay capture`'s options. It feeds the command line, docs/options.md and the report's echo of the options. */
+import { KdelayError } from './errors.js';
+import { formatNames } from './formats/index.js';
+import * as parse from './option-values.js';
+import type { Options } from './report/types.js';
+
+export const optionGroups = {
+  target: 'Target',
+  window: 'Window',
+  output: 'Output',
+  diagnosis: 'Diagnosis',
+} as const;
+
+export interface OptionSpec<T> {
+  /** Short and long form with its argument, as help shows them. */
+  readonly flags: string;
+  readonly group: keyof typeof optionGroups;
+  readonly type: 'integer' | 'seconds' | 'text' | 'switch';
+  /** The values it takes, in words. */
+  readonly range: string;
+  /** One line, no full stop. */
+  readonly description: string;
+  /** What the one line leaves out; for the documentation. */
+  readonly help: string;
+  readonly default: T;
+  readonly defaultText: string;
+  /** The argument's text when it is optional and left out. */
+  readonly bare?: string;
+  /** From the argument's text and, for an option given several times, the value so far. Throws INVALID_ARGUMENT. Switches have none. */
+  readonly parse?: (text: string, before: T | undefined) => T;
+}
+
+function option<T>(spec: OptionSpec<T>): OptionSpec<T> {
+  return spec;
+}
+
+const maximumSeconds = 30 * 24 * 60 * 60;
+
+/** Keys are the names in the report and, in kebab case, on the command line. */
+export const captureOptions = {
+  pid: option<number[]>({
+    flags: '-p, --pid <PID>',
+    group: 'target',
+    type: 'integer',
+    range: 'process ids of 1 to 4194304; several with commas or by repeating the option',
+    description: 'capture the process with this id; several: PID,PID or -p again',
+    help: 'Without `-p`, `-n` or a command the target is the only running `ovs-vswitchd`. A single process is filtered at the lowest cost to the rest of the machine; with several the report tells them apart.',
+    default: [],
+    defaultText: 'the only running `ovs-vswitchd`',
+    parse: (text, before) => parse.unique(before, parse.pids('--pid', text)),
+  }),
+  name: option<string[]>({
+    flags: '-n, --name <NAME>',
+    group: 'target',
+    type: 'text',
+    range: 'any non-empty name; may be repeated',
+    description: 'capture the process with this name; may be repeated',
+    help: 'The name is compared with the short name of the process and with the file name of its executable and of its first argument. Each name must match exactly one process, unless `--all` is given.',
+    default: [],
+    defaultText: 'none',
+    parse: (text, before) => parse.unique(before, [parse.nonEmpty('--name', 'a process name', text)]),
+  }),
+  all: option<boolean>({
+    flags: '--all',
+    group: 'target',
+    type: 'switch',
+    range: 'on or off',
+    description: 'capture every process that a name matches',
+    help: 'Without it a name that matches several processes is refused, with a list of them.',
+    default: false,
+    defaultText: 'off',
+  }),
+  follow: option<boolean>({
+    flags: '--follow',
+    group: 'target',
+    type: 'switch',
+    range: 'on or off',
+    description: 'capture children too that are forked during the run',
+    help: '',
+    default: false,
+    defaultText: 'off',
+  }),
+  sampleCount: option<number>({
+    flags: '--sample-count <N>',
+    group: 'window',
+    type: 'integer',
+    range: '1 to 1000000000',
+    description: 'number of samples to take',
+    help: 'The run ends sooner with Ctrl-C, or when every target has ended.',
+    default: 1,
+    defaultText: '1',
+    parse: (text) => parse.integer('--sample-count', text, 1, 1_000_000_000),
+  }),
+  sampleInterval: option<number>({
+    flags: '--sample-interval <SECONDS>',
+    group: 'window',
+    type: 'seconds',
+    range: '0 to 2592000 (30 days), with fractions',
+    description: 'pause between samples',
+    help: '',
+    default: 0,
+    defaultText: '0',
+    parse: (text) => parse.seconds('--sample-interval', text, 0, maximumSeconds),
+  }),
+  sampleTime: option<number | null>({
+    flags: '--sample-time <SECONDS>',
+    group: 'window',
+    type: 'seconds',
+    range: 'over 0, at least a nanosecond, to 2592000 (30 days), with fractions',
+    description: 'length of a sample',
+    help: 'The kernel side closes the window itself, to the nanosecond. With a command and without this option the window lasts until the command ends.',
+    default: 0.5,
+    defaultText: '0.5; with a command: until it ends',
+    parse: (text) => parse.seconds('--sample-time', text, 1e-9, maximumSeconds),
+  }),
+  format: option<string>({
+    flags: '-f, --format <FORMAT>',
+    group: 'output',
+    type: 'text',
+    range: formatNames.join(', '),
+    description: `how to print the report: ${formatNames.join(', ')}`,
+    help: '`json` is one document, written at the end of the run; `text` and `ndjson` print each sample as it ends. `schema/kdelay-1.schema.json` describes both JSON forms.',
+    default: 'text',
+    defaultText: 'text',
+    parse: (text) => parse.choice('--format', text, formatNames),
+  }),
+  output: option<string | null>({
+    flags: '-o, --output <FILE>',
+    group: 'output',
+    type: 'text',
+    range: 'a path',
+    description: 'write the report to this file',
+    help: 'The file is opened before anything is captured, and keeps its former content until there is something to write. The standard output of a command is then its own; without `-o` it goes to standard error, so that standard output holds the report only.',
+    default: null,
+    defaultText: 'standard output',
+    parse: (text) => parse.nonEmpty('--output', 'a file name', text),
+  }),
+  debug: option<number>({
+    flags: '-D, --debug [LEVEL]',
+    group: 'diagnosis',
+    type: 'integer',
+    range: '0 to 7; a bit mask: 1 the verifier’s log, 2 with every instruction, 4 its statistics',
+    description: 'print verifier log and attach decisions on stderr; LEVEL is 0 to 7, 1 if left out',
+    help: 'An unexpected error is then printed with its stack.',
+    default: 0,
+    defaultText: '0 (off)',
+    bare: '1',
+    parse: (text) => parse.integer('--debug', text, 0, 7),
+  }),
+  bufferPageCount: option<number>({
+    flags: '--buffer-page-count <N>',
+    group: 'diagnosis',
+    type: 'integer',
+    range: '1 to 1048576, rounded up to a power of two',
+    description: 'ring buffer size in pages; used by event recording only',
+    help: 'Samples by time record no events: there the option changes nothing.',
+    default: 1024,
+    defaultText: '1024',
+    parse: (text) => parse.nextPowerOfTwo(parse.integer('--buffer-page-count', text, 1, 1_048_576)),
+  }),
+};
+
+/** The options someone gave; the others are absent. */
+export type GivenOptions = Partial<Omit<Options, 'command'>>;
+
+/** Fills in the defaults and refuses what does not go together. Throws INVALID_ARGUMENT. */
+export function effectiveOptions(given: GivenOptions, command: readonly string[] | null): Options {
+  const defaults = Object.fromEntries(
+    Object.entries(captureOptions).map(([key, option]) => [key, option.default]),
+  ) as unknown as Omit<Options, 'command'>;
+  const options: Options = { ...defaults, ...given, command: command === null ? null : [...command] };
+  if (command !== null && given.sampleTime === undefined) options.sampleTime = null;
+  refuseConflicts(options);
+  return options;
+}
+
+function refuseConflicts(options: Options): void {
+  const { pid, name, all, command, sampleCount, sampleTime } = options;
+  const byPid = pid.length > 0;
+  const byName = name.length > 0;
+  if (byPid && byName) {
+    throw conflict('--pid and --name: only one of them can be given', 'give pids, or names, or neither');
+  }
+  if (command !== null && (byPid || byName || all)) {
+    const option = byPid ? '--pid' : byName ? '--name' : '--all';
+    throw conflict(`${option}: cannot be combined with a command`, 'leave out the option or the command');
+  }
+  if (command !== null && (command[0] ?? '') === '') {
+    throw conflict('--: no command follows', 'for example: kdelay capture -- sleep 1');
+  }
+  if (all && byPid) throw conflict('--all: needs names, not pids', 'use it with --name');
+  if (sampleTime === null && sampleCount > 1) {
+    throw conflict('--sample-count: several samples of a command need a length', 'add --sample-time SECONDS');
+  }
+}
+
+function conflict(message: string, hint: string): KdelayError {
+  return new KdelayError('INVALID_ARGUMENT', message, hint);
+}

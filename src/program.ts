@@ -1,0 +1,129 @@
+/** The command line as commander sees it, fed from the option table. */
+import { Command, Option } from 'commander';
+import { capture } from './commands/capture.js';
+import { type DoctorFormat, doctor, doctorFormats } from './commands/doctor.js';
+import { KdelayError } from './errors.js';
+import { choice } from './option-values.js';
+import {
+  captureOptions,
+  effectiveOptions,
+  type GivenOptions,
+  type OptionSpec,
+  optionGroups,
+} from './options.js';
+import type { Streams } from './streams.js';
+import { version } from './version.js';
+
+/** `command`: what followed "--", null if nothing did. `exit` receives an exit code other than 0 that is no error. */
+export function createProgram(
+  streams: Streams,
+  command: readonly string[] | null,
+  exit: (code: number) => void,
+): Command {
+  const program = new Command('kdelay')
+    .description(
+      'Tells, per thread of a live process, how long it spent in system calls, running, ready to run,\n' +
+        'and in hard and soft interrupts, over exact windows of time. Needs root.',
+    )
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print help about a command')
+    .configureHelp({
+      subcommandTerm: (subcommand) => subcommand.name(),
+      // Arguments are taken only to refuse them in kdelay's own words: help must not offer them.
+      visibleArguments: () => [],
+      // The option table says all there is to say.
+      optionDescription: (option) => option.description,
+    })
+    .addHelpText('after', programEpilogue);
+  // Inherited by the commands made below, so it comes first.
+  program.exitOverride().configureOutput({
+    writeOut: (text) => streams.stdout.write(text),
+    // Errors are thrown; run() prints them.
+    writeErr: () => undefined,
+    getOutHelpWidth: () => 100,
+    getErrHelpWidth: () => 100,
+  });
+  addCapture(program, streams, command);
+  addDoctor(program, streams, command, exit);
+  return program;
+}
+
+function addCapture(program: Command, streams: Streams, command: readonly string[] | null): void {
+  const subcommand = program
+    .command('capture')
+    .summary('capture processes and print what their threads waited for')
+    .description('Captures processes that run, or a command from its first instruction to its last.')
+    .usage('[options] [-- command …]')
+    .argument('[unexpected...]')
+    .helpOption('-h, --help', 'print help')
+    .addHelpText('after', captureEpilogue)
+    .action(async (unexpected: string[], given: GivenOptions) => {
+      refuseArguments(unexpected, 'put -- before a command: kdelay capture -- sleep 1');
+      await capture(effectiveOptions(given, command), streams);
+    });
+  for (const spec of Object.values(captureOptions)) {
+    subcommand.addOption(toOption(spec as OptionSpec<unknown>));
+  }
+}
+
+function addDoctor(
+  program: Command,
+  streams: Streams,
+  command: readonly string[] | null,
+  exit: (code: number) => void,
+): void {
+  const formats = doctorFormats.join(', ');
+  program
+    .command('doctor')
+    .summary('tell whether this machine can capture, and what to do if not')
+    .description('Tries every probe on this kernel and tells what works, how, and what to do about the rest.')
+    .usage('[options]')
+    .argument('[unexpected...]')
+    .helpOption('-h, --help', 'print help')
+    .addOption(
+      new Option('-f, --format <FORMAT>', `how to print it: ${formats} (default: text)`).argParser((text) =>
+        choice('--format', text, doctorFormats),
+      ),
+    )
+    .action(async (unexpected: string[], { format }: { format?: DoctorFormat }) => {
+      refuseArguments([...unexpected, ...(command ?? [])], 'kdelay doctor takes options only');
+      exit(await doctor(format ?? 'text', streams));
+    });
+}
+
+function toOption(spec: OptionSpec<unknown>): Option {
+  const { flags, description, defaultText, parse, bare } = spec;
+  const known = parse !== undefined && defaultText !== 'none';
+  const suffix = known ? ` (default: ${defaultText.replaceAll('`', '')})` : '';
+  const option = new Option(flags, description + suffix).helpGroup(`${optionGroups[spec.group]}:`);
+  if (parse !== undefined) option.argParser((text, before) => parse(text, before));
+  if (bare !== undefined) option.preset(bare);
+  return option;
+}
+
+function refuseArguments(unexpected: readonly string[], hint: string): void {
+  const [first] = unexpected;
+  if (first !== undefined) throw new KdelayError('INVALID_ARGUMENT', `${first}: unexpected argument`, hint);
+}
+
+const programEpilogue = `
+Examples:
+  kdelay capture -p 1234                      half a second of process 1234
+  kdelay capture -n postgres --all --follow   all of PostgreSQL, with the processes it starts
+  kdelay doctor                               does this machine have what it takes?
+
+kdelay COMMAND --help tells more.`;
+
+const captureEpilogue = `
+Ctrl-C ends the window, prints it and ends the run; a second one quits at once.
+
+Examples:
+  kdelay capture -p 1234                                    one sample of half a second
+  kdelay capture -p 1234 --sample-count 10 --sample-time 1  ten samples of a second
+  kdelay capture -n nginx --all -f json -o report.json      every nginx, as JSON into a file
+  kdelay capture -p 1234 -f ndjson | jq .windowNs           one line per sample, as it ends
+  kdelay capture --follow -- make -j4                       a command and its children, until it ends
+
+Exit codes: 0 done, 64 usage, 66 no such process or command, 69 the kernel lacks something,
+70 internal, 74 input or output, 77 not permitted, 130 quit by a second Ctrl-C.`;

@@ -1,0 +1,70 @@
+import type { Losses } from './types.js';
+
+/** What each loss means to the reader and what to do about it. The text report and stderr both print these. */
+const explanations: Readonly<Record<keyof Losses, readonly [what: string, advice: string]>> = {
+  eventsDropped: [
+    'events were dropped: the ring buffer was full',
+    'Increase it with the --buffer-page-count option.',
+  ],
+  threadsUntracked: [
+    'threads have no numbers: no record was free for them',
+    'Capture fewer processes, leave out --follow, or take shorter samples.',
+  ],
+  syscallsUntracked: [
+    'system calls were not counted: the table of calls was full',
+    'Capture fewer processes or take shorter samples.',
+  ],
+  stacksLost: ['stacks could not be recorded', 'Increase the --stack-trace-size option.'],
+  triggersMissed: [
+    'triggers fired while the previous sample was still being read',
+    'Choose a trigger that fires less often.',
+  ],
+  recursionMisses: [
+    'probe runs were skipped by the kernel because the probe was already running',
+    'Counts and times are too low by these; stop other tracers and capture again.',
+  ],
+  negativeIntervals: [
+    'intervals were discarded because their end lay before their start',
+    'The CPUs’ clocks disagree: check the kernel log for clocksource messages.',
+  ],
+};
+
+export const noLosses: Losses = {
+  eventsDropped: 0,
+  threadsUntracked: 0,
+  syscallsUntracked: 0,
+  stacksLost: 0,
+  triggersMissed: 0,
+  recursionMisses: null,
+  negativeIntervals: 0,
+};
+
+/** Sum of two samples' losses. Unknown and unknown stays unknown. */
+export function addLosses(a: Losses, b: Losses): Losses {
+  return {
+    eventsDropped: a.eventsDropped + b.eventsDropped,
+    threadsUntracked: a.threadsUntracked + b.threadsUntracked,
+    syscallsUntracked: a.syscallsUntracked + b.syscallsUntracked,
+    stacksLost: a.stacksLost + b.stacksLost,
+    triggersMissed: a.triggersMissed + b.triggersMissed,
+    recursionMisses:
+      a.recursionMisses === null && b.recursionMisses === null
+        ? null
+        : (a.recursionMisses ?? 0) + (b.recursionMisses ?? 0),
+    negativeIntervals: a.negativeIntervals + b.negativeIntervals,
+  };
+}
+
+export interface LossWarning {
+  what: string;
+  advice: string;
+}
+
+/** A warning for each loss that is not zero. */
+export function lossWarnings(losses: Losses): LossWarning[] {
+  return (Object.keys(explanations) as Array<keyof Losses>).flatMap((key) => {
+    const count = losses[key] ?? 0;
+    const [what, advice] = explanations[key];
+    return count === 0 ? [] : [{ what: `${count} ${what}`, advice }];
+  });
+}

@@ -1,0 +1,147 @@
+/** From what the native module read to the report model: order, histogram buckets, and times as the schema has them. */
+import os from 'node:os';
+import type { Binding } from '../native/index.js';
+import { effectiveOptions } from '../options.js';
+import { isoTime } from '../units.js';
+import { version } from '../version.js';
+import type {
+  Header,
+  HistogramBucket,
+  Host,
+  Options,
+  Report,
+  Sample,
+  Syscall,
+  Target,
+  Thread,
+  WindowStart,
+} from './types.js';
+
+/** A whole report of samples taken with a CaptureSession, as the formats take it. `options` are those that were used. */
+export function buildReport(
+  targets: readonly Target[],
+  samples: readonly Sample[],
+  options: Partial<Options> = {},
+): Report {
+  const defaults = effectiveOptions(
+    { pid: targets.map(({ pid }) => pid), sampleCount: Math.max(1, samples.length) },
+    null,
+  );
+  return {
+    ...buildHeader(targets, { ...defaults, ...options }),
+    targets: [...targets],
+    samples: [...samples],
+  };
+}
+
+export function buildHeader(targets: readonly Target[], options: Options, host = thisHost()): Header {
+  return { schema: 'kdelay/1', version, host, targets: targets.map(toTarget), options };
+}
+
+function thisHost(): Host {
+  return { hostname: os.hostname(), kernel: os.release(), arch: os.machine(), cpus: os.cpus().length };
+}
+
+export function toTarget({ pid, comm, exe, cmdline }: Binding.BindingTarget): Target {
+  return { pid, comm, exe: exe ?? null, cmdline: cmdline ?? null };
+}
+
+export function toWindowStart(window: Binding.BindingWindow): WindowStart {
+  return { wall: isoTime(window.startWallNs), monotonicNs: String(window.startMonotonicNs), by: 'time' };
+}
+
+export function toSample(raw: Binding.BindingSample, index: number): Sample {
+  return {
+    index,
+    start: toWindowStart(raw),
+    stop: { wall: isoTime(raw.stopWallNs), monotonicNs: String(raw.stopMonotonicNs), by: raw.stopBy },
+    windowNs: Number(raw.stopMonotonicNs - raw.startMonotonicNs),
+    threads: raw.threads.map(toThread).sort(byName),
+    syscallEvents: [],
+    losses: { ...raw.losses, recursionMisses: raw.losses.recursionMisses ?? null },
+  };
+}
+
+function toThread(raw: Binding.BindingThread): Thread {
+  const { pid, tid, comm, exited, run, ready, stopped, budget } = raw;
+  return {
+    pid,
+    tid,
+    comm,
+    exited,
+    syscalls: raw.syscalls.map(toSyscall).sort(byTotal),
+    run: {
+      count: run.count,
+      totalNs: run.totalNs,
+      minNs: extreme(run.count, run.minNs),
+      maxNs: extreme(run.count, run.maxNs),
+      clippedNs: run.clippedNs,
+      histogram: toHistogram(run.histogram),
+    },
+    ready: {
+      ...toWaits(ready),
+      clippedNs: ready.clippedNs,
+      woken: toWaits(ready.woken),
+      preempted: toWaits(ready.preempted),
+      histogram: toHistogram(ready.histogram),
+    },
+    stopped: { ...toWaits(stopped), clippedNs: stopped.clippedNs },
+    hardIrqs: raw.hardIrqs
+      .map(({ name, irq, ...times }) => ({ name, irq, ...toWaits(times) }))
+      .sort((a, b) => b.totalNs - a.totalNs || a.irq - b.irq || compareText(a.name, b.name)),
+    softIrqs: raw.softIrqs
+      .map(({ name, vector, ...times }) => ({ name, vector, ...toWaits(times) }))
+      .sort((a, b) => b.totalNs - a.totalNs || a.vector - b.vector),
+    budget: { ...budget },
+  };
+}
+
+function toSyscall(raw: Binding.BindingSyscall): Syscall {
+  const { name, number, abi, inFlightNs, histogram } = raw;
+  return { name, number, abi, ...toWaits(raw), inFlightNs, histogram: toHistogram(histogram) };
+}
+
+interface RawTimes {
+  count: number;
+  totalNs: number;
+  maxNs?: number | null | undefined;
+}
+
+function toWaits({ count, totalNs, maxNs }: RawTimes): {
+  count: number;
+  totalNs: number;
+  maxNs: number | null;
+} {
+  return { count, totalNs, maxNs: extreme(count, maxNs) };
+}
+
+/** Nothing counted: there is no shortest or longest, and 0 would look like one. */
+function extreme(count: number, value: number | null | undefined): number | null {
+  return count === 0 ? null : (value ?? null);
+}
+
+/** Bucket i holds [2^i, 2^(i+1)) ns; the first also 0, the last everything above. */
+export function toHistogram(counts: readonly number[] | null | undefined): HistogramBucket[] | null {
+  if (counts == null) return null;
+  return counts.flatMap((count, index) => {
+    if (count === 0) return [];
+    const last = index === counts.length - 1;
+    return [{ fromNs: index === 0 ? 0 : 2 ** index, toNs: last ? null : 2 ** (index + 1), count }];
+  });
+}
+
+function byName(a: Thread, b: Thread): number {
+  return compareText(a.comm, b.comm) || a.tid - b.tid;
+}
+
+function byTotal(a: Syscall, b: Syscall): number {
+  return (
+    b.totalNs - a.totalNs || b.inFlightNs - a.inFlightNs || a.number - b.number || compareText(a.abi, b.abi)
+  );
+}
+
+/** By code unit, so that the order does not depend on the reader's locale. */
+function compareText(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}

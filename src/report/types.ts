@@ -1,0 +1,509 @@
+/* Generated from schema/kdelay-1.schema.json by `npm run build:types`. Do not edit. */
+
+/**
+ * Name and major version of this schema. Additions keep it; anything else changes it.
+ */
+export type SchemaName = 'kdelay/1';
+/**
+ * Wall-clock time, ISO 8601 in UTC with nanoseconds.
+ */
+export type WallTime = string;
+/**
+ * CLOCK_MONOTONIC in nanoseconds, as a decimal string because it may not fit a double.
+ */
+export type MonotonicNs = string;
+/**
+ * A duration in nanoseconds.
+ */
+export type DurationNs = number;
+/**
+ * How often something happened.
+ */
+export type Count = number;
+/**
+ * A shortest or longest duration in nanoseconds; null when there was none.
+ */
+export type ExtremeNs = number | null;
+/**
+ * Non-empty buckets in rising order; null: not recorded.
+ */
+export type Histogram = HistogramBucket[] | null;
+
+/**
+ * The document `kdelay capture --format json` writes. With `--format ndjson` the first line is a Header and each further line a Sample. All durations are integer nanoseconds; null means unknown or not applicable, never 0.
+ */
+export interface Report {
+  schema: SchemaName;
+  /**
+   * Version of kdelay that wrote the report.
+   */
+  version: string;
+  host: Host;
+  /**
+   * The captured processes: those named first, then (with follow) their children in the order they appeared.
+   */
+  targets: Target[];
+  options: Options;
+  /**
+   * One entry per window, in order of time.
+   */
+  samples: Sample[];
+}
+/**
+ * The machine the capture ran on.
+ */
+export interface Host {
+  /**
+   * Host name, as the kernel has it.
+   */
+  hostname: string;
+  /**
+   * Kernel release, as `uname -r`.
+   */
+  kernel: string;
+  /**
+   * Machine type, as `uname -m`.
+   */
+  arch: string;
+  /**
+   * Number of CPUs online.
+   */
+  cpus: number;
+}
+/**
+ * One captured process. Names are as the process set them and may hold any character.
+ */
+export interface Target {
+  /**
+   * Process id in the initial pid namespace.
+   */
+  pid: number;
+  /**
+   * The process's short name (comm of its main thread).
+   */
+  comm: string;
+  /**
+   * Path of its executable; null if unknown.
+   */
+  exe: string | null;
+  /**
+   * Its command line, one entry per argument; null if unknown.
+   */
+  cmdline: string[] | null;
+}
+/**
+ * The effective value of every option of `kdelay capture`.
+ */
+export interface Options {
+  /**
+   * Process ids given with --pid.
+   */
+  pid: number[];
+  /**
+   * Names given with --name.
+   */
+  name: string[];
+  /**
+   * Every match of a name is captured.
+   */
+  all: boolean;
+  /**
+   * Children forked during the run join the targets.
+   */
+  follow: boolean;
+  /**
+   * Ring buffer size in pages, a power of two.
+   */
+  bufferPageCount: number;
+  /**
+   * Number of samples asked for.
+   */
+  sampleCount: number;
+  /**
+   * Pause between samples in seconds.
+   */
+  sampleInterval: number;
+  /**
+   * Length of a window in seconds; null: until the command ends.
+   */
+  sampleTime: number | null;
+  /**
+   * Name of the output format.
+   */
+  format: string;
+  /**
+   * File the report went to; null: standard output.
+   */
+  output: string | null;
+  /**
+   * Verifier log level, a bit mask; 0: off.
+   */
+  debug: number;
+  /**
+   * The command that was started and captured; null: none.
+   */
+  command: string[] | null;
+}
+/**
+ * What happened in one window.
+ */
+export interface Sample {
+  /**
+   * Number of the sample, from 0.
+   */
+  index: number;
+  start: WindowStart;
+  stop: WindowStop;
+  windowNs: DurationNs;
+  /**
+   * Every thread seen in the window, by name, then tid.
+   */
+  threads: Thread[];
+  /**
+   * Single recorded system calls; empty unless event recording is on.
+   */
+  syscallEvents: SyscallEvent[];
+  losses: Losses;
+}
+/**
+ * The window's first instant.
+ */
+export interface WindowStart {
+  wall: WallTime;
+  monotonicNs: MonotonicNs;
+  /**
+   * What opened the window.
+   */
+  by: 'time' | 'trigger';
+}
+/**
+ * The window's last instant.
+ */
+export interface WindowStop {
+  wall: WallTime;
+  monotonicNs: MonotonicNs;
+  /**
+   * What closed the window: its length was over, a trigger fired, the user stopped it, or every target had ended.
+   */
+  by: 'time' | 'trigger' | 'interrupt' | 'exit';
+}
+/**
+ * One thread's numbers for one window.
+ */
+export interface Thread {
+  /**
+   * Id of the thread's process.
+   */
+  pid: number;
+  /**
+   * Thread id in the initial pid namespace.
+   */
+  tid: number;
+  /**
+   * The thread's name, recorded in the kernel. May hold any character; bytes that are not UTF-8 appear as \xNN.
+   */
+  comm: string;
+  /**
+   * The thread ended inside the window.
+   */
+  exited: boolean;
+  /**
+   * System calls by totalNs, largest first.
+   */
+  syscalls: Syscall[];
+  run: Run;
+  ready: Ready;
+  stopped: Stopped;
+  /**
+   * Hard interrupts that hit the thread, by totalNs, largest first.
+   */
+  hardIrqs: HardIrq[];
+  /**
+   * Soft interrupts run on the thread's time, by totalNs, largest first.
+   */
+  softIrqs: SoftIrq[];
+  budget: Budget;
+}
+/**
+ * One system call of one thread. count, totalNs, maxNs and histogram cover the calls that began and ended inside the window.
+ */
+export interface Syscall {
+  /**
+   * Name of the call.
+   */
+  name: string;
+  /**
+   * Its number in the given ABI.
+   */
+  number: number;
+  /**
+   * Through which system call table it was made.
+   */
+  abi: 'native' | 'ia32' | 'x32' | 'arm32';
+  count: Count;
+  totalNs: DurationNs;
+  maxNs: ExtremeNs;
+  /**
+   * Nanoseconds inside the window of calls that its edges cut; not part of totalNs.
+   */
+  inFlightNs: number;
+  histogram: Histogram;
+}
+/**
+ * How many durations lie in [fromNs, toNs).
+ */
+export interface HistogramBucket {
+  fromNs: DurationNs;
+  /**
+   * Upper bound in nanoseconds, excluded; null: none.
+   */
+  toNs: number | null;
+  /**
+   * Durations in this bucket.
+   */
+  count: number;
+}
+/**
+ * On-CPU slices, switched in to switched out. count, totalNs, minNs, maxNs and histogram cover whole slices.
+ */
+export interface Run {
+  count: Count;
+  totalNs: DurationNs;
+  minNs: ExtremeNs;
+  maxNs: ExtremeNs;
+  /**
+   * Nanoseconds inside the window of slices that its edges cut; totalNs + clippedNs is the thread's CPU time.
+   */
+  clippedNs: number;
+  histogram: Histogram;
+}
+/**
+ * Runnable but not running, until switched in. count, totalNs, maxNs and histogram cover whole waits, woken and preempted together.
+ */
+export interface Ready {
+  count: Count;
+  totalNs: DurationNs;
+  maxNs: ExtremeNs;
+  /**
+   * Nanoseconds inside the window of waits that its edges cut; not part of totalNs.
+   */
+  clippedNs: number;
+  woken: ReadyKind;
+  preempted: ReadyKind;
+  histogram: Histogram;
+}
+/**
+ * Waits of one kind: woken (since its wakeup) or preempted (switched out while runnable).
+ */
+export interface ReadyKind {
+  count: Count;
+  totalNs: DurationNs;
+  maxNs: ExtremeNs;
+}
+/**
+ * Job-control or ptrace stops, switched out to woken.
+ */
+export interface Stopped {
+  count: Count;
+  totalNs: DurationNs;
+  maxNs: ExtremeNs;
+  /**
+   * Nanoseconds inside the window of stops that its edges cut; not part of totalNs.
+   */
+  clippedNs: number;
+}
+/**
+ * One interrupt handler that ran while the thread was current.
+ */
+export interface HardIrq {
+  /**
+   * Name of the handler's action.
+   */
+  name: string;
+  /**
+   * Interrupt number.
+   */
+  irq: number;
+  count: Count;
+  totalNs: DurationNs;
+  maxNs: ExtremeNs;
+}
+/**
+ * One soft interrupt vector that ran while the thread was current. Work done by ksoftirqd is not here: it shows as preemption.
+ */
+export interface SoftIrq {
+  /**
+   * Name of the vector.
+   */
+  name: string;
+  /**
+   * Number of the vector.
+   */
+  vector: number;
+  count: Count;
+  totalNs: DurationNs;
+  maxNs: ExtremeNs;
+}
+/**
+ * Where the thread's time in the window went, net of nesting. All entries but wallNs add up to wallNs exactly.
+ */
+export interface Budget {
+  /**
+   * Nanoseconds of the window the thread existed in.
+   */
+  wallNs: number;
+  /**
+   * Nanoseconds on a CPU in user mode.
+   */
+  userNs: number;
+  /**
+   * Nanoseconds on a CPU inside system calls, interrupts taken out.
+   */
+  kernelNs: number;
+  /**
+   * Nanoseconds waiting for a CPU after a wakeup.
+   */
+  readyWokenNs: number;
+  /**
+   * Nanoseconds waiting for a CPU after a preemption.
+   */
+  readyPreemptedNs: number;
+  /**
+   * Nanoseconds asleep.
+   */
+  blockedNs: number;
+  /**
+   * Nanoseconds stopped by job control or a tracer.
+   */
+  stoppedNs: number;
+  /**
+   * Nanoseconds in hard interrupts.
+   */
+  hardIrqNs: number;
+  /**
+   * Nanoseconds in soft interrupts, hard ones taken out.
+   */
+  softIrqNs: number;
+  /**
+   * Nanoseconds that no event explains.
+   */
+  unknownNs: number;
+}
+/**
+ * One recorded system call.
+ */
+export interface SyscallEvent {
+  entryNs: MonotonicNs;
+  exitNs: MonotonicNs;
+  durationNs: DurationNs;
+  /**
+   * Id of the thread's process.
+   */
+  pid: number;
+  /**
+   * Thread id.
+   */
+  tid: number;
+  /**
+   * The thread's name.
+   */
+  comm: string;
+  /**
+   * Name of the call.
+   */
+  name: string;
+  /**
+   * Number of the call.
+   */
+  number: number;
+  /**
+   * Kernel frames, innermost first.
+   */
+  kernelStack: Frame[];
+  /**
+   * User frames, innermost first.
+   */
+  userStack: Frame[];
+}
+/**
+ * One stack frame; null where a part is unknown.
+ */
+export interface Frame {
+  /**
+   * Address, hexadecimal.
+   */
+  address: string;
+  /**
+   * Function name.
+   */
+  symbol: string | null;
+  /**
+   * Bytes from the start of the function.
+   */
+  offset: number | null;
+  /**
+   * Executable, library or kernel module.
+   */
+  module: string | null;
+  /**
+   * Source file.
+   */
+  file: string | null;
+  /**
+   * Source line.
+   */
+  line: number | null;
+  /**
+   * The function was inlined into the frame below.
+   */
+  inlined: boolean;
+}
+/**
+ * What this sample lacks. All zero: the sample is complete.
+ */
+export interface Losses {
+  /**
+   * Events lost because the ring buffer was full.
+   */
+  eventsDropped: number;
+  /**
+   * Threads without a record because none was free.
+   */
+  threadsUntracked: number;
+  /**
+   * System calls not counted because the table was full.
+   */
+  syscallsUntracked: number;
+  /**
+   * Stacks that could not be recorded.
+   */
+  stacksLost: number;
+  /**
+   * Triggers that fired while the last sample was still being read.
+   */
+  triggersMissed: number;
+  /**
+   * Probe runs the kernel skipped because the probe was already running; null: this kernel does not count them.
+   */
+  recursionMisses: number | null;
+  /**
+   * Intervals discarded because their end lay before their start.
+   */
+  negativeIntervals: number;
+}
+/**
+ * First line of `--format ndjson`. Its targets are those known before the first window; children that join later show by the pid of their threads.
+ */
+export interface Header {
+  schema: SchemaName;
+  /**
+   * Version of kdelay that wrote the report.
+   */
+  version: string;
+  host: Host;
+  /**
+   * The captured processes known before the first window.
+   */
+  targets: Target[];
+  options: Options;
+}

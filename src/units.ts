@@ -1,0 +1,38 @@
+/** Conversions between what is measured and what people read. The only place that rounds. */
+
+/** 1234567 → "1,234,567" */
+export function thousands(value: number): string {
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
+}
+
+/** Share of the whole with two decimals, "12.34"; "-" if there is no whole. */
+export function percent(part: number, whole: number): string {
+  return whole === 0 ? '-' : ((part / whole) * 100).toFixed(2);
+}
+
+/** Seconds to the nearest nanosecond. */
+export function secondsToNs(seconds: number): bigint {
+  return BigInt(Math.round(seconds * 1e9));
+}
+
+/** Nanoseconds since 1970 → "2026-11-24T03:58:11.123456789Z" */
+export function isoTime(wallNs: bigint): string {
+  const seconds = wallNs / 1_000_000_000n;
+  const fraction = String(wallNs % 1_000_000_000n).padStart(9, '0');
+  return `${new Date(Number(seconds) * 1000).toISOString().slice(0, -'.000Z'.length)}.${fraction}Z`;
+}
+
+/** An isoTime() in the local time zone with microseconds, and in UTC: "2026-11-24T04:58:11.123456 (03:58:11 UTC)" */
+export function localTime(iso: string): string {
+  const [utc = '', fraction = ''] = iso.slice(0, -1).split('.');
+  const date = new Date(`${utc}Z`);
+  const two = (value: number) => String(value).padStart(2, '0');
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+  return `${day}T${time}.${fraction.slice(0, 6)} (${utc.slice(-8)} UTC)`;
+}
+
+/** Milliseconds as whole seconds, for progress: 12,345 ms → "12 s" */
+export function wholeSeconds(milliseconds: number): string {
+  return `${Math.floor(milliseconds / 1000)} s`;
+}
