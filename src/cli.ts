@@ -12,5 +12,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // A defect outside the awaited run, such as in a listener: the window can no longer be trusted.
 process.on('uncaughtException', (error) => process.exit(reportFailure(process.stderr, error, false)));
 // Not process.exit(): what is still buffered for a pipe would be lost.
+// An error that stdout reported meanwhile keeps its exit code.
 const exitCode = await run(process.argv.slice(2), process);
 process.exitCode ??= exitCode;

@@ -288,6 +288,21 @@ test.serial('a command that outlives the window runs on, and that is said', asyn
   t.true(calls.includes('start 1000000000'));
 });
 
+test.serial('a command is released once, however many windows there are', async (t) => {
+  const { calls } = await capture(
+    { status: null },
+    '--sample-time',
+    '1',
+    '--sample-count',
+    '3',
+    '--',
+    'sleep',
+    '9',
+  );
+  t.is(calls.filter((call) => call.startsWith('start')).length, 3);
+  t.is(calls.filter((call) => call === 'release').length, 1);
+});
+
 for (const [status, said] of [
   [{ code: 3, signal: null }, 'exited with status 3'],
   [{ code: null, signal: 9 }, 'was ended by signal 9'],

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import test from 'ava';
 import { findFormat, formatNames, formatReport, formats } from '../../src/formats/index.js';
+import { buildReport, toSample } from '../../src/report/report.js';
+import { emptyBudget, rawSample, rawTarget, rawThread } from '../helpers/raw.js';
 import { reports } from '../helpers/reports.js';
 
 const schema = JSON.parse(
@@ -54,6 +56,17 @@ for (const [title, report] of Object.entries(reports)) {
     for (const sample of samples) t.true(matches('#/$defs/Sample', sample));
   });
 }
+
+test('text leaves out what took no time, but never the unknown', (t) => {
+  const budget = { ...emptyBudget, wallNs: 1000, userNs: 1000 };
+  const sample = toSample(rawSample({ threads: [rawThread({ budget })] }), 0);
+  const text = formatReport(buildReport([rawTarget(100, 'main')], [sample]), 'text');
+  const rows = text.slice(text.indexOf('[TIME BUDGET]')).trimEnd().split('\n').slice(2);
+  t.deepEqual(
+    rows.map((row) => row.trim().replaceAll(/ {2,}/g, ' | ')),
+    ['user | 1,000 | 100.00', 'unknown | 0 | 0.00', 'TOTAL (wall): | 1,000 | 100.00'],
+  );
+});
 
 test('json names the targets known at the end', (t) => {
   const { samples, ...header } = reports['several processes, one without threads'] ?? t.fail();

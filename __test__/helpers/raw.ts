@@ -72,6 +72,7 @@ export const noRawLosses: Binding.BindingLosses = {
   triggersMissed: 0,
   recursionMisses: 0,
   negativeIntervals: 0,
+  switchesMissed: 0,
 };
 
 export function rawSample(over: Partial<Binding.BindingSample> = {}): Binding.BindingSample {

@@ -27,6 +27,10 @@ const explanations: Readonly<Record<keyof Losses, readonly [what: string, advice
     'intervals were discarded because their end lay before their start',
     'The CPUs’ clocks disagree: check the kernel log for clocksource messages.',
   ],
+  switchesMissed: [
+    'switches or wakeups were not reported by the kernel',
+    'The time around them is unknown in the budgets; system call counts are not affected.',
+  ],
 };
 
 export const noLosses: Losses = {
@@ -37,6 +41,7 @@ export const noLosses: Losses = {
   triggersMissed: 0,
   recursionMisses: null,
   negativeIntervals: 0,
+  switchesMissed: 0,
 };
 
 /** Sum of two samples' losses. Unknown and unknown stays unknown. */
@@ -52,6 +57,7 @@ export function addLosses(a: Losses, b: Losses): Losses {
         ? null
         : (a.recursionMisses ?? 0) + (b.recursionMisses ?? 0),
     negativeIntervals: a.negativeIntervals + b.negativeIntervals,
+    switchesMissed: a.switchesMissed + b.switchesMissed,
   };
 }
 

@@ -490,6 +490,10 @@ export interface Losses {
    * Intervals discarded because their end lay before their start.
    */
   negativeIntervals: number;
+  /**
+   * Switches and wakeups the kernel did not report, found because what came next contradicts them; the time around them is in unknownNs.
+   */
+  switchesMissed: number;
 }
 /**
  * First line of `--format ndjson`. Its targets are those known before the first window; children that join later show by the pid of their threads.

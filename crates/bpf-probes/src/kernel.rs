@@ -3,7 +3,8 @@
 use core::marker::PhantomData;
 
 use aya_ebpf::helpers::{
-    bpf_get_current_pid_tgid, bpf_get_current_task, bpf_probe_read_kernel, bpf_probe_read_kernel_buf,
+    bpf_get_current_pid_tgid, bpf_get_current_task, bpf_probe_read_kernel,
+    bpf_probe_read_kernel_buf,
     generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
 };
 use bpf_probes::abi::COMM_BYTES;
@@ -102,7 +103,10 @@ pub struct Task<A: Access> {
 impl<A: Access> Task<A> {
     #[inline(always)]
     pub fn new(pointer: *const u8) -> Self {
-        Self { pointer, access: PhantomData }
+        Self {
+            pointer,
+            access: PhantomData,
+        }
     }
 
     #[inline(always)]
@@ -129,7 +133,8 @@ impl<A: Access> Task<A> {
 
     #[inline(always)]
     pub fn is_on_cpu(self) -> bool {
-        config!(offsets.task_on_cpu) != NO_OFFSET && A::read_u32(self.pointer, config!(offsets.task_on_cpu)) != 0
+        config!(offsets.task_on_cpu) != NO_OFFSET
+            && A::read_u32(self.pointer, config!(offsets.task_on_cpu)) != 0
     }
 
     #[inline(always)]
@@ -162,13 +167,18 @@ impl<A: Access> Task<A> {
         }
         let number = Probed::read_u64(registers, config!(offsets.regs_syscall));
         // The kernel keeps it in 32 bits on arm64, and sign-extended on x86_64.
-        Some((number as i32 >= 0).then(|| SyscallKey::new(number & 0xffff_ffff, self.in_compat_syscall())))
+        Some(
+            (number as i32 >= 0)
+                .then(|| SyscallKey::new(number & 0xffff_ffff, self.in_compat_syscall())),
+        )
     }
 
     #[inline(always)]
     pub fn copy_comm(self, to: &mut [u8; COMM_BYTES]) {
         // SAFETY: the helper checks the source; the destination is a whole array of ours. A fault leaves it zeroed,
         // which reads as an empty name.
-        let _ = unsafe { bpf_probe_read_kernel_buf(self.pointer.add(config!(offsets.task_comm) as usize), to) };
+        let _ = unsafe {
+            bpf_probe_read_kernel_buf(self.pointer.add(config!(offsets.task_comm) as usize), to)
+        };
     }
 }

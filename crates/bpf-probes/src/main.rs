@@ -20,8 +20,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     unsafe { core::hint::unreachable_unchecked() }
 }
 
-/// The helpers used are GPL-only, and so the programs must say that they are compatible with the GPL; their source is
-/// under the project's licence.
+/// Some helpers are for programs under the GPL only. This crate is offered under MIT or GPL-2.0.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -30,12 +30,18 @@ macro_rules! config {
 }
 pub(crate) use config;
 
-const _: () = assert!(size_of::<Global<Config>>() == size_of::<Config>() && size_of::<Offsets>() == 40);
+const _: () =
+    assert!(size_of::<Global<Config>>() == size_of::<Config>() && size_of::<Offsets>() == 40);
 
 /// The open window. In a data section, because the programs then have its address and need no look-up.
 #[unsafe(link_section = ".data.window")]
 #[unsafe(no_mangle)]
-pub static WINDOW: Global<Window> = Global::new(Window { start_ns: 0, stop_ns: 0, number: 0, reserved: 0 });
+pub static WINDOW: Global<Window> = Global::new(Window {
+    start_ns: 0,
+    stop_ns: 0,
+    number: 0,
+    reserved: 0,
+});
 
 /// A direct-mapped cache in front of `THREAD_OF_TASK`, by tid: the record's index. Only a hint: the record itself says
 /// whose it is. Of fixed size, so that it can be in a data section; 4096 threads at once have a place of their own.
@@ -56,7 +62,12 @@ impl Hints {
     #[inline(always)]
     pub fn place(&self, tid: u32) -> *mut u32 {
         // SAFETY: the index is masked to the array's length.
-        unsafe { self.0.get().cast::<u32>().add(tid as usize & (HINT_COUNT - 1)) }
+        unsafe {
+            self.0
+                .get()
+                .cast::<u32>()
+                .add(tid as usize & (HINT_COUNT - 1))
+        }
     }
 }
 

@@ -113,7 +113,11 @@ pub fn create<A: Access>(task: Task<A>) -> Option<&'static mut ThreadRecord> {
     record.start_time_ns = task.start_time_ns();
     let window_start_ns = window!(start_ns);
     // Born inside the window, although its birth was not seen.
-    let begin_ns = if record.start_time_ns > window_start_ns { record.start_time_ns } else { window_start_ns };
+    let begin_ns = if record.start_time_ns > window_start_ns {
+        record.start_time_ns
+    } else {
+        window_start_ns
+    };
     record.begin_ns = begin_ns;
     record.since_ns = begin_ns;
     task.copy_comm(&mut record.comm);
@@ -137,7 +141,11 @@ fn remember(tid: u32, slot: u32) {
 
 /// Puts a call's end into its row.
 #[inline(always)]
-pub fn count_syscall(record: &mut ThreadRecord, end: SyscallEnd, number_in_registers: impl FnOnce() -> SyscallKey) {
+pub fn count_syscall(
+    record: &mut ThreadRecord,
+    end: SyscallEnd,
+    number_in_registers: impl FnOnce() -> SyscallKey,
+) {
     match end {
         SyscallEnd::Orphan => {}
         SyscallEnd::Whole { key, duration_ns } => {

@@ -55,7 +55,10 @@ pub enum SyscallEnd {
     Whole { key: SyscallKey, duration_ns: u64 },
     /// Cut by the window's edge or by the thread's exit; the time is the part inside the window. The key is `None` if
     /// only the registers know it.
-    Cut { key: Option<SyscallKey>, duration_ns: u64 },
+    Cut {
+        key: Option<SyscallKey>,
+        duration_ns: u64,
+    },
 }
 
 impl Activity {
@@ -66,7 +69,10 @@ impl Activity {
 
     #[inline(always)]
     pub fn is_ready(self) -> bool {
-        matches!(self, Self::ReadyWoken | Self::ReadyPreempted | Self::ReadyUnknown)
+        matches!(
+            self,
+            Self::ReadyWoken | Self::ReadyPreempted | Self::ReadyUnknown
+        )
     }
 }
 
@@ -87,8 +93,13 @@ impl ThreadRecord {
     #[inline(always)]
     fn settle(&mut self, now_ns: u64) {
         if let Some(elapsed_ns) = self.elapsed(self.since_ns, now_ns) {
-            let interrupted_ns = if self.activity.is_on_cpu() { self.take_off(elapsed_ns) } else { 0 };
-            self.accumulated_ns[bounded::<ACTIVITIES>(self.activity as usize)] += elapsed_ns - interrupted_ns;
+            let interrupted_ns = if self.activity.is_on_cpu() {
+                self.take_off(elapsed_ns)
+            } else {
+                0
+            };
+            self.accumulated_ns[bounded::<ACTIVITIES>(self.activity as usize)] +=
+                elapsed_ns - interrupted_ns;
             self.since_ns = now_ns;
         }
     }
@@ -97,8 +108,15 @@ impl ThreadRecord {
     /// clock may make it longer than that: the rest is taken off the next activity.
     #[inline(always)]
     fn take_off(&mut self, elapsed_ns: u64) -> u64 {
-        let open_ns = self.hard_irq_ns.wrapping_add(self.soft_irq_ns).wrapping_sub(self.taken_off_ns);
-        let taken_ns = if open_ns < elapsed_ns { open_ns } else { elapsed_ns };
+        let open_ns = self
+            .hard_irq_ns
+            .wrapping_add(self.soft_irq_ns)
+            .wrapping_sub(self.taken_off_ns);
+        let taken_ns = if open_ns < elapsed_ns {
+            open_ns
+        } else {
+            elapsed_ns
+        };
         self.taken_off_ns = self.taken_off_ns.wrapping_add(taken_ns);
         taken_ns
     }
@@ -135,7 +153,11 @@ impl ThreadRecord {
     fn missed_switch_in(&mut self, now_ns: u64) {
         self.switches_missed += 1;
         let seen_ns = self.irq_contradiction_ns;
-        let on_cpu_ns = if seen_ns > self.since_ns && seen_ns < now_ns { seen_ns } else { now_ns };
+        let on_cpu_ns = if seen_ns > self.since_ns && seen_ns < now_ns {
+            seen_ns
+        } else {
+            now_ns
+        };
         if let Some(lost_ns) = self.elapsed(self.since_ns, on_cpu_ns) {
             self.accumulated_ns[Activity::Lost as usize] += lost_ns;
             self.since_ns = on_cpu_ns;
@@ -149,7 +171,8 @@ impl ThreadRecord {
     #[inline(always)]
     fn irq_found_on_cpu(&mut self, now_ns: u64) {
         self.irq_seen = 1;
-        let is_off_cpu = self.activity as u8 != Activity::Unseen as u8 && !self.activity.is_on_cpu();
+        let is_off_cpu =
+            self.activity as u8 != Activity::Unseen as u8 && !self.activity.is_on_cpu();
         if is_off_cpu && self.irq_contradiction_ns <= self.since_ns {
             self.irq_contradiction_ns = now_ns;
         }
@@ -181,7 +204,11 @@ impl ThreadRecord {
     /// The open call's time inside the window.
     #[inline(always)]
     fn syscall_elapsed(&mut self, now_ns: u64) -> Option<u64> {
-        let since_ns = if self.syscall_since_ns == 0 { self.begin_ns } else { self.syscall_since_ns };
+        let since_ns = if self.syscall_since_ns == 0 {
+            self.begin_ns
+        } else {
+            self.syscall_since_ns
+        };
         self.elapsed(since_ns, now_ns)
     }
 
@@ -258,7 +285,11 @@ impl ThreadRecord {
     #[inline(always)]
     fn end_run(&mut self, now_ns: u64) {
         if self.run_since_ns == 0 || self.slice_cut != 0 {
-            let since_ns = if self.run_since_ns == 0 { self.begin_ns } else { self.run_since_ns };
+            let since_ns = if self.run_since_ns == 0 {
+                self.begin_ns
+            } else {
+                self.run_since_ns
+            };
             if let Some(clipped_ns) = self.elapsed(since_ns, now_ns) {
                 self.run_clipped_ns += clipped_ns;
             }
@@ -323,18 +354,27 @@ impl ThreadRecord {
             SyscallPhase::Inside if self.syscall_since_ns == 0 => {
                 self.resolve_on_cpu(Activity::Kernel);
                 match self.syscall_elapsed(now_ns) {
-                    Some(duration_ns) => SyscallEnd::Cut { key: Some(self.syscall), duration_ns },
+                    Some(duration_ns) => SyscallEnd::Cut {
+                        key: Some(self.syscall),
+                        duration_ns,
+                    },
                     None => SyscallEnd::Orphan,
                 }
             }
             SyscallPhase::Inside => match self.syscall_elapsed(now_ns) {
-                Some(duration_ns) => SyscallEnd::Whole { key: self.syscall, duration_ns },
+                Some(duration_ns) => SyscallEnd::Whole {
+                    key: self.syscall,
+                    duration_ns,
+                },
                 None => SyscallEnd::Orphan,
             },
             SyscallPhase::Unknown => {
                 self.resolve_on_cpu(Activity::Kernel);
                 match self.elapsed(self.begin_ns, now_ns) {
-                    Some(duration_ns) => SyscallEnd::Cut { key: None, duration_ns },
+                    Some(duration_ns) => SyscallEnd::Cut {
+                        key: None,
+                        duration_ns,
+                    },
                     None => SyscallEnd::Orphan,
                 }
             }
@@ -358,7 +398,10 @@ impl ThreadRecord {
         if self.phase as u8 == SyscallPhase::Inside as u8
             && let Some(duration_ns) = self.syscall_elapsed(now_ns)
         {
-            end = SyscallEnd::Cut { key: Some(self.syscall), duration_ns };
+            end = SyscallEnd::Cut {
+                key: Some(self.syscall),
+                duration_ns,
+            };
         }
         self.phase = SyscallPhase::Exiting;
         self.activity = Activity::Kernel;
@@ -452,7 +495,8 @@ impl ThreadRecord {
             self.hard_irq_ns += stop_ns.saturating_sub(self.hard_irq_since_ns);
         }
         if self.soft_irq_since_ns != 0 {
-            self.soft_irq_ns += self.net_of_hard_irqs(stop_ns.saturating_sub(self.soft_irq_since_ns));
+            self.soft_irq_ns +=
+                self.net_of_hard_irqs(stop_ns.saturating_sub(self.soft_irq_since_ns));
         }
     }
 
@@ -460,7 +504,9 @@ impl ThreadRecord {
         if self.phase == SyscallPhase::Inside {
             self.resolve_on_cpu(Activity::Kernel);
         }
-        let from = |since_ns: u64, begin_ns: u64| stop_ns.saturating_sub(if since_ns == 0 { begin_ns } else { since_ns });
+        let from = |since_ns: u64, begin_ns: u64| {
+            stop_ns.saturating_sub(if since_ns == 0 { begin_ns } else { since_ns })
+        };
         if self.activity.is_on_cpu() {
             self.run_clipped_ns += from(self.run_since_ns, self.begin_ns);
         } else if self.activity.is_ready() {
@@ -468,7 +514,8 @@ impl ThreadRecord {
         } else if self.activity == Activity::Stopped {
             self.stopped_clipped_ns += from(self.off_cpu_since_ns, self.begin_ns);
         }
-        (self.phase == SyscallPhase::Inside).then(|| (self.syscall, from(self.syscall_since_ns, self.begin_ns)))
+        (self.phase == SyscallPhase::Inside)
+            .then(|| (self.syscall, from(self.syscall_since_ns, self.begin_ns)))
     }
 
     /// Takes over the interrupts of a second record of the same thread: one that an interrupt made while the thread's

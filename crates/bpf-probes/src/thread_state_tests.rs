@@ -26,7 +26,11 @@ fn spent(record: &ThreadRecord, activity: Activity) -> u64 {
 }
 
 fn once(duration_ns: u64) -> Durations {
-    Durations { count: 1, total_ns: duration_ns, max_ns: duration_ns }
+    Durations {
+        count: 1,
+        total_ns: duration_ns,
+        max_ns: duration_ns,
+    }
 }
 
 #[test]
@@ -39,7 +43,13 @@ fn a_call_that_blocks_is_kernel_then_blocked_then_ready() {
     thread.woken(150);
     thread.switched_in(155);
     let end = thread.syscall_exited(160);
-    assert_eq!(end, SyscallEnd::Whole { key: key(FUTEX), duration_ns: 50 });
+    assert_eq!(
+        end,
+        SyscallEnd::Whole {
+            key: key(FUTEX),
+            duration_ns: 50
+        }
+    );
     assert_eq!(thread.closed(200), None);
     assert_eq!(spent(&thread, Activity::User), 10 + 40);
     assert_eq!(spent(&thread, Activity::Kernel), 10 + 5);
@@ -47,7 +57,11 @@ fn a_call_that_blocks_is_kernel_then_blocked_then_ready() {
     assert_eq!(spent(&thread, Activity::ReadyWoken), 5);
     assert_eq!(thread.woken, once(5));
     assert_eq!(thread.preempted, Durations::default());
-    assert_eq!((thread.run.count, thread.run_clipped_ns), (0, 20 + 45), "both slices are cut by an edge");
+    assert_eq!(
+        (thread.run.count, thread.run_clipped_ns),
+        (0, 20 + 45),
+        "both slices are cut by an edge"
+    );
 }
 
 #[test]
@@ -59,10 +73,17 @@ fn a_preempted_thread_is_ready_and_its_slice_is_whole_between_two_switches() {
     thread.switched_out(30, SwitchOut::Runnable);
     thread.switched_in(70);
     thread.closed(100);
-    assert_eq!((thread.run, thread.run_min_ns, thread.run_clipped_ns), (once(20), 20, 30));
+    assert_eq!(
+        (thread.run, thread.run_min_ns, thread.run_clipped_ns),
+        (once(20), 20, 30)
+    );
     assert_eq!((thread.preempted, thread.ready_clipped_ns), (once(40), 10));
     assert_eq!(thread.woken, Durations::default());
-    assert_eq!(spent(&thread, Activity::OnCpu), 50, "no system call event tells user from kernel");
+    assert_eq!(
+        spent(&thread, Activity::OnCpu),
+        50,
+        "no system call event tells user from kernel"
+    );
 }
 
 #[test]
@@ -82,11 +103,21 @@ fn a_call_open_at_the_start_is_cut_and_never_counted() {
     let mut thread = record(100);
     thread.woken(150);
     thread.switched_in(160);
-    assert_eq!(thread.syscall_exited(170), SyscallEnd::Cut { key: None, duration_ns: 70 });
+    assert_eq!(
+        thread.syscall_exited(170),
+        SyscallEnd::Cut {
+            key: None,
+            duration_ns: 70
+        }
+    );
     thread.closed(200);
     assert_eq!(spent(&thread, Activity::Blocked), 50);
     assert_eq!(thread.first_blocked_ns, 50);
-    assert_eq!(spent(&thread, Activity::Kernel), 10, "its time on the CPU before was the call's");
+    assert_eq!(
+        spent(&thread, Activity::Kernel),
+        10,
+        "its time on the CPU before was the call's"
+    );
     assert_eq!(spent(&thread, Activity::User), 30);
 }
 
@@ -97,7 +128,13 @@ fn the_registers_name_the_call_that_was_open_at_the_start() {
     thread.switched_out(110, SwitchOut::Blocked);
     thread.woken(150);
     thread.switched_in(160);
-    assert_eq!(thread.syscall_exited(170), SyscallEnd::Cut { key: Some(key(FUTEX)), duration_ns: 70 });
+    assert_eq!(
+        thread.syscall_exited(170),
+        SyscallEnd::Cut {
+            key: Some(key(FUTEX)),
+            duration_ns: 70
+        }
+    );
     assert_eq!(spent(&thread, Activity::Kernel), 10 + 10);
     let mut all_along = record(100);
     all_along.was_inside(Some(key(READ)));
@@ -114,8 +151,20 @@ fn registers_of_a_call_that_is_over_do_not_make_user_time_kernel_time() {
     thread.was_inside(Some(key(READ)));
     thread.switched_in(10);
     thread.syscall_entered(400, key(FUTEX));
-    assert_eq!((spent(&thread, Activity::User), spent(&thread, Activity::Kernel)), (390, 0));
-    assert_eq!(thread.syscall_exited(410), SyscallEnd::Whole { key: key(FUTEX), duration_ns: 10 });
+    assert_eq!(
+        (
+            spent(&thread, Activity::User),
+            spent(&thread, Activity::Kernel)
+        ),
+        (390, 0)
+    );
+    assert_eq!(
+        thread.syscall_exited(410),
+        SyscallEnd::Whole {
+            key: key(FUTEX),
+            duration_ns: 10
+        }
+    );
 }
 
 #[test]
@@ -123,7 +172,13 @@ fn the_registers_at_the_beginning_of_a_call_are_that_calls_own() {
     let mut thread = record(100);
     thread.was_inside(Some(key(READ)));
     thread.syscall_entered(150, key(READ));
-    assert_eq!(thread.syscall_exited(160), SyscallEnd::Whole { key: key(READ), duration_ns: 10 });
+    assert_eq!(
+        thread.syscall_exited(160),
+        SyscallEnd::Whole {
+            key: key(READ),
+            duration_ns: 10
+        }
+    );
     assert_eq!(spent(&thread, Activity::User), 50);
 }
 
@@ -134,7 +189,13 @@ fn registers_outside_a_call_make_the_time_before_user_code() {
     thread.soft_irq_entered(40, 1);
     thread.soft_irq_exited(50, 1);
     thread.closed(100);
-    assert_eq!((spent(&thread, Activity::User), spent(&thread, Activity::OnCpu)), (90, 0));
+    assert_eq!(
+        (
+            spent(&thread, Activity::User),
+            spent(&thread, Activity::OnCpu)
+        ),
+        (90, 0)
+    );
 }
 
 #[test]
@@ -169,7 +230,11 @@ fn a_wakeup_of_a_task_that_does_not_sleep_changes_nothing() {
     preempted.switched_out(5, SwitchOut::Runnable);
     preempted.woken(10);
     preempted.switched_in(25);
-    assert_eq!(preempted.preempted, once(20), "preempted on its way to sleep, then woken: ready all along");
+    assert_eq!(
+        preempted.preempted,
+        once(20),
+        "preempted on its way to sleep, then woken: ready all along"
+    );
 }
 
 #[test]
@@ -177,7 +242,11 @@ fn an_orphan_end_of_a_call_is_ignored() {
     let mut child = record(0);
     child.born(10);
     child.switched_in(20);
-    assert_eq!(child.syscall_exited(25), SyscallEnd::Orphan, "the child's side of clone");
+    assert_eq!(
+        child.syscall_exited(25),
+        SyscallEnd::Orphan,
+        "the child's side of clone"
+    );
     assert_eq!(child.woken, once(10));
     assert_eq!(child.phase, SyscallPhase::Outside);
 }
@@ -186,7 +255,13 @@ fn an_orphan_end_of_a_call_is_ignored() {
 fn exit_closes_the_open_call_and_the_thread_runs_on_until_its_last_switch() {
     let mut thread = record(0);
     thread.syscall_entered(10, key(231));
-    assert_eq!(thread.exiting(15), SyscallEnd::Cut { key: Some(key(231)), duration_ns: 5 });
+    assert_eq!(
+        thread.exiting(15),
+        SyscallEnd::Cut {
+            key: Some(key(231)),
+            duration_ns: 5
+        }
+    );
     thread.switched_out(40, SwitchOut::Dead);
     assert_eq!(thread.closed(100), None);
     assert_eq!((thread.end_ns, spent(&thread, Activity::Kernel)), (40, 30));
@@ -207,7 +282,11 @@ fn a_hard_irq_inside_a_soft_irq_is_net_in_both() {
     assert_eq!(spent(&thread, Activity::HardIrq), 6);
     assert_eq!(spent(&thread, Activity::SoftIrq), 24);
     assert_eq!(spent(&thread, Activity::User), 20);
-    assert_eq!(thread.soft_irqs[3], once(30), "the statistics are gross, as the original's");
+    assert_eq!(
+        thread.soft_irqs[3],
+        once(30),
+        "the statistics are gross, as the original's"
+    );
 }
 
 #[test]
@@ -220,7 +299,10 @@ fn an_interrupt_in_the_middle_of_an_event_is_taken_off_once() {
     thread.syscall_entered(50, key(FUTEX));
     thread.closed(100);
     assert_eq!(spent(&thread, Activity::SoftIrq), 15);
-    assert_eq!(spent(&thread, Activity::User) + spent(&thread, Activity::Kernel), 85);
+    assert_eq!(
+        spent(&thread, Activity::User) + spent(&thread, Activity::Kernel),
+        85
+    );
     assert_eq!(thread.negative_intervals, 0);
 }
 
@@ -231,7 +313,14 @@ fn an_interrupt_open_at_the_stop_is_interrupt_time() {
     thread.soft_irq_entered(60, 1);
     thread.hard_irq_entered(80, 9);
     thread.closed(100);
-    assert_eq!((spent(&thread, Activity::User), spent(&thread, Activity::SoftIrq), spent(&thread, Activity::HardIrq)), (60, 20, 20));
+    assert_eq!(
+        (
+            spent(&thread, Activity::User),
+            spent(&thread, Activity::SoftIrq),
+            spent(&thread, Activity::HardIrq)
+        ),
+        (60, 20, 20)
+    );
 }
 
 #[test]
@@ -241,10 +330,29 @@ fn time_around_a_switch_that_was_not_reported_is_lost_and_not_made_up() {
     let mut thread = record(0);
     thread.syscall_entered(5, key(FUTEX));
     thread.switched_out(10, SwitchOut::Blocked);
-    assert_eq!(thread.syscall_exited(40), SyscallEnd::Whole { key: key(FUTEX), duration_ns: 35 });
+    assert_eq!(
+        thread.syscall_exited(40),
+        SyscallEnd::Whole {
+            key: key(FUTEX),
+            duration_ns: 35
+        }
+    );
     thread.switched_out(60, SwitchOut::Blocked);
-    assert_eq!((spent(&thread, Activity::Lost), spent(&thread, Activity::Blocked)), (30, 0));
-    assert_eq!((thread.run.count, thread.run_clipped_ns, thread.switches_missed), (0, 10 + 20, 1));
+    assert_eq!(
+        (
+            spent(&thread, Activity::Lost),
+            spent(&thread, Activity::Blocked)
+        ),
+        (30, 0)
+    );
+    assert_eq!(
+        (
+            thread.run.count,
+            thread.run_clipped_ns,
+            thread.switches_missed
+        ),
+        (0, 10 + 20, 1)
+    );
     assert_eq!(thread.woken, Durations::default());
 }
 
@@ -258,7 +366,13 @@ fn an_interrupt_tells_when_a_thread_was_back_on_its_cpu() {
     thread.soft_irq_entered(34, 1);
     thread.soft_irq_exited(35, 1);
     thread.switched_out(50, SwitchOut::Runnable);
-    assert_eq!((spent(&thread, Activity::Lost), spent(&thread, Activity::User)), (4, 10 + 34));
+    assert_eq!(
+        (
+            spent(&thread, Activity::Lost),
+            spent(&thread, Activity::User)
+        ),
+        (4, 10 + 34)
+    );
     thread.soft_irq_entered(70, 1);
     thread.soft_irq_exited(71, 1);
     thread.closed(100);
@@ -272,8 +386,14 @@ fn a_switch_in_without_a_wakeup_loses_the_sleep() {
     let mut thread = record(0);
     thread.switched_out(10, SwitchOut::Blocked);
     thread.switched_in(50);
-    assert_eq!((spent(&thread, Activity::Lost), thread.switches_missed), (40, 1));
-    assert_eq!((thread.woken, thread.preempted), (Durations::default(), Durations::default()));
+    assert_eq!(
+        (spent(&thread, Activity::Lost), thread.switches_missed),
+        (40, 1)
+    );
+    assert_eq!(
+        (thread.woken, thread.preempted),
+        (Durations::default(), Durations::default())
+    );
 }
 
 #[test]
@@ -344,7 +464,12 @@ fn apply(thread: &mut ThreadRecord, event: Event, now_ns: u64) -> SyscallEnd {
 fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         Just(Event::In),
-        prop_oneof![Just(SwitchOut::Runnable), Just(SwitchOut::Blocked), Just(SwitchOut::Stopped)].prop_map(Event::Out),
+        prop_oneof![
+            Just(SwitchOut::Runnable),
+            Just(SwitchOut::Blocked),
+            Just(SwitchOut::Stopped)
+        ]
+        .prop_map(Event::Out),
         Just(Event::Wakeup),
         (0u64..400).prop_map(Event::Enter),
         Just(Event::Exit),
@@ -428,7 +553,11 @@ fn possible(thread: &ThreadRecord, choice: u8) -> Event {
         return Event::HardOut(1);
     }
     if thread.soft_irq_since_ns != 0 {
-        return if choice < 3 { Event::HardIn(1) } else { Event::SoftOut(thread.soft_irq_vector) };
+        return if choice < 3 {
+            Event::HardIn(1)
+        } else {
+            Event::SoftOut(thread.soft_irq_vector)
+        };
     }
     match thread.activity {
         Activity::Unseen if thread.irq_seen == 0 => match choice {
@@ -451,6 +580,8 @@ fn possible(thread: &ThreadRecord, choice: u8) -> Event {
         },
         Activity::ReadyWoken | Activity::ReadyPreempted | Activity::ReadyUnknown => Event::In,
         Activity::Blocked | Activity::Stopped => Event::Wakeup,
-        Activity::Ended | Activity::HardIrq | Activity::SoftIrq | Activity::Lost => unreachable!("{:?}", thread.activity),
+        Activity::Ended | Activity::HardIrq | Activity::SoftIrq | Activity::Lost => {
+            unreachable!("{:?}", thread.activity)
+        }
     }
 }

@@ -64,13 +64,24 @@ impl Btf {
         }
         let header = read_u32(bytes, 4)? as usize;
         let section = |offset: u32, length: u32| {
-            let from = header.checked_add(offset as usize).ok_or_else(|| malformed("a section beyond its end"))?;
-            let to = from.checked_add(length as usize).ok_or_else(|| malformed("a section beyond its end"))?;
-            bytes.get(from..to).map(<[u8]>::to_vec).ok_or_else(|| malformed("a section beyond its end"))
+            let from = header
+                .checked_add(offset as usize)
+                .ok_or_else(|| malformed("a section beyond its end"))?;
+            let to = from
+                .checked_add(length as usize)
+                .ok_or_else(|| malformed("a section beyond its end"))?;
+            bytes
+                .get(from..to)
+                .map(<[u8]>::to_vec)
+                .ok_or_else(|| malformed("a section beyond its end"))
         };
         let types = section(read_u32(bytes, 8)?, read_u32(bytes, 12)?)?;
         let strings = section(read_u32(bytes, 16)?, read_u32(bytes, 20)?)?;
-        let mut btf = Self { types, strings, positions: vec![u32::MAX] };
+        let mut btf = Self {
+            types,
+            strings,
+            positions: vec![u32::MAX],
+        };
         let mut at = 0;
         while at < btf.types.len() {
             btf.positions.push(at as u32);
@@ -99,20 +110,29 @@ impl Btf {
         let pointer = self.type_of(self.type_of(typedef)?.size_or_type)?;
         let prototype = self.type_of(pointer.size_or_type)?;
         // The first parameter is the tracepoint's own data pointer.
-        (pointer.kind == KIND_PTR && prototype.kind == KIND_FUNC_PROTO).then(|| prototype.length.saturating_sub(1))
+        (pointer.kind == KIND_PTR && prototype.kind == KIND_FUNC_PROTO)
+            .then(|| prototype.length.saturating_sub(1))
     }
 
     /// Whether an enumeration has a value of that name.
     pub fn has_enumerator(&self, enumeration: &str, name: &str) -> bool {
-        let Some(found) = self.find(enumeration, KIND_ENUM).and_then(|id| self.type_of(id)) else { return false };
+        let Some(found) = self
+            .find(enumeration, KIND_ENUM)
+            .and_then(|id| self.type_of(id))
+        else {
+            return false;
+        };
         (0..found.length).any(|index| {
-            read_u32(&self.types, found.body + index * 8).is_ok_and(|offset| self.name_is(offset, name.as_bytes()))
+            read_u32(&self.types, found.body + index * 8)
+                .is_ok_and(|offset| self.name_is(offset, name.as_bytes()))
         })
     }
 
     fn find(&self, name: &str, kind: u32) -> Option<u32> {
         (1..self.positions.len() as u32).find(|&id| {
-            self.type_of(id).is_some_and(|found| found.kind == kind && self.name_is(found.name, name.as_bytes()))
+            self.type_of(id).is_some_and(|found| {
+                found.kind == kind && self.name_is(found.name, name.as_bytes())
+            })
         })
     }
 
@@ -132,7 +152,8 @@ impl Btf {
                 return Some((offset, member_type));
             }
             if self.name_is(member_name, b"")
-                && let Some((inner, found)) = self.member(self.resolve(member_type)?, name, depth + 1)
+                && let Some((inner, found)) =
+                    self.member(self.resolve(member_type)?, name, depth + 1)
             {
                 return Some((offset.checked_add(inner)?, found));
             }
@@ -193,8 +214,11 @@ impl Type {
 }
 
 fn malformed(what: &str) -> Error {
-    Error::new(ErrorKind::KernelUnsupported, format!("{VMLINUX} holds {what}"))
-        .hint("the kernel's BTF is newer than this kdelay knows, or damaged")
+    Error::new(
+        ErrorKind::KernelUnsupported,
+        format!("{VMLINUX} holds {what}"),
+    )
+    .hint("the kernel's BTF is newer than this kdelay knows, or damaged")
 }
 
 fn read_u16(bytes: &[u8], at: usize) -> Result<u16> {

@@ -54,7 +54,11 @@ pub struct Window {
 enum Phase {
     Idle,
     Open(Window),
-    Closed { window: Window, stop_ns: u64, stop_by: StopReason },
+    Closed {
+        window: Window,
+        stop_ns: u64,
+        stop_by: StopReason,
+    },
 }
 
 struct State {
@@ -91,7 +95,10 @@ impl CaptureSession {
         let mut unique = HashSet::new();
         pids.retain(|&pid| unique.insert(pid));
         if pids.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidArgument, "no process to monitor"));
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "no process to monitor",
+            ));
         }
         require_initial_pid_namespace()?;
         let mut targets = Vec::new();
@@ -100,7 +107,9 @@ impl CaptureSession {
             // Held first and inspected then: what is inspected is what is held.
             let held = PidFd::open(pid);
             let process = process::inspect(pid)?;
-            processes.push(held.map_err(|error| Error::io(format!("holding the process {pid}"), &error))?);
+            processes.push(
+                held.map_err(|error| Error::io(format!("holding the process {pid}"), &error))?,
+            );
             targets.push(target(process));
         }
         let (mut config, missing) = offsets::configure(&Btf::of_running_kernel()?)?;
@@ -113,13 +122,21 @@ impl CaptureSession {
         config.target_tgid = if is_set { 0 } else { pids[0] };
         let capacity = capacity(&pids, options)?;
         let attached = attach(&config, capacity, &pids, processes, is_set, options)?;
-        if attached.processes.iter().all(|process| process.has_ended().unwrap_or(false)) {
+        if attached
+            .processes
+            .iter()
+            .all(|process| process.has_ended().unwrap_or(false))
+        {
             let message = match &targets[..] {
-                [only] => format!("the process {} ended while the probes were being attached", only.pid),
+                [only] => format!(
+                    "the process {} ended while the probes were being attached",
+                    only.pid
+                ),
                 _ => "all processes ended while the probes were being attached".to_owned(),
             };
-            return Err(Error::new(ErrorKind::ProcessEnded, message)
-                .hint("'kdelay capture -- COMMAND' starts a command with the probes already attached"));
+            return Err(Error::new(ErrorKind::ProcessEnded, message).hint(
+                "'kdelay capture -- COMMAND' starts a command with the probes already attached",
+            ));
         }
         Ok(Self {
             state: Mutex::new(State {
@@ -147,8 +164,15 @@ impl CaptureSession {
     pub fn start(&self, length_ns: Option<u64>) -> Result<Window> {
         let mut state = self.lock();
         if !matches!(state.phase, Phase::Idle) {
-            let what = if matches!(state.phase, Phase::Open(_)) { "open" } else { "closed but not read" };
-            return Err(Error::new(ErrorKind::WrongState, format!("the previous window is still {what}")));
+            let what = if matches!(state.phase, Phase::Open(_)) {
+                "open"
+            } else {
+                "closed but not read"
+            };
+            return Err(Error::new(
+                ErrorKind::WrongState,
+                format!("the previous window is still {what}"),
+            ));
         }
         let stopped_at_start = stopped_threads(&self.first_pids)?;
         let state = &mut *state;
@@ -160,9 +184,13 @@ impl CaptureSession {
         let start_ns = monotonic_ns();
         state.window.number += 1;
         state.window.start_ns = start_ns;
-        state.window.stop_ns = length_ns.map_or(UNTIL_CLOSED, |length_ns| start_ns.saturating_add(length_ns));
+        state.window.stop_ns =
+            length_ns.map_or(UNTIL_CLOSED, |length_ns| start_ns.saturating_add(length_ns));
         attached.maps.open_window(state.window)?;
-        let window = Window { start_monotonic_ns: start_ns, start_wall_ns };
+        let window = Window {
+            start_monotonic_ns: start_ns,
+            start_wall_ns,
+        };
         state.phase = Phase::Open(window);
         Ok(window)
     }
@@ -175,7 +203,9 @@ impl CaptureSession {
                 match state.phase {
                     Phase::Closed { stop_by, .. } => return Ok(stop_by),
                     Phase::Idle if state.attached.is_none() => return Ok(StopReason::Interrupt),
-                    Phase::Idle => return Err(Error::new(ErrorKind::WrongState, "no window is open")),
+                    Phase::Idle => {
+                        return Err(Error::new(ErrorKind::WrongState, "no window is open"));
+                    }
                     Phase::Open(_) => {}
                 }
                 let attached = state.attached.as_ref().ok_or_else(closed)?;
@@ -197,7 +227,8 @@ impl CaptureSession {
             let timeout_ns = (stop_ns != UNTIL_CLOSED).then_some(left_ns);
             let mut fds = alive.clone();
             fds.push(self.interrupt.as_raw_fd());
-            let ready = wait_readable(&fds, timeout_ns).map_err(|error| Error::io("waiting for the window", &error))?;
+            let ready = wait_readable(&fds, timeout_ns)
+                .map_err(|error| Error::io("waiting for the window", &error))?;
             if ready[alive.len()] {
                 return Ok(());
             }
@@ -212,13 +243,19 @@ impl CaptureSession {
     /// Closes the window if it is time.
     fn advance(&self) -> Result<()> {
         let mut state = self.lock();
-        let Phase::Open(window) = state.phase else { return Ok(()) };
+        let Phase::Open(window) = state.phase else {
+            return Ok(());
+        };
         if state.attached.is_none() {
             state.phase = Phase::Idle;
             return Ok(());
         }
         if monotonic_ns() >= state.window.stop_ns {
-            state.phase = Phase::Closed { window, stop_ns: state.window.stop_ns, stop_by: StopReason::Time };
+            state.phase = Phase::Closed {
+                window,
+                stop_ns: state.window.stop_ns,
+                stop_by: StopReason::Time,
+            };
         } else if !self.any_alive(&mut state)? {
             close_window(&mut state, window, StopReason::Exit)?;
         }
@@ -227,8 +264,12 @@ impl CaptureSession {
 
     /// Where children are followed, those that are still in the set replace the targets that have ended.
     fn any_alive(&self, state: &mut State) -> Result<bool> {
-        let Some(attached) = state.attached.as_mut() else { return Ok(false) };
-        attached.processes.retain(|process| !process.has_ended().unwrap_or(false));
+        let Some(attached) = state.attached.as_mut() else {
+            return Ok(false);
+        };
+        attached
+            .processes
+            .retain(|process| !process.has_ended().unwrap_or(false));
         if attached.processes.is_empty() && self.follow {
             for pid in attached.maps.targets()? {
                 if let Ok(process) = PidFd::open(pid)
@@ -246,7 +287,11 @@ impl CaptureSession {
         let mut state = self.lock();
         if let Phase::Open(window) = state.phase {
             if monotonic_ns() >= state.window.stop_ns {
-                state.phase = Phase::Closed { window, stop_ns: state.window.stop_ns, stop_by: StopReason::Time };
+                state.phase = Phase::Closed {
+                    window,
+                    stop_ns: state.window.stop_ns,
+                    stop_by: StopReason::Time,
+                };
             } else {
                 close_window(&mut state, window, StopReason::Interrupt)?;
             }
@@ -260,27 +305,53 @@ impl CaptureSession {
         self.advance()?;
         let mut state = self.lock();
         let state = &mut *state;
-        let Phase::Closed { window, stop_ns, stop_by } = state.phase else {
-            let what = if matches!(state.phase, Phase::Open(_)) { "the window is still open" } else { "no window" };
-            return Err(Error::new(ErrorKind::WrongState, format!("nothing to read: {what}")));
+        let Phase::Closed {
+            window,
+            stop_ns,
+            stop_by,
+        } = state.phase
+        else {
+            let what = if matches!(state.phase, Phase::Open(_)) {
+                "the window is still open"
+            } else {
+                "no window"
+            };
+            return Err(Error::new(
+                ErrorKind::WrongState,
+                format!("nothing to read: {what}"),
+            ));
         };
         let attached = state.attached.as_mut().ok_or_else(closed)?;
         std::thread::sleep(Duration::from_nanos(stop_ns.saturating_sub(monotonic_ns())));
-        attached.grace_period.wait().map_err(|error| Error::io("waiting for running probes", &error))?;
-        let seen = attached.maps.threads(state.window.number, stop_ns, &state.stopped_at_start)?;
+        attached
+            .grace_period
+            .wait()
+            .map_err(|error| Error::io("waiting for running probes", &error))?;
+        let seen = attached
+            .maps
+            .threads(state.window.number, stop_ns, &state.stopped_at_start)?;
         let mut pids = self.first_pids.clone();
         if self.follow {
-            for pid in attached.maps.targets()?.into_iter().chain(seen.threads.iter().map(|seen| seen.thread.pid)) {
+            for pid in attached
+                .maps
+                .targets()?
+                .into_iter()
+                .chain(seen.threads.iter().map(|seen| seen.thread.pid))
+            {
                 if !pids.contains(&pid) {
                     pids.push(pid);
                 }
             }
         }
         let lost = attached.maps.losses();
-        let threads = idle_threads::complete(seen.threads, &pids, window.start_monotonic_ns, stop_ns)?;
+        let threads =
+            idle_threads::complete(seen.threads, &pids, window.start_monotonic_ns, stop_ns)?;
         for &pid in &pids {
             if !state.targets.iter().any(|target| target.pid == pid) {
-                let leader = threads.iter().filter(|thread| thread.pid == pid).min_by_key(|thread| thread.tid);
+                let leader = threads
+                    .iter()
+                    .filter(|thread| thread.pid == pid)
+                    .min_by_key(|thread| thread.tid);
                 let comm = leader.map_or("", |thread| thread.comm.as_str());
                 state.targets.push(target(process::describe_or(pid, comm)));
             }
@@ -335,14 +406,25 @@ fn closed() -> Error {
 }
 
 fn target(process: process::Process) -> Target {
-    Target { pid: process.pid, comm: process.comm, exe: process.exe, cmdline: process.cmdline }
+    Target {
+        pid: process.pid,
+        comm: process.comm,
+        exe: process.exe,
+        cmdline: process.cmdline,
+    }
 }
 
 /// Closes the window a moment from now, so that the programs know the edge before it comes.
 fn close_window(state: &mut State, window: Window, stop_by: StopReason) -> Result<()> {
-    let stop_ns = monotonic_ns().saturating_add(CLOSING_NOTICE_NS).min(state.window.stop_ns);
+    let stop_ns = monotonic_ns()
+        .saturating_add(CLOSING_NOTICE_NS)
+        .min(state.window.stop_ns);
     state.window.stop_ns = stop_ns;
-    state.phase = Phase::Closed { window, stop_ns, stop_by };
+    state.phase = Phase::Closed {
+        window,
+        stop_ns,
+        stop_by,
+    };
     match state.attached.as_mut() {
         Some(attached) => attached.maps.set_window(state.window),
         None => Ok(()),
@@ -351,7 +433,10 @@ fn close_window(state: &mut State, window: Window, stop_by: StopReason) -> Resul
 
 /// Descriptors of their own for a wait without the lock: the session may be closed meanwhile.
 fn duplicate(processes: &[PidFd]) -> Result<Vec<std::os::fd::OwnedFd>> {
-    let duplicates = processes.iter().map(PidFd::try_clone).collect::<std::io::Result<_>>();
+    let duplicates = processes
+        .iter()
+        .map(PidFd::try_clone)
+        .collect::<std::io::Result<_>>();
     duplicates.map_err(|error| Error::io("holding the processes", &error))
 }
 
@@ -380,20 +465,35 @@ fn attach(
             probes.attach(probe.tracepoint)?;
         }
     }
-    let grace_period = GracePeriod::new().map_err(|error| Error::io("a map for waiting on probes", &error))?;
-    Ok(Attached { probes, maps, grace_period, processes })
+    let grace_period =
+        GracePeriod::new().map_err(|error| Error::io("a map for waiting on probes", &error))?;
+    Ok(Attached {
+        probes,
+        maps,
+        grace_period,
+        processes,
+    })
 }
 
 fn capacity(pids: &[u32], options: &Options) -> Result<Capacity> {
     let threads = match options.thread_capacity {
-        Some(0) => return Err(Error::new(ErrorKind::InvalidArgument, "a capacity of 0 threads")),
+        Some(0) => {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "a capacity of 0 threads",
+            ));
+        }
         Some(threads) => threads.min(MOST_THREADS),
         None => {
             let mut living = 0u32;
             for &pid in pids {
                 living = living.saturating_add(process::tids(pid)?.len() as u32);
             }
-            let least = if options.follow { LEAST_THREADS_FOLLOWED } else { LEAST_THREADS };
+            let least = if options.follow {
+                LEAST_THREADS_FOLLOWED
+            } else {
+                LEAST_THREADS
+            };
             living.saturating_mul(2).clamp(least, MOST_THREADS)
         }
     };

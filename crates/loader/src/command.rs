@@ -35,10 +35,14 @@ impl Command {
             return Err(Error::new(ErrorKind::InvalidArgument, "an empty command"));
         }
         let nul = |_| Error::new(ErrorKind::InvalidArgument, "the command holds a NUL byte");
-        let arguments: Vec<CString> =
-            argv.iter().map(|argument| CString::new(argument.as_str())).collect::<std::result::Result<_, _>>().map_err(nul)?;
+        let arguments: Vec<CString> = argv
+            .iter()
+            .map(|argument| CString::new(argument.as_str()))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(nul)?;
         let candidates = candidates(&program).map_err(nul)?;
-        let mut pointers: Vec<*const libc::c_char> = arguments.iter().map(|argument| argument.as_ptr()).collect();
+        let mut pointers: Vec<*const libc::c_char> =
+            arguments.iter().map(|argument| argument.as_ptr()).collect();
         pointers.push(std::ptr::null());
         let (gate_read, gate_write) = pipe()?;
         let (failure_read, failure_write) = pipe()?;
@@ -49,9 +53,24 @@ impl Command {
         }
         if pid == 0 {
             // SAFETY: in the child; see `run_child`.
-            unsafe { run_child(&gate_read, &gate_write, &failure_write, stdout_to_stderr, &candidates, &pointers) }
+            unsafe {
+                run_child(
+                    &gate_read,
+                    &gate_write,
+                    &failure_write,
+                    stdout_to_stderr,
+                    &candidates,
+                    &pointers,
+                )
+            }
         }
-        Ok(Self { pid, program, gate: Some(gate_write), failure: failure_read, status: None })
+        Ok(Self {
+            pid,
+            program,
+            gate: Some(gate_write),
+            failure: failure_read,
+            status: None,
+        })
     }
 
     pub fn pid(&self) -> u32 {
@@ -60,12 +79,20 @@ impl Command {
 
     /// Lets the command begin. Fails if its program cannot be executed.
     pub fn release(&mut self) -> Result<()> {
-        let Some(gate) = self.gate.take() else { return Ok(()) };
+        let Some(gate) = self.gate.take() else {
+            return Ok(());
+        };
         // SAFETY: one readable byte. The child holds the other end, or has been killed, which the read below shows.
         unsafe { libc::write(gate.as_raw_fd(), b"g".as_ptr().cast(), 1) };
         let mut number = [0u8; 4];
         // SAFETY: four writable bytes.
-        let got = unsafe { libc::read(self.failure.as_raw_fd(), number.as_mut_ptr().cast(), number.len()) };
+        let got = unsafe {
+            libc::read(
+                self.failure.as_raw_fd(),
+                number.as_mut_ptr().cast(),
+                number.len(),
+            )
+        };
         if got != number.len() as isize {
             return Ok(());
         }
@@ -75,8 +102,11 @@ impl Command {
             io::ErrorKind::PermissionDenied => ErrorKind::NotPermitted,
             _ => ErrorKind::NoSuchCommand,
         };
-        Err(Error::new(kind, format!("{}: {error}", self.program.escape_debug()))
-            .hint("the command is looked up in PATH, as a shell does, but is not given to a shell"))
+        Err(
+            Error::new(kind, format!("{}: {error}", self.program.escape_debug())).hint(
+                "the command is looked up in PATH, as a shell does, but is not given to a shell",
+            ),
+        )
     }
 
     /// How it ended; `None` while it runs.
@@ -121,7 +151,9 @@ fn candidates(program: &str) -> std::result::Result<Vec<CString>, std::ffi::NulE
         return Ok(vec![CString::new(program)?]);
     }
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
-    std::env::split_paths(&path).map(|folder| CString::new(folder.join(program).as_os_str().as_bytes())).collect()
+    std::env::split_paths(&path)
+        .map(|folder| CString::new(folder.join(program).as_os_str().as_bytes()))
+        .collect()
 }
 
 fn pipe() -> Result<(OwnedFd, OwnedFd)> {
@@ -208,16 +240,35 @@ mod tests {
     fn a_command_that_is_never_released_ends() {
         let mut command = Command::spawn(&argv(&["sh", "-c", "exit 7"]), false).unwrap();
         command.close();
-        assert_eq!(command.status(), Some(ExitStatus::Code(0)), "it ended before its execve");
+        assert_eq!(
+            command.status(),
+            Some(ExitStatus::Code(0)),
+            "it ended before its execve"
+        );
     }
 
     #[test]
     fn what_cannot_be_executed_says_why() {
-        let failure = |words: &[&str]| Command::spawn(&argv(words), false).unwrap().release().unwrap_err().kind;
-        assert_eq!(failure(&["no-such-command-anywhere"]), ErrorKind::NoSuchCommand);
+        let failure = |words: &[&str]| {
+            Command::spawn(&argv(words), false)
+                .unwrap()
+                .release()
+                .unwrap_err()
+                .kind
+        };
+        assert_eq!(
+            failure(&["no-such-command-anywhere"]),
+            ErrorKind::NoSuchCommand
+        );
         assert_eq!(failure(&["/etc/passwd"]), ErrorKind::NotPermitted);
-        assert_eq!(Command::spawn(&[], false).err().unwrap().kind, ErrorKind::InvalidArgument);
-        assert_eq!(Command::spawn(&argv(&["a\0b"]), false).err().unwrap().kind, ErrorKind::InvalidArgument);
+        assert_eq!(
+            Command::spawn(&[], false).err().unwrap().kind,
+            ErrorKind::InvalidArgument
+        );
+        assert_eq!(
+            Command::spawn(&argv(&["a\0b"]), false).err().unwrap().kind,
+            ErrorKind::InvalidArgument
+        );
     }
 
     #[test]

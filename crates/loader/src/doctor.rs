@@ -43,12 +43,27 @@ pub struct Diagnosis {
     pub checks: Vec<Check>,
 }
 
-fn check(name: impl Into<String>, status: Status, detail: impl Into<String>, hint: Option<&str>) -> Check {
-    Check { name: name.into(), status, detail: detail.into(), hint: hint.map(str::to_owned) }
+fn check(
+    name: impl Into<String>,
+    status: Status,
+    detail: impl Into<String>,
+    hint: Option<&str>,
+) -> Check {
+    Check {
+        name: name.into(),
+        status,
+        detail: detail.into(),
+        hint: hint.map(str::to_owned),
+    }
 }
 
 fn failed(name: &str, error: Error) -> Check {
-    Check { name: name.to_owned(), status: Status::Failed, detail: error.message, hint: error.hint }
+    Check {
+        name: name.to_owned(),
+        status: Status::Failed,
+        detail: error.message,
+        hint: error.hint,
+    }
 }
 
 /// Everything that can be found out without attaching to anybody's process.
@@ -57,7 +72,12 @@ pub fn diagnose() -> Diagnosis {
     match Btf::of_running_kernel() {
         Ok(btf) => {
             let bytes = std::fs::metadata(VMLINUX).map_or(0, |file| file.len());
-            checks.push(check("BTF", Status::Ok, format!("{VMLINUX}, {:.1} MB", bytes as f64 / 1e6), None));
+            checks.push(check(
+                "BTF",
+                Status::Ok,
+                format!("{VMLINUX}, {:.1} MB", bytes as f64 / 1e6),
+                None,
+            ));
             checks.extend(kernel_structures(&btf));
             checks.extend(probes(&btf));
         }
@@ -72,7 +92,8 @@ pub fn diagnose() -> Diagnosis {
 }
 
 fn first_line(path: &str) -> String {
-    std::fs::read_to_string(path).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+    std::fs::read_to_string(path)
+        .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
 }
 
 fn privileges() -> Check {
@@ -81,7 +102,9 @@ fn privileges() -> Check {
     let effective = std::fs::read_to_string("/proc/self/status")
         .ok()
         .and_then(|status| {
-            let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("CapEff:"))?;
             u64::from_str_radix(line.trim(), 16).ok()
         })
         .unwrap_or(0);
@@ -89,12 +112,23 @@ fn privileges() -> Check {
     const CAP_SYS_ADMIN: u64 = 1 << 21;
     const CAP_PERFMON: u64 = 1 << 38;
     const CAP_BPF: u64 = 1 << 39;
-    let enough = effective & CAP_SYS_ADMIN != 0 || effective & (CAP_PERFMON | CAP_BPF) == CAP_PERFMON | CAP_BPF;
+    let enough = effective & CAP_SYS_ADMIN != 0
+        || effective & (CAP_PERFMON | CAP_BPF) == CAP_PERFMON | CAP_BPF;
     if enough {
-        check("privileges", Status::Ok, format!("uid {uid}, CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN"), None)
+        check(
+            "privileges",
+            Status::Ok,
+            format!("uid {uid}, CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN"),
+            None,
+        )
     } else {
         let detail = format!("uid {uid} has neither CAP_BPF and CAP_PERFMON nor CAP_SYS_ADMIN");
-        check("privileges", Status::Failed, detail, Some("run as root, for example with sudo"))
+        check(
+            "privileges",
+            Status::Failed,
+            detail,
+            Some("run as root, for example with sudo"),
+        )
     }
 }
 
@@ -110,7 +144,12 @@ fn lockdown_mode() -> Check {
         None => check("lockdown", Status::Ok, "does not refuse eBPF", None),
         Some(mode) => {
             let hint = "boot with lockdown=integrity, or without secure boot";
-            check("lockdown", Status::Failed, format!("{mode}: the kernel refuses eBPF to root"), Some(hint))
+            check(
+                "lockdown",
+                Status::Failed,
+                format!("{mode}: the kernel refuses eBPF to root"),
+                Some(hint),
+            )
         }
     }
 }
@@ -123,7 +162,12 @@ fn tracefs() -> Check {
         }
     }
     let hint = "mount -t tracefs tracefs /sys/kernel/tracing";
-    check("tracefs", Status::Degraded, "not mounted; captures by time work without", Some(hint))
+    check(
+        "tracefs",
+        Status::Degraded,
+        "not mounted; captures by time work without",
+        Some(hint),
+    )
 }
 
 fn kernel_structures(btf: &Btf) -> Vec<Check> {
@@ -141,7 +185,11 @@ fn kernel_structures(btf: &Btf) -> Vec<Check> {
             if config.has_task_registers != 0 {
                 features.push("calls under way are named from the registers");
             }
-            let detail = if features.is_empty() { "found".to_owned() } else { format!("found; {}", features.join("; ")) };
+            let detail = if features.is_empty() {
+                "found".to_owned()
+            } else {
+                format!("found; {}", features.join("; "))
+            };
             checks.insert(0, check("kernel structures", Status::Ok, detail, None));
             checks
         }
@@ -150,10 +198,20 @@ fn kernel_structures(btf: &Btf) -> Vec<Check> {
 
 /// Loads and attaches each probe, one object for all, and lets go.
 fn probes(btf: &Btf) -> Vec<Check> {
-    let Ok((mut config, _)) = offsets::configure(btf) else { return Vec::new() };
+    let Ok((mut config, _)) = offsets::configure(btf) else {
+        return Vec::new();
+    };
     // A pid that no process has: the probes run, and filter everything.
     config.target_tgid = u32::MAX;
-    let mut probes = match Probes::new(&config, Capacity { threads: 1, syscall_chunks: 1 }, AttachMode::Best, 0) {
+    let mut probes = match Probes::new(
+        &config,
+        Capacity {
+            threads: 1,
+            syscall_chunks: 1,
+        },
+        AttachMode::Best,
+        0,
+    ) {
         Ok(probes) => probes,
         Err(error) => return vec![failed("eBPF maps", error)],
     };
@@ -164,7 +222,9 @@ fn probes(btf: &Btf) -> Vec<Check> {
             match probes.attach(probe.tracepoint) {
                 Ok(Attachment::BtfTracepoint) => check(name, Status::Ok, "tp_btf", None),
                 Ok(Attachment::RawTracepoint(why_not)) => {
-                    let detail = format!("raw_tp, which reads kernel memory at a higher cost (tp_btf: {why_not})");
+                    let detail = format!(
+                        "raw_tp, which reads kernel memory at a higher cost (tp_btf: {why_not})"
+                    );
                     check(name, Status::Degraded, detail, None)
                 }
                 Err(error) if probe.need == Need::Follow => Check {

@@ -35,17 +35,27 @@ enum Mode {
 }
 
 /// Completes the sample's threads: adds those without events, and settles what the records left open.
-pub fn complete(seen: Vec<SeenThread>, pids: &[u32], start_ns: u64, stop_ns: u64) -> Result<Vec<Thread>> {
+pub fn complete(
+    seen: Vec<SeenThread>,
+    pids: &[u32],
+    start_ns: u64,
+    stop_ns: u64,
+) -> Result<Vec<Thread>> {
     let mut threads = Vec::with_capacity(seen.len());
     let mut undecided: HashMap<(u32, u32), CpuTicks> = HashMap::new();
     let mut waiting_for_mode: Vec<Thread> = Vec::new();
-    let known: std::collections::HashSet<(u32, u32)> =
-        seen.iter().filter(|seen| !seen.thread.exited).map(|seen| (seen.thread.pid, seen.thread.tid)).collect();
+    let known: std::collections::HashSet<(u32, u32)> = seen
+        .iter()
+        .filter(|seen| !seen.thread.exited)
+        .map(|seen| (seen.thread.pid, seen.thread.tid))
+        .collect();
     for mut seen in seen {
         if seen.needs_syscall {
             name_blocking_call(&mut seen.thread, stop_ns.saturating_sub(seen.begin_ns));
         }
-        if seen.needs_cpu_mode && let Some(ticks) = cpu_ticks(&seen.thread) {
+        if seen.needs_cpu_mode
+            && let Some(ticks) = cpu_ticks(&seen.thread)
+        {
             undecided.insert((seen.thread.pid, seen.thread.tid), ticks);
             waiting_for_mode.push(seen.thread);
         } else {
@@ -57,8 +67,12 @@ pub fn complete(seen: Vec<SeenThread>, pids: &[u32], start_ns: u64, stop_ns: u64
             if known.contains(&(pid, tid)) {
                 continue;
             }
-            let Some(thread) = without_events(pid, tid, start_ns, stop_ns) else { continue };
-            if thread.budget.unknown_ns > 0 && let Some(ticks) = cpu_ticks(&thread) {
+            let Some(thread) = without_events(pid, tid, start_ns, stop_ns) else {
+                continue;
+            };
+            if thread.budget.unknown_ns > 0
+                && let Some(ticks) = cpu_ticks(&thread)
+            {
                 undecided.insert((pid, tid), ticks);
                 waiting_for_mode.push(thread);
             } else {
@@ -68,7 +82,10 @@ pub fn complete(seen: Vec<SeenThread>, pids: &[u32], start_ns: u64, stop_ns: u64
     }
     let modes = watch(undecided, &waiting_for_mode);
     for mut thread in waiting_for_mode {
-        let mode = modes.get(&(thread.pid, thread.tid)).copied().unwrap_or(Mode::Unknown);
+        let mode = modes
+            .get(&(thread.pid, thread.tid))
+            .copied()
+            .unwrap_or(Mode::Unknown);
         settle(&mut thread, mode);
         threads.push(thread);
     }
@@ -87,10 +104,18 @@ fn without_events(pid: u32, tid: u32, start_ns: u64, stop_ns: u64) -> Option<Thr
         return None;
     }
     let wall_ns = stop_ns.saturating_sub(start_ns);
-    let mut thread = Thread { pid, tid, comm: stat.comm.clone(), ..Thread::default() };
+    let mut thread = Thread {
+        pid,
+        tid,
+        comm: stat.comm.clone(),
+        ..Thread::default()
+    };
     thread.run.histogram = Some(vec![0; bpf_probes::abi::histogram::BUCKETS]);
     thread.ready.histogram = Some(vec![0; bpf_probes::abi::histogram::BUCKETS]);
-    thread.budget = Budget { wall_ns: wall_ns as i64, ..Budget::default() };
+    thread.budget = Budget {
+        wall_ns: wall_ns as i64,
+        ..Budget::default()
+    };
     match stat.state {
         'R' => thread.budget.unknown_ns = wall_ns as i64,
         _ if stat.is_stopped() => {
@@ -111,11 +136,17 @@ fn began_after(stat: &Stat, stop_ns: u64) -> bool {
     // SAFETY: sysconf has no preconditions.
     let tick_ns = 1_000_000_000 / (unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64);
     let suspended_ns = boottime_ns().saturating_sub(monotonic_ns());
-    stat.start_ticks.saturating_mul(tick_ns).saturating_sub(suspended_ns) > stop_ns
+    stat.start_ticks
+        .saturating_mul(tick_ns)
+        .saturating_sub(suspended_ns)
+        > stop_ns
 }
 
 fn boottime_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: `time` is a valid timespec, and the clock exists since 2.6.39.
     unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
@@ -123,10 +154,18 @@ fn boottime_ns() -> u64 {
 
 /// `/proc/…/syscall` of a blocked thread: the call's number, or -1 for none, or "running".
 fn name_blocking_call(thread: &mut Thread, duration_ns: u64) {
-    let Ok(text) = std::fs::read_to_string(path(thread.pid, thread.tid) + "/syscall") else { return };
-    let number = text.split_ascii_whitespace().next().and_then(|number| number.parse::<i64>().ok());
+    let Ok(text) = std::fs::read_to_string(path(thread.pid, thread.tid) + "/syscall") else {
+        return;
+    };
+    let number = text
+        .split_ascii_whitespace()
+        .next()
+        .and_then(|number| number.parse::<i64>().ok());
     if let Some(number @ 0..) = number {
-        thread.syscalls.push(in_flight(SyscallKey::new(number as u64, false), duration_ns));
+        thread.syscalls.push(in_flight(
+            SyscallKey::new(number as u64, false),
+            duration_ns,
+        ));
         thread.budget.kernel_ns += thread.budget.unknown_ns;
         thread.budget.unknown_ns = 0;
     }
@@ -134,7 +173,8 @@ fn name_blocking_call(thread: &mut Thread, duration_ns: u64) {
 
 fn cpu_ticks(thread: &Thread) -> Option<CpuTicks> {
     let bytes = std::fs::read(path(thread.pid, thread.tid) + "/stat").ok()?;
-    let rest = std::str::from_utf8(bytes.get(bytes.iter().rposition(|&byte| byte == b')')? + 1..)?).ok()?;
+    let rest = std::str::from_utf8(bytes.get(bytes.iter().rposition(|&byte| byte == b')')? + 1..)?)
+        .ok()?;
     let mut fields = rest.split_ascii_whitespace();
     if fields.next()? != "R" {
         return None;
@@ -153,7 +193,9 @@ fn watch(before: HashMap<(u32, u32), CpuTicks>, threads: &[Thread]) -> HashMap<(
         let last = begun.elapsed() >= TICK_PATIENCE;
         for thread in threads {
             let key = (thread.pid, thread.tid);
-            let Some(&earlier) = before.get(&key).filter(|_| !modes.contains_key(&key)) else { continue };
+            let Some(&earlier) = before.get(&key).filter(|_| !modes.contains_key(&key)) else {
+                continue;
+            };
             match cpu_ticks(thread) {
                 None => modes.insert(key, Mode::Unknown),
                 Some(now) => match (now.user > earlier.user, now.system > earlier.system) {

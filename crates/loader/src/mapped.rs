@@ -21,7 +21,12 @@ unsafe impl<T: Sync> Sync for MappedArray<T> {}
 impl<T> MappedArray<T> {
     /// `T` is the map's value type, and `length` its number of entries.
     pub fn new(map: BorrowedFd<'_>, length: usize) -> io::Result<Self> {
-        const { assert!(size_of::<T>() % 8 == 0, "the kernel rounds values up to 8 bytes") };
+        const {
+            assert!(
+                size_of::<T>() % 8 == 0,
+                "the kernel rounds values up to 8 bytes"
+            )
+        };
         // SAFETY: sysconf has no preconditions.
         let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
         let bytes = (length * size_of::<T>()).next_multiple_of(page_bytes);
@@ -41,7 +46,12 @@ impl<T> MappedArray<T> {
             return Err(io::Error::last_os_error());
         }
         match NonNull::new(base.cast()) {
-            Some(base) => Ok(Self { base, length, bytes, values: PhantomData }),
+            Some(base) => Ok(Self {
+                base,
+                length,
+                bytes,
+                values: PhantomData,
+            }),
             None => Err(io::Error::other("mapped at address 0")),
         }
     }

@@ -18,7 +18,10 @@ use crate::{doctor, process};
 
 impl From<Error> for napi::Error {
     fn from(error: Error) -> Self {
-        Self::new(Status::GenericFailure, format!("{}\n{error}", error.kind.code()))
+        Self::new(
+            Status::GenericFailure,
+            format!("{}\n{error}", error.kind.code()),
+        )
     }
 }
 
@@ -83,7 +86,9 @@ impl Task for OpenTask {
     }
 
     fn resolve(&mut self, _: Env, session: CaptureSession) -> napi::Result<BindingSession> {
-        Ok(BindingSession { session: Arc::new(session) })
+        Ok(BindingSession {
+            session: Arc::new(session),
+        })
     }
 }
 
@@ -143,7 +148,10 @@ impl BindingSession {
     pub fn start(&self, length_ns: Option<BigInt>) -> napi::Result<BindingWindow> {
         let length_ns = length_ns.map(|length_ns| match length_ns.get_u64() {
             (false, length_ns, true) => Ok(length_ns),
-            _ => Err(Error::new(ErrorKind::InvalidArgument, "a window's length must be from 0 to 2^64 - 1 ns")),
+            _ => Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "a window's length must be from 0 to 2^64 - 1 ns",
+            )),
         });
         let window = self.session.start(length_ns.transpose()?)?;
         Ok(BindingWindow {
@@ -205,7 +213,9 @@ impl BindingCommand {
     /// Its stdin and stderr are the caller's; so is its stdout, unless it is to go to stderr.
     #[napi(factory)]
     pub fn spawn(argv: Vec<String>, stdout_to_stderr: bool) -> napi::Result<Self> {
-        Ok(Self { command: Mutex::new(Command::spawn(&argv, stdout_to_stderr)?) })
+        Ok(Self {
+            command: Mutex::new(Command::spawn(&argv, stdout_to_stderr)?),
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Command> {
@@ -233,14 +243,25 @@ impl BindingCommand {
     #[napi]
     pub fn status(&self) -> Option<BindingExitStatus> {
         self.lock().status().map(|status| match status {
-            ExitStatus::Code(code) => BindingExitStatus { code: Some(code), signal: None },
-            ExitStatus::Signal(signal) => BindingExitStatus { code: None, signal: Some(signal) },
+            ExitStatus::Code(code) => BindingExitStatus {
+                code: Some(code),
+                signal: None,
+            },
+            ExitStatus::Signal(signal) => BindingExitStatus {
+                code: None,
+                signal: Some(signal),
+            },
         })
     }
 }
 
 fn target(process: process::Process) -> Target {
-    Target { pid: process.pid, comm: process.comm, exe: process.exe, cmdline: process.cmdline }
+    Target {
+        pid: process.pid,
+        comm: process.comm,
+        exe: process.exe,
+        cmdline: process.cmdline,
+    }
 }
 
 /// The process with this pid; throws if there is none that can be monitored.
@@ -289,7 +310,10 @@ impl Task for BusyTask {
 /// The user processes, this one left out, that used the most CPU time over the interval, busiest first.
 #[napi(ts_return_type = "Promise<Array<BindingBusyProcess>>")]
 pub fn busy_processes(interval_ms: u32, limit: u32) -> AsyncTask<BusyTask> {
-    AsyncTask::new(BusyTask { interval: Duration::from_millis(interval_ms.into()), limit: limit as usize })
+    AsyncTask::new(BusyTask {
+        interval: Duration::from_millis(interval_ms.into()),
+        limit: limit as usize,
+    })
 }
 
 #[napi(object, use_nullable = true)]

@@ -19,14 +19,22 @@ pub struct MissingOffset {
 pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
     let required = |path: &'static str| {
         btf.member_offset("task_struct", path).ok_or_else(|| {
-            Error::new(ErrorKind::KernelUnsupported, format!("this kernel's BTF has no task_struct.{path}"))
-                .hint("without it no thread can be told from another: please report the kernel's version")
+            Error::new(
+                ErrorKind::KernelUnsupported,
+                format!("this kernel's BTF has no task_struct.{path}"),
+            )
+            .hint(
+                "without it no thread can be told from another: please report the kernel's version",
+            )
         })
     };
     let mut missing = Vec::new();
     let mut optional = |offset: Option<u32>, member, consequence| {
         offset.unwrap_or_else(|| {
-            missing.push(MissingOffset { member, consequence });
+            missing.push(MissingOffset {
+                member,
+                consequence,
+            });
             NO_OFFSET
         })
     };
@@ -35,7 +43,11 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
     } else {
         (Config::COMPAT_ARM64_FLAGS, "thread_info.flags")
     };
-    let syscall_member = if cfg!(target_arch = "x86_64") { "orig_ax" } else { "syscallno" };
+    let syscall_member = if cfg!(target_arch = "x86_64") {
+        "orig_ax"
+    } else {
+        "syscallno"
+    };
     let task_compat = optional(
         btf.member_offset("task_struct", compat_path),
         "task_struct.thread_info",
@@ -69,9 +81,14 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
     let config = Config {
         target_tgid: 0,
         has_prev_state: u32::from(
-            btf.tracepoint_arguments("sched_switch").is_some_and(|arguments| arguments >= SWITCH_ARGUMENTS_WITH_STATE),
+            btf.tracepoint_arguments("sched_switch")
+                .is_some_and(|arguments| arguments >= SWITCH_ARGUMENTS_WITH_STATE),
         ),
-        compat_kind: if task_compat == NO_OFFSET { 0 } else { compat_kind },
+        compat_kind: if task_compat == NO_OFFSET {
+            0
+        } else {
+            compat_kind
+        },
         has_task_registers: u32::from(btf.has_enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs")),
         offsets,
     };

@@ -29,20 +29,62 @@ pub struct Probe {
 
 /// In the order in which they are attached. The windows are closed meanwhile.
 pub const PROBES: [Probe; 14] = [
-    Probe { tracepoint: "sched_process_fork", need: Need::Follow },
-    Probe { tracepoint: "sched_process_free", need: Need::TargetSet },
-    Probe { tracepoint: "sched_switch", need: Need::Always },
-    Probe { tracepoint: "sched_wakeup", need: Need::Always },
-    Probe { tracepoint: "sched_wakeup_new", need: Need::Always },
-    Probe { tracepoint: "sched_process_exit", need: Need::Always },
-    Probe { tracepoint: "sched_process_exec", need: Need::Always },
-    Probe { tracepoint: "task_rename", need: Need::Always },
-    Probe { tracepoint: "irq_handler_entry", need: Need::Always },
-    Probe { tracepoint: "irq_handler_exit", need: Need::Always },
-    Probe { tracepoint: "softirq_entry", need: Need::Always },
-    Probe { tracepoint: "softirq_exit", need: Need::Always },
-    Probe { tracepoint: "sys_enter", need: Need::Always },
-    Probe { tracepoint: "sys_exit", need: Need::Always },
+    Probe {
+        tracepoint: "sched_process_fork",
+        need: Need::Follow,
+    },
+    Probe {
+        tracepoint: "sched_process_free",
+        need: Need::TargetSet,
+    },
+    Probe {
+        tracepoint: "sched_switch",
+        need: Need::Always,
+    },
+    Probe {
+        tracepoint: "sched_wakeup",
+        need: Need::Always,
+    },
+    Probe {
+        tracepoint: "sched_wakeup_new",
+        need: Need::Always,
+    },
+    Probe {
+        tracepoint: "sched_process_exit",
+        need: Need::Always,
+    },
+    Probe {
+        tracepoint: "sched_process_exec",
+        need: Need::Always,
+    },
+    Probe {
+        tracepoint: "task_rename",
+        need: Need::Always,
+    },
+    Probe {
+        tracepoint: "irq_handler_entry",
+        need: Need::Always,
+    },
+    Probe {
+        tracepoint: "irq_handler_exit",
+        need: Need::Always,
+    },
+    Probe {
+        tracepoint: "softirq_entry",
+        need: Need::Always,
+    },
+    Probe {
+        tracepoint: "softirq_exit",
+        need: Need::Always,
+    },
+    Probe {
+        tracepoint: "sys_enter",
+        need: Need::Always,
+    },
+    Probe {
+        tracepoint: "sys_exit",
+        need: Need::Always,
+    },
 ];
 
 /// Which kind of program to attach.
@@ -87,10 +129,16 @@ pub struct Probes {
 }
 
 impl Probes {
-    pub fn new(config: &Config, capacity: Capacity, mode: AttachMode, debug_level: u32) -> Result<Self> {
+    pub fn new(
+        config: &Config,
+        capacity: Capacity,
+        mode: AttachMode,
+        debug_level: u32,
+    ) -> Result<Self> {
         // SAFETY: `Config` is `repr(C)` without padding (asserted where it is defined), so all its bytes are values.
-        let config_bytes =
-            unsafe { std::slice::from_raw_parts((&raw const *config).cast::<u8>(), size_of::<Config>()) };
+        let config_bytes = unsafe {
+            std::slice::from_raw_parts((&raw const *config).cast::<u8>(), size_of::<Config>())
+        };
         let kernel_types = aya::Btf::from_sys_fs().ok();
         let ebpf = EbpfLoader::default()
             .btf(kernel_types.as_ref())
@@ -99,17 +147,28 @@ impl Probes {
             .map_max_entries("THREADS", capacity.threads)
             .map_max_entries("FREE_THREADS", capacity.threads)
             .map_max_entries("THREAD_OF_TASK", capacity.threads)
-            .map_max_entries("SYSCALL_ROWS", capacity.syscall_chunks * bpf_probes::abi::syscall::ROWS_PER_CHUNK)
+            .map_max_entries(
+                "SYSCALL_ROWS",
+                capacity.syscall_chunks * bpf_probes::abi::syscall::ROWS_PER_CHUNK,
+            )
             .map_max_entries("FREE_CHUNKS", capacity.syscall_chunks)
             .load(OBJECT)
             .map_err(|error| refused("the kernel did not take the probes' maps", &chain(&error)))?;
-        Ok(Self { ebpf, kernel_types, mode, debug_level })
+        Ok(Self {
+            ebpf,
+            kernel_types,
+            mode,
+            debug_level,
+        })
     }
 
     pub fn take_map(&mut self, name: &str) -> Result<Map> {
-        self.ebpf
-            .take_map(name)
-            .ok_or_else(|| Error::new(ErrorKind::Internal, format!("the eBPF object has no map {name}")))
+        self.ebpf.take_map(name).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Internal,
+                format!("the eBPF object has no map {name}"),
+            )
+        })
     }
 
     /// Loads and attaches one probe.
@@ -142,16 +201,28 @@ impl Probes {
             return Err("not asked for".to_owned());
         }
         let types = self.kernel_types.as_ref().ok_or("the kernel has no BTF")?;
-        let program = self.ebpf.program_mut(tracepoint).ok_or("not in the eBPF object")?;
-        let program: &mut BtfTracePoint = program.try_into().map_err(|error: ProgramError| error.to_string())?;
-        program.load(tracepoint, types).map_err(|error| chain(&error))?;
+        let program = self
+            .ebpf
+            .program_mut(tracepoint)
+            .ok_or("not in the eBPF object")?;
+        let program: &mut BtfTracePoint = program
+            .try_into()
+            .map_err(|error: ProgramError| error.to_string())?;
+        program
+            .load(tracepoint, types)
+            .map_err(|error| chain(&error))?;
         program.attach().map_err(|error| chain(&error))?;
         Ok(())
     }
 
     fn attach_raw(&mut self, tracepoint: &str) -> std::result::Result<(), String> {
-        let program = self.ebpf.program_mut(&format!("{tracepoint}_raw")).ok_or("not in the eBPF object")?;
-        let program: &mut RawTracePoint = program.try_into().map_err(|error: ProgramError| error.to_string())?;
+        let program = self
+            .ebpf
+            .program_mut(&format!("{tracepoint}_raw"))
+            .ok_or("not in the eBPF object")?;
+        let program: &mut RawTracePoint = program
+            .try_into()
+            .map_err(|error: ProgramError| error.to_string())?;
         program.load().map_err(|error| chain(&error))?;
         program.attach(tracepoint).map_err(|error| chain(&error))?;
         Ok(())
@@ -163,8 +234,8 @@ impl Probes {
         for (_, program) in self.ebpf.programs() {
             // A program that was not loaded has no descriptor.
             let Ok(fd) = program.fd() else { continue };
-            let misses =
-                sys::recursion_misses(fd.as_fd()).map_err(|error| Error::io("reading a program's statistics", &error))?;
+            let misses = sys::recursion_misses(fd.as_fd())
+                .map_err(|error| Error::io("reading a program's statistics", &error))?;
             sum = sum.zip(misses).map(|(sum, misses)| sum + misses);
         }
         Ok(sum)
@@ -180,7 +251,10 @@ impl Probes {
 pub fn map_data(map: &Map) -> Result<&MapData> {
     match map {
         Map::Array(data) | Map::HashMap(data) | Map::Stack(data) => Ok(data),
-        _ => Err(Error::new(ErrorKind::Internal, "a map of the eBPF object is of an unexpected type")),
+        _ => Err(Error::new(
+            ErrorKind::Internal,
+            "a map of the eBPF object is of an unexpected type",
+        )),
     }
 }
 
@@ -205,7 +279,10 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// A refusal of the kernel's, with what usually explains it.
 fn refused(what: &str, why: &str) -> Error {
     let short = first_line(why);
-    if why.contains("Operation not permitted") || why.contains("os error 1)") || why.contains("Permission denied") {
+    if why.contains("Operation not permitted")
+        || why.contains("os error 1)")
+        || why.contains("Permission denied")
+    {
         let error = Error::new(ErrorKind::NotPermitted, format!("{what}: {short}"));
         return match lockdown() {
             Some(mode) => error.hint(format!("the kernel is locked down ({mode}): boot it without, or with 'integrity'")),
@@ -219,6 +296,8 @@ fn refused(what: &str, why: &str) -> Error {
 /// The lockdown mode if it is one that refuses eBPF to root.
 pub fn lockdown() -> Option<String> {
     let modes = std::fs::read_to_string("/sys/kernel/security/lockdown").ok()?;
-    let active = modes.split_whitespace().find_map(|mode| mode.strip_prefix('[')?.strip_suffix(']'))?;
+    let active = modes
+        .split_whitespace()
+        .find_map(|mode| mode.strip_prefix('[')?.strip_suffix(']'))?;
     (active == "confidentiality").then(|| active.to_owned())
 }

@@ -42,7 +42,11 @@ impl Stat {
         let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
         let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
         // Field 3 of proc(5) is the first after the name.
-        let number = |field: usize| fields.get(field - 3).and_then(|text| text.parse::<u64>().ok());
+        let number = |field: usize| {
+            fields
+                .get(field - 3)
+                .and_then(|text| text.parse::<u64>().ok())
+        };
         Some(Self {
             comm,
             state: fields.first()?.chars().next()?,
@@ -90,10 +94,15 @@ fn is_gone(error: &io::Error) -> bool {
 pub fn inspect(pid: u32) -> Result<Process> {
     let path = format!("/proc/{pid}");
     let no_such = || {
-        Error::new(ErrorKind::NoSuchProcess, format!("no process has the pid {pid}"))
-            .hint("-n NAME finds a process by its name")
+        Error::new(
+            ErrorKind::NoSuchProcess,
+            format!("no process has the pid {pid}"),
+        )
+        .hint("-n NAME finds a process by its name")
     };
-    let stat = stat(&path).map_err(|error| Error::io(&path, &error))?.ok_or_else(no_such)?;
+    let stat = stat(&path)
+        .map_err(|error| Error::io(&path, &error))?
+        .ok_or_else(no_such)?;
     let status = fs::read(format!("{path}/status")).map_err(|_| no_such())?;
     let leader = status_number(&status, b"Tgid:").ok_or_else(no_such)?;
     if leader != pid {
@@ -102,12 +111,21 @@ pub fn inspect(pid: u32) -> Result<Process> {
             .hint(format!("use {leader}: the report tells its threads apart")));
     }
     if stat.flags & PF_KTHREAD != 0 {
-        let message = format!("{pid} ({}) is a thread of the kernel's own", one_line(&stat.comm));
-        return Err(Error::new(ErrorKind::KernelThread, message).hint("only user processes can be monitored"));
+        let message = format!(
+            "{pid} ({}) is a thread of the kernel's own",
+            one_line(&stat.comm)
+        );
+        return Err(Error::new(ErrorKind::KernelThread, message)
+            .hint("only user processes can be monitored"));
     }
     if stat.is_dead() {
-        let message = format!("the process {pid} ({}) has ended; its parent has not yet noticed", one_line(&stat.comm));
-        return Err(Error::new(ErrorKind::ProcessEnded, message).hint("its numbers are gone with it"));
+        let message = format!(
+            "the process {pid} ({}) has ended; its parent has not yet noticed",
+            one_line(&stat.comm)
+        );
+        return Err(
+            Error::new(ErrorKind::ProcessEnded, message).hint("its numbers are gone with it")
+        );
     }
     Ok(describe(pid, stat.comm))
 }
@@ -118,8 +136,14 @@ fn one_line(text: &str) -> String {
 }
 
 fn status_number(status: &[u8], key: &[u8]) -> Option<u32> {
-    let line = status.split(|&byte| byte == b'\n').find(|line| line.starts_with(key))?;
-    std::str::from_utf8(&line[key.len()..]).ok()?.trim().parse().ok()
+    let line = status
+        .split(|&byte| byte == b'\n')
+        .find(|line| line.starts_with(key))?;
+    std::str::from_utf8(&line[key.len()..])
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
 }
 
 fn describe(pid: u32, comm: String) -> Process {
@@ -128,16 +152,30 @@ fn describe(pid: u32, comm: String) -> Process {
         .map(|path| printable(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())));
     let cmdline = fs::read(format!("/proc/{pid}/cmdline")).ok().map(|bytes| {
         let bytes = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
-        if bytes.is_empty() { Vec::new() } else { bytes.split(|&byte| byte == 0).map(printable).collect() }
+        if bytes.is_empty() {
+            Vec::new()
+        } else {
+            bytes.split(|&byte| byte == 0).map(printable).collect()
+        }
     });
-    Process { pid, comm, exe, cmdline }
+    Process {
+        pid,
+        comm,
+        exe,
+        cmdline,
+    }
 }
 
 /// What is left to say of a process, whether or not it lives.
 pub fn describe_or(pid: u32, comm: &str) -> Process {
     match stat(&format!("/proc/{pid}")) {
         Ok(Some(stat)) => describe(pid, stat.comm),
-        _ => Process { pid, comm: comm.to_owned(), exe: None, cmdline: None },
+        _ => Process {
+            pid,
+            comm: comm.to_owned(),
+            exe: None,
+            cmdline: None,
+        },
     }
 }
 
@@ -159,7 +197,12 @@ fn numeric_entries(path: &str) -> io::Result<Vec<u32>> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(path)? {
         match entry {
-            Ok(entry) => numbers.extend(entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok())),
+            Ok(entry) => numbers.extend(
+                entry
+                    .file_name()
+                    .to_str()
+                    .and_then(|name| name.parse::<u32>().ok()),
+            ),
             // The process ended while its threads were being listed.
             Err(error) if is_gone(&error) => break,
             Err(error) => return Err(error),
@@ -193,8 +236,15 @@ pub fn find(name: &str) -> Result<Vec<Process>> {
         .map(|(pid, stat)| describe(pid, stat.comm))
         .filter(|process| {
             process.comm == name
-                || process.exe.as_deref().is_some_and(|exe| base(exe.strip_suffix(" (deleted)").unwrap_or(exe)))
-                || process.cmdline.as_ref().and_then(|cmdline| cmdline.first()).is_some_and(|first| base(first))
+                || process
+                    .exe
+                    .as_deref()
+                    .is_some_and(|exe| base(exe.strip_suffix(" (deleted)").unwrap_or(exe)))
+                || process
+                    .cmdline
+                    .as_ref()
+                    .and_then(|cmdline| cmdline.first())
+                    .is_some_and(|first| base(first))
         })
         .collect();
     found.sort_by_key(|process| process.pid);
@@ -211,7 +261,10 @@ pub struct BusyProcess {
 
 /// The user processes that used the most CPU time during `interval`, busiest first.
 pub fn busiest(interval: Duration, limit: usize) -> Result<Vec<BusyProcess>> {
-    let before: HashMap<u32, u64> = candidates()?.into_iter().map(|(pid, stat)| (pid, stat.cpu_ticks)).collect();
+    let before: HashMap<u32, u64> = candidates()?
+        .into_iter()
+        .map(|(pid, stat)| (pid, stat.cpu_ticks))
+        .collect();
     sleep(interval);
     // SAFETY: sysconf has no preconditions.
     let ticks_per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64;
@@ -220,7 +273,11 @@ pub fn busiest(interval: Duration, limit: usize) -> Result<Vec<BusyProcess>> {
         .filter_map(|(pid, stat)| {
             let ticks = stat.cpu_ticks.saturating_sub(*before.get(&pid)?);
             let cpu_percent = ticks as f64 / ticks_per_second / interval.as_secs_f64() * 100.0;
-            (ticks > 0).then_some(BusyProcess { pid, comm: stat.comm, cpu_percent })
+            (ticks > 0).then_some(BusyProcess {
+                pid,
+                comm: stat.comm,
+                cpu_percent,
+            })
         })
         .collect();
     busy.sort_by(|a, b| b.cpu_percent.total_cmp(&a.cpu_percent));
@@ -237,12 +294,22 @@ mod tests {
         let line = b"12 (a) R (\n\x1b) S 1 2 3 4 5 4194304 7 8 9 10 30 12 13 14 15 16 17 18 987 20";
         let stat = Stat::parse(line).unwrap();
         assert_eq!((stat.comm.as_str(), stat.state), ("a) R (\n\x1b", 'S'));
-        assert_eq!((stat.flags, stat.cpu_ticks, stat.start_ticks), (4_194_304, 42, 987));
+        assert_eq!(
+            (stat.flags, stat.cpu_ticks, stat.start_ticks),
+            (4_194_304, 42, 987)
+        );
     }
 
     #[test]
     fn a_short_or_strange_line_is_nothing() {
-        for line in [&b""[..], b"12", b"12 (a", b"12 (a) S", b"12 )a( S 1", b"12 (a) S x x x x x x x"] {
+        for line in [
+            &b""[..],
+            b"12",
+            b"12 (a",
+            b"12 (a) S",
+            b"12 )a( S 1",
+            b"12 (a) S x x x x x x x",
+        ] {
             assert_eq!(Stat::parse(line), None, "{line:?}");
         }
     }
@@ -256,13 +323,21 @@ mod tests {
     fn this_process_can_be_monitored_and_is_never_found_by_name() {
         let own = inspect(std::process::id()).unwrap();
         assert!(own.exe.is_some() && own.cmdline.is_some());
-        assert!(!find(&own.comm).unwrap().iter().any(|process| process.pid == own.pid));
+        assert!(
+            !find(&own.comm)
+                .unwrap()
+                .iter()
+                .any(|process| process.pid == own.pid)
+        );
         assert!(tids(own.pid).unwrap().contains(&own.pid));
     }
 
     #[test]
     fn what_cannot_be_monitored_says_why() {
-        assert_eq!(inspect(0x7fff_ffff).unwrap_err().kind, ErrorKind::NoSuchProcess);
+        assert_eq!(
+            inspect(0x7fff_ffff).unwrap_err().kind,
+            ErrorKind::NoSuchProcess
+        );
         assert_eq!(inspect(2).unwrap_err().kind, ErrorKind::KernelThread);
         let tid = std::thread::spawn(|| {
             // SAFETY: gettid has no preconditions.
@@ -271,7 +346,12 @@ mod tests {
         });
         let error = tid.join().unwrap();
         assert_eq!(error.kind, ErrorKind::InvalidArgument);
-        assert!(error.hint.unwrap().contains(&std::process::id().to_string()));
+        assert!(
+            error
+                .hint
+                .unwrap()
+                .contains(&std::process::id().to_string())
+        );
     }
 
     #[test]
@@ -285,6 +365,9 @@ mod tests {
         };
         assert_eq!(zombie.kind, ErrorKind::ProcessEnded);
         child.wait().unwrap();
-        assert_eq!(inspect(child.id()).unwrap_err().kind, ErrorKind::NoSuchProcess);
+        assert_eq!(
+            inspect(child.id()).unwrap_err().kind,
+            ErrorKind::NoSuchProcess
+        );
     }
 }

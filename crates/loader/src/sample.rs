@@ -2,7 +2,10 @@
 //! numbers (2^53 ns are 104 days); absolute times are `u64`, which become bigints.
 
 /// A monitored process. `exe` and `cmdline` are null when it ended before they could be read.
-#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingTarget"))]
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingTarget")
+)]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Target {
     pub pid: u32,
@@ -13,12 +16,18 @@ pub struct Target {
 
 /// One system call of one thread. COUNT, TOTAL and MAX cover calls that began and ended inside the window;
 /// `inFlightNs` is the time inside the window of those that an edge, or the thread's end, cut.
-#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingSyscall"))]
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingSyscall")
+)]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SyscallStatistics {
     pub name: String,
     pub number: u32,
-    #[cfg_attr(feature = "node", napi(ts_type = "'native' | 'ia32' | 'x32' | 'arm32'"))]
+    #[cfg_attr(
+        feature = "node",
+        napi(ts_type = "'native' | 'ia32' | 'x32' | 'arm32'")
+    )]
     pub abi: String,
     pub count: i64,
     pub total_ns: i64,
@@ -29,7 +38,10 @@ pub struct SyscallStatistics {
 }
 
 /// Time on a CPU: whole slices, and the parts that the window's edges cut.
-#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingRun"))]
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingRun")
+)]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
     pub count: i64,
@@ -42,7 +54,10 @@ pub struct Run {
 }
 
 /// Durations of one kind; `maxNs` is null when there are none.
-#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingInterval"))]
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingInterval")
+)]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Interval {
     pub count: i64,
@@ -51,7 +66,10 @@ pub struct Interval {
 }
 
 /// Time runnable but not running.
-#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingReady"))]
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingReady")
+)]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ready {
     pub count: i64,
@@ -64,7 +82,10 @@ pub struct Ready {
 }
 
 /// Time stopped by job control or by a tracer.
-#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingStopped"))]
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingStopped")
+)]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stopped {
     pub count: i64,
@@ -73,7 +94,10 @@ pub struct Stopped {
     pub clipped_ns: i64,
 }
 
-#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingHardIrq"))]
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingHardIrq")
+)]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HardIrq {
     pub name: String,
@@ -83,7 +107,10 @@ pub struct HardIrq {
     pub max_ns: i64,
 }
 
-#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingSoftIrq"))]
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingSoftIrq")
+)]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SoftIrq {
     pub name: String,
@@ -95,7 +122,10 @@ pub struct SoftIrq {
 
 /// Where the thread's time in the window went; the parts add up to `wallNs` exactly. Interrupts are subtracted
 /// from what they interrupted.
-#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingBudget"))]
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingBudget")
+)]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Budget {
     pub wall_ns: i64,
@@ -110,7 +140,10 @@ pub struct Budget {
     pub unknown_ns: i64,
 }
 
-#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingThread"))]
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingThread")
+)]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Thread {
     pub pid: u32,
@@ -129,7 +162,10 @@ pub struct Thread {
 }
 
 /// What could not be counted. Everything else was.
-#[cfg_attr(feature = "node", napi_derive::napi(object, use_nullable = true, js_name = "BindingLosses"))]
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingLosses")
+)]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Losses {
     pub events_dropped: i64,

@@ -21,8 +21,9 @@ use crate::sample::{
 use crate::syscall_names;
 
 /// From `include/linux/interrupt.h`; the order is part of the kernel's interface to its tracepoints.
-const SOFT_IRQ_NAMES: [&str; 10] =
-    ["hi", "timer", "net_tx", "net_rx", "block", "irq_poll", "tasklet", "sched", "hrtimer", "rcu"];
+const SOFT_IRQ_NAMES: [&str; 10] = [
+    "hi", "timer", "net_tx", "net_rx", "block", "irq_poll", "tasklet", "sched", "hrtimer", "rcu",
+];
 
 const HARD_IRQ_KEY_BYTES: usize = size_of::<HardIrqKey>();
 const HARD_IRQ_ROW_BYTES: usize = size_of::<HardIrqRow>();
@@ -59,12 +60,19 @@ pub struct SeenThread {
 }
 
 fn map_error(error: impl std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Internal, format!("a map of the probes cannot be used: {error}"))
+    Error::new(
+        ErrorKind::Internal,
+        format!("a map of the probes cannot be used: {error}"),
+    )
 }
 
 impl Maps {
     pub fn new(probes: &mut Probes) -> Result<Self> {
-        fn mapped<T>(probes: &mut Probes, name: &str, kept: &mut Vec<Map>) -> Result<MappedArray<T>> {
+        fn mapped<T>(
+            probes: &mut Probes,
+            name: &str,
+            kept: &mut Vec<Map>,
+        ) -> Result<MappedArray<T>> {
             let map = probes.take_map(name)?;
             let data = map_data(&map)?;
             let length = data.info().map_err(map_error)?.max_entries() as usize;
@@ -73,7 +81,10 @@ impl Maps {
             kept.push(map);
             Ok(values)
         }
-        fn other<T: TryFrom<Map, Error = aya::maps::MapError>>(probes: &mut Probes, name: &str) -> Result<T> {
+        fn other<T: TryFrom<Map, Error = aya::maps::MapError>>(
+            probes: &mut Probes,
+            name: &str,
+        ) -> Result<T> {
             T::try_from(probes.take_map(name)?).map_err(map_error)
         }
         let mut kept = Vec::new();
@@ -105,7 +116,10 @@ impl Maps {
 
     /// The processes of the set, followed children included.
     pub fn targets(&self) -> Result<Vec<u32>> {
-        self.targets.keys().collect::<std::result::Result<_, _>>().map_err(map_error)
+        self.targets
+            .keys()
+            .collect::<std::result::Result<_, _>>()
+            .map_err(map_error)
     }
 
     /// Opens a window: `stop_ns` is stored last, and until then no program takes part.
@@ -114,7 +128,10 @@ impl Maps {
             // SAFETY: inside the mapping, which lives as long as `self`; no window is open, so nobody counts.
             unsafe { losses.write_volatile(Losses::default()) };
         }
-        self.set_window(Window { stop_ns: 0, ..window })?;
+        self.set_window(Window {
+            stop_ns: 0,
+            ..window
+        })?;
         self.set_window(window)
     }
 
@@ -127,25 +144,45 @@ impl Maps {
 
     pub fn losses(&self) -> Losses {
         // SAFETY: inside the mapping, and integers.
-        self.losses.value(0).map_or(Losses::default(), |losses| unsafe { losses.read_volatile() })
+        self.losses
+            .value(0)
+            .map_or(Losses::default(), |losses| unsafe {
+                losses.read_volatile()
+            })
     }
 
     /// The threads that had events in this window. No program may be writing any more.
-    pub fn threads(&self, window: u32, stop_ns: u64, stopped_at_start: &HashSet<u32>) -> Result<Seen> {
+    pub fn threads(
+        &self,
+        window: u32,
+        stop_ns: u64,
+        stopped_at_start: &HashSet<u32>,
+    ) -> Result<Seen> {
         let mut irqs = self.hard_irqs_by_slot()?;
         let mut negative_intervals = 0;
         let mut switches_missed = 0;
         let mut seen = Vec::new();
         for (mut record, twin) in self.records(window) {
             let open_call = record.closed(stop_ns);
-            negative_intervals += record.negative_intervals + u64::from(record.irq_negative_intervals);
+            negative_intervals +=
+                record.negative_intervals + u64::from(record.irq_negative_intervals);
             switches_missed += record.switches_missed;
             let mut hard_irqs = irqs.remove(&record.slot).unwrap_or_default();
             hard_irqs.extend(twin.and_then(|slot| irqs.remove(&slot)).unwrap_or_default());
             let syscalls = self.syscalls(&record, open_call)?;
-            seen.push(describe(record, syscalls, hard_irqs, stop_ns, stopped_at_start));
+            seen.push(describe(
+                record,
+                syscalls,
+                hard_irqs,
+                stop_ns,
+                stopped_at_start,
+            ));
         }
-        Ok(Seen { threads: seen, negative_intervals, switches_missed })
+        Ok(Seen {
+            threads: seen,
+            negative_intervals,
+            switches_missed,
+        })
     }
 
     /// A copy of each thread's record, and the slot of the second one that an interrupt may have made for it.
@@ -184,14 +221,25 @@ impl Maps {
     }
 
     /// Calls `visit` with each row of a record. A broken chain is an error, not an endless walk.
-    fn for_rows(&self, record: &ThreadRecord, mut visit: impl FnMut(*mut SyscallRow, u32)) -> Result<()> {
+    fn for_rows(
+        &self,
+        record: &ThreadRecord,
+        mut visit: impl FnMut(*mut SyscallRow, u32),
+    ) -> Result<()> {
         let mut left = self.rows.len();
         for &head in &record.rows {
             let mut next = head;
             while next != 0 {
-                let row = self.rows.value(next as usize - 1).filter(|_| left > 0).ok_or_else(|| {
-                    Error::new(ErrorKind::Internal, format!("the rows of thread {} are damaged", record.tid))
-                })?;
+                let row = self
+                    .rows
+                    .value(next as usize - 1)
+                    .filter(|_| left > 0)
+                    .ok_or_else(|| {
+                        Error::new(
+                            ErrorKind::Internal,
+                            format!("the rows of thread {} are damaged", record.tid),
+                        )
+                    })?;
                 left -= 1;
                 // SAFETY: the row lies in the mapping.
                 let following = unsafe { (&raw const (*row.as_ptr()).next).read_volatile() };
@@ -235,7 +283,10 @@ impl Maps {
             let (key, row) = entry.map_err(map_error)?;
             // SAFETY: both are plain integers and byte arrays of exactly these sizes.
             let (key, row) = unsafe {
-                (key.as_ptr().cast::<HardIrqKey>().read_unaligned(), row.as_ptr().cast::<HardIrqRow>().read_unaligned())
+                (
+                    key.as_ptr().cast::<HardIrqKey>().read_unaligned(),
+                    row.as_ptr().cast::<HardIrqRow>().read_unaligned(),
+                )
             };
             by_slot.entry(key.slot).or_default().push(HardIrq {
                 name: name_of(&row.name),
@@ -270,13 +321,21 @@ impl Maps {
                 self.free_chunks.push(chunk, 0).map_err(map_error)?;
             }
         }
-        let irqs: Vec<_> = self.hard_irqs.keys().collect::<std::result::Result<_, _>>().map_err(map_error)?;
+        let irqs: Vec<_> = self
+            .hard_irqs
+            .keys()
+            .collect::<std::result::Result<_, _>>()
+            .map_err(map_error)?;
         for key in irqs {
             self.hard_irqs.remove(&key).map_err(map_error)?;
         }
         if self.losses().thread_events > 0 {
             // The dead leave the map at their last switch; what was missed there must not fill it.
-            let tasks: Vec<u64> = self.thread_of_task.keys().collect::<std::result::Result<_, _>>().map_err(map_error)?;
+            let tasks: Vec<u64> = self
+                .thread_of_task
+                .keys()
+                .collect::<std::result::Result<_, _>>()
+                .map_err(map_error)?;
             for task in tasks {
                 // A thread that ends at this moment removes its own entry.
                 let _ = self.thread_of_task.remove(&task);
@@ -302,7 +361,11 @@ fn describe(
     }
     let of = |activity: Activity| spent[activity as usize] as i64;
     // A program may see a window's end too late, if user space was held up while it set it; what it counted stays.
-    let end_ns = if record.end_ns != 0 { record.end_ns } else { stop_ns.max(record.since_ns) };
+    let end_ns = if record.end_ns != 0 {
+        record.end_ns
+    } else {
+        stop_ns.max(record.since_ns)
+    };
     let ready_count = record.woken.count + record.preempted.count;
     let thread = Thread {
         pid: record.tgid,
@@ -345,14 +408,18 @@ fn describe(
             stopped_ns: of(Activity::Stopped),
             hard_irq_ns: of(Activity::HardIrq),
             soft_irq_ns: of(Activity::SoftIrq),
-            unknown_ns: of(Activity::Unseen) + of(Activity::OnCpu) + of(Activity::ReadyUnknown) + of(Activity::Lost),
+            unknown_ns: of(Activity::Unseen)
+                + of(Activity::OnCpu)
+                + of(Activity::ReadyUnknown)
+                + of(Activity::Lost),
         },
     };
     let phase_unknown = record.phase == SyscallPhase::Unknown;
     SeenThread {
         begin_ns: record.begin_ns,
         needs_cpu_mode: phase_unknown && record.activity == Activity::OnCpu,
-        needs_syscall: phase_unknown && matches!(record.activity, Activity::Blocked | Activity::Stopped),
+        needs_syscall: phase_unknown
+            && matches!(record.activity, Activity::Blocked | Activity::Stopped),
         thread,
     }
 }
@@ -370,9 +437,15 @@ pub fn in_flight(key: SyscallKey, in_flight_ns: u64) -> SyscallStatistics {
 }
 
 fn soft_irqs(record: &ThreadRecord) -> Vec<SoftIrq> {
-    let used = record.soft_irqs.iter().enumerate().filter(|(_, durations)| durations.count > 0);
+    let used = record
+        .soft_irqs
+        .iter()
+        .enumerate()
+        .filter(|(_, durations)| durations.count > 0);
     used.map(|(vector, durations)| SoftIrq {
-        name: SOFT_IRQ_NAMES.get(vector).map_or_else(|| format!("softirq_{vector}"), |&name| name.to_owned()),
+        name: SOFT_IRQ_NAMES
+            .get(vector)
+            .map_or_else(|| format!("softirq_{vector}"), |&name| name.to_owned()),
         vector: vector as u32,
         count: durations.count as i64,
         total_ns: durations.total_ns as i64,
@@ -382,7 +455,11 @@ fn soft_irqs(record: &ThreadRecord) -> Vec<SoftIrq> {
 }
 
 fn interval(durations: &Durations) -> Interval {
-    Interval { count: durations.count as i64, total_ns: durations.total_ns as i64, max_ns: max_ns(durations) }
+    Interval {
+        count: durations.count as i64,
+        total_ns: durations.total_ns as i64,
+        max_ns: max_ns(durations),
+    }
 }
 
 fn max_ns(durations: &Durations) -> Option<i64> {

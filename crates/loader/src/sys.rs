@@ -14,11 +14,26 @@ fn zeroed_attr() -> bpf_attr {
 /// Every address in `attr` is valid for what `command` does with it.
 unsafe fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
     // SAFETY: `attr` is a whole `bpf_attr`, and its addresses are the caller's promise.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command as libc::c_long, &raw mut *attr, size_of::<bpf_attr>()) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as i32) }
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command as libc::c_long,
+            &raw mut *attr,
+            size_of::<bpf_attr>(),
+        )
+    };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result as i32)
+    }
 }
 
-fn create_array(kind: bpf_map_type, value_bytes: u32, inner: Option<&OwnedFd>) -> io::Result<OwnedFd> {
+fn create_array(
+    kind: bpf_map_type,
+    value_bytes: u32,
+    inner: Option<&OwnedFd>,
+) -> io::Result<OwnedFd> {
     let mut attr = zeroed_attr();
     attr.__bindgen_anon_1.map_type = kind as u32;
     attr.__bindgen_anon_1.key_size = 4;
@@ -70,5 +85,8 @@ pub fn recursion_misses(program: BorrowedFd<'_>) -> io::Result<Option<u64>> {
     unsafe { bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr) }?;
     // SAFETY: the kernel has just written this member of the union, and how many bytes it knows.
     let known_bytes = unsafe { attr.info.info_len } as usize;
-    Ok((known_bytes >= std::mem::offset_of!(bpf_prog_info, recursion_misses) + 8).then_some(info.recursion_misses))
+    Ok(
+        (known_bytes >= std::mem::offset_of!(bpf_prog_info, recursion_misses) + 8)
+            .then_some(info.recursion_misses),
+    )
 }

@@ -10,11 +10,42 @@ use syscalls::{x86 as compat, x86_64 as native};
 /// The first of the numbers that only x32 has (`x32_rt_sigaction`), and what they are called without their prefix.
 const FIRST_X32_NUMBER: u32 = 512;
 const X32_NAMES: [&str; 36] = [
-    "rt_sigaction", "rt_sigreturn", "ioctl", "readv", "writev", "recvfrom", "sendmsg", "recvmsg", "execve", "ptrace",
-    "rt_sigpending", "rt_sigtimedwait", "rt_sigqueueinfo", "sigaltstack", "timer_create", "mq_notify", "kexec_load",
-    "waitid", "set_robust_list", "get_robust_list", "vmsplice", "move_pages", "preadv", "pwritev", "rt_tgsigqueueinfo",
-    "recvmmsg", "sendmmsg", "process_vm_readv", "process_vm_writev", "setsockopt", "getsockopt", "io_setup",
-    "io_submit", "execveat", "preadv2", "pwritev2",
+    "rt_sigaction",
+    "rt_sigreturn",
+    "ioctl",
+    "readv",
+    "writev",
+    "recvfrom",
+    "sendmsg",
+    "recvmsg",
+    "execve",
+    "ptrace",
+    "rt_sigpending",
+    "rt_sigtimedwait",
+    "rt_sigqueueinfo",
+    "sigaltstack",
+    "timer_create",
+    "mq_notify",
+    "kexec_load",
+    "waitid",
+    "set_robust_list",
+    "get_robust_list",
+    "vmsplice",
+    "move_pages",
+    "preadv",
+    "pwritev",
+    "rt_tgsigqueueinfo",
+    "recvmmsg",
+    "sendmmsg",
+    "process_vm_readv",
+    "process_vm_writev",
+    "setsockopt",
+    "getsockopt",
+    "io_setup",
+    "io_submit",
+    "execveat",
+    "preadv2",
+    "pwritev2",
 ];
 
 /// The call's name; `syscall_<number>` for one that is newer than this kdelay, `invalid` for none.
@@ -62,7 +93,11 @@ mod tests {
             (1000, false, "syscall_1000"),
             (u64::MAX, false, "invalid"),
         ] {
-            assert_eq!(name(SyscallKey::new(raw, compat)), expected, "{raw:#x} {compat}");
+            assert_eq!(
+                name(SyscallKey::new(raw, compat)),
+                expected,
+                "{raw:#x} {compat}"
+            );
         }
     }
 }

@@ -15,7 +15,12 @@ use loader::sample::{Sample, StopReason, Thread};
 const MODES: [AttachMode; 2] = [AttachMode::Best, AttachMode::RawTracepoint];
 
 fn open(mode: AttachMode) -> CaptureSession {
-    CaptureSession::open(&Options { pids: vec![std::process::id()], attach_mode: mode, ..Options::default() }).unwrap()
+    CaptureSession::open(&Options {
+        pids: vec![std::process::id()],
+        attach_mode: mode,
+        ..Options::default()
+    })
+    .unwrap()
 }
 
 /// A thread that does `work` when told to, and says when it is done.
@@ -42,7 +47,12 @@ impl Worker {
             // Lives until the sample has been read.
             let _ = wait_for_go.recv();
         });
-        Self { tid: tid.recv().unwrap(), go, done, thread }
+        Self {
+            tid: tid.recv().unwrap(),
+            go,
+            done,
+            thread,
+        }
     }
 
     fn run(&self) {
@@ -57,13 +67,22 @@ impl Worker {
 }
 
 fn thread(sample: &Sample, tid: u32) -> &Thread {
-    let found: Vec<&Thread> = sample.threads.iter().filter(|thread| thread.tid == tid).collect();
+    let found: Vec<&Thread> = sample
+        .threads
+        .iter()
+        .filter(|thread| thread.tid == tid)
+        .collect();
     assert_eq!(found.len(), 1, "one entry for {tid}");
     found[0]
 }
 
 fn count(thread: &Thread, name: &str) -> i64 {
-    thread.syscalls.iter().filter(|syscall| syscall.name == name).map(|syscall| syscall.count).sum()
+    thread
+        .syscalls
+        .iter()
+        .filter(|syscall| syscall.name == name)
+        .map(|syscall| syscall.count)
+        .sum()
 }
 
 fn assert_adds_up(sample: &Sample) {
@@ -115,7 +134,10 @@ fn a_window_has_exactly_the_length_asked_for() {
     session.start(Some(30_000_000)).unwrap();
     assert_eq!(session.wait().unwrap(), StopReason::Time);
     let sample = session.read().unwrap();
-    assert_eq!(sample.stop_monotonic_ns - sample.start_monotonic_ns, 30_000_000);
+    assert_eq!(
+        sample.stop_monotonic_ns - sample.start_monotonic_ns,
+        30_000_000
+    );
     assert_adds_up(&sample);
 }
 
@@ -128,7 +150,10 @@ fn one_window_leaves_nothing_to_the_next() {
     let session = open(AttachMode::Best);
     session.start(None).unwrap();
     worker.run();
-    assert_eq!(count(thread(&closed_by_hand(&session), worker.tid), "getppid"), 1);
+    assert_eq!(
+        count(thread(&closed_by_hand(&session), worker.tid), "getppid"),
+        1
+    );
     for _ in 0..20 {
         session.start(Some(1_000_000)).unwrap();
         session.wait().unwrap();
@@ -174,9 +199,16 @@ fn a_thread_that_spins_in_user_code_all_along_shows_the_whole_window() {
         stop.store(true, Ordering::Relaxed);
         spinner.join().unwrap();
         let spinner = thread(&sample, tid.load(Ordering::SeqCst));
-        let accounted = spinner.run.total_ns + spinner.run.clipped_ns + spinner.ready.total_ns + spinner.ready.clipped_ns;
+        let accounted = spinner.run.total_ns
+            + spinner.run.clipped_ns
+            + spinner.ready.total_ns
+            + spinner.ready.clipped_ns;
         // Where a switch was not reported, the time around it is unknown, and said to be.
-        let lost_ns = if sample.losses.switches_missed > 0 { spinner.budget.unknown_ns } else { 0 };
+        let lost_ns = if sample.losses.switches_missed > 0 {
+            spinner.budget.unknown_ns
+        } else {
+            0
+        };
         assert!(
             accounted <= 60_000_000 && accounted + lost_ns >= 60_000_000,
             "{mode:?}: it runs or waits for a CPU, and nothing else: {accounted} {lost_ns}"
@@ -195,7 +227,11 @@ fn a_thread_that_only_sleeps_is_named_by_its_call() {
     let sample = session.read().unwrap();
     let sleeper = thread(&sample, worker.tid);
     assert_eq!(sleeper.budget.blocked_ns, 20_000_000);
-    let calls: Vec<_> = sleeper.syscalls.iter().map(|call| (call.name.as_str(), call.count, call.in_flight_ns)).collect();
+    let calls: Vec<_> = sleeper
+        .syscalls
+        .iter()
+        .map(|call| (call.name.as_str(), call.count, call.in_flight_ns))
+        .collect();
     assert_eq!(calls, [("futex", 0, 20_000_000)]);
     worker.end();
 }
@@ -206,20 +242,25 @@ fn threads_that_end_keep_their_name_and_numbers() {
     session.start(None).unwrap();
     let tids: Vec<u32> = (0..50)
         .map(|index| {
-            let thread = std::thread::Builder::new().name(format!("shortlived{index}")).spawn(|| {
-                // SAFETY: neither call has preconditions.
-                unsafe {
-                    libc::syscall(libc::SYS_getppid);
-                    libc::gettid() as u32
-                }
-            });
+            let thread = std::thread::Builder::new()
+                .name(format!("shortlived{index}"))
+                .spawn(|| {
+                    // SAFETY: neither call has preconditions.
+                    unsafe {
+                        libc::syscall(libc::SYS_getppid);
+                        libc::gettid() as u32
+                    }
+                });
             thread.unwrap().join().unwrap()
         })
         .collect();
     let sample = closed_by_hand(&session);
     for (index, tid) in tids.into_iter().enumerate() {
         let name = format!("shortlived{index}");
-        let thread = sample.threads.iter().find(|thread| thread.tid == tid && thread.comm == name);
+        let thread = sample
+            .threads
+            .iter()
+            .find(|thread| thread.tid == tid && thread.comm == name);
         let thread = thread.unwrap_or_else(|| panic!("{name} is not in the sample"));
         assert_eq!(count(thread, "getppid"), 1);
         assert!(thread.budget.wall_ns > 0 && thread.budget.unknown_ns == 0);
@@ -258,22 +299,37 @@ fn closing_ends_a_wait_under_way() {
 #[test]
 fn the_end_of_the_target_closes_the_window() {
     // Ends when its input does.
-    let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
-    let options = Options { pids: vec![child.id()], ..Options::default() };
+    let mut child = std::process::Command::new("cat")
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let options = Options {
+        pids: vec![child.id()],
+        ..Options::default()
+    };
     let session = CaptureSession::open(&options).unwrap();
     session.start(None).unwrap();
     drop(child.stdin.take());
     assert_eq!(session.wait().unwrap(), StopReason::Exit);
     let sample = session.read().unwrap();
     assert_eq!(sample.stop_by, StopReason::Exit);
-    assert!(sample.threads.iter().any(|thread| thread.tid == child.id() && thread.exited));
+    assert!(
+        sample
+            .threads
+            .iter()
+            .any(|thread| thread.tid == child.id() && thread.exited)
+    );
     assert!(!session.targets_alive().unwrap());
     child.wait().unwrap();
 }
 
 #[test]
 fn a_full_table_is_counted_and_never_made_up() {
-    let options = Options { pids: vec![std::process::id()], thread_capacity: Some(1), ..Options::default() };
+    let options = Options {
+        pids: vec![std::process::id()],
+        thread_capacity: Some(1),
+        ..Options::default()
+    };
     let session = CaptureSession::open(&options).unwrap();
     session.start(None).unwrap();
     for _ in 0..5 {
@@ -290,7 +346,12 @@ fn what_cannot_be_monitored_is_refused_before_anything_is_attached() {
         (vec![0x7fff_ffff], ErrorKind::NoSuchProcess),
         (vec![2], ErrorKind::KernelThread),
     ] {
-        let error = CaptureSession::open(&Options { pids, ..Options::default() }).err().unwrap();
+        let error = CaptureSession::open(&Options {
+            pids,
+            ..Options::default()
+        })
+        .err()
+        .unwrap();
         assert_eq!(error.kind, kind);
         assert!(error.hint.is_some() || kind == ErrorKind::InvalidArgument);
     }
@@ -300,10 +361,18 @@ fn what_cannot_be_monitored_is_refused_before_anything_is_attached() {
 fn the_doctor_finds_this_machine_capable_and_no_probe_falls_back() {
     let diagnosis = loader::doctor::diagnose();
     assert!(diagnosis.capable, "{diagnosis:#?}");
-    let probes: Vec<_> = diagnosis.checks.iter().filter(|check| check.name.starts_with("probe ")).collect();
+    let probes: Vec<_> = diagnosis
+        .checks
+        .iter()
+        .filter(|check| check.name.starts_with("probe "))
+        .collect();
     assert_eq!(probes.len(), 14);
     // tp_btf needs bpf_get_current_task_btf (Linux 5.11); where the kernel has it, a fallback is a defect of a program.
-    let release: Vec<u32> = diagnosis.kernel.split(['.', '-']).map_while(|part| part.parse().ok()).collect();
+    let release: Vec<u32> = diagnosis
+        .kernel
+        .split(['.', '-'])
+        .map_while(|part| part.parse().ok())
+        .collect();
     if (release[0], release[1]) >= (5, 11) {
         for probe in probes {
             assert_eq!(probe.detail, "tp_btf", "{}", probe.name);

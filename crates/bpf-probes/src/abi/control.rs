@@ -31,4 +31,7 @@ pub struct Losses {
 /// `stop_ns` of a window that stays open until it is closed by hand.
 pub const UNTIL_CLOSED: u64 = u64::MAX;
 
-const _: () = assert!(size_of::<Window>() == 24 && size_of::<Losses>() == 24, "implicit padding");
+const _: () = assert!(
+    size_of::<Window>() == 24 && size_of::<Losses>() == 24,
+    "implicit padding"
+);

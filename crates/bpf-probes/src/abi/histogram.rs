@@ -26,7 +26,11 @@ pub fn bucket(duration_ns: u64) -> usize {
     rest >>= shift;
     log2 |= shift;
     log2 |= rest >> 1;
-    if log2 < BUCKETS as u64 { log2 as usize } else { BUCKETS - 1 }
+    if log2 < BUCKETS as u64 {
+        log2 as usize
+    } else {
+        BUCKETS - 1
+    }
 }
 
 #[cfg(test)]
@@ -41,7 +45,11 @@ mod tests {
             let lowest = 1u64 << log2;
             let expected = log2.min(BUCKETS - 1);
             assert_eq!(bucket(lowest), expected, "lowest of bucket {log2}");
-            assert_eq!(bucket(lowest | (lowest - 1)), expected, "highest of bucket {log2}");
+            assert_eq!(
+                bucket(lowest | (lowest - 1)),
+                expected,
+                "highest of bucket {log2}"
+            );
         }
     }
 }

@@ -26,7 +26,10 @@ pub struct HardIrqRow {
 }
 
 impl HardIrqRow {
-    pub const EMPTY: Self = Self { durations: Durations::EMPTY, name: [0; IRQ_NAME_BYTES] };
+    pub const EMPTY: Self = Self {
+        durations: Durations::EMPTY,
+        name: [0; IRQ_NAME_BYTES],
+    };
 }
 
 const _: () = assert!(size_of::<HardIrqKey>() == 16, "HardIrqKey has padding");

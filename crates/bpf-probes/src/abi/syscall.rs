@@ -47,7 +47,11 @@ impl SyscallKey {
     #[inline(always)]
     pub fn new(raw: u64, compat: bool) -> Self {
         let number = raw as u32;
-        if number <= LAST_NUMBER && !compat { Self(Self::PRESENT | number) } else { Self::uncommon(number, compat) }
+        if number <= LAST_NUMBER && !compat {
+            Self(Self::PRESENT | number)
+        } else {
+            Self::uncommon(number, compat)
+        }
     }
 
     #[inline(always)]
@@ -59,7 +63,11 @@ impl SyscallKey {
         } else {
             (Abi::Native, raw)
         };
-        let number = if number > LAST_NUMBER { INVALID_NUMBER } else { number };
+        let number = if number > LAST_NUMBER {
+            INVALID_NUMBER
+        } else {
+            number
+        };
         Self(Self::PRESENT | (abi as u32) << 16 | number)
     }
 
@@ -95,7 +103,10 @@ pub struct SyscallRow {
     pub histogram: Histogram,
 }
 
-const _: () = assert!(size_of::<SyscallRow>() == 8 + 24 + 8 + 4 * BUCKETS, "SyscallRow has padding");
+const _: () = assert!(
+    size_of::<SyscallRow>() == 8 + 24 + 8 + 4 * BUCKETS,
+    "SyscallRow has padding"
+);
 
 #[cfg(test)]
 mod tests {

@@ -58,7 +58,11 @@ pub struct Durations {
 }
 
 impl Durations {
-    pub const EMPTY: Self = Self { count: 0, total_ns: 0, max_ns: 0 };
+    pub const EMPTY: Self = Self {
+        count: 0,
+        total_ns: 0,
+        max_ns: 0,
+    };
 
     #[inline(always)]
     pub fn add(&mut self, duration_ns: u64) {
@@ -152,10 +156,21 @@ pub struct ThreadRecord {
     pub rows: [u32; ROW_HEADS],
 }
 
-const _: () = assert!(core::mem::offset_of!(ThreadRecord, tid) == 64, "the hot part is one cache line");
+const _: () = assert!(
+    core::mem::offset_of!(ThreadRecord, tid) == 64,
+    "the hot part is one cache line"
+);
 const _: () = assert!(
     size_of::<ThreadRecord>()
-        == (64 + 64 + 56 + 64 + 88 + 8 * ACTIVITIES + 24 * SOFT_IRQ_VECTORS + 8 * BUCKETS + 4 * ROW_HEADS)
+        == (64
+            + 64
+            + 56
+            + 64
+            + 88
+            + 8 * ACTIVITIES
+            + 24 * SOFT_IRQ_VECTORS
+            + 8 * BUCKETS
+            + 4 * ROW_HEADS)
             .next_multiple_of(64),
     "ThreadRecord has implicit padding before its end"
 );

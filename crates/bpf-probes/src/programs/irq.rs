@@ -39,7 +39,11 @@ fn hard_exit<C: Arguments>(ctx: &C) -> Option<()> {
         return None;
     }
     let slot = record.slot;
-    let key = HardIrqKey { action: action as u64, slot, irq: ctx.number(0) as u32 };
+    let key = HardIrqKey {
+        action: action as u64,
+        slot,
+        irq: ctx.number(0) as u32,
+    };
     let row = match HARD_IRQS.get_ptr_mut(&key) {
         Some(row) => row,
         None => new_row(&key, action)?,
@@ -80,7 +84,22 @@ fn soft_exit<C: Arguments>(ctx: &C) -> Option<()> {
     None
 }
 
-probe!("irq_handler_entry", irq_handler_entry, irq_handler_entry_raw, hard_entry);
-probe!("irq_handler_exit", irq_handler_exit, irq_handler_exit_raw, hard_exit);
-probe!("softirq_entry", softirq_entry, softirq_entry_raw, soft_entry);
+probe!(
+    "irq_handler_entry",
+    irq_handler_entry,
+    irq_handler_entry_raw,
+    hard_entry
+);
+probe!(
+    "irq_handler_exit",
+    irq_handler_exit,
+    irq_handler_exit_raw,
+    hard_exit
+);
+probe!(
+    "softirq_entry",
+    softirq_entry,
+    softirq_entry_raw,
+    soft_entry
+);
 probe!("softirq_exit", softirq_exit, softirq_exit_raw, soft_exit);

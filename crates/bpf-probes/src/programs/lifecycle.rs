@@ -45,7 +45,9 @@ fn rename<C: Arguments>(ctx: &C) -> Option<()> {
     Moment::in_window()?;
     let record = find_existing(task)?;
     // SAFETY: the helper checks the source; `comm` is a whole array of the record.
-    let _ = unsafe { aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes(ctx.pointer(1), &mut record.comm) };
+    let _ = unsafe {
+        aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes(ctx.pointer(1), &mut record.comm)
+    };
     None
 }
 
@@ -54,7 +56,10 @@ fn rename<C: Arguments>(ctx: &C) -> Option<()> {
 fn fork<C: Arguments>(ctx: &C) -> Option<()> {
     let parent = Task::<C::Access>::new(ctx.pointer(0));
     let child_tgid = Task::<C::Access>::new(ctx.pointer(1)).tgid();
-    if child_tgid != parent.tgid() && is_target(parent.tgid()) && TARGETS.insert(&child_tgid, &1, 0).is_err() {
+    if child_tgid != parent.tgid()
+        && is_target(parent.tgid())
+        && TARGETS.insert(&child_tgid, &1, 0).is_err()
+    {
         lose!(thread_events);
     }
     None
@@ -72,8 +77,28 @@ fn free<C: Arguments>(ctx: &C) -> Option<()> {
     None
 }
 
-probe!("sched_process_exit", sched_process_exit, sched_process_exit_raw, exit);
-probe!("sched_process_exec", sched_process_exec, sched_process_exec_raw, exec);
+probe!(
+    "sched_process_exit",
+    sched_process_exit,
+    sched_process_exit_raw,
+    exit
+);
+probe!(
+    "sched_process_exec",
+    sched_process_exec,
+    sched_process_exec_raw,
+    exec
+);
 probe!("task_rename", task_rename, task_rename_raw, rename);
-probe!("sched_process_fork", sched_process_fork, sched_process_fork_raw, fork);
-probe!("sched_process_free", sched_process_free, sched_process_free_raw, free);
+probe!(
+    "sched_process_fork",
+    sched_process_fork,
+    sched_process_fork_raw,
+    fork
+);
+probe!(
+    "sched_process_free",
+    sched_process_free,
+    sched_process_free_raw,
+    free
+);

@@ -20,7 +20,11 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     let moment = Moment::in_window();
     if prev_is_target {
         // Reading the task's state races with its waker (Linux fa2c3254d7cf): the argument is right where it exists.
-        let state = if config!(has_prev_state) != 0 { ctx.number(3) & 0xffff_ffff } else { prev.state() };
+        let state = if config!(has_prev_state) != 0 {
+            ctx.number(3) & 0xffff_ffff
+        } else {
+            prev.state()
+        };
         let why = SwitchOut::new(ctx.number(0) & 0xff != 0, state);
         if let Some(moment) = moment
             && let Some(record) = find(prev)
@@ -87,4 +91,9 @@ fn wakeup_new<C: Arguments>(ctx: &C) -> Option<()> {
 
 probe!("sched_switch", sched_switch, sched_switch_raw, switch);
 probe!("sched_wakeup", sched_wakeup, sched_wakeup_raw, wakeup);
-probe!("sched_wakeup_new", sched_wakeup_new, sched_wakeup_new_raw, wakeup_new);
+probe!(
+    "sched_wakeup_new",
+    sched_wakeup_new,
+    sched_wakeup_new_raw,
+    wakeup_new
+);
