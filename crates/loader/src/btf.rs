@@ -101,7 +101,7 @@ impl Btf {
             bits = bits.checked_add(offset)?;
             id = member_type;
         }
-        (bits % 8 == 0).then_some(bits / 8)
+        bits.is_multiple_of(8).then_some(bits / 8)
     }
 
     /// The number of arguments that a tracepoint hands to its programs.

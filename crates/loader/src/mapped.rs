@@ -23,7 +23,7 @@ impl<T> MappedArray<T> {
     pub fn new(map: BorrowedFd<'_>, length: usize) -> io::Result<Self> {
         const {
             assert!(
-                size_of::<T>() % 8 == 0,
+                size_of::<T>().is_multiple_of(8),
                 "the kernel rounds values up to 8 bytes"
             )
         };

@@ -1,5 +1,11 @@
 //! Captures of this very process on this machine's kernel, as root: each test's thread does something whose numbers
 //! are known. Both kinds of program are tried.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends at what it does not expect"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
