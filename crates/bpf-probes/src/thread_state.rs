@@ -12,7 +12,7 @@ use crate::abi::histogram::bucket;
 use crate::abi::irq::SOFT_IRQ_VECTORS;
 use crate::abi::syscall::SyscallKey;
 use crate::abi::thread::{ACTIVITIES, Activity, SyscallPhase, ThreadRecord};
-use crate::bounded::bounded;
+use crate::jumpless::bounded;
 
 /// Why a thread left its CPU, from `sched_switch`'s arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,8 +262,9 @@ impl ThreadRecord {
         }
     }
 
+    /// `why` is asked for last: the verifier follows each of its values through all that comes after it.
     #[inline(always)]
-    pub fn switched_out(&mut self, now_ns: u64, why: SwitchOut) {
+    pub fn switched_out(&mut self, now_ns: u64, why: impl FnOnce() -> SwitchOut) {
         self.assume(self.on_cpu_activity());
         self.require_on_cpu(now_ns);
         self.settle(now_ns);
@@ -271,7 +272,7 @@ impl ThreadRecord {
         // Only where soft interrupts are threads' work (PREEMPT_RT) can one be left open here: it is no interrupt then.
         self.soft_irq_since_ns = 0;
         self.off_cpu_since_ns = now_ns;
-        match why {
+        match why() {
             SwitchOut::Runnable => self.activity = Activity::ReadyPreempted,
             SwitchOut::Blocked => self.activity = Activity::Blocked,
             SwitchOut::Stopped => self.activity = Activity::Stopped,

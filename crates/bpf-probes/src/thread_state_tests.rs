@@ -39,7 +39,7 @@ fn a_call_that_blocks_is_kernel_then_blocked_then_ready() {
     //  user  | futex     | blocked      | woken       | futex    | user
     let mut thread = record(100);
     thread.syscall_entered(110, key(FUTEX));
-    thread.switched_out(120, SwitchOut::Blocked);
+    thread.switched_out(120, || SwitchOut::Blocked);
     thread.woken(150);
     thread.switched_in(155);
     let end = thread.syscall_exited(160);
@@ -70,7 +70,7 @@ fn a_preempted_thread_is_ready_and_its_slice_is_whole_between_two_switches() {
     // ready  | run            | ready    | run …
     let mut thread = record(0);
     thread.switched_in(10);
-    thread.switched_out(30, SwitchOut::Runnable);
+    thread.switched_out(30, || SwitchOut::Runnable);
     thread.switched_in(70);
     thread.closed(100);
     assert_eq!(
@@ -125,7 +125,7 @@ fn a_call_open_at_the_start_is_cut_and_never_counted() {
 fn the_registers_name_the_call_that_was_open_at_the_start() {
     let mut thread = record(100);
     thread.was_inside(Some(key(FUTEX)));
-    thread.switched_out(110, SwitchOut::Blocked);
+    thread.switched_out(110, || SwitchOut::Blocked);
     thread.woken(150);
     thread.switched_in(160);
     assert_eq!(
@@ -202,7 +202,7 @@ fn registers_outside_a_call_make_the_time_before_user_code() {
 fn a_call_open_at_the_stop_is_returned_with_its_part() {
     let mut thread = record(100);
     thread.syscall_entered(150, key(READ));
-    thread.switched_out(160, SwitchOut::Blocked);
+    thread.switched_out(160, || SwitchOut::Blocked);
     assert_eq!(thread.closed(200), Some((key(READ), 50)));
     assert_eq!(spent(&thread, Activity::Blocked), 40);
 }
@@ -210,7 +210,7 @@ fn a_call_open_at_the_stop_is_returned_with_its_part() {
 #[test]
 fn time_on_the_cpu_before_the_first_call_was_user_code() {
     let mut thread = record(0);
-    thread.switched_out(10, SwitchOut::Runnable);
+    thread.switched_out(10, || SwitchOut::Runnable);
     thread.switched_in(20);
     thread.syscall_entered(50, key(READ));
     thread.closed(50);
@@ -223,11 +223,11 @@ fn a_wakeup_of_a_task_that_does_not_sleep_changes_nothing() {
     let mut running = record(0);
     running.switched_in(5);
     running.woken(10);
-    running.switched_out(20, SwitchOut::Blocked);
+    running.switched_out(20, || SwitchOut::Blocked);
     assert_eq!(running.run, once(15));
     assert_eq!(running.woken, Durations::default());
     let mut preempted = record(0);
-    preempted.switched_out(5, SwitchOut::Runnable);
+    preempted.switched_out(5, || SwitchOut::Runnable);
     preempted.woken(10);
     preempted.switched_in(25);
     assert_eq!(
@@ -262,7 +262,7 @@ fn exit_closes_the_open_call_and_the_thread_runs_on_until_its_last_switch() {
             duration_ns: 5
         }
     );
-    thread.switched_out(40, SwitchOut::Dead);
+    thread.switched_out(40, || SwitchOut::Dead);
     assert_eq!(thread.closed(100), None);
     assert_eq!((thread.end_ns, spent(&thread, Activity::Kernel)), (40, 30));
     assert_eq!(thread.accumulated_ns.iter().sum::<u64>(), 40);
@@ -329,7 +329,7 @@ fn time_around_a_switch_that_was_not_reported_is_lost_and_not_made_up() {
     // user  | futex, blocked                                | futex ends | switched out
     let mut thread = record(0);
     thread.syscall_entered(5, key(FUTEX));
-    thread.switched_out(10, SwitchOut::Blocked);
+    thread.switched_out(10, || SwitchOut::Blocked);
     assert_eq!(
         thread.syscall_exited(40),
         SyscallEnd::Whole {
@@ -337,7 +337,7 @@ fn time_around_a_switch_that_was_not_reported_is_lost_and_not_made_up() {
             duration_ns: 35
         }
     );
-    thread.switched_out(60, SwitchOut::Blocked);
+    thread.switched_out(60, || SwitchOut::Blocked);
     assert_eq!(
         (
             spent(&thread, Activity::Lost),
@@ -360,12 +360,12 @@ fn time_around_a_switch_that_was_not_reported_is_lost_and_not_made_up() {
 fn an_interrupt_tells_when_a_thread_was_back_on_its_cpu() {
     let mut thread = record(0);
     thread.was_inside(None);
-    thread.switched_out(10, SwitchOut::Runnable);
+    thread.switched_out(10, || SwitchOut::Runnable);
     thread.soft_irq_entered(14, 1);
     thread.soft_irq_exited(15, 1);
     thread.soft_irq_entered(34, 1);
     thread.soft_irq_exited(35, 1);
-    thread.switched_out(50, SwitchOut::Runnable);
+    thread.switched_out(50, || SwitchOut::Runnable);
     assert_eq!(
         (
             spent(&thread, Activity::Lost),
@@ -384,7 +384,7 @@ fn an_interrupt_tells_when_a_thread_was_back_on_its_cpu() {
 #[test]
 fn a_switch_in_without_a_wakeup_loses_the_sleep() {
     let mut thread = record(0);
-    thread.switched_out(10, SwitchOut::Blocked);
+    thread.switched_out(10, || SwitchOut::Blocked);
     thread.switched_in(50);
     assert_eq!(
         (spent(&thread, Activity::Lost), thread.switches_missed),
@@ -399,7 +399,7 @@ fn a_switch_in_without_a_wakeup_loses_the_sleep() {
 #[test]
 fn a_stop_is_not_a_sleep() {
     let mut thread = record(0);
-    thread.switched_out(10, SwitchOut::Stopped);
+    thread.switched_out(10, || SwitchOut::Stopped);
     thread.woken(60);
     thread.switched_in(61);
     assert_eq!(thread.stopped, once(50));
@@ -410,7 +410,7 @@ fn a_stop_is_not_a_sleep() {
 fn a_clock_that_goes_back_is_counted_and_adds_nothing() {
     let mut thread = record(100);
     thread.switched_in(200);
-    thread.switched_out(190, SwitchOut::Blocked);
+    thread.switched_out(190, || SwitchOut::Blocked);
     assert!(thread.negative_intervals > 0);
     assert_eq!(thread.run.count, 0);
     thread.closed(300);
@@ -446,7 +446,7 @@ enum Event {
 fn apply(thread: &mut ThreadRecord, event: Event, now_ns: u64) -> SyscallEnd {
     match event {
         Event::In => thread.switched_in(now_ns),
-        Event::Out(why) => thread.switched_out(now_ns, why),
+        Event::Out(why) => thread.switched_out(now_ns, || why),
         Event::Wakeup => thread.woken(now_ns),
         Event::Enter(number) => thread.syscall_entered(now_ns, key(number)),
         Event::Exit => return thread.syscall_exited(now_ns),

@@ -1,32 +1,16 @@
-use super::{Btf, KIND_INT, KIND_STRUCT, MAGIC};
+use aya_obj::btf::BtfKind;
+
+use super::{Btf, KIND_INT, KIND_STRUCT, file};
 
 /// A file with one structure `s { int a; struct { int b; }; }` and its types.
 fn small() -> Vec<u8> {
     let strings = b"\0int\0s\0a\0b\0";
-    let mut types = Vec::new();
-    let mut put = |words: &[u32]| {
-        words
-            .iter()
-            .for_each(|word| types.extend(word.to_le_bytes()))
-    };
-    put(&[1, KIND_INT << 24, 4, 32]);
-    put(&[0, KIND_STRUCT << 24 | 1, 4, 9, 1, 0]);
-    put(&[5, KIND_STRUCT << 24 | 2, 8, 7, 1, 0, 0, 2, 32]);
-    let mut file = Vec::new();
-    file.extend(MAGIC.to_le_bytes());
-    file.extend([1, 0]);
-    for word in [
-        24,
-        0,
-        types.len() as u32,
-        types.len() as u32,
-        strings.len() as u32,
-    ] {
-        file.extend(word.to_le_bytes());
-    }
-    file.extend(types);
-    file.extend(strings);
-    file
+    let types = [
+        &[1, KIND_INT << 24, 4, 32][..],
+        &[0, KIND_STRUCT << 24 | 1, 4, 9, 1, 0],
+        &[5, KIND_STRUCT << 24 | 2, 8, 7, 1, 0, 0, 2, 32],
+    ];
+    file(&types.concat(), strings)
 }
 
 #[test]
@@ -72,4 +56,19 @@ fn the_running_kernel_has_what_every_kernel_has() {
     assert!(btf.has_enumerator("bpf_func_id", "BPF_FUNC_map_lookup_elem"));
     assert!(!btf.has_enumerator("bpf_func_id", "BPF_FUNC_no_such_helper"));
     assert_eq!(btf.tracepoint_arguments("no_such_tracepoint"), None);
+}
+
+#[test]
+fn the_excerpt_numbers_a_tracepoint_as_the_kernel_does() {
+    let names = ["sys_enter", "no_such_tracepoint", "sched_switch"];
+    let excerpt = Btf::of_running_kernel().unwrap().only_tracepoints(&names);
+    let excerpt = aya::Btf::parse(&excerpt, aya::Endianness::default()).unwrap();
+    let whole = aya::Btf::from_sys_fs().unwrap();
+    for name in names {
+        let id = |btf: &aya::Btf| {
+            btf.id_by_type_name_kind(&format!("btf_trace_{name}"), BtfKind::Typedef)
+                .ok()
+        };
+        assert_eq!(id(&excerpt), id(&whole), "{name}");
+    }
 }

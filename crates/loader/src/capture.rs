@@ -5,28 +5,16 @@ use std::os::fd::AsRawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bpf_probes::abi::config::Config;
 use bpf_probes::abi::control::UNTIL_CLOSED;
 
-use crate::btf::Btf;
+use crate::attached::Attached;
 use crate::clock::{monotonic_ns, wall_ns};
 use crate::error::{Error, ErrorKind, Result};
 use crate::idle_threads;
-use crate::offsets;
 use crate::pidfd::{PidFd, Signal, wait_readable};
-use crate::probes::{AttachMode, Capacity, Need, PROBES, Probes};
-use crate::process;
+use crate::probes::AttachMode;
 use crate::sample::{Losses, Sample, StopReason, Target};
-use crate::snapshot::Maps;
-use crate::sys::GracePeriod;
-
-/// Records for at least this many threads: those that come and go within one window count too.
-const LEAST_THREADS: u32 = 512;
-/// Where children join, each of them brings threads.
-const LEAST_THREADS_FOLLOWED: u32 = 4096;
-const MOST_THREADS: u32 = 1 << 20;
-/// A chunk holds eight calls; most threads use fewer than sixteen.
-const CHUNKS_PER_THREAD: u32 = 2;
+use crate::{proc_stat, process};
 
 /// Between the decision to close a window and its edge: many times what telling the programs takes.
 const CLOSING_NOTICE_NS: u64 = 200_000;
@@ -72,13 +60,6 @@ struct State {
     recursion_misses_before: Option<u64>,
 }
 
-struct Attached {
-    probes: Probes,
-    maps: Maps,
-    grace_period: GracePeriod,
-    processes: Vec<PidFd>,
-}
-
 /// May be used from several threads: one waits while another stops or closes.
 pub struct CaptureSession {
     state: Mutex<State>,
@@ -100,28 +81,7 @@ impl CaptureSession {
                 "no process to monitor",
             ));
         }
-        require_initial_pid_namespace()?;
-        let mut targets = Vec::new();
-        let mut processes = Vec::new();
-        for &pid in &pids {
-            // Held first and inspected then: what is inspected is what is held.
-            let held = PidFd::open(pid);
-            let process = process::inspect(pid)?;
-            processes.push(
-                held.map_err(|error| Error::io(format!("holding the process {pid}"), &error))?,
-            );
-            targets.push(target(process));
-        }
-        let (mut config, missing) = offsets::configure(&Btf::of_running_kernel()?)?;
-        if options.debug_level > 0 {
-            for missing in missing {
-                eprintln!("kdelay: no {}: {}", missing.member, missing.consequence);
-            }
-        }
-        let is_set = pids.len() > 1 || options.follow;
-        config.target_tgid = if is_set { 0 } else { pids[0] };
-        let capacity = capacity(&pids, options)?;
-        let attached = attach(&config, capacity, &pids, processes, is_set, options)?;
+        let (attached, targets) = Attached::new(&pids, options)?;
         if attached
             .processes
             .iter()
@@ -353,7 +313,7 @@ impl CaptureSession {
                     .filter(|thread| thread.pid == pid)
                     .min_by_key(|thread| thread.tid);
                 let comm = leader.map_or("", |thread| thread.comm.as_str());
-                state.targets.push(target(process::describe_or(pid, comm)));
+                state.targets.push(process::describe_or(pid, comm));
             }
         }
         let misses = attached.probes.recursion_misses()?;
@@ -405,15 +365,6 @@ fn closed() -> Error {
     Error::new(ErrorKind::WrongState, "the session is closed")
 }
 
-fn target(process: process::Process) -> Target {
-    Target {
-        pid: process.pid,
-        comm: process.comm,
-        exe: process.exe,
-        cmdline: process.cmdline,
-    }
-}
-
 /// Closes the window a moment from now, so that the programs know the edge before it comes.
 fn close_window(state: &mut State, window: Window, stop_by: StopReason) -> Result<()> {
     let stop_ns = monotonic_ns()
@@ -440,75 +391,12 @@ fn duplicate(processes: &[PidFd]) -> Result<Vec<std::os::fd::OwnedFd>> {
     duplicates.map_err(|error| Error::io("holding the processes", &error))
 }
 
-fn attach(
-    config: &Config,
-    capacity: Capacity,
-    pids: &[u32],
-    processes: Vec<PidFd>,
-    is_set: bool,
-    options: &Options,
-) -> Result<Attached> {
-    let mut probes = Probes::new(config, capacity, options.attach_mode, options.debug_level)?;
-    let mut maps = Maps::new(&mut probes)?;
-    if is_set {
-        for &pid in pids {
-            maps.add_target(pid)?;
-        }
-    }
-    for probe in &PROBES {
-        let needed = match probe.need {
-            Need::Always => true,
-            Need::TargetSet => is_set,
-            Need::Follow => options.follow,
-        };
-        if needed {
-            probes.attach(probe.tracepoint)?;
-        }
-    }
-    let grace_period =
-        GracePeriod::new().map_err(|error| Error::io("a map for waiting on probes", &error))?;
-    Ok(Attached {
-        probes,
-        maps,
-        grace_period,
-        processes,
-    })
-}
-
-fn capacity(pids: &[u32], options: &Options) -> Result<Capacity> {
-    let threads = match options.thread_capacity {
-        Some(0) => {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                "a capacity of 0 threads",
-            ));
-        }
-        Some(threads) => threads.min(MOST_THREADS),
-        None => {
-            let mut living = 0u32;
-            for &pid in pids {
-                living = living.saturating_add(process::tids(pid)?.len() as u32);
-            }
-            let least = if options.follow {
-                LEAST_THREADS_FOLLOWED
-            } else {
-                LEAST_THREADS
-            };
-            living.saturating_mul(2).clamp(least, MOST_THREADS)
-        }
-    };
-    Ok(Capacity {
-        threads,
-        syscall_chunks: threads.saturating_mul(CHUNKS_PER_THREAD),
-    })
-}
-
 /// Threads that are stopped as the window opens. Only looked for where the leader is: a stop is a whole process's.
 fn stopped_threads(pids: &[u32]) -> Result<HashSet<u32>> {
     let mut stopped = HashSet::new();
     for &pid in pids {
         let is_stopped = |path: &str| {
-            let stat = process::stat(path).map_err(|error| Error::io(path, &error))?;
+            let stat = proc_stat::stat(path).map_err(|error| Error::io(path, &error))?;
             Ok(stat.is_some_and(|stat| stat.is_stopped()))
         };
         if is_stopped(&format!("/proc/{pid}"))? {
@@ -520,19 +408,4 @@ fn stopped_threads(pids: &[u32]) -> Result<HashSet<u32>> {
         }
     }
     Ok(stopped)
-}
-
-/// The probes see pids of the initial namespace; in another one the same number means another process.
-pub fn require_initial_pid_namespace() -> Result<()> {
-    /// `PROC_PID_INIT_INO`, include/linux/proc_ns.h.
-    const INITIAL: &str = "pid:[4026531836]";
-    match std::fs::read_link("/proc/self/ns/pid") {
-        Ok(namespace) if namespace.as_os_str() != INITIAL => Err(Error::new(
-            ErrorKind::KernelUnsupported,
-            "kdelay runs in a pid namespace of its own, where pids are not the kernel's",
-        )
-        .hint("run it on the host, or in a container that shares the host's pids (--pid=host, hostPID: true)")),
-        Ok(_) => Ok(()),
-        Err(error) => Err(Error::io("/proc/self/ns/pid", &error)),
-    }
 }

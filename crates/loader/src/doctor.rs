@@ -5,7 +5,9 @@ use std::path::Path;
 use crate::btf::{Btf, VMLINUX};
 use crate::error::Error;
 use crate::offsets;
-use crate::probes::{AttachMode, Attachment, Capacity, Need, PROBES, Probes, lockdown};
+use crate::probes::{
+    AttachMode, Attachment, Capacity, Need, PROBES, PendingLoader, Probes, lockdown,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -133,7 +135,7 @@ fn privileges() -> Check {
 }
 
 fn pid_namespace() -> Check {
-    match crate::capture::require_initial_pid_namespace() {
+    match crate::attached::require_initial_pid_namespace() {
         Ok(()) => check("pid namespace", Status::Ok, "the initial one", None),
         Err(error) => failed("pid namespace", error),
     }
@@ -204,6 +206,8 @@ fn probes(btf: &Btf) -> Vec<Check> {
     // A pid that no process has: the probes run, and filter everything.
     config.target_tgid = u32::MAX;
     let mut probes = match Probes::new(
+        PendingLoader::begin(),
+        btf,
         &config,
         Capacity {
             threads: 1,

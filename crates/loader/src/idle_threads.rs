@@ -8,9 +8,10 @@ use bpf_probes::abi::syscall::SyscallKey;
 
 use crate::clock::monotonic_ns;
 use crate::error::Result;
-use crate::process::{self, Stat};
+use crate::proc_stat::Stat;
 use crate::sample::{Budget, Thread};
 use crate::snapshot::{SeenThread, in_flight};
+use crate::{proc_stat, process};
 
 /// A running thread's times move at each timer tick: this covers two at 100 Hz. Only threads that are runnable and had
 /// no event make a sample wait for it.
@@ -99,7 +100,7 @@ fn path(pid: u32, tid: u32) -> String {
 /// A thread that the window did not see: it was in one state all along, the one that it is in now. `None`: it has
 /// ended, or began after the window.
 fn without_events(pid: u32, tid: u32, start_ns: u64, stop_ns: u64) -> Option<Thread> {
-    let stat = process::stat(&path(pid, tid)).ok().flatten()?;
+    let stat = proc_stat::stat(&path(pid, tid)).ok().flatten()?;
     if stat.is_dead() || began_after(&stat, stop_ns) {
         return None;
     }

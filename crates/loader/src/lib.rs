@@ -4,6 +4,7 @@
 //! [`capture`] opens and closes windows over the processes of [`process`] and [`command`], [`snapshot`] reads what the
 //! programs counted, and [`sample`] is what comes out. `node` is the surface that Node.js sees.
 
+mod attached;
 pub mod btf;
 pub mod capture;
 pub mod clock;
@@ -17,7 +18,9 @@ mod node;
 pub mod offsets;
 mod pidfd;
 pub mod probes;
+mod proc_stat;
 pub mod process;
+pub mod process_search;
 pub mod sample;
 mod snapshot;
 mod sys;

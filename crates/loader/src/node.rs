@@ -14,7 +14,7 @@ use crate::capture::{CaptureSession, Options};
 use crate::command::{Command, ExitStatus};
 use crate::error::{Error, ErrorKind};
 use crate::sample::{Losses, Sample, StopReason, Target, Thread};
-use crate::{doctor, process};
+use crate::{doctor, process, process_search};
 
 impl From<Error> for napi::Error {
     fn from(error: Error) -> Self {
@@ -255,25 +255,16 @@ impl BindingCommand {
     }
 }
 
-fn target(process: process::Process) -> Target {
-    Target {
-        pid: process.pid,
-        comm: process.comm,
-        exe: process.exe,
-        cmdline: process.cmdline,
-    }
-}
-
 /// The process with this pid; throws if there is none that can be monitored.
 #[napi]
 pub fn inspect_process(pid: u32) -> napi::Result<Target> {
-    Ok(target(process::inspect(pid)?))
+    Ok(process::inspect(pid)?)
 }
 
 /// User processes, this one left out, whose name, or whose executable's or first argument's base name, equals `name`.
 #[napi]
 pub fn find_processes(name: String) -> napi::Result<Vec<Target>> {
-    Ok(process::find(&name)?.into_iter().map(target).collect())
+    Ok(process_search::find(&name)?)
 }
 
 #[napi(object, use_nullable = true)]
@@ -290,15 +281,15 @@ pub struct BusyTask {
 }
 
 impl Task for BusyTask {
-    type Output = Vec<process::BusyProcess>;
+    type Output = Vec<process_search::BusyProcess>;
     type JsValue = Vec<BindingBusyProcess>;
 
     fn compute(&mut self) -> napi::Result<Self::Output> {
-        Ok(process::busiest(self.interval, self.limit)?)
+        Ok(process_search::busiest(self.interval, self.limit)?)
     }
 
     fn resolve(&mut self, _: Env, busy: Self::Output) -> napi::Result<Self::JsValue> {
-        let binding = |busy: process::BusyProcess| BindingBusyProcess {
+        let binding = |busy: process_search::BusyProcess| BindingBusyProcess {
             pid: busy.pid,
             comm: busy.comm,
             cpu_percent: busy.cpu_percent,

@@ -1,12 +1,14 @@
 //! The list of probes: loads and attaches each one, as `tp_btf` where the kernel allows it, else as `raw_tp`.
 
 use std::os::fd::AsFd;
+use std::thread::JoinHandle;
 
 use aya::maps::{Map, MapData};
 use aya::programs::{BtfTracePoint, ProgramError, RawTracePoint};
-use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
+use aya::{Ebpf, EbpfLoader, Endianness, VerifierLogLevel};
 use bpf_probes::abi::config::{CONFIG_SYMBOL, Config};
 
+use crate::btf::Btf;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys;
 
@@ -120,16 +122,28 @@ fn log_level(debug_level: u32) -> VerifierLogLevel {
     }
 }
 
+/// aya's loader, on its way: whoever makes one waits for the kernel's whole BTF to be parsed, of which nothing here has
+/// any use. So it is made on a thread of its own, while this one finds out what the loader is to be told.
+pub struct PendingLoader(JoinHandle<EbpfLoader<'static>>);
+
+impl PendingLoader {
+    pub fn begin() -> Self {
+        Self(std::thread::spawn(EbpfLoader::default))
+    }
+}
+
 /// The object, its maps made and its programs ready to be loaded.
 pub struct Probes {
     ebpf: Ebpf,
-    kernel_types: Option<aya::Btf>,
+    tracepoint_types: Option<aya::Btf>,
     mode: AttachMode,
     debug_level: u32,
 }
 
 impl Probes {
     pub fn new(
+        loader: PendingLoader,
+        btf: &Btf,
         config: &Config,
         capacity: Capacity,
         mode: AttachMode,
@@ -139,9 +153,15 @@ impl Probes {
         let config_bytes = unsafe {
             std::slice::from_raw_parts((&raw const *config).cast::<u8>(), size_of::<Config>())
         };
-        let kernel_types = aya::Btf::from_sys_fs().ok();
-        let ebpf = EbpfLoader::default()
-            .btf(kernel_types.as_ref())
+        let tracepoints = PROBES.map(|probe| probe.tracepoint);
+        let excerpt = btf.only_tracepoints(&tracepoints);
+        let tracepoint_types = aya::Btf::parse(&excerpt, Endianness::default()).ok();
+        let mut loader = loader
+            .0
+            .join()
+            .map_err(|_| Error::new(ErrorKind::Internal, "aya's loader could not be made"))?;
+        let ebpf = loader
+            .btf(tracepoint_types.as_ref())
             .verifier_log_level(log_level(debug_level))
             .override_global(CONFIG_SYMBOL, config_bytes, true)
             .map_max_entries("THREADS", capacity.threads)
@@ -156,7 +176,7 @@ impl Probes {
             .map_err(|error| refused("the kernel did not take the probes' maps", &chain(&error)))?;
         Ok(Self {
             ebpf,
-            kernel_types,
+            tracepoint_types,
             mode,
             debug_level,
         })
@@ -200,7 +220,10 @@ impl Probes {
         if self.mode == AttachMode::RawTracepoint {
             return Err("not asked for".to_owned());
         }
-        let types = self.kernel_types.as_ref().ok_or("the kernel has no BTF")?;
+        let types = self
+            .tracepoint_types
+            .as_ref()
+            .ok_or("the tracepoints' types could not be read")?;
         let program = self
             .ebpf
             .program_mut(tracepoint)

@@ -14,7 +14,7 @@ use bpf_probes::abi::thread::{Activity, Durations, SyscallPhase, ThreadRecord};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mapped::MappedArray;
 use crate::probes::{Probes, map_data};
-use crate::process::printable;
+use crate::proc_stat::printable;
 use crate::sample::{
     Budget, HardIrq, Interval, Ready, Run, SoftIrq, Stopped, SyscallStatistics, Thread,
 };

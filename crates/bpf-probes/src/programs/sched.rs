@@ -19,19 +19,12 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     }
     let moment = Moment::in_window();
     if prev_is_target {
-        // Reading the task's state races with its waker (Linux fa2c3254d7cf): the argument is right where it exists.
-        let state = if config!(has_prev_state) != 0 {
-            ctx.number(3) & 0xffff_ffff
-        } else {
-            prev.state()
-        };
-        let why = SwitchOut::new(ctx.number(0) & 0xff != 0, state);
         if let Some(moment) = moment
             && let Some(record) = find(prev)
         {
-            record.switched_out(moment.now_ns, why);
+            record.switched_out(moment.now_ns, || why(ctx, prev));
         }
-        if why == SwitchOut::Dead {
+        if why(ctx, prev) == SwitchOut::Dead {
             // Also outside windows, or the map would fill with the dead. It may have had no entry.
             let _ = THREAD_OF_TASK.remove(&prev.address());
         }
@@ -40,6 +33,17 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
         switch_in(next, moment);
     }
     None
+}
+
+/// Reading the task's state races with its waker (Linux fa2c3254d7cf): the argument is right where it exists.
+#[inline(always)]
+fn why<C: Arguments>(ctx: &C, prev: Task<C::Access>) -> SwitchOut {
+    let state = if config!(has_prev_state) != 0 {
+        ctx.number(3) & 0xffff_ffff
+    } else {
+        prev.state()
+    };
+    SwitchOut::new(ctx.number(0) & 0xff != 0, state)
 }
 
 #[inline(always)]

@@ -1,0 +1,139 @@
+//! The probes, attached to a set of processes: what a session holds while it is open. Dropping it detaches.
+
+use crate::btf::Btf;
+use crate::capture::Options;
+use crate::error::{Error, ErrorKind, Result};
+use crate::offsets;
+use crate::pidfd::PidFd;
+use crate::probes::{Capacity, Need, PROBES, PendingLoader, Probes};
+use crate::process;
+use crate::sample::Target;
+use crate::snapshot::Maps;
+use crate::sys::GracePeriod;
+
+/// Records for at least this many threads: those that come and go within one window count too.
+const LEAST_THREADS: u32 = 512;
+/// Where children join, each of them brings threads.
+const LEAST_THREADS_FOLLOWED: u32 = 4096;
+const MOST_THREADS: u32 = 1 << 20;
+/// A chunk holds eight calls; most threads use fewer than sixteen.
+const CHUNKS_PER_THREAD: u32 = 2;
+
+pub struct Attached {
+    pub probes: Probes,
+    pub maps: Maps,
+    pub grace_period: GracePeriod,
+    /// The targets that were named, as long as they live.
+    pub processes: Vec<PidFd>,
+}
+
+impl Attached {
+    /// Attaches the probes to the processes, each named once.
+    pub fn new(pids: &[u32], options: &Options) -> Result<(Self, Vec<Target>)> {
+        require_initial_pid_namespace()?;
+        let loader = PendingLoader::begin();
+        let (processes, targets) = hold(pids)?;
+        let btf = Btf::of_running_kernel()?;
+        let (mut config, missing) = offsets::configure(&btf)?;
+        if options.debug_level > 0 {
+            for missing in missing {
+                eprintln!("kdelay: no {}: {}", missing.member, missing.consequence);
+            }
+        }
+        let one = match pids {
+            [only] if !options.follow => Some(*only),
+            _ => None,
+        };
+        config.target_tgid = one.unwrap_or(0);
+        let mut probes = Probes::new(
+            loader,
+            &btf,
+            &config,
+            capacity(pids, options)?,
+            options.attach_mode,
+            options.debug_level,
+        )?;
+        let mut maps = Maps::new(&mut probes)?;
+        if one.is_none() {
+            for &pid in pids {
+                maps.add_target(pid)?;
+            }
+        }
+        for probe in &PROBES {
+            let needed = match probe.need {
+                Need::Always => true,
+                Need::TargetSet => one.is_none(),
+                Need::Follow => options.follow,
+            };
+            if needed {
+                probes.attach(probe.tracepoint)?;
+            }
+        }
+        let grace_period =
+            GracePeriod::new().map_err(|error| Error::io("a map for waiting on probes", &error))?;
+        let attached = Self {
+            probes,
+            maps,
+            grace_period,
+            processes,
+        };
+        Ok((attached, targets))
+    }
+}
+
+fn hold(pids: &[u32]) -> Result<(Vec<PidFd>, Vec<Target>)> {
+    let mut processes = Vec::new();
+    let mut targets = Vec::new();
+    for &pid in pids {
+        // Held first and inspected then: what is inspected is what is held.
+        let held = PidFd::open(pid);
+        let process = process::inspect(pid)?;
+        processes
+            .push(held.map_err(|error| Error::io(format!("holding the process {pid}"), &error))?);
+        targets.push(process);
+    }
+    Ok((processes, targets))
+}
+
+fn capacity(pids: &[u32], options: &Options) -> Result<Capacity> {
+    let threads = match options.thread_capacity {
+        Some(0) => {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "a capacity of 0 threads",
+            ));
+        }
+        Some(threads) => threads.min(MOST_THREADS),
+        None => {
+            let mut living = 0u32;
+            for &pid in pids {
+                living = living.saturating_add(process::tids(pid)?.len() as u32);
+            }
+            let least = if options.follow {
+                LEAST_THREADS_FOLLOWED
+            } else {
+                LEAST_THREADS
+            };
+            living.saturating_mul(2).clamp(least, MOST_THREADS)
+        }
+    };
+    Ok(Capacity {
+        threads,
+        syscall_chunks: threads.saturating_mul(CHUNKS_PER_THREAD),
+    })
+}
+
+/// The probes see pids of the initial namespace; in another one the same number means another process.
+pub fn require_initial_pid_namespace() -> Result<()> {
+    /// `PROC_PID_INIT_INO`, include/linux/proc_ns.h.
+    const INITIAL: &str = "pid:[4026531836]";
+    match std::fs::read_link("/proc/self/ns/pid") {
+        Ok(namespace) if namespace.as_os_str() != INITIAL => Err(Error::new(
+            ErrorKind::KernelUnsupported,
+            "kdelay runs in a pid namespace of its own, where pids are not the kernel's",
+        )
+        .hint("run it on the host, or in a container that shares the host's pids (--pid=host, hostPID: true)")),
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::io("/proc/self/ns/pid", &error)),
+    }
+}
