@@ -4,7 +4,7 @@ use core::cell::UnsafeCell;
 
 use aya_ebpf::Global;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, Stack};
+use aya_ebpf::maps::{Array, HashMap, Queue, Stack};
 use bpf_probes::abi::config::{Config, Offsets};
 use bpf_probes::abi::control::{Losses, Window};
 use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
@@ -87,6 +87,11 @@ pub static FREE_THREADS: Stack<u32> = Stack::with_max_entries(1, 0);
 /// Task address → entry of `THREADS`. As large as `THREADS`. Entries leave when their thread does.
 #[map]
 pub static THREAD_OF_TASK: HashMap<u64, u32> = HashMap::with_max_entries(1, 0);
+
+/// Entries of `THREADS` whose threads have ended and that no thread will find again: user space reads them, and gives them
+/// back, while the window is open. As large as `THREADS`, and each entry is in it once: never full.
+#[map]
+pub static ENDED: Queue<u32> = Queue::with_max_entries(1, 0);
 
 /// System call rows, in chunks of `ROWS_PER_CHUNK`; sized by the loader.
 #[map]

@@ -3,16 +3,16 @@
 use crate::btf::Btf;
 use crate::capture::Options;
 use crate::error::{Error, ErrorKind, Result};
+use crate::maps::Maps;
 use crate::offsets;
 use crate::pidfd::PidFd;
 use crate::probes::{Capacity, Need, PROBES, PendingLoader, Probes};
 use crate::process;
 use crate::sample::Target;
-use crate::snapshot::Maps;
 use crate::sys::GracePeriod;
 
-/// Records for at least this many threads: those that come and go within one window count too.
-const LEAST_THREADS: u32 = 512;
+/// Records for at least this many threads: those that come and go need some too, until they are harvested.
+const LEAST_THREADS: u32 = 1024;
 /// Where children join, each of them brings threads.
 const LEAST_THREADS_FOLLOWED: u32 = 4096;
 const MOST_THREADS: u32 = 1 << 20;
@@ -69,8 +69,7 @@ impl Attached {
                 probes.attach(probe.tracepoint)?;
             }
         }
-        let grace_period =
-            GracePeriod::new().map_err(|error| Error::io("a map for waiting on probes", &error))?;
+        let grace_period = GracePeriod::new()?;
         let attached = Self {
             probes,
             maps,

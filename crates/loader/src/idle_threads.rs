@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use bpf_probes::abi::syscall::SyscallKey;
 
 use crate::clock::monotonic_ns;
+use crate::describe::{SeenThread, in_flight};
 use crate::error::Result;
 use crate::proc_stat::Stat;
 use crate::sample::{Budget, Thread};
-use crate::snapshot::{SeenThread, in_flight};
 use crate::{proc_stat, process};
 
 /// A running thread's times move at each timer tick: this covers two at 100 Hz. Only threads that are runnable and had

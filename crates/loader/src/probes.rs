@@ -166,6 +166,7 @@ impl Probes {
             .override_global(CONFIG_SYMBOL, config_bytes, true)
             .map_max_entries("THREADS", capacity.threads)
             .map_max_entries("FREE_THREADS", capacity.threads)
+            .map_max_entries("ENDED", capacity.threads)
             .map_max_entries("THREAD_OF_TASK", capacity.threads)
             .map_max_entries(
                 "SYSCALL_ROWS",
@@ -273,7 +274,7 @@ impl Probes {
 
 pub fn map_data(map: &Map) -> Result<&MapData> {
     match map {
-        Map::Array(data) | Map::HashMap(data) | Map::Stack(data) => Ok(data),
+        Map::Array(data) => Ok(data),
         _ => Err(Error::new(
             ErrorKind::Internal,
             "a map of the eBPF object is of an unexpected type",

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use crate::error::{Error, Result};
 use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_type, bpf_prog_info};
 
 fn zeroed_attr() -> bpf_attr {
@@ -54,13 +55,15 @@ pub struct GracePeriod {
 }
 
 impl GracePeriod {
-    pub fn new() -> io::Result<Self> {
-        let inner = create_array(bpf_map_type::BPF_MAP_TYPE_ARRAY, 4, None)?;
-        let outer = create_array(bpf_map_type::BPF_MAP_TYPE_ARRAY_OF_MAPS, 4, Some(&inner))?;
-        Ok(Self { inner, outer })
+    pub fn new() -> Result<Self> {
+        let made = create_array(bpf_map_type::BPF_MAP_TYPE_ARRAY, 4, None).and_then(|inner| {
+            let outer = create_array(bpf_map_type::BPF_MAP_TYPE_ARRAY_OF_MAPS, 4, Some(&inner))?;
+            Ok(Self { inner, outer })
+        });
+        made.map_err(|error| Error::io("a map for waiting on probes", &error))
     }
 
-    pub fn wait(&self) -> io::Result<()> {
+    pub fn wait(&self) -> Result<()> {
         let key = 0u32;
         let value = self.inner.as_raw_fd() as u32;
         let mut attr = zeroed_attr();
@@ -68,7 +71,9 @@ impl GracePeriod {
         attr.__bindgen_anon_2.key = &raw const key as u64;
         attr.__bindgen_anon_2.__bindgen_anon_1.value = &raw const value as u64;
         // SAFETY: key and value are 4 bytes each, as the map has them, and outlive the call.
-        unsafe { bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr) }.map(|_| ())
+        unsafe { bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr) }
+            .map(|_| ())
+            .map_err(|error| Error::io("waiting for running probes", &error))
     }
 }
 

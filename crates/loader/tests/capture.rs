@@ -7,6 +7,7 @@
     reason = "a test ends at what it does not expect"
 )]
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -272,6 +273,43 @@ fn threads_that_end_keep_their_name_and_numbers() {
         assert!(thread.budget.wall_ns > 0 && thread.budget.unknown_ns == 0);
     }
     assert_adds_up(&sample);
+}
+
+#[test]
+fn a_window_sees_more_threads_come_and_go_than_it_has_records() {
+    const THREADS: usize = 4000;
+    for mode in MODES {
+        let session = CaptureSession::open(&Options {
+            pids: vec![std::process::id()],
+            attach_mode: mode,
+            ..Options::default()
+        })
+        .unwrap();
+        session.start(None).unwrap();
+        for index in 0..THREADS {
+            let thread = std::thread::Builder::new()
+                .name(format!("many{index}"))
+                .spawn(|| {
+                    // SAFETY: getppid has no preconditions.
+                    unsafe { libc::syscall(libc::SYS_getppid) };
+                });
+            thread.unwrap().join().unwrap();
+        }
+        let sample = closed_by_hand(&session);
+        assert_eq!(sample.losses.threads_untracked, 0, "{mode:?}");
+        assert_eq!(sample.losses.syscalls_untracked, 0, "{mode:?}");
+        let many: Vec<&Thread> = sample
+            .threads
+            .iter()
+            .filter(|thread| thread.comm.starts_with("many") && thread.exited)
+            .collect();
+        let names: HashSet<&str> = many.iter().map(|thread| thread.comm.as_str()).collect();
+        assert_eq!((many.len(), names.len()), (THREADS, THREADS), "{mode:?}");
+        for thread in many {
+            assert_eq!(count(thread, "getppid"), 1, "{mode:?} {}", thread.comm);
+        }
+        assert_adds_up(&sample);
+    }
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use bpf_probes::thread_state::SwitchOut;
 
-use crate::kernel::Task;
-use crate::maps::{THREAD_OF_TASK, config};
+use crate::kernel::{Access, Task};
+use crate::maps::{ENDED, THREAD_OF_TASK, config};
 use crate::programs::{Arguments, is_target, probe};
 use crate::record::{Moment, create, find};
 
@@ -19,20 +19,32 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     }
     let moment = Moment::in_window();
     if prev_is_target {
+        let mut slot = None;
         if let Some(moment) = moment
             && let Some(record) = find(prev)
         {
             record.switched_out(moment.now_ns, || why(ctx, prev));
+            slot = Some(record.slot);
         }
         if why(ctx, prev) == SwitchOut::Dead {
-            // Also outside windows, or the map would fill with the dead. It may have had no entry.
-            let _ = THREAD_OF_TASK.remove(&prev.address());
+            end(prev, slot);
         }
     }
     if next_is_target && let Some(moment) = moment {
         switch_in(next, moment);
     }
     None
+}
+
+/// Also outside windows, or the map would fill with the dead.
+#[inline(always)]
+fn end<A: Access>(task: Task<A>, slot: Option<u32>) {
+    // It may have had no entry.
+    let _ = THREAD_OF_TASK.remove(&task.address());
+    if let Some(slot) = slot {
+        // Never full.
+        let _ = ENDED.push(&slot, 0);
+    }
 }
 
 /// Reading the task's state races with its waker (Linux fa2c3254d7cf): the argument is right where it exists.
@@ -47,7 +59,7 @@ fn why<C: Arguments>(ctx: &C, prev: Task<C::Access>) -> SwitchOut {
 }
 
 #[inline(always)]
-fn switch_in<A: crate::kernel::Access>(next: Task<A>, moment: Moment) -> Option<()> {
+fn switch_in<A: Access>(next: Task<A>, moment: Moment) -> Option<()> {
     let mut record = find(next)?;
     let start_time_ns = next.start_time_ns();
     if record.start_time_ns != start_time_ns {

@@ -1,0 +1,159 @@
+//! From a thread's record to the thread of a sample.
+
+use std::collections::HashSet;
+
+use bpf_probes::abi::histogram::Histogram;
+use bpf_probes::abi::syscall::SyscallKey;
+use bpf_probes::abi::thread::{Activity, Durations, SyscallPhase, ThreadRecord};
+
+use crate::proc_stat::printable;
+use crate::sample::{
+    Budget, HardIrq, Interval, Ready, Run, SoftIrq, Stopped, SyscallStatistics, Thread,
+};
+use crate::syscall_names;
+
+/// From `include/linux/interrupt.h`; the order is part of the kernel's interface to its tracepoints.
+const SOFT_IRQ_NAMES: [&str; 10] = [
+    "hi", "timer", "net_tx", "net_rx", "block", "irq_poll", "tasklet", "sched", "hrtimer", "rcu",
+];
+
+/// A thread of the window, and what the records alone do not say.
+pub struct SeenThread {
+    pub thread: Thread,
+    pub begin_ns: u64,
+    /// On a CPU all along without a system call: user code or one long call.
+    pub needs_cpu_mode: bool,
+    /// Blocked since before the window in a call that the records do not name.
+    pub needs_syscall: bool,
+}
+
+pub fn thread(
+    record: ThreadRecord,
+    syscalls: Vec<SyscallStatistics>,
+    hard_irqs: Vec<HardIrq>,
+    stop_ns: u64,
+    stopped_at_start: &HashSet<u32>,
+) -> SeenThread {
+    let mut spent = record.accumulated_ns;
+    let mut stopped_clipped_ns = record.stopped_clipped_ns;
+    if record.first_blocked_ns > 0 && stopped_at_start.contains(&record.tid) {
+        spent[Activity::Blocked as usize] -= record.first_blocked_ns;
+        spent[Activity::Stopped as usize] += record.first_blocked_ns;
+        stopped_clipped_ns += record.first_blocked_ns;
+    }
+    let of = |activity: Activity| spent[activity as usize] as i64;
+    // A program may see a window's end too late, if user space was held up while it set it; what it counted stays.
+    let end_ns = if record.end_ns != 0 {
+        record.end_ns
+    } else {
+        stop_ns.max(record.since_ns)
+    };
+    let ready_count = record.woken.count + record.preempted.count;
+    let thread = Thread {
+        pid: record.tgid,
+        tid: record.tid,
+        comm: name_of(&record.comm),
+        exited: record.activity == Activity::Ended,
+        syscalls,
+        run: Run {
+            count: record.run.count as i64,
+            total_ns: record.run.total_ns as i64,
+            min_ns: (record.run.count > 0).then_some(record.run_min_ns as i64),
+            max_ns: max_ns(&record.run),
+            clipped_ns: record.run_clipped_ns as i64,
+            histogram: histogram(&record.run_histogram, record.run.count),
+        },
+        ready: Ready {
+            count: ready_count as i64,
+            total_ns: (record.woken.total_ns + record.preempted.total_ns) as i64,
+            max_ns: max_ns(&record.woken).max(max_ns(&record.preempted)),
+            clipped_ns: record.ready_clipped_ns as i64,
+            woken: interval(&record.woken),
+            preempted: interval(&record.preempted),
+            histogram: histogram(&record.ready_histogram, ready_count),
+        },
+        stopped: Stopped {
+            count: record.stopped.count as i64,
+            total_ns: record.stopped.total_ns as i64,
+            max_ns: max_ns(&record.stopped),
+            clipped_ns: stopped_clipped_ns as i64,
+        },
+        hard_irqs,
+        soft_irqs: soft_irqs(&record),
+        budget: Budget {
+            wall_ns: end_ns.saturating_sub(record.begin_ns) as i64,
+            user_ns: of(Activity::User),
+            kernel_ns: of(Activity::Kernel),
+            ready_woken_ns: of(Activity::ReadyWoken),
+            ready_preempted_ns: of(Activity::ReadyPreempted),
+            blocked_ns: of(Activity::Blocked),
+            stopped_ns: of(Activity::Stopped),
+            hard_irq_ns: of(Activity::HardIrq),
+            soft_irq_ns: of(Activity::SoftIrq),
+            unknown_ns: of(Activity::Unseen)
+                + of(Activity::OnCpu)
+                + of(Activity::ReadyUnknown)
+                + of(Activity::Lost),
+        },
+    };
+    let phase_unknown = record.phase == SyscallPhase::Unknown;
+    SeenThread {
+        begin_ns: record.begin_ns,
+        needs_cpu_mode: phase_unknown && record.activity == Activity::OnCpu,
+        needs_syscall: phase_unknown
+            && matches!(record.activity, Activity::Blocked | Activity::Stopped),
+        thread,
+    }
+}
+
+/// A call of which the window saw no whole one.
+pub fn in_flight(key: SyscallKey, in_flight_ns: u64) -> SyscallStatistics {
+    SyscallStatistics {
+        name: syscall_names::name(key),
+        number: key.number(),
+        abi: syscall_names::abi_name(key.abi()).to_owned(),
+        in_flight_ns: in_flight_ns as i64,
+        histogram: Some(vec![0; bpf_probes::abi::histogram::BUCKETS]),
+        ..SyscallStatistics::default()
+    }
+}
+
+fn soft_irqs(record: &ThreadRecord) -> Vec<SoftIrq> {
+    let used = record
+        .soft_irqs
+        .iter()
+        .enumerate()
+        .filter(|(_, durations)| durations.count > 0);
+    used.map(|(vector, durations)| SoftIrq {
+        name: SOFT_IRQ_NAMES
+            .get(vector)
+            .map_or_else(|| format!("softirq_{vector}"), |&name| name.to_owned()),
+        vector: vector as u32,
+        count: durations.count as i64,
+        total_ns: durations.total_ns as i64,
+        max_ns: durations.max_ns as i64,
+    })
+    .collect()
+}
+
+fn interval(durations: &Durations) -> Interval {
+    Interval {
+        count: durations.count as i64,
+        total_ns: durations.total_ns as i64,
+        max_ns: max_ns(durations),
+    }
+}
+
+fn max_ns(durations: &Durations) -> Option<i64> {
+    (durations.count > 0).then_some(durations.max_ns as i64)
+}
+
+/// The buckets are 32 bits wide: when one has wrapped, the sum no longer is the count, and the histogram is unknown.
+pub fn histogram(histogram: &Histogram, count: u64) -> Option<Vec<u32>> {
+    let sum: u64 = histogram.iter().map(|&bucket| u64::from(bucket)).sum();
+    (sum == count).then(|| histogram.to_vec())
+}
+
+pub fn name_of(bytes: &[u8]) -> String {
+    printable(bytes.split(|&byte| byte == 0).next().unwrap_or_default())
+}

@@ -1,0 +1,246 @@
+//! The probes' maps: windows are opened, and records and rows are given out and taken back, through these.
+
+use std::collections::HashSet;
+use std::ptr;
+
+use aya::maps::{Array, HashMap as BpfHashMap, Map, MapData, MapError, Queue, Stack};
+use bpf_probes::abi::control::{Losses, Window};
+use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
+use bpf_probes::abi::syscall::{ROWS_PER_CHUNK, SyscallRow};
+use bpf_probes::abi::thread::ThreadRecord;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::mapped::MappedArray;
+use crate::probes::{Probes, map_data};
+
+const HARD_IRQ_KEY_BYTES: usize = size_of::<HardIrqKey>();
+const HARD_IRQ_ROW_BYTES: usize = size_of::<HardIrqRow>();
+
+pub struct Maps {
+    /// Keeps the mapped maps' descriptors: programs are loaded after the maps are made, and name them by these.
+    _mapped: Vec<Map>,
+    window: Array<MapData, [u8; size_of::<Window>()]>,
+    losses: MappedArray<Losses>,
+    threads: MappedArray<ThreadRecord>,
+    rows: MappedArray<SyscallRow>,
+    free_threads: Stack<MapData, u32>,
+    free_chunks: Stack<MapData, u32>,
+    hard_irqs: BpfHashMap<MapData, [u8; HARD_IRQ_KEY_BYTES], [u8; HARD_IRQ_ROW_BYTES]>,
+    thread_of_task: BpfHashMap<MapData, u64, u32>,
+    targets: BpfHashMap<MapData, u32, u8>,
+    ended: Queue<MapData, u32>,
+}
+
+fn map_error(error: impl std::fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        format!("a map of the probes cannot be used: {error}"),
+    )
+}
+
+impl Maps {
+    pub fn new(probes: &mut Probes) -> Result<Self> {
+        fn mapped<T>(
+            probes: &mut Probes,
+            name: &str,
+            kept: &mut Vec<Map>,
+        ) -> Result<MappedArray<T>> {
+            let map = probes.take_map(name)?;
+            let data = map_data(&map)?;
+            let length = data.info().map_err(map_error)?.max_entries() as usize;
+            let values = MappedArray::new(std::os::fd::AsFd::as_fd(data.fd()), length)
+                .map_err(|error| Error::io(format!("mapping {name}"), &error))?;
+            kept.push(map);
+            Ok(values)
+        }
+        fn other<T: TryFrom<Map, Error = MapError>>(probes: &mut Probes, name: &str) -> Result<T> {
+            T::try_from(probes.take_map(name)?).map_err(map_error)
+        }
+        let mut kept = Vec::new();
+        let mut maps = Self {
+            window: other(probes, ".data.window")?,
+            losses: mapped(probes, "LOSSES", &mut kept)?,
+            threads: mapped(probes, "THREADS", &mut kept)?,
+            rows: mapped(probes, "SYSCALL_ROWS", &mut kept)?,
+            free_threads: other(probes, "FREE_THREADS")?,
+            free_chunks: other(probes, "FREE_CHUNKS")?,
+            hard_irqs: other(probes, "HARD_IRQS")?,
+            thread_of_task: other(probes, "THREAD_OF_TASK")?,
+            targets: other(probes, "TARGETS")?,
+            ended: other(probes, "ENDED")?,
+            _mapped: kept,
+        };
+        // Pushed from the end, so that the first threads share pages.
+        for slot in (0..maps.threads.len() as u32).rev() {
+            maps.free_threads.push(slot, 0).map_err(map_error)?;
+        }
+        for chunk in (0..maps.rows.len() as u32 / ROWS_PER_CHUNK).rev() {
+            maps.free_chunks.push(chunk, 0).map_err(map_error)?;
+        }
+        Ok(maps)
+    }
+
+    pub fn add_target(&mut self, pid: u32) -> Result<()> {
+        self.targets.insert(pid, 1, 0).map_err(map_error)
+    }
+
+    /// The processes of the set, followed children included.
+    pub fn targets(&self) -> Result<Vec<u32>> {
+        self.targets
+            .keys()
+            .collect::<std::result::Result<_, _>>()
+            .map_err(map_error)
+    }
+
+    /// Opens a window: `stop_ns` is stored last, and until then no program takes part.
+    pub fn open_window(&mut self, window: Window) -> Result<()> {
+        if let Some(losses) = self.losses.value(0) {
+            // SAFETY: inside the mapping, which lives as long as `self`; no window is open, so nobody counts.
+            unsafe { losses.write_volatile(Losses::default()) };
+        }
+        self.set_window(Window {
+            stop_ns: 0,
+            ..window
+        })?;
+        self.set_window(window)
+    }
+
+    /// Also while the window is open, to close it: nothing but `stop_ns` changes then.
+    pub fn set_window(&mut self, window: Window) -> Result<()> {
+        // SAFETY: `Window` is `repr(C)` without padding (asserted where it is defined): all its bytes are values.
+        let bytes: [u8; size_of::<Window>()] = unsafe { std::mem::transmute(window) };
+        self.window.set(0, bytes, 0).map_err(map_error)
+    }
+
+    pub fn losses(&self) -> Losses {
+        // SAFETY: inside the mapping, and integers.
+        self.losses
+            .value(0)
+            .map_or(Losses::default(), |losses| unsafe {
+                losses.read_volatile()
+            })
+    }
+
+    /// The records of a window.
+    pub fn used(&self, window: u32) -> impl Iterator<Item = *mut ThreadRecord> {
+        (0..self.threads.len()).filter_map(move |slot| {
+            let record = self.threads.value(slot)?.as_ptr();
+            // SAFETY: the record lies in the mapping.
+            (unsafe { (&raw const (*record).window).read_volatile() } == window).then_some(record)
+        })
+    }
+
+    /// Calls `visit` with each row of a record. A broken chain is an error, not an endless walk.
+    pub fn for_rows(
+        &self,
+        record: &ThreadRecord,
+        mut visit: impl FnMut(*mut SyscallRow, u32),
+    ) -> Result<()> {
+        let mut left = self.rows.len();
+        for &head in &record.rows {
+            let mut next = head;
+            while next != 0 {
+                let row = self
+                    .rows
+                    .value(next as usize - 1)
+                    .filter(|_| left > 0)
+                    .ok_or_else(|| {
+                        Error::new(
+                            ErrorKind::Internal,
+                            format!("the rows of thread {} are damaged", record.tid),
+                        )
+                    })?;
+                left -= 1;
+                // SAFETY: the row lies in the mapping.
+                let following = unsafe { (&raw const (*row.as_ptr()).next).read_volatile() };
+                visit(row.as_ptr(), next - 1);
+                next = following;
+            }
+        }
+        Ok(())
+    }
+
+    /// One record. Its thread's programs may be writing it.
+    pub fn record(&self, slot: u32) -> Option<*mut ThreadRecord> {
+        self.threads
+            .value(slot as usize)
+            .map(|record| record.as_ptr())
+    }
+
+    /// Every row of hard interrupts.
+    pub fn hard_irqs(&self) -> Result<Vec<(HardIrqKey, HardIrqRow)>> {
+        self.hard_irqs
+            .iter()
+            .map(|entry| {
+                let (key, row) = entry.map_err(map_error)?;
+                // SAFETY: both are plain integers and byte arrays of exactly these sizes.
+                Ok(unsafe {
+                    (
+                        key.as_ptr().cast::<HardIrqKey>().read_unaligned(),
+                        row.as_ptr().cast::<HardIrqRow>().read_unaligned(),
+                    )
+                })
+            })
+            .collect()
+    }
+
+    /// Forgets the rows of these threads.
+    pub fn remove_hard_irqs(&mut self, is_of: impl Fn(u32) -> bool) -> Result<()> {
+        for (key, _) in self.hard_irqs()? {
+            if is_of(key.slot) {
+                // SAFETY: `HardIrqKey` is `repr(C)` without padding (asserted where it is defined).
+                let bytes: [u8; HARD_IRQ_KEY_BYTES] = unsafe { std::mem::transmute(key) };
+                self.hard_irqs.remove(&bytes).map_err(map_error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The slots of threads that have ended since the last call, each once.
+    pub fn pop_ended(&mut self) -> Result<Vec<u32>> {
+        let mut slots = Vec::new();
+        loop {
+            match self.ended.pop(0) {
+                Ok(slot) => slots.push(slot),
+                Err(MapError::ElementNotFound) => return Ok(slots),
+                Err(error) => return Err(map_error(error)),
+            }
+        }
+    }
+
+    /// Makes a record and its rows free again. No program may be using them.
+    pub fn free(&mut self, record: *mut ThreadRecord) -> Result<()> {
+        // SAFETY: the record lies in the mapping, and nobody writes it. The programs store only valid values of its enums.
+        let copy = unsafe { ptr::read(record) };
+        let mut chunks: HashSet<u32> = HashSet::new();
+        if copy.chunk_left != 0 {
+            chunks.insert(copy.chunk);
+        }
+        self.for_rows(&copy, |row, index| {
+            chunks.insert(index / ROWS_PER_CHUNK);
+            // SAFETY: as above; a row of zeros is a free row.
+            unsafe { ptr::write_bytes(row, 0, 1) };
+        })?;
+        // SAFETY: as above; a record of zeros is a free record.
+        unsafe { ptr::write_bytes(record, 0, 1) };
+        self.free_threads.push(copy.slot, 0).map_err(map_error)?;
+        for chunk in chunks {
+            self.free_chunks.push(chunk, 0).map_err(map_error)?;
+        }
+        Ok(())
+    }
+
+    /// The dead leave the map of tasks at their last switch; what was missed there must not fill it.
+    pub fn forget_tasks(&mut self) -> Result<()> {
+        let tasks: Vec<u64> = self
+            .thread_of_task
+            .keys()
+            .collect::<std::result::Result<_, _>>()
+            .map_err(map_error)?;
+        for task in tasks {
+            // A thread that ends at this moment removes its own entry.
+            let _ = self.thread_of_task.remove(&task);
+        }
+        Ok(())
+    }
+}
