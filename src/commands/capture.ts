@@ -41,6 +41,7 @@ async function captureTo(
       pids: targets.pids,
       follow: options.follow,
       debugLevel: options.debug,
+      ...(options.threadCapacity === null ? {} : { threadCapacity: options.threadCapacity }),
     });
     try {
       const result = await printSamples(session, output, options, streams, targets, interrupts.signal);

@@ -8,11 +8,11 @@ const explanations: Readonly<Record<keyof Losses, readonly [what: string, advice
   ],
   threadsUntracked: [
     'threads have no numbers: no record was free for them',
-    'Capture fewer processes, leave out --follow, or take shorter samples.',
+    'Increase --thread-capacity, or capture fewer processes.',
   ],
   syscallsUntracked: [
-    'system calls were not counted: the table of calls was full',
-    'Capture fewer processes or take shorter samples.',
+    'system calls or interrupts were not counted: their table was full',
+    'Increase --thread-capacity, or take shorter samples.',
   ],
   stacksLost: ['stacks could not be recorded', 'Increase the --stack-trace-size option.'],
   triggersMissed: [

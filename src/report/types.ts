@@ -112,6 +112,10 @@ export interface Options {
    */
   follow: boolean;
   /**
+   * Threads that could have numbers at the same time; null: from the number of threads.
+   */
+  threadCapacity: number | null;
+  /**
    * Ring buffer size in pages, a power of two.
    */
   bufferPageCount: number;

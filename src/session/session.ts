@@ -11,6 +11,8 @@ export interface SessionOptions {
   pids?: readonly number[];
   /** Children forked while the session is open join the targets. Default: false. */
   follow?: boolean;
+  /** Threads that can have numbers at the same time, 1 to 2^20. Default: from the number of threads. */
+  threadCapacity?: number;
   /** Verifier log level, a bit mask of 0 to 7, printed on stderr. Default: 0, off. */
   debugLevel?: number;
 }
@@ -44,11 +46,18 @@ export class CaptureSession implements AsyncDisposable {
    */
   static async open(options: SessionOptions): Promise<CaptureSession> {
     const pids = checkPids(options);
-    const debugLevel = checkDebugLevel(options.debugLevel ?? 0);
+    const debugLevel = checkInteger('debugLevel', options.debugLevel ?? 0, 0, 7);
+    const capacity = options.threadCapacity;
+    if (capacity !== undefined) checkInteger('threadCapacity', capacity, 1, 2 ** 20);
     const { BindingSession, inspectProcess } = native();
     const targets = callNative(() => pids.map((pid) => toTarget(inspectProcess(pid))));
     const session = await awaitNative(() =>
-      BindingSession.open({ pids, follow: options.follow ?? false, debugLevel }),
+      BindingSession.open({
+        pids,
+        follow: options.follow ?? false,
+        debugLevel,
+        ...(capacity === undefined ? {} : { threadCapacity: capacity }),
+      }),
     );
     return new CaptureSession(session, targets);
   }
@@ -136,12 +145,12 @@ function checkPids({ pid, pids }: SessionOptions): number[] {
   return all;
 }
 
-function checkDebugLevel(level: number): number {
-  if (Number.isInteger(level) && level >= 0 && level <= 7) return level;
+function checkInteger(option: string, value: number, minimum: number, maximum: number): number {
+  if (Number.isInteger(value) && value >= minimum && value <= maximum) return value;
   throw new KdelayError(
     'INVALID_ARGUMENT',
-    `session: ${level} is not a debug level`,
-    'give an integer from 0 to 7',
+    `session: ${option} is ${value}`,
+    `give an integer from ${minimum} to ${maximum}`,
   );
 }
 

@@ -101,9 +101,9 @@ pub static SYSCALL_ROWS: Array<SyscallRow> = Array::with_max_entries(1, BPF_F_MM
 #[map]
 pub static FREE_CHUNKS: Stack<u32> = Stack::with_max_entries(1, 0);
 
-/// Hard interrupts are few kinds, and rare next to system calls. Full: counted as lost.
+/// Sized by the loader from the number of threads. Full: counted as lost.
 #[map]
-pub static HARD_IRQS: HashMap<HardIrqKey, HardIrqRow> = HashMap::with_max_entries(1024, 0);
+pub static HARD_IRQS: HashMap<HardIrqKey, HardIrqRow> = HashMap::with_max_entries(1, 0);
 
 /// The monitored processes, where there are several. Full: a followed child is not monitored, and counted as lost.
 #[map]

@@ -89,6 +89,9 @@ pub const PROBES: [Probe; 14] = [
     },
 ];
 
+/// Interrupts come from few devices, and find few threads on a CPU.
+const HARD_IRQS_PER_THREAD: u32 = 2;
+
 /// Which kind of program to attach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AttachMode {
@@ -173,6 +176,10 @@ impl Probes {
                 capacity.syscall_chunks * bpf_probes::abi::syscall::ROWS_PER_CHUNK,
             )
             .map_max_entries("FREE_CHUNKS", capacity.syscall_chunks)
+            .map_max_entries(
+                "HARD_IRQS",
+                capacity.threads.saturating_mul(HARD_IRQS_PER_THREAD),
+            )
             .load(OBJECT)
             .map_err(|error| refused("the kernel did not take the probes' maps", &chain(&error)))?;
         Ok(Self {
