@@ -1,0 +1,59 @@
+/** The figures as Markdown, between two marks of README.md. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus, release } from 'node:os';
+import type { Body } from './load.js';
+import type { Overhead } from './overhead.js';
+import type { StartUp } from './start-up.js';
+import type { Spread } from './statistics.js';
+import { tracers } from './tracers.js';
+
+const titles: Record<Body, string> = {
+  getppid: 'getppid, by one thread',
+  read0: 'read of one byte of /dev/zero, by one thread',
+  futexpp: 'one hand-over of a futex ping-pong of two threads on one CPU (a context switch, two futex calls)',
+};
+
+export function markdown(
+  overheads: readonly Overhead[],
+  startUps: readonly StartUp[],
+  rounds: number,
+): string {
+  const lines = [
+    `${new Date().toISOString().slice(0, 10)}, Linux ${release()}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown CPU'}, ${rounds} rounds. Median (quartiles).`,
+  ];
+  for (const { body, bareNs, costs } of overheads) {
+    lines.push('', `**${titles[body]}**: ${shown(bareNs, 0)} ns without a tracer`, '');
+    lines.push('| tracer | added ns | ratio | bystander: added ns |', '|---|---|---|---|');
+    for (const { tracer, addedNs, ratio, bystanderAddedNs } of costs) {
+      lines.push(`| ${tracer} | ${shown(addedNs, 0)} | ${shown(ratio, 2)} | ${shown(bystanderAddedNs, 0)} |`);
+    }
+  }
+  lines.push(
+    '',
+    '**start-up**',
+    '',
+    '| tracer | attached ms | of that, opening ms | peak memory MiB |',
+    '|---|---|---|---|',
+  );
+  for (const { tracer, attachedMs, openMs, peakMemoryMiB } of startUps) {
+    lines.push(
+      `| ${tracer} | ${shown(attachedMs, 0)} | ${openMs === null ? '' : shown(openMs, 0)} | ${shown(peakMemoryMiB, 0)} |`,
+    );
+  }
+  lines.push('', ...tracers.map(({ name, what }) => `- ${name}: ${what}`));
+  return lines.join('\n');
+}
+
+function shown({ low, median, high }: Spread, digits: number): string {
+  return `${median.toFixed(digits)} (${low.toFixed(digits)}–${high.toFixed(digits)})`;
+}
+
+const marks = ['<!-- figures -->', '<!-- end of figures -->'] as const;
+
+export function writeInto(path: URL, figures: string): void {
+  const text = readFileSync(path, 'utf8');
+  const [before, rest] = text.split(marks[0]);
+  const after = rest?.split(marks[1])[1];
+  if (before === undefined || after === undefined) throw new Error(`${path.pathname} lacks its marks`);
+  writeFileSync(path, `${before}${marks[0]}\n${figures}\n${marks[1]}${after}`);
+}

@@ -1,0 +1,123 @@
+/** What is compared, and how each is attached to a process: one entry a tracer, the empty programs first. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { CaptureSession } from '../dist/index.js';
+import type { Slice } from './load.js';
+
+export interface Attached {
+  /** Takes it off again. Throws if it did not count what the load did. */
+  detach(slices: readonly Slice[]): Promise<void>;
+}
+
+export interface Tracer {
+  readonly name: string;
+  readonly what: string;
+  attach(pid: number): Promise<Attached>;
+}
+
+const floorFolder = fileURLToPath(new URL('../target/bench/', import.meta.url));
+
+export interface Started extends Attached {
+  readonly pid: number;
+  /** The line by which it said that it was attached. */
+  readonly word: string;
+}
+
+/** A program that says a word once it is attached, and ends with its stdin or by a signal. */
+export async function started(
+  command: string,
+  args: readonly string[],
+  word: RegExp,
+  signal?: NodeJS.Signals,
+): Promise<Started> {
+  const child: ChildProcess = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const exited = once(child, 'exit');
+  const output = child.stdout;
+  if (output === null) throw new Error(`${command} has no output`);
+  const said = new Promise<string>((resolve, reject) => {
+    createInterface({ input: output }).on('line', (line) => {
+      if (word.test(line)) resolve(line);
+    });
+    exited.then(
+      ([code]) => reject(new Error(`${command} ended with ${code} before it was attached`)),
+      reject,
+    );
+  });
+  const line = await said;
+  return {
+    pid: child.pid ?? 0,
+    word: line,
+    async detach() {
+      if (signal === undefined) child.stdin?.end();
+      else child.kill(signal);
+      await exited;
+    },
+  };
+}
+
+export function startFloor(variant: string, pid: number): Promise<Started> {
+  return started(`${floorFolder}floor`, [`${floorFolder}floor.bpf.o`, variant, String(pid)], /^attached$/);
+}
+
+export function startSyscount(pid: number): Promise<Started> {
+  return started('stdbuf', ['-oL', 'syscount', '-p', String(pid), '-L'], /^Tracing/, 'SIGINT');
+}
+
+export function startBpftrace(pid: number): Promise<Started> {
+  return started('bpftrace', ['-B', 'line', '-e', bpftraceScript(pid)], /^attached$/, 'SIGINT');
+}
+
+function floor(variant: string, what: string): Tracer {
+  return { name: variant, what, attach: (pid) => startFloor(variant, pid) };
+}
+
+const bpftraceScript = (pid: number) => `
+  tracepoint:raw_syscalls:sys_enter /pid == ${pid}/ { @start[tid] = nsecs; }
+  tracepoint:raw_syscalls:sys_exit /pid == ${pid} && @start[tid]/ {
+    @calls[tid, args->id] = stats(nsecs - @start[tid]); delete(@start[tid]); }
+  BEGIN { printf("attached\\n"); }`;
+
+const kdelay: Tracer = {
+  name: 'kdelay',
+  what: 'everything on: calls, run, ready, interrupts, histograms',
+  async attach(pid) {
+    const session = await CaptureSession.open({ pid });
+    session.start();
+    return {
+      async detach(slices) {
+        session.stop();
+        const { threads, losses } = await session.read();
+        await session.close();
+        const names = new Set(slices.flatMap(({ syscalls }) => Object.keys(syscalls)));
+        for (const name of names) {
+          const made = slices.reduce((sum, { syscalls }) => sum + (syscalls[name] ?? 0), 0);
+          const calls = threads.flatMap((thread) => thread.syscalls.filter((call) => call.name === name));
+          const counted = calls.reduce((sum, { count }) => sum + count, 0);
+          // What comes in between two slices is the load's own reading and writing, and its partner's calls.
+          if (counted < made) throw new Error(`kdelay counted ${counted} of ${made} ${name}`);
+        }
+        if (losses.syscallsUntracked + losses.threadsUntracked > 0) throw new Error('kdelay lost events');
+      },
+    };
+  },
+};
+
+export const tracers: readonly Tracer[] = [
+  floor('empty', 'empty `tp_btf` programs on sys_enter and sys_exit'),
+  floor('emptyall', 'empty `tp_btf` programs on all nine tracepoints that kdelay uses on the way'),
+  floor('floor', 'C: calls only, count, total, max and histogram in global arrays'),
+  floor('original', 'C: calls only, by the original’s design: classic tracepoints, two hash maps'),
+  kdelay,
+  {
+    name: 'syscount',
+    what: 'libbpf-tools: `syscount -p PID -L`',
+    attach: startSyscount,
+  },
+  {
+    name: 'bpftrace',
+    what: 'count, total, average of each call by thread',
+    attach: startBpftrace,
+  },
+];
