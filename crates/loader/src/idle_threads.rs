@@ -25,7 +25,7 @@ struct CpuTicks {
     system: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     User,
     Kernel,
@@ -153,23 +153,22 @@ fn boottime_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// `/proc/…/syscall` of a blocked thread: the call's number, or -1 for none, or "running".
+/// Puts the call that a blocked thread is in on its account. None: it blocks without one, in a page fault for example.
 fn name_blocking_call(thread: &mut Thread, duration_ns: u64) {
     let Ok(text) = std::fs::read_to_string(path(thread.pid, thread.tid) + "/syscall") else {
         return;
     };
-    let number = text
-        .split_ascii_whitespace()
-        .next()
-        .and_then(|number| number.parse::<i64>().ok());
-    if let Some(number @ 0..) = number {
-        thread.syscalls.push(in_flight(
-            SyscallKey::new(number as u64, false),
-            duration_ns,
-        ));
+    if let Some(number) = call_of(&text) {
+        let key = SyscallKey::new(number, process::uses_32_bit_calls(thread.pid));
+        thread.syscalls.push(in_flight(key, duration_ns));
         thread.budget.kernel_ns += thread.budget.unknown_ns;
         thread.budget.unknown_ns = 0;
     }
+}
+
+/// `/proc/…/syscall`: "running", or a number, which is -1 outside of calls, and registers.
+fn call_of(text: &str) -> Option<u64> {
+    text.split_ascii_whitespace().next()?.parse().ok()
 }
 
 fn cpu_ticks(thread: &Thread) -> Option<CpuTicks> {
@@ -237,5 +236,91 @@ fn settle(thread: &mut Thread, mode: Mode) {
             Mode::Waiting => thread.ready.clipped_ns = open_ns,
             Mode::Unknown => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Budget, Mode, Stat, Thread, began_after, call_of, settle};
+
+    #[test]
+    fn the_call_is_the_first_number_and_minus_one_is_none() {
+        assert_eq!(
+            call_of("202 0x7f 0x80 0x0 0x0 0x0 0x0 0x7ffd 0x7f\n"),
+            Some(202)
+        );
+        for text in [
+            "-1 0x7ffd 0x7f\n",
+            "running\n",
+            "",
+            "\n",
+            "99999999999999999999",
+        ] {
+            assert_eq!(call_of(text), None, "{text:?}");
+        }
+    }
+
+    /// A thread whose window of 100 ns is an open question.
+    fn open_question(clipped_run_ns: i64) -> Thread {
+        let mut thread = Thread {
+            budget: Budget {
+                wall_ns: 100,
+                unknown_ns: 100,
+                ..Budget::default()
+            },
+            ..Thread::default()
+        };
+        thread.run.clipped_ns = clipped_run_ns;
+        thread
+    }
+
+    #[test]
+    fn a_thread_without_events_ran_or_waited_all_along() {
+        for (mode, user_ns, kernel_ns, run_ns, ready_ns, unknown_ns) in [
+            (Mode::User, 100, 0, 100, 0, 0),
+            (Mode::Kernel, 0, 100, 100, 0, 0),
+            (Mode::Waiting, 0, 0, 0, 100, 100),
+            (Mode::Unknown, 0, 0, 0, 0, 100),
+        ] {
+            let mut thread = open_question(0);
+            settle(&mut thread, mode);
+            let Budget {
+                user_ns: user,
+                kernel_ns: kernel,
+                unknown_ns: unknown,
+                ..
+            } = thread.budget;
+            assert_eq!(
+                (
+                    user,
+                    kernel,
+                    thread.run.clipped_ns,
+                    thread.ready.clipped_ns,
+                    unknown
+                ),
+                (user_ns, kernel_ns, run_ns, ready_ns, unknown_ns)
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_events_told_is_left_as_it_is() {
+        for mode in [Mode::User, Mode::Kernel, Mode::Waiting, Mode::Unknown] {
+            let mut thread = open_question(60);
+            settle(&mut thread, mode);
+            assert_eq!((thread.run.clipped_ns, thread.ready.clipped_ns), (60, 0));
+        }
+    }
+
+    #[test]
+    fn a_thread_is_younger_than_the_window_only_if_it_surely_is() {
+        let now_ns = crate::clock::monotonic_ns();
+        let own = crate::proc_stat::stat("/proc/self").unwrap().unwrap();
+        assert!(!began_after(&own, now_ns));
+        let unborn = Stat {
+            start_ticks: own.start_ticks + 1_000_000,
+            ..own
+        };
+        assert!(began_after(&unborn, now_ns));
     }
 }

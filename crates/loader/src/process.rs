@@ -96,6 +96,20 @@ pub fn describe_or(pid: u32, comm: &str) -> Target {
     }
 }
 
+/// Whether its program was built for the 32-bit calls of this machine (ia32, arm). A program may also mix both; and what
+/// cannot be read is taken for an ordinary one.
+pub fn uses_32_bit_calls(pid: u32) -> bool {
+    const EM_386: [u8; 2] = [3, 0];
+    const EM_ARM: [u8; 2] = [40, 0];
+    let mut header = [0; 20];
+    let read = fs::File::open(format!("/proc/{pid}/exe"))
+        .and_then(|mut file| io::Read::read_exact(&mut file, &mut header));
+    // elf(5): the machine is at byte 18.
+    read.is_ok()
+        && header.starts_with(b"\x7fELF")
+        && matches!([header[18], header[19]], EM_386 | EM_ARM)
+}
+
 /// Tids of a process's threads; empty if it has ended.
 pub fn tids(pid: u32) -> Result<Vec<u32>> {
     match numeric_entries(&format!("/proc/{pid}/task")) {
@@ -154,6 +168,12 @@ mod tests {
                 .unwrap()
                 .contains(&std::process::id().to_string())
         );
+    }
+
+    #[test]
+    fn this_program_uses_64_bit_calls() {
+        assert!(!super::uses_32_bit_calls(std::process::id()));
+        assert!(!super::uses_32_bit_calls(0x7fff_ffff));
     }
 
     #[test]
