@@ -115,6 +115,12 @@ impl<A: Access> Task<A> {
     }
 
     #[inline(always)]
+    pub fn is_current(self) -> bool {
+        // SAFETY: the helper has no preconditions.
+        self.address() == unsafe { bpf_get_current_task() }
+    }
+
+    #[inline(always)]
     pub fn pid(self) -> u32 {
         A::read_u32(self.pointer, config!(offsets.task_pid))
     }

@@ -9,7 +9,7 @@ use bpf_probes::abi::config::{Config, Offsets};
 use bpf_probes::abi::control::{Losses, Window};
 use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
 use bpf_probes::abi::syscall::SyscallRow;
-use bpf_probes::abi::thread::ThreadRecord;
+use bpf_probes::abi::thread::{Rename, ThreadRecord};
 
 const BPF_F_MMAPABLE: u32 = 1 << 10;
 
@@ -92,6 +92,10 @@ pub static THREAD_OF_TASK: HashMap<u64, u32> = HashMap::with_max_entries(1, 0);
 /// back, while the window is open. As large as `THREADS`, and each entry is in it once: never full.
 #[map]
 pub static ENDED: Queue<u32> = Queue::with_max_entries(1, 0);
+
+/// Task address → the name that another thread gave it in this window. As large as `THREADS`. Full: counted as lost.
+#[map]
+pub static RENAMES: HashMap<u64, Rename> = HashMap::with_max_entries(1, 0);
 
 /// System call rows, in chunks of `ROWS_PER_CHUNK`; sized by the loader.
 #[map]

@@ -1,13 +1,13 @@
 //! The probes' maps: windows are opened, and records and rows are given out and taken back, through these.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ptr;
 
 use aya::maps::{Array, HashMap as BpfHashMap, Map, MapData, MapError, Queue, Stack};
 use bpf_probes::abi::control::{Losses, Window};
 use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
 use bpf_probes::abi::syscall::{ROWS_PER_CHUNK, SyscallRow};
-use bpf_probes::abi::thread::ThreadRecord;
+use bpf_probes::abi::thread::{Rename, ThreadRecord};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::mapped::MappedArray;
@@ -29,6 +29,7 @@ pub struct Maps {
     thread_of_task: BpfHashMap<MapData, u64, u32>,
     targets: BpfHashMap<MapData, u32, u8>,
     ended: Queue<MapData, u32>,
+    renames: BpfHashMap<MapData, u64, [u8; size_of::<Rename>()]>,
 }
 
 fn map_error(error: impl std::fmt::Display) -> Error {
@@ -68,6 +69,7 @@ impl Maps {
             thread_of_task: other(probes, "THREAD_OF_TASK")?,
             targets: other(probes, "TARGETS")?,
             ended: other(probes, "ENDED")?,
+            renames: other(probes, "RENAMES")?,
             _mapped: kept,
         };
         // Pushed from the end, so that the first threads share pages.
@@ -192,6 +194,27 @@ impl Maps {
                 let bytes: [u8; HARD_IRQ_KEY_BYTES] = unsafe { std::mem::transmute(key) };
                 self.hard_irqs.remove(&bytes).map_err(map_error)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Names that threads were given by others in this window, by task address.
+    pub fn renames(&self) -> Result<HashMap<u64, Rename>> {
+        self.renames
+            .iter()
+            .map(|entry| {
+                let (task, bytes) = entry.map_err(map_error)?;
+                // SAFETY: plain integers and bytes, of exactly this size.
+                Ok((task, unsafe {
+                    bytes.as_ptr().cast::<Rename>().read_unaligned()
+                }))
+            })
+            .collect()
+    }
+
+    pub fn forget_renames(&mut self) -> Result<()> {
+        for task in self.renames()?.keys() {
+            self.renames.remove(task).map_err(map_error)?;
         }
         Ok(())
     }

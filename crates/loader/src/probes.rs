@@ -170,6 +170,7 @@ impl Probes {
             .map_max_entries("THREADS", capacity.threads)
             .map_max_entries("FREE_THREADS", capacity.threads)
             .map_max_entries("ENDED", capacity.threads)
+            .map_max_entries("RENAMES", capacity.threads)
             .map_max_entries("THREAD_OF_TASK", capacity.threads)
             .map_max_entries(
                 "SYSCALL_ROWS",

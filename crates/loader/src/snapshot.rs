@@ -1,6 +1,6 @@
 //! From the maps of a window to the threads of a sample, and the maps' return to the free state.
 //!
-//! A thread that ends gives its record back while the window is open (`Harvest`), so that a window may see any number of
+//! A thread that ends gives its record back while the window is open (`harvest`), so that a window may see any number of
 //! threads come and go; the records of the others are read when it is closed.
 
 use std::collections::hash_map::Entry;
@@ -16,6 +16,9 @@ use crate::error::Result;
 use crate::maps::Maps;
 use crate::sample::{HardIrq, SyscallStatistics};
 
+/// Threads of one window that may give back their records before it is closed.
+const MOST_HARVESTED: usize = 1 << 20;
+
 /// What the records of a window hold.
 #[derive(Default)]
 pub struct Seen {
@@ -24,43 +27,32 @@ pub struct Seen {
     pub switches_missed: u64,
 }
 
-/// Records of threads that have ended, which no thread will find again. A program that found one just before may still
-/// be running, so they can be taken in only after a grace period.
-pub struct Harvest {
+/// Reads the threads that have ended since the last call, and frees their records: no program will use them again, since
+/// the last one that did ran on the thread's own CPU and had nothing more to do with it. At most so many threads are seen
+/// in all; the records of those after them stay in use until the window is closed.
+pub fn harvest(
+    maps: &mut Maps,
     window: u32,
-    slots: Vec<u32>,
-}
-
-impl Harvest {
-    /// `None`: no thread has ended.
-    pub fn begin(maps: &mut Maps, window: u32) -> Result<Option<Self>> {
-        let slots = maps.pop_ended()?;
-        Ok((!slots.is_empty()).then_some(Self { window, slots }))
+    now_ns: u64,
+    stopped_at_start: &HashSet<u32>,
+    seen: &mut Seen,
+) -> Result<()> {
+    if seen.threads.len() >= MOST_HARVESTED {
+        return Ok(());
     }
-
-    /// Describes the threads and frees their records. `window`: the open one; if it is another by now, its reader has had
-    /// them.
-    pub fn take_in(
-        self,
-        maps: &mut Maps,
-        window: u32,
-        stop_ns: u64,
-        stopped_at_start: &HashSet<u32>,
-        seen: &mut Seen,
-    ) -> Result<()> {
-        if self.window != window {
-            return Ok(());
-        }
-        let ended = self.slots.iter().filter_map(|&slot| maps.record(slot));
-        let threads: HashSet<(u64, u64)> = ended.map(identity).collect();
-        // An interrupt may have made a second record of the same thread: that one is no thread's of its own.
-        let records: Vec<*mut ThreadRecord> = maps
-            .used(window)
-            .filter(|&record| threads.contains(&identity(record)))
-            .collect();
-        read(maps, &records, stop_ns, stopped_at_start, seen)?;
-        free(maps, &records)
+    let slots = maps.pop_ended()?;
+    if slots.is_empty() {
+        return Ok(());
     }
+    let ended = slots.iter().filter_map(|&slot| maps.record(slot));
+    let threads: HashSet<(u64, u64)> = ended.map(identity).collect();
+    // An interrupt may have made a second record of the same thread: that one is no thread's of its own.
+    let records: Vec<*mut ThreadRecord> = maps
+        .used(window)
+        .filter(|&record| threads.contains(&identity(record)))
+        .collect();
+    read(maps, &records, now_ns, stopped_at_start, seen)?;
+    free(maps, &records)
 }
 
 /// Reads the threads that have records in this window. No program may be writing any more.
@@ -80,6 +72,7 @@ pub fn free_all(maps: &mut Maps, window: u32) -> Result<()> {
     maps.pop_ended()?;
     let records: Vec<*mut ThreadRecord> = maps.used(window).collect();
     free(maps, &records)?;
+    maps.forget_renames()?;
     if maps.losses().thread_events > 0 {
         maps.forget_tasks()?;
     }
@@ -115,8 +108,16 @@ fn read(
     seen: &mut Seen,
 ) -> Result<()> {
     let mut irqs = hard_irqs_by_slot(maps)?;
+    let renames = maps.renames()?;
     for (mut record, twin) in one_per_thread(records) {
         let open_call = record.closed(stop_ns);
+        // One that has ended has taken its name over by itself.
+        if record.activity != Activity::Ended
+            && let Some(rename) = renames.get(&record.task)
+            && rename.start_time_ns == record.start_time_ns
+        {
+            record.comm = rename.comm;
+        }
         seen.negative_intervals +=
             record.negative_intervals + u64::from(record.irq_negative_intervals);
         seen.switches_missed += record.switches_missed;

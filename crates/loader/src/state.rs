@@ -14,14 +14,10 @@ use crate::idle_threads;
 use crate::pidfd::PidFd;
 use crate::process;
 use crate::sample::{Losses, Sample, StopReason, Target, Thread};
-use crate::snapshot::{self, Harvest, Seen};
+use crate::snapshot::{self, Seen};
 
 /// Between the decision to close a window and its edge: many times what telling the programs takes.
 const CLOSING_NOTICE_NS: u64 = 200_000;
-/// Threads of one window that may have ended and given back their records; those after them keep theirs, and when there
-/// are no more records their events are counted as lost.
-const MOST_HARVESTED: usize = 1 << 20;
-
 #[derive(Clone, Copy)]
 pub enum Phase {
     Idle,
@@ -167,20 +163,10 @@ impl State {
         Ok(!attached.processes.is_empty())
     }
 
-    /// The threads that have ended, where a window is open.
-    pub fn begin_harvest(&mut self) -> Result<Option<Harvest>> {
+    /// Takes in the threads that have ended, where a window is open.
+    pub fn harvest(&mut self) -> Result<()> {
         match (&self.phase, self.attached.as_mut()) {
-            (Phase::Open(_), Some(attached)) if self.seen.threads.len() < MOST_HARVESTED => {
-                Harvest::begin(&mut attached.maps, self.window.number)
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// After a grace period.
-    pub fn take_in(&mut self, harvest: Harvest) -> Result<()> {
-        match (&self.phase, self.attached.as_mut()) {
-            (Phase::Open(_) | Phase::Closed { .. }, Some(attached)) => harvest.take_in(
+            (Phase::Open(_), Some(attached)) => snapshot::harvest(
                 &mut attached.maps,
                 self.window.number,
                 monotonic_ns(),

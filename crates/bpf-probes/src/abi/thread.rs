@@ -74,6 +74,15 @@ impl Durations {
     }
 }
 
+/// A name that a thread was given by another one, which may not write its record.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rename {
+    /// Whose name it is: the thread's, not that of one before it or after it in the same memory.
+    pub start_time_ns: u64,
+    pub comm: [u8; COMM_BYTES],
+}
+
 /// One thread's record. All zeros is a free one.
 ///
 /// It has two writers, and each field has one. The thread's own events write most of it: they come one at a time, from
@@ -156,6 +165,7 @@ pub struct ThreadRecord {
     pub rows: [u32; ROW_HEADS],
 }
 
+const _: () = assert!(size_of::<Rename>() == 24, "Rename has padding");
 const _: () = assert!(
     core::mem::offset_of!(ThreadRecord, tid) == 64,
     "the hot part is one cache line"

@@ -1,9 +1,12 @@
 //! Threads that end, change their name or their program, and processes that join and leave the monitored set.
 
+use aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes;
+use bpf_probes::abi::COMM_BYTES;
 use bpf_probes::abi::syscall::SyscallKey;
+use bpf_probes::abi::thread::Rename;
 
 use crate::kernel::{Access, Task};
-use crate::maps::TARGETS;
+use crate::maps::{RENAMES, TARGETS};
 use crate::programs::{Arguments, is_target, probe};
 use crate::record::{Moment, count_syscall, find, find_existing, lose};
 
@@ -35,7 +38,7 @@ fn exec<C: Arguments>(ctx: &C) -> Option<()> {
 }
 
 /// `task_rename(struct task_struct *task, const char *comm)`, before the name changes. Any thread may rename a sibling
-/// through /proc, so this may write another CPU's record: a name is all that it writes, and it makes no record.
+/// through /proc; the sibling may be on another CPU, or end at this moment, so its record is not touched.
 #[inline(always)]
 fn rename<C: Arguments>(ctx: &C) -> Option<()> {
     let task = Task::<C::Access>::new(ctx.pointer(0));
@@ -43,12 +46,29 @@ fn rename<C: Arguments>(ctx: &C) -> Option<()> {
         return None;
     }
     Moment::in_window()?;
-    let record = find_existing(task)?;
-    // SAFETY: the helper checks the source; `comm` is a whole array of the record.
-    let _ = unsafe {
-        aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes(ctx.pointer(1), &mut record.comm)
-    };
+    let address = task.address();
+    if task.is_current() {
+        let record = find_existing(task)?;
+        copy_name(ctx.pointer(1), &mut record.comm);
+        // It may have been given none.
+        let _ = RENAMES.remove(&address);
+    } else {
+        let mut rename = Rename {
+            start_time_ns: task.start_time_ns(),
+            comm: [0; COMM_BYTES],
+        };
+        copy_name(ctx.pointer(1), &mut rename.comm);
+        if RENAMES.insert(&address, &rename, 0).is_err() {
+            lose!(thread_events);
+        }
+    }
     None
+}
+
+#[inline(always)]
+fn copy_name(from: *const u8, to: &mut [u8; COMM_BYTES]) {
+    // SAFETY: the helper checks the source; the destination is a whole array of ours.
+    let _ = unsafe { bpf_probe_read_kernel_str_bytes(from, to) };
 }
 
 /// `sched_process_fork(struct task_struct *parent, struct task_struct *child)`: attached to follow children.

@@ -1,9 +1,10 @@
 //! The scheduler's events: who runs, who waits for a CPU, who sleeps.
 
+use bpf_probes::abi::thread::ThreadRecord;
 use bpf_probes::thread_state::SwitchOut;
 
 use crate::kernel::{Access, Task};
-use crate::maps::{ENDED, THREAD_OF_TASK, config};
+use crate::maps::{ENDED, RENAMES, THREAD_OF_TASK, config};
 use crate::programs::{Arguments, is_target, probe};
 use crate::record::{Moment, create, find};
 
@@ -19,15 +20,15 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     }
     let moment = Moment::in_window();
     if prev_is_target {
-        let mut slot = None;
-        if let Some(moment) = moment
-            && let Some(record) = find(prev)
-        {
-            record.switched_out(moment.now_ns, || why(ctx, prev));
-            slot = Some(record.slot);
+        let mut record = None;
+        if let Some(moment) = moment {
+            record = find(prev);
+            if let Some(record) = &mut record {
+                record.switched_out(moment.now_ns, || why(ctx, prev));
+            }
         }
         if why(ctx, prev) == SwitchOut::Dead {
-            end(prev, slot);
+            end(prev, record);
         }
     }
     if next_is_target && let Some(moment) = moment {
@@ -38,13 +39,21 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
 
 /// Also outside windows, or the map would fill with the dead.
 #[inline(always)]
-fn end<A: Access>(task: Task<A>, slot: Option<u32>) {
+fn end<A: Access>(task: Task<A>, record: Option<&mut ThreadRecord>) {
+    let address = task.address();
     // It may have had no entry.
-    let _ = THREAD_OF_TASK.remove(&task.address());
-    if let Some(slot) = slot {
-        // Never full.
-        let _ = ENDED.push(&slot, 0);
+    let _ = THREAD_OF_TASK.remove(&address);
+    let Some(record) = record else {
+        return;
+    };
+    // SAFETY: the value is copied at once; whatever name it holds by then is one that the thread was given.
+    if let Some(rename) = unsafe { RENAMES.get(&address) }
+        && rename.start_time_ns == record.start_time_ns
+    {
+        record.comm = rename.comm;
     }
+    // The last thing that is done with the record. Never full.
+    let _ = ENDED.push(&record.slot, 0);
 }
 
 /// Reading the task's state races with its waker (Linux fa2c3254d7cf): the argument is right where it exists.
