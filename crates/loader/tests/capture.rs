@@ -276,6 +276,28 @@ fn threads_that_end_keep_their_name_and_numbers() {
 }
 
 #[test]
+fn a_name_given_by_a_sibling_counts_as_a_name_taken_does() {
+    for mode in MODES {
+        let living = Worker::new(|| {});
+        let ending = Worker::new(|| {});
+        let session = open(mode);
+        session.start(None).unwrap();
+        living.run();
+        ending.run();
+        for (worker, name) in [(&living, "named-living"), (&ending, "named-ending")] {
+            std::fs::write(format!("/proc/self/task/{}/comm", worker.tid), name).unwrap();
+        }
+        let ended = ending.tid;
+        ending.end();
+        let sample = closed_by_hand(&session);
+        assert_eq!(thread(&sample, living.tid).comm, "named-living", "{mode:?}");
+        assert_eq!(thread(&sample, ended).comm, "named-ending", "{mode:?}");
+        assert!(thread(&sample, ended).exited);
+        living.end();
+    }
+}
+
+#[test]
 fn a_window_sees_more_threads_come_and_go_than_it_has_records() {
     const THREADS: usize = 4000;
     for mode in MODES {
