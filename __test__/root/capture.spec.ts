@@ -129,3 +129,21 @@ test('what cannot be captured gets one line, a hint and the right exit code', (t
     t.is(result.stdout, '');
   }
 });
+
+test.serial(
+  'a command has our standard input and error, and our output when the report goes elsewhere',
+  async (t) => {
+    const command = ['sh', '-c', 'cat; echo to-error >&2'];
+    for (const [options, expected] of [
+      [['-o', '/dev/null'], { stdout: 'to-input', stderr: 'to-error\n' }],
+      [['-f', 'ndjson'], { stderr: 'to-inputto-error\n' }],
+    ] as const) {
+      const result = spawnSync(process.execPath, [cli, 'capture', '--follow', ...options, '--', ...command], {
+        encoding: 'utf8',
+        input: 'to-input',
+      });
+      t.is(result.status, 0);
+      t.like(result, expected);
+    }
+  },
+);

@@ -145,13 +145,15 @@ impl Drop for Command {
     }
 }
 
-/// The paths that `execve` is to try, as `execvp` would: it is not async-signal-safe.
+/// The paths that `execve` is to try, as `execvp` would: it is not async-signal-safe. Those where nothing is are left out,
+/// since what is tried in vain counts as the command's calls.
 fn candidates(program: &str) -> std::result::Result<Vec<CString>, std::ffi::NulError> {
     if program.contains('/') {
         return Ok(vec![CString::new(program)?]);
     }
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
     std::env::split_paths(&path)
+        .filter(|folder| folder.join(program).exists())
         .map(|folder| CString::new(folder.join(program).as_os_str().as_bytes()))
         .collect()
 }
@@ -180,17 +182,22 @@ unsafe fn run_child(
     unsafe {
         // Its own copy of the writing end would keep the gate from ever closing.
         libc::close(gate_writer.as_raw_fd());
-        let mut byte = 0u8;
-        if libc::read(gate.as_raw_fd(), (&raw mut byte).cast(), 1) != 1 {
-            libc::_exit(0);
-        }
         // Node ignores SIGPIPE, and ignored signals stay ignored through execve.
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         let mut none = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        // Node has its own standard streams closed by execve.
+        for fd in 0..=2 {
+            libc::fcntl(fd, libc::F_SETFD, 0);
+        }
         if stdout_to_stderr {
             libc::dup2(2, 1);
+        }
+        // All that comes after this is captured, and is the command's own.
+        let mut byte = 0u8;
+        if libc::read(gate.as_raw_fd(), (&raw mut byte).cast(), 1) != 1 {
+            libc::_exit(0);
         }
         let mut error = libc::ENOENT;
         for candidate in candidates {
