@@ -1,0 +1,47 @@
+/** The real command line with the real native module, also in a world that lacks something. */
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { ExecutionContext } from 'ava';
+
+export const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+
+export interface Ran {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+export function kdelay(...args: string[]): Ran {
+  return run(process.execPath, [cli, ...args]);
+}
+
+export function run(command: string, args: readonly string[]): Ran {
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 256 << 20 });
+  return { status, stdout, stderr };
+}
+
+/** In a mount namespace of its own, after these lines of shell script. `$@` is what follows in `words`. */
+export function kdelayAfter(script: string, words: readonly string[], ...args: string[]): Ran {
+  const whole = `set -e\n${script}\nshift ${words.length}\nexec "$@"`;
+  return run('unshare', ['--mount', 'sh', '-c', whole, 'sh', ...words, process.execPath, cli, ...args]);
+}
+
+/** One line, a hint, no stack, no report, this exit code. */
+export function assertRefused(
+  t: ExecutionContext,
+  ran: Ran,
+  status: number,
+  message: RegExp,
+  hint?: RegExp,
+): void {
+  t.is(ran.status, status, ran.stderr);
+  t.is(ran.stdout, '');
+  const [first = '', second = '', ...others] = ran.stderr.trimEnd().split('\n');
+  t.regex(first, /^kdelay: /);
+  t.regex(first, message);
+  t.regex(second, /^hint: ./);
+  if (hint !== undefined) t.regex(ran.stderr, hint);
+  // A hint may go on, indented.
+  for (const line of others) t.regex(line, /^ {6}\S/);
+  t.notRegex(ran.stderr, /^ +at /m);
+}
