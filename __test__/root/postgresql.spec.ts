@@ -1,0 +1,142 @@
+/** A real service under load: PostgreSQL and pgbench from Debian's packages, on a socket in a folder of its own. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import test from 'ava';
+import { CaptureSession, type Report } from '../../src/index.js';
+import { assertAddsUp } from './captured.js';
+import { cli } from './cli.js';
+import { witnessed } from './schedstat.js';
+
+const runFile = promisify(execFile);
+const port = '54329';
+const clients = 4;
+const user = ['--reuid=postgres', '--regid=postgres', '--init-groups', '--'];
+
+class Cluster {
+  readonly folder = mkdtempSync(join(tmpdir(), 'kdelay-postgresql-'));
+  readonly #programs: string;
+  #postmaster: ChildProcess | undefined;
+  #bench: ChildProcess | undefined;
+
+  constructor() {
+    const root = '/usr/lib/postgresql';
+    const version = readdirSync(root).sort((a, b) => Number(b) - Number(a))[0];
+    if (version === undefined) throw new Error('PostgreSQL is not installed');
+    this.#programs = join(root, version, 'bin');
+  }
+
+  get postmaster(): number {
+    return this.#postmaster?.pid ?? 0;
+  }
+
+  /** The server's processes. */
+  get pids(): number[] {
+    const children = readFileSync(`/proc/${this.postmaster}/task/${this.postmaster}/children`, 'utf8');
+    return [this.postmaster, ...children.trim().split(' ').map(Number)];
+  }
+
+  async start(): Promise<void> {
+    const { stdout } = await runFile('id', ['-u', 'postgres']);
+    chownSync(this.folder, Number(stdout), -1);
+    const data = join(this.folder, 'data');
+    await this.#run('initdb', '-D', data, '--no-sync', '-A', 'trust');
+    const options = ['-D', data, '-k', this.folder, '-p', port, '-c', 'listen_addresses=', '-c', 'fsync=off'];
+    this.#postmaster = this.#spawn('postgres', ...options);
+    const isReady = () =>
+      this.#run('pg_isready', '-h', this.folder, '-p', port).then(
+        () => true,
+        () => false,
+      );
+    for (let waitedMs = 0; !(await isReady()) && waitedMs < 30_000; waitedMs += 100) await setTimeout(100);
+    await this.#run('pgbench', '-h', this.folder, '-p', port, '-i', '-q', 'postgres');
+  }
+
+  /** Lets clients work; resolves once each has its backend. */
+  async load(seconds: number): Promise<void> {
+    const options = ['-h', this.folder, '-p', port, '-c', String(clients), '-T', String(seconds), 'postgres'];
+    this.#bench = this.#spawn('pgbench', ...options);
+    const before = this.pids.length;
+    for (let waitedMs = 0; this.pids.length < before + clients && waitedMs < 30_000; waitedMs += 20) {
+      await setTimeout(20);
+    }
+  }
+
+  async end(): Promise<void> {
+    for (const [child, signal] of [
+      [this.#bench, 'SIGTERM'],
+      // Fast shutdown: it does not wait for clients.
+      [this.#postmaster, 'SIGINT'],
+    ] as const) {
+      if (child === undefined || child.exitCode !== null) continue;
+      const ended = once(child, 'exit');
+      child.kill(signal);
+      await ended;
+    }
+    rmSync(this.folder, { recursive: true });
+  }
+
+  #run(program: string, ...args: string[]): Promise<unknown> {
+    return runFile('setpriv', [...user, join(this.#programs, program), ...args], { cwd: this.folder });
+  }
+
+  #spawn(program: string, ...args: string[]): ChildProcess {
+    return spawn('setpriv', [...user, join(this.#programs, program), ...args], {
+      cwd: this.folder,
+      stdio: ['ignore', 'ignore', 'ignore'],
+    });
+  }
+}
+
+const cluster = new Cluster();
+test.serial.before(() => cluster.start());
+test.after.always(() => cluster.end());
+
+test.serial(
+  'every process of the server is in a valid report, with the calls that a backend makes',
+  async (t) => {
+    await cluster.load(30);
+    const args = ['capture', '-n', 'postgres', '--all', '--follow', '--sample-count', '3', '-f', 'json'];
+    const { stdout } = await runFile(process.execPath, [cli, ...args], { maxBuffer: 256 << 20 });
+    const report = JSON.parse(stdout) as Report;
+    const schema = JSON.parse(
+      readFileSync(new URL('../../schema/kdelay-1.schema.json', import.meta.url), 'utf8'),
+    );
+    const validate = new Ajv2020({ strict: false }).compile(schema);
+    t.true(validate(report), JSON.stringify(validate.errors));
+    t.is(report.samples.length, 3);
+    const pids = cluster.pids;
+    const targets = new Set(report.targets.map(({ pid }) => pid));
+    t.deepEqual(
+      pids.filter((pid) => !targets.has(pid)),
+      [],
+    );
+    for (const sample of report.samples) {
+      assertAddsUp(t, sample);
+      const backends = sample.threads.filter(
+        ({ pid, syscalls }) =>
+          pids.includes(pid) && syscalls.some(({ name, count }) => name === 'recvfrom' && count > 0),
+      );
+      t.is(backends.length, clients);
+      for (const { syscalls, run } of backends) {
+        const called = new Set(syscalls.filter(({ count }) => count > 0).map(({ name }) => name));
+        for (const name of ['recvfrom', 'sendto', 'epoll_wait']) t.true(called.has(name), name);
+        t.true(run.count > 0);
+      }
+    }
+  },
+);
+
+test.serial('run and ready of every process agree with the scheduler’s account', async (t) => {
+  const { pids } = cluster;
+  const session = await CaptureSession.open({ pids });
+  const { sample, assertAgrees } = await witnessed(session, pids, 1000);
+  await session.close();
+  assertAddsUp(t, sample);
+  t.true(assertAgrees(t) >= pids.length - 1);
+});
