@@ -292,7 +292,6 @@ fn a_name_given_by_a_sibling_counts_as_a_name_taken_does() {
         let sample = closed_by_hand(&session);
         assert_eq!(thread(&sample, living.tid).comm, "named-living", "{mode:?}");
         assert_eq!(thread(&sample, ended).comm, "named-ending", "{mode:?}");
-        assert!(thread(&sample, ended).exited);
         living.end();
     }
 }
@@ -323,8 +322,11 @@ fn a_window_sees_more_threads_come_and_go_than_it_has_records() {
         let many: Vec<&Thread> = sample
             .threads
             .iter()
-            .filter(|thread| thread.comm.starts_with("many") && thread.exited)
+            .filter(|thread| thread.comm.starts_with("many"))
             .collect();
+        // `join` returns before a thread's last switch: the last one may not have come to it.
+        let ended = many.iter().filter(|thread| thread.exited).count();
+        assert!(ended >= THREADS - 1, "{mode:?}: {ended}");
         let names: HashSet<&str> = many.iter().map(|thread| thread.comm.as_str()).collect();
         assert_eq!((many.len(), names.len()), (THREADS, THREADS), "{mode:?}");
         for thread in many {
