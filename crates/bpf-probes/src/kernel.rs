@@ -18,6 +18,7 @@ use crate::programs::is_target;
 pub trait Access: Copy {
     /// The running task, if its process is monitored.
     fn current_target() -> Option<Task<Self>>;
+    fn read_u8(from: *const u8, offset: u32) -> u8;
     fn read_u32(from: *const u8, offset: u32) -> u32;
     fn read_u64(from: *const u8, offset: u32) -> u64;
     /// The task's registers as it entered the kernel; null where this kernel does not say.
@@ -38,6 +39,12 @@ impl Access for Direct {
         // SAFETY: the helper has no preconditions.
         let task = Task::<Self>::new(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
         is_target(task.tgid()).then_some(task)
+    }
+
+    #[inline(always)]
+    fn read_u8(from: *const u8, offset: u32) -> u8 {
+        // SAFETY: as in `read_u32`.
+        unsafe { from.add(offset as usize).read_volatile() }
     }
 
     #[inline(always)]
@@ -73,6 +80,12 @@ impl Access for Probed {
         }
         // SAFETY: the helper has no preconditions.
         Some(Task::new(unsafe { bpf_get_current_task() } as *const u8))
+    }
+
+    #[inline(always)]
+    fn read_u8(from: *const u8, offset: u32) -> u8 {
+        // SAFETY: as in `read_u32`.
+        unsafe { bpf_probe_read_kernel(from.add(offset as usize)) }.unwrap_or(0)
     }
 
     #[inline(always)]
@@ -137,10 +150,11 @@ impl<A: Access> Task<A> {
         u64::from(Probed::read_u32(self.pointer, config!(offsets.task_state)))
     }
 
+    /// 0 or 1 in an `int`, and since 7.0 in a byte; on little-endian machines the first byte serves for both.
     #[inline(always)]
     pub fn is_on_cpu(self) -> bool {
         config!(offsets.task_on_cpu) != NO_OFFSET
-            && A::read_u32(self.pointer, config!(offsets.task_on_cpu)) != 0
+            && A::read_u8(self.pointer, config!(offsets.task_on_cpu)) != 0
     }
 
     #[inline(always)]

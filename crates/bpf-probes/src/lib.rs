@@ -8,7 +8,7 @@
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 pub mod abi;
-mod jumpless;
+pub mod jumpless;
 pub mod thread_state;
 
 #[cfg(test)]

@@ -5,14 +5,16 @@ use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use bpf_probes::abi::syscall::{CHAIN_LIMIT, ROW_HEADS, ROWS_PER_CHUNK, SyscallKey, SyscallRow};
 use bpf_probes::abi::thread::ThreadRecord;
+use bpf_probes::jumpless::exceeds;
 use bpf_probes::thread_state::SyscallEnd;
 
 use crate::kernel::{Access, Task};
 use crate::maps::{FREE_CHUNKS, FREE_THREADS, HINTS, SYSCALL_ROWS, THREAD_OF_TASK, THREADS};
 
-/// An instant inside the open window.
+/// When an event counts.
 #[derive(Clone, Copy)]
 pub struct Moment {
+    /// In the window, or its end.
     pub now_ns: u64,
 }
 
@@ -30,13 +32,33 @@ impl Moment {
     /// Now, if the window is open.
     #[inline(always)]
     pub fn in_window() -> Option<Self> {
+        Self::in_window_or_after().filter(|moment| !moment.is_after())
+    }
+
+    /// Now, if the window is open; if it has ended and is not yet sealed by its reader, its end. Such an event is the first
+    /// of its thread or none: it tells what a thread without any was doing all along.
+    #[inline(always)]
+    pub fn in_window_or_after() -> Option<Self> {
         let stop_ns = window!(stop_ns);
         if stop_ns == 0 {
             return None;
         }
         // SAFETY: the helper has no preconditions.
         let now_ns = unsafe { bpf_ktime_get_ns() };
-        (now_ns >= window!(start_ns) && now_ns < stop_ns).then_some(Self { now_ns })
+        if now_ns < window!(start_ns) {
+            return None;
+        }
+        // The lesser of the two, without a jump.
+        let after = exceeds(now_ns, stop_ns);
+        Some(Self {
+            now_ns: now_ns - after * now_ns.wrapping_sub(stop_ns),
+        })
+    }
+
+    /// Compared anew and not kept as a flag, which would have the verifier follow every program twice.
+    #[inline(always)]
+    fn is_after(self) -> bool {
+        self.now_ns >= window!(stop_ns)
     }
 }
 
@@ -60,15 +82,17 @@ pub unsafe fn add_one(counter: *mut u64) {
     unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, 1) };
 }
 
-/// The task's record, made if it has none in this window. `None`, and counted, if there is no free one.
+/// The task's record, made if it has none in this window. `None`: there is no free one, which is counted, or the event came
+/// after the window and the task has a record already.
 #[inline(always)]
-pub fn find<A: Access>(task: Task<A>) -> Option<&'static mut ThreadRecord> {
+pub fn find<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
     // SAFETY: `place` is inside the array.
     let slot = unsafe { HINTS.place(task.pid()).read_volatile() };
-    if let Some(record) = record_of(slot, task) {
-        return Some(record);
+    match record_of(slot, task) {
+        Some(record) if !moment.is_after() => Some(record),
+        Some(_) => None,
+        None => find_slowly(task, moment.now_ns),
     }
-    find_slowly(task)
 }
 
 #[inline(always)]
@@ -80,12 +104,15 @@ fn record_of<A: Access>(slot: u32, task: Task<A>) -> Option<&'static mut ThreadR
 }
 
 #[inline(never)]
-fn find_slowly<A: Access>(task: Task<A>) -> Option<&'static mut ThreadRecord> {
+fn find_slowly<A: Access>(task: Task<A>, now_ns: u64) -> Option<&'static mut ThreadRecord> {
+    let is_after = Moment { now_ns }.is_after();
     match find_existing(task) {
         Some(record) => {
             remember(task.pid(), record.slot);
-            Some(record)
+            (!is_after).then_some(record)
         }
+        // Born after the window: no thread of it.
+        None if is_after && task.start_time_ns() >= now_ns => None,
         None => create(task),
     }
 }

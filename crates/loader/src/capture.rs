@@ -107,8 +107,9 @@ impl CaptureSession {
         let start_ns = monotonic_ns();
         state.window.number += 1;
         state.window.start_ns = start_ns;
-        state.window.stop_ns =
-            length_ns.map_or(UNTIL_CLOSED, |length_ns| start_ns.saturating_add(length_ns));
+        state.window.stop_ns = length_ns.map_or(UNTIL_CLOSED, |length_ns| {
+            start_ns.saturating_add(length_ns).min(UNTIL_CLOSED)
+        });
         attached.maps.open_window(state.window)?;
         let window = Window {
             start_monotonic_ns: start_ns,

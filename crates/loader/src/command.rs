@@ -182,8 +182,9 @@ unsafe fn run_child(
     unsafe {
         // Its own copy of the writing end would keep the gate from ever closing.
         libc::close(gate_writer.as_raw_fd());
-        // Node ignores SIGPIPE, and ignored signals stay ignored through execve.
+        // Node ignores these two, and ignored signals stay ignored through execve.
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
         let mut none = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());

@@ -53,7 +53,9 @@ pub fn thread(
         pid: record.tgid,
         tid: record.tid,
         comm: name_of(&record.comm),
-        exited: record.activity == Activity::Ended,
+        // Who waited for it may go on before its last switch. What came after the window stands at its end.
+        exited: record.phase == SyscallPhase::Exiting
+            || record.activity == Activity::Ended && record.end_ns < stop_ns,
         syscalls,
         run: Run {
             count: record.run.count as i64,

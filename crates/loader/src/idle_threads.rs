@@ -1,7 +1,7 @@
 //! Threads for which the window holds no event, or no event that tells user code from a system call: what /proc says
-//! of them right after the window.
+//! of them right after the window. One that does something else meanwhile has an event then, which tells more.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use bpf_probes::abi::syscall::SyscallKey;
@@ -35,62 +35,63 @@ enum Mode {
     Unknown,
 }
 
-/// Completes the sample's threads: adds those without events, and settles what the records left open.
-pub fn complete(
-    seen: Vec<SeenThread>,
+/// The threads of these processes that have had no event yet, as /proc shows them now. Right for those that have none until
+/// the window is sealed either: then they did the same all along.
+pub fn look(
+    recorded: &HashSet<(u32, u32)>,
     pids: &[u32],
     start_ns: u64,
     stop_ns: u64,
 ) -> Result<Vec<Thread>> {
+    let mut threads = Vec::new();
+    let mut open = Vec::new();
+    for &pid in pids {
+        for tid in process::tids(pid)? {
+            if recorded.contains(&(pid, tid)) {
+                continue;
+            }
+            match without_events(pid, tid, start_ns, stop_ns) {
+                Some(thread) if thread.budget.unknown_ns > 0 => open.push(thread),
+                Some(thread) => threads.push(thread),
+                None => {}
+            }
+        }
+    }
+    threads.extend(settle_all(open));
+    Ok(threads)
+}
+
+/// Settles what the records of these threads left open.
+pub fn settle_seen(seen: Vec<SeenThread>, stop_ns: u64) -> Vec<Thread> {
     let mut threads = Vec::with_capacity(seen.len());
-    let mut undecided: HashMap<(u32, u32), CpuTicks> = HashMap::new();
-    let mut waiting_for_mode: Vec<Thread> = Vec::new();
-    let known: std::collections::HashSet<(u32, u32)> = seen
-        .iter()
-        .filter(|seen| !seen.thread.exited)
-        .map(|seen| (seen.thread.pid, seen.thread.tid))
-        .collect();
+    let mut open = Vec::new();
     for mut seen in seen {
         if seen.needs_syscall {
             name_blocking_call(&mut seen.thread, stop_ns.saturating_sub(seen.begin_ns));
         }
-        if seen.needs_cpu_mode
-            && let Some(ticks) = cpu_ticks(&seen.thread)
-        {
-            undecided.insert((seen.thread.pid, seen.thread.tid), ticks);
-            waiting_for_mode.push(seen.thread);
+        if seen.needs_cpu_mode {
+            open.push(seen.thread);
         } else {
             threads.push(seen.thread);
         }
     }
-    for &pid in pids {
-        for tid in process::tids(pid)? {
-            if known.contains(&(pid, tid)) {
-                continue;
-            }
-            let Some(thread) = without_events(pid, tid, start_ns, stop_ns) else {
-                continue;
-            };
-            if thread.budget.unknown_ns > 0
-                && let Some(ticks) = cpu_ticks(&thread)
-            {
-                undecided.insert((pid, tid), ticks);
-                waiting_for_mode.push(thread);
-            } else {
-                threads.push(thread);
-            }
+    threads.extend(settle_all(open));
+    threads
+}
+
+/// Threads on a CPU, or ready, all along: in user code or in the kernel, by which of their times moves.
+fn settle_all(mut threads: Vec<Thread>) -> Vec<Thread> {
+    let before: HashMap<(u32, u32), CpuTicks> = threads
+        .iter()
+        .filter_map(|thread| Some(((thread.pid, thread.tid), cpu_ticks(thread)?)))
+        .collect();
+    let modes = watch(before, &threads);
+    for thread in &mut threads {
+        if let Some(&mode) = modes.get(&(thread.pid, thread.tid)) {
+            settle(thread, mode);
         }
     }
-    let modes = watch(undecided, &waiting_for_mode);
-    for mut thread in waiting_for_mode {
-        let mode = modes
-            .get(&(thread.pid, thread.tid))
-            .copied()
-            .unwrap_or(Mode::Unknown);
-        settle(&mut thread, mode);
-        threads.push(thread);
-    }
-    Ok(threads)
+    threads
 }
 
 fn path(pid: u32, tid: u32) -> String {

@@ -100,10 +100,7 @@ impl Maps {
             // SAFETY: inside the mapping, which lives as long as `self`; no window is open, so nobody counts.
             unsafe { losses.write_volatile(Losses::default()) };
         }
-        self.set_window(Window {
-            stop_ns: 0,
-            ..window
-        })?;
+        self.seal_window(window)?;
         self.set_window(window)
     }
 
@@ -112,6 +109,14 @@ impl Maps {
         // SAFETY: `Window` is `repr(C)` without padding (asserted where it is defined): all its bytes are values.
         let bytes: [u8; size_of::<Window>()] = unsafe { std::mem::transmute(window) };
         self.window.set(0, bytes, 0).map_err(map_error)
+    }
+
+    /// After the window's end: from now on, and after a grace period, no program counts anything.
+    pub fn seal_window(&mut self, window: Window) -> Result<()> {
+        self.set_window(Window {
+            stop_ns: 0,
+            ..window
+        })
     }
 
     pub fn losses(&self) -> Losses {

@@ -10,6 +10,7 @@ use napi::bindgen_prelude::{AsyncTask, BigInt, Env};
 use napi::{Status, Task};
 use napi_derive::napi;
 
+use crate::attached::require_initial_pid_namespace;
 use crate::capture::{CaptureSession, Options};
 use crate::command::{Command, ExitStatus};
 use crate::error::{Error, ErrorKind};
@@ -258,6 +259,7 @@ impl BindingCommand {
 /// The process with this pid; throws if there is none that can be monitored.
 #[napi]
 pub fn inspect_process(pid: u32) -> napi::Result<Target> {
+    require_initial_pid_namespace()?;
     Ok(process::inspect(pid)?)
 }
 

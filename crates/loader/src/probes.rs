@@ -217,9 +217,14 @@ impl Probes {
             }
             Err(raw_why_not) => {
                 self.trace(tracepoint, &format!("no raw_tp: {raw_why_not}"));
+                let why = if raw_why_not == why_not {
+                    why_not
+                } else {
+                    format!("as tp_btf: {why_not}; as raw_tp: {raw_why_not}")
+                };
                 Err(refused(
                     &format!("the probe {tracepoint} cannot be attached"),
-                    &format!("as tp_btf: {why_not}; as raw_tp: {raw_why_not}"),
+                    &why,
                 ))
             }
         }
@@ -305,7 +310,10 @@ fn chain(error: &dyn std::error::Error) -> String {
         }
         source = error.source();
     }
-    text
+    match text.strip_suffix(". Verifier output: ") {
+        Some(without_log) => without_log.to_owned(),
+        None => text,
+    }
 }
 
 /// A refusal of the kernel's, with what usually explains it.

@@ -55,6 +55,20 @@ pub fn harvest(
     free(maps, &records)
 }
 
+/// The threads, by tgid and tid, that have records by now.
+pub fn recorded(maps: &Maps, window: u32) -> HashSet<(u32, u32)> {
+    let identifiers = maps.used(window).map(|record| {
+        // SAFETY: the record lies in the mapping. A program may be writing it; each field is read whole.
+        unsafe {
+            (
+                (&raw const (*record).tgid).read_volatile(),
+                (&raw const (*record).tid).read_volatile(),
+            )
+        }
+    });
+    identifiers.collect()
+}
+
 /// Reads the threads that have records in this window. No program may be writing any more.
 pub fn read_all(
     maps: &Maps,

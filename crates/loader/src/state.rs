@@ -9,6 +9,7 @@ use bpf_probes::abi::control::Window as ProgramWindow;
 use crate::attached::Attached;
 use crate::capture::Window;
 use crate::clock::monotonic_ns;
+use crate::describe::SeenThread;
 use crate::error::{Error, ErrorKind, Result};
 use crate::idle_threads;
 use crate::pidfd::PidFd;
@@ -199,22 +200,37 @@ impl State {
                 format!("nothing to read: {what}"),
             ));
         };
-        let attached = self.attached.as_mut().ok_or_else(closed)?;
         std::thread::sleep(Duration::from_nanos(stop_ns.saturating_sub(monotonic_ns())));
+        let number = self.window.number;
+        let pids = self.pids()?;
+        let attached = self.attached.as_mut().ok_or_else(closed)?;
+        // Before the window is sealed: a thread that these looks disturb in what it was doing gets a record by its event.
+        let recorded = snapshot::recorded(&attached.maps, number);
+        let idle = idle_threads::look(&recorded, &pids, window.start_monotonic_ns, stop_ns)?;
+        attached.maps.seal_window(self.window)?;
         attached.grace_period.wait()?;
         let mut seen = std::mem::take(&mut self.seen);
         snapshot::read_all(
             &attached.maps,
-            self.window.number,
+            number,
             stop_ns,
             &self.stopped_at_start,
             &mut seen,
         )?;
         let lost = attached.maps.losses();
         let misses = attached.probes.recursion_misses()?;
-        let pids = self.pids(&seen)?;
-        let threads =
-            idle_threads::complete(seen.threads, &pids, window.start_monotonic_ns, stop_ns)?;
+        let pids = with_seen(pids, &seen);
+        let alive: HashSet<(u32, u32)> = seen
+            .threads
+            .iter()
+            .filter(|seen| !seen.thread.exited)
+            .map(|seen| (seen.thread.pid, seen.thread.tid))
+            .collect();
+        let mut threads = idle_threads::settle_seen(seen.threads, stop_ns);
+        threads.extend(
+            idle.into_iter()
+                .filter(|thread| !alive.contains(&(thread.pid, thread.tid))),
+        );
         self.name_targets(&pids, &threads);
         if let Some(attached) = self.attached.as_mut() {
             snapshot::free_all(&mut attached.maps, self.window.number)?;
@@ -246,19 +262,13 @@ impl State {
         })
     }
 
-    /// The targets that were named, then the children that joined, dead or alive.
-    fn pids(&self, seen: &Seen) -> Result<Vec<u32>> {
+    /// The targets that were named, and the children in the set.
+    fn pids(&self) -> Result<Vec<u32>> {
         let mut pids = self.first_pids.clone();
         if let Some(attached) = self.attached.as_ref().filter(|_| self.follow) {
             let mut known: HashSet<u32> = pids.iter().copied().collect();
-            let joined = attached.maps.targets()?;
-            let pids_seen = seen.threads.iter().map(|seen| seen.thread.pid);
-            pids.extend(
-                joined
-                    .into_iter()
-                    .chain(pids_seen)
-                    .filter(|&pid| known.insert(pid)),
-            );
+            let joined = attached.maps.targets()?.into_iter();
+            pids.extend(joined.filter(|&pid| known.insert(pid)));
         }
         Ok(pids)
     }
@@ -277,6 +287,22 @@ impl State {
             self.targets.push(process::describe_or(*pid, comm));
         }
     }
+}
+
+/// These, and the processes of the threads that were seen; in the order in which they appeared, as far as it is known.
+fn with_seen(mut pids: Vec<u32>, seen: &Seen) -> Vec<u32> {
+    let mut begins: HashMap<u32, u64> = HashMap::new();
+    for SeenThread {
+        thread, begin_ns, ..
+    } in &seen.threads
+    {
+        let begin = begins.entry(thread.pid).or_insert(*begin_ns);
+        *begin = (*begin).min(*begin_ns);
+    }
+    let known: HashSet<u32> = pids.iter().copied().collect();
+    pids.extend(begins.keys().filter(|pid| !known.contains(pid)));
+    pids.sort_by_key(|pid| (begins.get(pid).copied().unwrap_or(u64::MAX), *pid));
+    pids
 }
 
 pub fn closed() -> Error {

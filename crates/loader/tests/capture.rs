@@ -226,6 +226,40 @@ fn a_thread_that_spins_in_user_code_all_along_shows_the_whole_window() {
 }
 
 #[test]
+fn what_a_thread_does_between_the_end_and_the_reading_is_not_the_windows() {
+    for mode in MODES {
+        let go_on = Arc::new(AtomicBool::new(true));
+        let goes_on = Arc::clone(&go_on);
+        let (say_blocked, blocked) = channel();
+        let spinner = Worker::new(move || {
+            while goes_on.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+            say_blocked.send(()).unwrap();
+        });
+        let sleeper = Worker::new(|| {});
+        let session = open(mode);
+        spinner.go.send(()).unwrap();
+        session.start(Some(20_000_000)).unwrap();
+        assert_eq!(session.wait().unwrap(), StopReason::Time);
+        // The one that computed sleeps from now on, and the one that slept has an errand and ends.
+        go_on.store(false, Ordering::Relaxed);
+        blocked.recv().unwrap();
+        let slept = sleeper.tid;
+        sleeper.end();
+        let sample = session.read().unwrap();
+        let spun = thread(&sample, spinner.tid);
+        assert_eq!(spun.budget.blocked_ns, 0, "{mode:?}: {spun:#?}");
+        let slept = thread(&sample, slept);
+        assert_eq!(slept.budget.blocked_ns, 20_000_000, "{mode:?}: {slept:#?}");
+        assert!(!slept.exited && slept.run.count == 0 && slept.ready.count == 0);
+        assert_adds_up(&sample);
+        spinner.done.recv().unwrap();
+        spinner.end();
+    }
+}
+
+#[test]
 fn a_thread_that_only_sleeps_is_named_by_its_call() {
     let worker = Worker::new(|| {});
     let session = open(AttachMode::Best);
@@ -324,7 +358,7 @@ fn a_window_sees_more_threads_come_and_go_than_it_has_records() {
             .iter()
             .filter(|thread| thread.comm.starts_with("many"))
             .collect();
-        // `join` returns before a thread's last switch: the last one may not have come to it.
+        // `join` returns a moment before the thread says that it exits: the last one may not have come to it.
         let ended = many.iter().filter(|thread| thread.exited).count();
         assert!(ended >= THREADS - 1, "{mode:?}: {ended}");
         let names: HashSet<&str> = many.iter().map(|thread| thread.comm.as_str()).collect();

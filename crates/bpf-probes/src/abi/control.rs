@@ -4,6 +4,9 @@
 ///
 /// A program belongs to the window if `start_ns <= now < stop_ns`, `now` being its own clock reading. So the edges are
 /// exact whoever sets them: user space may set an edge in the future, and a program that is late does not matter.
+///
+/// After its end, until its reader sets `stop_ns` to 0, a window still takes the first event of a thread that had none: it
+/// tells what the thread was doing all along, and counts as one at the window's end.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Window {
@@ -28,8 +31,8 @@ pub struct Losses {
     pub irqs: u64,
 }
 
-/// `stop_ns` of a window that stays open until it is closed by hand.
-pub const UNTIL_CLOSED: u64 = u64::MAX;
+/// `stop_ns` of a window that stays open until it is closed by hand, and the greatest there is.
+pub const UNTIL_CLOSED: u64 = i64::MAX as u64;
 
 const _: () = assert!(
     size_of::<Window>() == 24 && size_of::<Losses>() == 24,

@@ -17,7 +17,7 @@ const IRQ_NONE: u32 = 0;
 fn interrupted<C: Arguments>() -> Option<(&'static mut ThreadRecord, Moment)> {
     let task = C::Access::current_target()?;
     let moment = Moment::in_window()?;
-    Some((find(task)?, moment))
+    Some((find(task, moment)?, moment))
 }
 
 /// `irq_handler_entry(int irq, struct irqaction *action)`

@@ -15,7 +15,7 @@ use crate::record::{Moment, count_syscall, find, find_existing, lose};
 fn exit<C: Arguments>(_: &C) -> Option<()> {
     let task = C::Access::current_target()?;
     let moment = Moment::in_window()?;
-    let record = find(task)?;
+    let record = find(task, moment)?;
     let end = record.exiting(moment.now_ns);
     // A cut at exit always has its key.
     count_syscall(record, end, || SyscallKey::new(u64::MAX, false));
@@ -30,8 +30,8 @@ fn exec<C: Arguments>(ctx: &C) -> Option<()> {
     if !is_target(task.tgid()) {
         return None;
     }
-    Moment::in_window()?;
-    let record = find(task)?;
+    let moment = Moment::in_window()?;
+    let record = find(task, moment)?;
     record.tid = task.pid();
     record.start_time_ns = task.start_time_ns();
     None

@@ -1,12 +1,11 @@
 //! The scheduler's events: who runs, who waits for a CPU, who sleeps.
 
-use bpf_probes::abi::thread::ThreadRecord;
 use bpf_probes::thread_state::SwitchOut;
 
 use crate::kernel::{Access, Task};
 use crate::maps::{ENDED, RENAMES, THREAD_OF_TASK, config};
 use crate::programs::{Arguments, is_target, probe};
-use crate::record::{Moment, create, find};
+use crate::record::{Moment, create, find, find_existing};
 
 /// `sched_switch(bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)`
 #[inline(always)]
@@ -18,17 +17,15 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     if !prev_is_target && !next_is_target {
         return None;
     }
-    let moment = Moment::in_window();
+    let moment = Moment::in_window_or_after();
     if prev_is_target {
-        let mut record = None;
-        if let Some(moment) = moment {
-            record = find(prev);
-            if let Some(record) = &mut record {
-                record.switched_out(moment.now_ns, || why(ctx, prev));
-            }
+        if let Some(moment) = moment
+            && let Some(record) = find(prev, moment)
+        {
+            record.switched_out(moment.now_ns, || why(ctx, prev));
         }
         if why(ctx, prev) == SwitchOut::Dead {
-            end(prev, record);
+            end(prev);
         }
     }
     if next_is_target && let Some(moment) = moment {
@@ -37,11 +34,13 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     None
 }
 
-/// Also outside windows, or the map would fill with the dead.
+/// Looks the record up once more: a pointer that is kept for this rare case would have the verifier follow all that comes
+/// after it twice.
 #[inline(always)]
-fn end<A: Access>(task: Task<A>, record: Option<&mut ThreadRecord>) {
+fn end<A: Access>(task: Task<A>) {
+    let record = find_existing(task);
     let address = task.address();
-    // It may have had no entry.
+    // Also outside windows, or the map would fill with the dead. It may have had no entry.
     let _ = THREAD_OF_TASK.remove(&address);
     let Some(record) = record else {
         return;
@@ -69,7 +68,7 @@ fn why<C: Arguments>(ctx: &C, prev: Task<C::Access>) -> SwitchOut {
 
 #[inline(always)]
 fn switch_in<A: Access>(next: Task<A>, moment: Moment) -> Option<()> {
-    let mut record = find(next)?;
+    let mut record = find(next, moment)?;
     let start_time_ns = next.start_time_ns();
     if record.start_time_ns != start_time_ns {
         // Either a thread that calls execve has taken its leader's tid and start time and is still the same thread,
@@ -92,12 +91,12 @@ fn wakeup<C: Arguments>(ctx: &C) -> Option<()> {
     if !is_target(task.tgid()) {
         return None;
     }
-    let moment = Moment::in_window()?;
+    let moment = Moment::in_window_or_after()?;
     // A task on a CPU writes its record itself, so this CPU must not; and there is nothing to record.
     if task.is_on_cpu() {
         return None;
     }
-    find(task)?.woken(moment.now_ns);
+    find(task, moment)?.woken(moment.now_ns);
     None
 }
 

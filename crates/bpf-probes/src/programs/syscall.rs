@@ -12,9 +12,9 @@ use crate::record::{Moment, count_syscall, find};
 #[inline(always)]
 fn enter<C: Arguments>(ctx: &C) -> Option<()> {
     let task = C::Access::current_target()?;
-    let moment = Moment::in_window()?;
+    let moment = Moment::in_window_or_after()?;
     let key = SyscallKey::new(ctx.number(1), task.in_compat_syscall());
-    find(task)?.syscall_entered(moment.now_ns, key);
+    find(task, moment)?.syscall_entered(moment.now_ns, key);
     None
 }
 
@@ -22,8 +22,8 @@ fn enter<C: Arguments>(ctx: &C) -> Option<()> {
 #[inline(always)]
 fn exit<C: Arguments>(ctx: &C) -> Option<()> {
     let task = C::Access::current_target()?;
-    let moment = Moment::in_window()?;
-    let record = find(task)?;
+    let moment = Moment::in_window_or_after()?;
+    let record = find(task, moment)?;
     let end = record.syscall_exited(moment.now_ns);
     // The number comes from the call's beginning, because `execve` and `rt_sigreturn` change the registers; only a
     // call that began before the window has none.
