@@ -1,9 +1,11 @@
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { KdelayError } from '../src/errors.js';
 import { openOutput } from '../src/output.js';
+import { ended } from './helpers/child.js';
 import { Collector, FailingStream } from './helpers/streams.js';
 
 async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
@@ -108,4 +110,18 @@ test('a device can be written', async (t) => {
   const output = await openOutput('/dev/null', stdout);
   t.true(await output.write('a'));
   await output.close();
+});
+
+test('a named pipe: what is written arrives in order, and a reader that left is no error', async (t) => {
+  await inFolder(async (folder) => {
+    const path = join(folder, 'pipe');
+    spawnSync('mkfifo', [path]);
+    const reader = spawn('head', ['-n', '2', path]);
+    const output = await openOutput(path, stdout);
+    t.true(await output.write('first\n'));
+    t.true(await output.write('second\n'));
+    t.is((await ended(reader)).stdout, 'first\nsecond\n');
+    t.false(await output.write('third\n'));
+    await output.close();
+  });
 });

@@ -1,6 +1,7 @@
 /** Where the report goes. */
-import { constants } from 'node:fs';
+import { constants, openSync } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { getSystemErrorMap } from 'node:util';
 import { KdelayError } from './errors.js';
@@ -14,10 +15,37 @@ export interface Output {
 
 /** Opens the file, or wraps stdout. Throws IO. */
 export async function openOutput(path: string | null, stdout: Writable): Promise<Output> {
-  return path === null ? streamOutput(stdout) : fileOutput(path);
+  if (path === null) return streamOutput('standard output', stdout);
+  const { file, created } = await openFile(path);
+  if (!(await file.stat()).isFIFO()) return fileOutput(path, file, created);
+  return pipeOutput(path, file);
 }
 
-function streamOutput(stream: Writable): Output {
+/**
+ * A slow reader would hold up a write to the file in a thread of Node's, and then even process.exit() waits for it. A
+ * socket waits in no thread.
+ */
+async function pipeOutput(path: string, file: FileHandle): Promise<Output> {
+  const { O_WRONLY, O_NONBLOCK } = constants;
+  try {
+    // Opened anew: both the file and the socket close what they have.
+    const fd = openSync(`/proc/self/fd/${file.fd}`, O_WRONLY | O_NONBLOCK);
+    const socket = new Socket({ fd, readable: false, writable: true });
+    const { write } = streamOutput(path, socket);
+    return {
+      write,
+      async close() {
+        socket.destroy();
+      },
+    };
+  } catch (error) {
+    throw ioError(path, error);
+  } finally {
+    await file.close();
+  }
+}
+
+function streamOutput(what: string, stream: Writable): Output {
   let failure: NodeJS.ErrnoException | undefined;
   // Without a listener the stream's error would end the process; its write callback reports the same one.
   stream.on('error', (error) => {
@@ -34,15 +62,14 @@ function streamOutput(stream: Writable): Output {
       });
       if (failure === undefined) return true;
       if (failure.code === 'EPIPE') return false;
-      throw ioError('standard output', failure);
+      throw ioError(what, failure);
     },
     async close() {},
   };
 }
 
 /** The file's former content stays until there is something to write, so that a run that fails at once destroys nothing. */
-async function fileOutput(path: string): Promise<Output> {
-  const { file, created } = await openFile(path);
+function fileOutput(path: string, file: FileHandle, created: boolean): Output {
   let written = false;
   return {
     async write(text) {
