@@ -155,11 +155,11 @@ function checkInteger(option: string, value: number, minimum: number, maximum: n
 }
 
 function checkLength(seconds: number): bigint {
-  const lengthNs = Number.isFinite(seconds) ? secondsToNs(seconds) : 0n;
-  if (lengthNs > 0n) return lengthNs;
+  // Before it is converted: what is no number of ns throws a RangeError there.
+  if (seconds * 1e9 >= 0.5 && seconds * 1e9 < 2 ** 64) return secondsToNs(seconds);
   throw new KdelayError(
     'INVALID_ARGUMENT',
     `session: ${seconds} is not a window's length`,
-    'give seconds over 0',
+    'give seconds over 0 and below 2^64 ns, or none for a window without an end of its own',
   );
 }
