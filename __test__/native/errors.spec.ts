@@ -23,6 +23,11 @@ for (const [title, text, message, hint] of messages) {
   });
 }
 
+test('a call out of order is told the order where the module gives no hint', (t) => {
+  t.regex(fromNative(nativeError('WRONG_STATE', 'no window is open')).hint ?? '', /start\(\).*read\(\)/);
+  t.is(fromNative(nativeError('WRONG_STATE', 'no window is open\ntry 8')).hint, 'try 8');
+});
+
 test('an unknown code is a defect, with the original kept', (t) => {
   const original = Object.assign(new Error('panicked'), { code: 'GenericFailure' });
   const error = fromNative(original);

@@ -21,8 +21,13 @@ export function fromNative(error: unknown): KdelayError {
   if (error instanceof KdelayError) return error;
   const { code, text } = splitCode(error);
   const [message, hint] = cutLine(text);
-  return new KdelayError(code, message, hint.trimEnd() === '' ? null : hint.trimEnd(), error);
+  return new KdelayError(code, message, hint.trimEnd() || (hintsOf[code] ?? null), error);
 }
+
+/** For errors that the module gives no hint of its own. */
+const hintsOf: Partial<Record<KdelayErrorCode, string>> = {
+  WRONG_STATE: 'a window is opened by start(), closed by its length or by stop(), and then read by read()',
+};
 
 /**
  * The module's errors are text, "CODE\nmessage" or "CODE\nmessage\nhint", because asynchronous tasks of napi carry no other
