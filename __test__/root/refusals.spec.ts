@@ -167,6 +167,11 @@ test('a kernel that takes the maps and refuses the programs', (t) => {
   assertRefused(t, run('setpriv', [...words, ...args]), 77, message, /CAP_PERFMON/);
 });
 
+test('too few open files', (t) => {
+  const words = ['--nofile=48', process.execPath, cli, 'capture', '-p', String(process.pid)];
+  assertRefused(t, run('prlimit', words), 74, /Too many open files/, /ulimit -n/);
+});
+
 test('the verifier’s log of a refused program is printed with -D, and the other kind of program serves', (t) => {
   const file = join(folder, 'btf-moved');
   writeFileSync(file, withMemberMoved(readFileSync('/sys/kernel/btf/vmlinux'), 'task_struct', 'tgid', 8));

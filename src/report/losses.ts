@@ -7,7 +7,7 @@ const explanations: Readonly<Record<keyof Losses, readonly [what: string, advice
     'Increase it with the --buffer-page-count option.',
   ],
   threadsUntracked: [
-    'threads have no numbers: no record was free for them',
+    'events of threads were not counted: no record was free for them',
     'Increase --thread-capacity, or capture fewer processes.',
   ],
   syscallsUntracked: [

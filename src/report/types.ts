@@ -471,7 +471,7 @@ export interface Losses {
    */
   eventsDropped: number;
   /**
-   * Threads without a record because none was free.
+   * Events of threads without a record, because none was free; of how many threads is not known.
    */
   threadsUntracked: number;
   /**

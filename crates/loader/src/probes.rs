@@ -217,8 +217,10 @@ impl Probes {
             }
             Err(raw_why_not) => {
                 self.trace(tracepoint, &format!("no raw_tp: {raw_why_not}"));
+                // The verifier's log, behind the first line, has been printed where it was asked for.
+                let (why_not, raw_why_not) = (first_line(&why_not), first_line(&raw_why_not));
                 let why = if raw_why_not == why_not {
-                    why_not
+                    why_not.to_owned()
                 } else {
                     format!("as tp_btf: {why_not}; as raw_tp: {raw_why_not}")
                 };
@@ -299,7 +301,7 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// The error and what caused it, in one line, with the verifier's log after it.
+/// The error and what caused it, in one line, with the verifier's log after it if there is one.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -319,15 +321,17 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// A refusal of the kernel's, with what usually explains it.
 fn refused(what: &str, why: &str) -> Error {
     let short = first_line(why);
-    if why.contains("Operation not permitted")
-        || why.contains("os error 1)")
-        || why.contains("Permission denied")
-    {
+    // Not "Permission denied" (EACCES): that is the verifier's.
+    if why.contains("(os error 1)") {
         let error = Error::new(ErrorKind::NotPermitted, format!("{what}: {short}"));
         return match lockdown() {
             Some(mode) => error.hint(format!("the kernel is locked down ({mode}): boot it without, or with 'integrity'")),
             None => error.hint("run as root (CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN); -D shows the kernel's log"),
         };
+    }
+    if why.contains("(os error 24)") {
+        return Error::new(ErrorKind::Io, format!("{what}: {short}"))
+            .hint("raise the limit of open files, for example with 'ulimit -n 1024'");
     }
     Error::new(ErrorKind::KernelUnsupported, format!("{what}: {short}"))
         .hint("kdelay doctor says what this kernel lacks; -D shows the verifier's log")

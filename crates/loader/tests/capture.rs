@@ -363,9 +363,13 @@ fn a_window_sees_more_threads_come_and_go_than_it_has_records() {
         assert!(ended >= THREADS - 1, "{mode:?}: {ended}");
         let names: HashSet<&str> = many.iter().map(|thread| thread.comm.as_str()).collect();
         assert_eq!((many.len(), names.len()), (THREADS, THREADS), "{mode:?}");
-        for thread in many {
-            assert_eq!(count(thread, "getppid"), 1, "{mode:?} {}", thread.comm);
-        }
+        // Since 7.0 a program may be preempted, and then the kernel skips it for others on that CPU, and counts that.
+        let skipped = sample.losses.recursion_misses.unwrap_or(0);
+        let missed = many.iter().filter(|thread| count(thread, "getppid") != 1);
+        assert!(
+            missed.count() as i64 <= skipped,
+            "{mode:?}: {skipped} skipped"
+        );
         assert_adds_up(&sample);
     }
 }
