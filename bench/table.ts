@@ -27,6 +27,7 @@ export function markdown(
     for (const { tracer, addedNs, ratio, bystanderAddedNs } of costs) {
       lines.push(`| ${tracer} | ${shown(addedNs, 0)} | ${shown(ratio, 2)} | ${shown(bystanderAddedNs, 0)} |`);
     }
+    lines.push('', ...relations(costs));
   }
   lines.push(
     '',
@@ -42,6 +43,25 @@ export function markdown(
   }
   lines.push('', ...tracers.map(({ name, what }) => `- ${name}: ${what}`));
   return lines.join('\n');
+}
+
+/** What kdelay adds, as a multiple of what others add. */
+function relations(costs: Overhead['costs']): string[] {
+  const of = (name: string) => costs.find(({ tracer }) => tracer === name);
+  const kdelay = of('kdelay');
+  if (kdelay === undefined) return [];
+  const parts = ['floor', 'original'].flatMap((name) => {
+    const other = of(name);
+    return other === undefined
+      ? []
+      : [`${(kdelay.addedNs.median / other.addedNs.median).toFixed(2)} × ${name}`];
+  });
+  const empty = of('empty');
+  if (empty !== undefined) {
+    const ratio = kdelay.bystanderAddedNs.median / empty.bystanderAddedNs.median;
+    parts.push(`for the bystander ${ratio.toFixed(2)} × empty`);
+  }
+  return parts.length === 0 ? [] : [`kdelay adds ${parts.join(', ')}.`];
 }
 
 function shown({ low, median, high }: Spread, digits: number): string {
