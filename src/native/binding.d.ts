@@ -206,7 +206,7 @@ export interface BindingThread {
   tid: number
   /** May hold control characters; bytes that are no UTF-8 are spelled `\xNN`. */
   comm: string
-  /** Ended inside the window. */
+  /** Began to exit inside the window. */
   exited: boolean
   syscalls: Array<BindingSyscall>
   run: BindingRun

@@ -208,7 +208,7 @@ export interface Thread {
    */
   comm: string;
   /**
-   * The thread ended inside the window.
+   * The thread began to exit inside the window.
    */
   exited: boolean;
   /**

@@ -9,6 +9,8 @@
 
 pub mod abi;
 pub mod jumpless;
+mod thread_close;
+mod thread_interrupts;
 pub mod thread_state;
 
 #[cfg(test)]

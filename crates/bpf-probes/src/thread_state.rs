@@ -3,13 +3,11 @@
 //! Each event first gives the time since the previous one to the activity that ends ([`ThreadRecord::settle`]), then
 //! sets the activity that begins. So a thread's activities add up to its time in the window, whatever is lost.
 //!
-//! Interrupts are no such events, because they may arrive in the middle of one, on the same record: they only sum up
-//! their own time, and the next event takes it off the activity that they interrupted.
+//! Interrupts are no such events (`thread_interrupts`), and a window's end is none either (`thread_close`).
 //!
 //! What a thread was doing before its first event follows from that event: `assume` says what.
 
 use crate::abi::histogram::bucket;
-use crate::abi::irq::SOFT_IRQ_VECTORS;
 use crate::abi::syscall::SyscallKey;
 use crate::abi::thread::{ACTIVITIES, Activity, SyscallPhase, ThreadRecord};
 use crate::jumpless::bounded;
@@ -91,7 +89,7 @@ impl ThreadRecord {
 
     /// Gives the time since the last event to the activity that was going on.
     #[inline(always)]
-    fn settle(&mut self, now_ns: u64) {
+    pub(crate) fn settle(&mut self, now_ns: u64) {
         if let Some(elapsed_ns) = self.elapsed(self.since_ns, now_ns) {
             let interrupted_ns = if self.activity.is_on_cpu() {
                 self.take_off(elapsed_ns)
@@ -107,7 +105,7 @@ impl ThreadRecord {
     /// The interrupts' time inside an activity that lasted `elapsed_ns`. One that arrived after this event read its
     /// clock may make it longer than that: the rest is taken off the next activity.
     #[inline(always)]
-    fn take_off(&mut self, elapsed_ns: u64) -> u64 {
+    pub(crate) fn take_off(&mut self, elapsed_ns: u64) -> u64 {
         let open_ns = self
             .hard_irq_ns
             .wrapping_add(self.soft_irq_ns)
@@ -122,14 +120,14 @@ impl ThreadRecord {
     }
 
     #[inline(always)]
-    fn assume(&mut self, activity: Activity) {
+    pub(crate) fn assume(&mut self, activity: Activity) {
         if self.activity as u8 == Activity::Unseen as u8 {
             self.activity = activity;
         }
     }
 
     #[inline(always)]
-    fn on_cpu_activity(&self) -> Activity {
+    pub(crate) fn on_cpu_activity(&self) -> Activity {
         match self.phase {
             SyscallPhase::Unknown => Activity::OnCpu,
             // On the way out of the kernel the registers still hold the call that is over: the next event decides.
@@ -150,7 +148,7 @@ impl ThreadRecord {
     }
 
     #[inline(always)]
-    fn missed_switch_in(&mut self, now_ns: u64) {
+    pub(crate) fn missed_switch_in(&mut self, now_ns: u64) {
         self.switches_missed += 1;
         let seen_ns = self.irq_contradiction_ns;
         let on_cpu_ns = if seen_ns > self.since_ns && seen_ns < now_ns {
@@ -167,20 +165,9 @@ impl ThreadRecord {
         self.activity = self.on_cpu_activity();
     }
 
-    /// An interrupt, which may not write what the thread's own events write, notes what contradicts them.
-    #[inline(always)]
-    fn irq_found_on_cpu(&mut self, now_ns: u64) {
-        self.irq_seen = 1;
-        let is_off_cpu =
-            self.activity as u8 != Activity::Unseen as u8 && !self.activity.is_on_cpu();
-        if is_off_cpu && self.irq_contradiction_ns <= self.since_ns {
-            self.irq_contradiction_ns = now_ns;
-        }
-    }
-
     /// The first system call event tells where the time on a CPU went before it.
     #[inline(always)]
-    fn resolve_on_cpu(&mut self, to: Activity) {
+    pub(crate) fn resolve_on_cpu(&mut self, to: Activity) {
         let on_cpu = &mut self.accumulated_ns[Activity::OnCpu as usize];
         let resolved_ns = *on_cpu;
         *on_cpu = 0;
@@ -407,127 +394,5 @@ impl ThreadRecord {
         self.phase = SyscallPhase::Exiting;
         self.activity = Activity::Kernel;
         end
-    }
-
-    #[inline(always)]
-    fn irq_elapsed(&mut self, from_ns: u64, now_ns: u64) -> Option<u64> {
-        if now_ns >= from_ns {
-            Some(now_ns - from_ns)
-        } else {
-            self.irq_negative_intervals += 1;
-            None
-        }
-    }
-
-    #[inline(always)]
-    pub fn hard_irq_entered(&mut self, now_ns: u64, action: u64) {
-        self.irq_found_on_cpu(now_ns);
-        self.hard_irq_since_ns = now_ns;
-        self.hard_irq_action = action;
-    }
-
-    /// The handler's time, if its beginning was seen.
-    #[inline(always)]
-    pub fn hard_irq_exited(&mut self, now_ns: u64, action: u64) -> Option<u64> {
-        self.irq_seen = 1;
-        let since_ns = self.hard_irq_since_ns;
-        self.hard_irq_since_ns = 0;
-        if since_ns == 0 || self.hard_irq_action != action {
-            return None;
-        }
-        let duration_ns = self.irq_elapsed(since_ns, now_ns)?;
-        self.hard_irq_ns += duration_ns;
-        Some(duration_ns)
-    }
-
-    #[inline(always)]
-    pub fn soft_irq_entered(&mut self, now_ns: u64, vector: u32) {
-        self.irq_found_on_cpu(now_ns);
-        self.soft_irq_since_ns = now_ns;
-        self.soft_irq_vector = vector;
-        self.hard_irq_ns_before_soft_irq = self.hard_irq_ns;
-    }
-
-    /// The statistics by vector are gross: hard interrupts inside are part of them, as of a thread's other work.
-    #[inline(always)]
-    pub fn soft_irq_exited(&mut self, now_ns: u64, vector: u32) {
-        self.irq_seen = 1;
-        let since_ns = self.soft_irq_since_ns;
-        self.soft_irq_since_ns = 0;
-        if since_ns == 0 || self.soft_irq_vector != vector {
-            return;
-        }
-        if let Some(duration_ns) = self.irq_elapsed(since_ns, now_ns) {
-            self.soft_irqs[bounded::<SOFT_IRQ_VECTORS>(vector as usize)].add(duration_ns);
-            self.soft_irq_ns += self.net_of_hard_irqs(duration_ns);
-        }
-    }
-
-    #[inline(always)]
-    fn net_of_hard_irqs(&self, soft_irq_ns: u64) -> u64 {
-        soft_irq_ns.saturating_sub(self.hard_irq_ns - self.hard_irq_ns_before_soft_irq)
-    }
-
-    /// Closes what is open at the window's end, all of it as cut, and gives the interrupts their time. Returns the open
-    /// call and its time in the window.
-    pub fn closed(&mut self, stop_ns: u64) -> Option<(SyscallKey, u64)> {
-        self.close_irqs(stop_ns);
-        let mut open_call = None;
-        if self.activity != Activity::Ended {
-            if self.irq_seen != 0 {
-                self.assume(self.on_cpu_activity());
-            }
-            if self.irq_contradiction_ns > self.since_ns && !self.activity.is_on_cpu() {
-                self.missed_switch_in(stop_ns);
-            }
-            self.settle(stop_ns);
-            open_call = self.close_intervals(stop_ns);
-        }
-        // What could not be taken off any activity is no interrupt's time either.
-        let excess_ns = (self.hard_irq_ns + self.soft_irq_ns).saturating_sub(self.taken_off_ns);
-        let soft_ns = self.soft_irq_ns.saturating_sub(excess_ns);
-        self.accumulated_ns[Activity::SoftIrq as usize] = soft_ns;
-        self.accumulated_ns[Activity::HardIrq as usize] = self.taken_off_ns.saturating_sub(soft_ns);
-        open_call
-    }
-
-    fn close_irqs(&mut self, stop_ns: u64) {
-        if self.hard_irq_since_ns != 0 {
-            self.hard_irq_ns += stop_ns.saturating_sub(self.hard_irq_since_ns);
-        }
-        if self.soft_irq_since_ns != 0 {
-            self.soft_irq_ns +=
-                self.net_of_hard_irqs(stop_ns.saturating_sub(self.soft_irq_since_ns));
-        }
-    }
-
-    fn close_intervals(&mut self, stop_ns: u64) -> Option<(SyscallKey, u64)> {
-        if self.phase == SyscallPhase::Inside {
-            self.resolve_on_cpu(Activity::Kernel);
-        }
-        let from = |since_ns: u64, begin_ns: u64| {
-            stop_ns.saturating_sub(if since_ns == 0 { begin_ns } else { since_ns })
-        };
-        if self.activity.is_on_cpu() {
-            self.run_clipped_ns += from(self.run_since_ns, self.begin_ns);
-        } else if self.activity.is_ready() {
-            self.ready_clipped_ns += from(self.off_cpu_since_ns, self.begin_ns);
-        } else if self.activity == Activity::Stopped {
-            self.stopped_clipped_ns += from(self.off_cpu_since_ns, self.begin_ns);
-        }
-        (self.phase == SyscallPhase::Inside)
-            .then(|| (self.syscall, from(self.syscall_since_ns, self.begin_ns)))
-    }
-
-    /// Takes over the interrupts of a second record of the same thread: one that an interrupt made while the thread's
-    /// own event was making this one.
-    pub fn absorb_irqs(&mut self, other: &Self) {
-        self.hard_irq_ns += other.hard_irq_ns;
-        self.soft_irq_ns += other.soft_irq_ns;
-        for (own, others) in self.soft_irqs.iter_mut().zip(&other.soft_irqs) {
-            own.count += others.count;
-            own.total_ns += others.total_ns;
-            own.max_ns = own.max_ns.max(others.max_ns);
-        }
     }
 }

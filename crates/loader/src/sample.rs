@@ -150,7 +150,7 @@ pub struct Thread {
     pub tid: u32,
     /// May hold control characters; bytes that are no UTF-8 are spelled `\xNN`.
     pub comm: String,
-    /// Ended inside the window.
+    /// Began to exit inside the window.
     pub exited: bool,
     pub syscalls: Vec<SyscallStatistics>,
     pub run: Run,

@@ -16,8 +16,8 @@ use crate::error::Result;
 use crate::maps::Maps;
 use crate::sample::{HardIrq, SyscallStatistics};
 
-/// Threads of one window that may give back their records before it is closed.
-const MOST_HARVESTED: usize = 1 << 20;
+/// Threads of one window that may give back their records before it is closed: as many as a report can hold.
+const MOST_HARVESTED: usize = 1 << 16;
 
 /// What the records of a window hold.
 #[derive(Default)]

@@ -170,7 +170,7 @@ impl State {
             (Phase::Open(_), Some(attached)) => snapshot::harvest(
                 &mut attached.maps,
                 self.window.number,
-                monotonic_ns(),
+                monotonic_ns().min(self.window.stop_ns),
                 &self.stopped_at_start,
                 &mut self.seen,
             ),

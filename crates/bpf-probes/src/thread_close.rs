@@ -1,0 +1,69 @@
+//! The end of a window: what is open is cut, and interrupts get their time. By user space, when no program writes any more.
+
+use crate::abi::syscall::SyscallKey;
+use crate::abi::thread::{Activity, SyscallPhase, ThreadRecord};
+
+impl ThreadRecord {
+    /// Closes what is open at the window's end, all of it as cut, and gives the interrupts their time. Returns the open
+    /// call and its time in the window.
+    pub fn closed(&mut self, stop_ns: u64) -> Option<(SyscallKey, u64)> {
+        self.close_irqs(stop_ns);
+        let mut open_call = None;
+        if self.activity != Activity::Ended {
+            if self.irq_seen != 0 {
+                self.assume(self.on_cpu_activity());
+            }
+            if self.irq_contradiction_ns > self.since_ns && !self.activity.is_on_cpu() {
+                self.missed_switch_in(stop_ns);
+            }
+            self.settle(stop_ns);
+            open_call = self.close_intervals(stop_ns);
+        }
+        // What could not be taken off any activity is no interrupt's time either.
+        let excess_ns = (self.hard_irq_ns + self.soft_irq_ns).saturating_sub(self.taken_off_ns);
+        let soft_ns = self.soft_irq_ns.saturating_sub(excess_ns);
+        self.accumulated_ns[Activity::SoftIrq as usize] = soft_ns;
+        self.accumulated_ns[Activity::HardIrq as usize] = self.taken_off_ns.saturating_sub(soft_ns);
+        open_call
+    }
+
+    fn close_irqs(&mut self, stop_ns: u64) {
+        if self.hard_irq_since_ns != 0 {
+            self.hard_irq_ns += stop_ns.saturating_sub(self.hard_irq_since_ns);
+        }
+        if self.soft_irq_since_ns != 0 {
+            self.soft_irq_ns +=
+                self.net_of_hard_irqs(stop_ns.saturating_sub(self.soft_irq_since_ns));
+        }
+    }
+
+    fn close_intervals(&mut self, stop_ns: u64) -> Option<(SyscallKey, u64)> {
+        if self.phase == SyscallPhase::Inside {
+            self.resolve_on_cpu(Activity::Kernel);
+        }
+        let from = |since_ns: u64, begin_ns: u64| {
+            stop_ns.saturating_sub(if since_ns == 0 { begin_ns } else { since_ns })
+        };
+        if self.activity.is_on_cpu() {
+            self.run_clipped_ns += from(self.run_since_ns, self.begin_ns);
+        } else if self.activity.is_ready() {
+            self.ready_clipped_ns += from(self.off_cpu_since_ns, self.begin_ns);
+        } else if self.activity == Activity::Stopped {
+            self.stopped_clipped_ns += from(self.off_cpu_since_ns, self.begin_ns);
+        }
+        (self.phase == SyscallPhase::Inside)
+            .then(|| (self.syscall, from(self.syscall_since_ns, self.begin_ns)))
+    }
+
+    /// Takes over the interrupts of a second record of the same thread: one that an interrupt made while the thread's
+    /// own event was making this one.
+    pub fn absorb_irqs(&mut self, other: &Self) {
+        self.hard_irq_ns += other.hard_irq_ns;
+        self.soft_irq_ns += other.soft_irq_ns;
+        for (own, others) in self.soft_irqs.iter_mut().zip(&other.soft_irqs) {
+            own.count += others.count;
+            own.total_ns += others.total_ns;
+            own.max_ns = own.max_ns.max(others.max_ns);
+        }
+    }
+}
