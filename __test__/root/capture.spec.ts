@@ -1,7 +1,6 @@
 /** Real captures, as root on this machine's kernel, against workloads with known truth and the kernel's own accounting. */
 import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import test from 'ava';
@@ -16,9 +15,8 @@ import {
   threadOf,
   truthOf,
 } from './captured.js';
+import { cli } from './cli.js';
 import { Oracle } from './oracle.js';
-
-const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 
 test.serial('each of ten calls is counted exactly, and no other', async (t) => {
   const { sample, truth } = await captured(['counts', '500']);

@@ -1,12 +1,10 @@
 /** Processes that the target forks. */
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
 import type { Report } from '../../src/index.js';
 import { assertAddsUp, captured, counts, type Truth } from './captured.js';
-
-const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+import { cli } from './cli.js';
 
 interface Children extends Truth {
   children: { pids: number[]; syscallsOfEach: Record<string, number> };

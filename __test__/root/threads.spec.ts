@@ -3,14 +3,12 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
 import type { Report, Thread } from '../../src/index.js';
 import { assertAddsUp, captured, counts, type Truth } from './captured.js';
+import { cli } from './cli.js';
 import { Oracle } from './oracle.js';
-
-const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 
 interface ShortLived extends Truth {
   shortLived: { tids: number[]; syscallsOfAll: Record<string, number> };

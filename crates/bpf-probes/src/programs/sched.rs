@@ -1,5 +1,6 @@
 //! The scheduler's events: who runs, who waits for a CPU, who sleeps.
 
+use bpf_probes::abi::thread::Activity;
 use bpf_probes::thread_state::SwitchOut;
 
 use crate::kernel::{Access, Task};
@@ -45,6 +46,10 @@ fn end<A: Access>(task: Task<A>) {
     let Some(record) = record else {
         return;
     };
+    // Ended in no window, though it has a record of the latest: that one is its reader's, who may be freeing it.
+    if record.activity as u8 != Activity::Ended as u8 {
+        return;
+    }
     // SAFETY: the value is copied at once; whatever name it holds by then is one that the thread was given.
     if let Some(rename) = unsafe { RENAMES.get(&address) }
         && rename.start_time_ns == record.start_time_ns
