@@ -1,0 +1,163 @@
+//! The symbols of stripped files: in a separate debug file, or compressed inside (MiniDebugInfo).
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use object::Endian;
+use object::elf::SHT_SYMTAB;
+use object::read::ReadRef;
+
+use crate::elf::Elf;
+use crate::error::{Error, Result};
+use crate::objects::read;
+use crate::open::{Root, open_file};
+use crate::symbols::Functions;
+
+const DEBUG_FOLDER: &str = "/usr/lib/debug";
+/// Of a file whose checksum is computed.
+const MOST_CHECKED: u64 = 2 << 30;
+/// Of what `.gnu_debugdata` unpacks to.
+const MOST_UNPACKED: usize = 64 << 20;
+
+pub fn functions<'a, R: ReadRef<'a>>(
+    elf: &Elf,
+    data: R,
+    path: &[u8],
+    root: &Root,
+) -> Result<Functions> {
+    let mut functions = Functions::default();
+    functions.add(elf, data)?;
+    let has_table = |elf: &Elf| {
+        elf.sections
+            .iter()
+            .any(|section| section.kind == SHT_SYMTAB)
+    };
+    if !has_table(elf) {
+        // Whatever is wrong with them: the file's own symbols are still good.
+        let _found = add_separate(&mut functions, elf, data, path, root)
+            || add_embedded(&mut functions, elf, data).is_ok();
+    }
+    functions.sort();
+    Ok(functions)
+}
+
+fn add_separate<'a, R: ReadRef<'a>>(
+    functions: &mut Functions,
+    elf: &Elf,
+    data: R,
+    path: &[u8],
+    root: &Root,
+) -> bool {
+    if let Some(id) = elf.build_id(data) {
+        let at = by_build_id(&id);
+        for file in [root.open_file(&at), open_file(&at)].into_iter().flatten() {
+            if add_file(functions, &file, |debug, data| {
+                debug.build_id(data).as_deref() == Some(&id)
+            }) {
+                return true;
+            }
+        }
+    }
+    let Some((name, checksum)) = link(elf, data) else {
+        return false;
+    };
+    by_link(path, &name)
+        .iter()
+        .filter_map(|at| root.open_file(at).ok())
+        .any(|file| {
+            crc32(&file).is_ok_and(|found| found == checksum)
+                && add_file(functions, &file, |_, _| true)
+        })
+}
+
+fn add_file(
+    functions: &mut Functions,
+    file: &File,
+    fits: impl FnOnce(&Elf, &crate::cache::Cache<'_>) -> bool,
+) -> bool {
+    read(file, |data| {
+        let debug = Elf::parse(data)?;
+        if !fits(&debug, data) {
+            return Err(Error::corrupt("another file's symbols"));
+        }
+        functions.add(&debug, data)
+    })
+    .is_ok()
+}
+
+fn by_build_id(id: &[u8]) -> PathBuf {
+    let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+    let (folder, name) = hex.split_at(2);
+    PathBuf::from(format!("{DEBUG_FOLDER}/.build-id/{folder}/{name}.debug"))
+}
+
+/// `.gnu_debuglink`: a file name and, on the next multiple of four bytes, its checksum.
+fn link<'a, R: ReadRef<'a>>(elf: &Elf, data: R) -> Option<(OsString, u32)> {
+    let bytes = elf.section(b".gnu_debuglink")?.data(data)?;
+    let end = bytes.iter().position(|&byte| byte == 0)?;
+    let checksum = bytes
+        .get((end + 1).next_multiple_of(4)..)?
+        .first_chunk::<4>()?;
+    let name = &bytes[..end];
+    let is_name = !name.is_empty() && !name.contains(&b'/') && name != b".." && name != b".";
+    let checksum = elf.endian.read_u32(*checksum);
+    is_name.then(|| (OsString::from_vec(name.to_vec()), checksum))
+}
+
+/// Where gdb looks.
+fn by_link(path: &[u8], name: &OsStr) -> Vec<PathBuf> {
+    let path = Path::new(OsStr::from_bytes(path));
+    let Some(folder) = path.parent() else {
+        return Vec::new();
+    };
+    let below = folder.strip_prefix("/").unwrap_or(folder);
+    vec![
+        folder.join(name),
+        folder.join(".debug").join(name),
+        Path::new(DEBUG_FOLDER).join(below).join(name),
+    ]
+}
+
+fn crc32(file: &File) -> io::Result<u32> {
+    let mut rest = BufReader::with_capacity(1 << 16, file).take(MOST_CHECKED);
+    let mut hasher = crc32fast::Hasher::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match rest.read(&mut buffer)? {
+            0 => return Ok(hasher.finalize()),
+            length => hasher.update(&buffer[..length]),
+        }
+    }
+}
+
+/// `.gnu_debugdata`: an ELF file with the symbols that `.dynsym` lacks, packed with xz.
+fn add_embedded<'a, R: ReadRef<'a>>(functions: &mut Functions, elf: &Elf, data: R) -> Result<()> {
+    let packed = elf
+        .section(b".gnu_debugdata")
+        .and_then(|section| section.data(data))
+        .ok_or_else(|| Error::corrupt("no packed symbols"))?;
+    let mut unpacked = Limited(Vec::new());
+    lzma_rs::xz_decompress(&mut &packed[..], &mut unpacked)
+        .map_err(|_| Error::corrupt("its packed symbols cannot be unpacked"))?;
+    let bytes = &unpacked.0[..];
+    functions.add(&Elf::parse(bytes)?, bytes)
+}
+
+struct Limited(Vec<u8>);
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MOST_UNPACKED {
+            return Err(io::Error::other("too large"));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! Names as C++ and Rust compilers write them into symbol tables, and as people read them.
+
+use std::fmt::{self, Write};
+
+use cpp_demangle::{BorrowedSymbol, DemangleOptions};
+
+/// Longer names are left mangled. A short mangled name can stand for an enormous text.
+const LONGEST: usize = 4096;
+
+/// `None`: it is no mangled name.
+pub fn demangled(name: &[u8]) -> Option<String> {
+    rust(name).or_else(|| cpp(name, DemangleOptions::new()))
+}
+
+/// What a trigger asks for, compared with many names.
+pub struct Wanted {
+    /// Without spaces: they differ between demanglers.
+    compact: String,
+    /// Stands as it is in whatever mangled name matches.
+    identifier: String,
+}
+
+impl Wanted {
+    /// `None`: no mangled name can match.
+    pub fn new(name: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(name).ok()?;
+        Some(Self {
+            compact: compact(text),
+            identifier: identifier(text).to_owned(),
+        })
+    }
+
+    /// Whether this is a mangled name's readable form: the whole, without the return type, or without parameters; a Rust
+    /// path without its hash.
+    pub fn matches(&self, mangled: &[u8]) -> bool {
+        if !is_mangled(mangled) || !contains(mangled, self.identifier.as_bytes()) {
+            return false;
+        }
+        if let Some(path) = rust(mangled) {
+            return compact(&path) == self.compact;
+        }
+        let options = DemangleOptions::new;
+        let forms = [
+            options(),
+            options().no_return_type(),
+            options().no_return_type().no_params(),
+        ];
+        forms
+            .into_iter()
+            .filter_map(|form| cpp(mangled, form))
+            .any(|form| compact(&form) == self.compact)
+    }
+}
+
+fn is_mangled(name: &[u8]) -> bool {
+    name.starts_with(b"_Z") || name.starts_with(b"_R") || name.starts_with(b"__Z")
+}
+
+fn rust(name: &[u8]) -> Option<String> {
+    if !is_mangled(name) || name.len() > LONGEST {
+        return None;
+    }
+    let name = rustc_demangle::try_demangle(std::str::from_utf8(name).ok()?).ok()?;
+    // The alternate form leaves out the hash.
+    bounded(|text| write!(text, "{name:#}"))
+}
+
+fn cpp(name: &[u8], options: DemangleOptions) -> Option<String> {
+    if !is_mangled(name) || name.len() > LONGEST {
+        return None;
+    }
+    let symbol = BorrowedSymbol::new(name).ok()?;
+    bounded(|text| symbol.structured_demangle(text, &options))
+}
+
+/// Stops what would write more than can be shown.
+fn bounded(write: impl FnOnce(&mut Bounded) -> fmt::Result) -> Option<String> {
+    let mut text = Bounded(String::new());
+    write(&mut text).ok()?;
+    Some(text.0)
+}
+
+struct Bounded(String);
+
+impl Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len() + text.len() > LONGEST {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
+}
+
+fn compact(text: &str) -> String {
+    text.chars().filter(|&letter| letter != ' ').collect()
+}
+
+/// The last identifier of the path, which both manglings spell out. Empty where that is not sure: names in `std` are
+/// abbreviated, operators and closures have codes.
+fn identifier(text: &str) -> &str {
+    let is_identifier = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let path = text.split(['(', '<', '{', '[']).next().unwrap_or(text);
+    let last = path.rsplit([':', '~', ' ']).next().unwrap_or(path);
+    if text.contains("std::") || text.contains("operator") || !last.chars().all(is_identifier) {
+        return "";
+    }
+    last
+}
+
+pub fn contains(text: &[u8], part: &[u8]) -> bool {
+    part.is_empty() || text.windows(part.len()).any(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Wanted, demangled};
+
+    #[test]
+    fn a_name_is_found_in_each_of_its_forms() {
+        let method = b"_ZN2ns5Class6methodEiPKc";
+        assert_eq!(
+            demangled(method).unwrap(),
+            "ns::Class::method(int, char const*)"
+        );
+        for (form, mangled) in [
+            ("ns::Class::method(int, char const*)", &method[..]),
+            ("ns::Class::method(int,char const*)", method),
+            ("ns::Class::method", method),
+            ("max<int>", b"_Z3maxIiET_S0_S0_"),
+            ("int max<int>(int, int)", b"_Z3maxIiET_S0_S0_"),
+            ("max<int>(int, int)", b"_Z3maxIiET_S0_S0_"),
+            ("A::~A", b"_ZN1AD1Ev"),
+            ("A::operator+(int)", b"_ZN1AplEi"),
+            ("std::string::size", b"_ZNSs4sizeEv"),
+            (
+                "core::fmt::write",
+                b"_ZN4core3fmt5write17h0123456789abcdefE",
+            ),
+            ("mycrate::f::{closure#0}", b"_RNCNvCs1234_7mycrate1f0"),
+        ] {
+            assert!(
+                Wanted::new(form.as_bytes()).unwrap().matches(mangled),
+                "{form}"
+            );
+        }
+        for (form, mangled) in [
+            ("ns::Class::method(int)", &method[..]),
+            ("method", method),
+            ("main", b"main"),
+        ] {
+            assert!(
+                !Wanted::new(form.as_bytes()).unwrap().matches(mangled),
+                "{form}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_short_name_for_an_enormous_text_stays_mangled() {
+        let mut name = b"_Z1fI".to_vec();
+        for _ in 0..40 {
+            name.extend(b"1aIS_S_E");
+        }
+        name.extend(b"Evv");
+        let _ = demangled(&name);
+        assert_eq!(demangled(b"main"), None);
+    }
+}

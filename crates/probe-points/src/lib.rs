@@ -1,0 +1,36 @@
+//! From a trigger's text and a process to the places where probes can be attached, and the list of such places.
+//!
+//! Nothing is attached here and nothing runs in the kernel: the result is what `perf_event_open` takes. Programs and
+//! libraries belong to the traced process, which may be hostile: what is read from them is bounded in time and memory.
+
+mod cache;
+mod debug_files;
+mod demangle;
+mod dynamic;
+pub mod elf;
+mod error;
+mod kernel;
+mod list;
+mod maps;
+mod objects;
+mod open;
+mod pattern;
+mod resolve;
+mod resolve_kernel;
+mod resolve_user;
+mod spelling;
+mod suggest;
+mod symbols;
+mod tracefs;
+mod trigger;
+mod usdt;
+
+pub use error::{Error, ErrorKind, Result};
+pub use kernel::{Kernel, UprobePmu};
+pub use list::{Entry, Listing, list, list_with};
+pub use objects::{Object, Objects};
+pub use pattern::Pattern;
+pub use resolve::{MOST_POINTS, Point, resolve, resolve_with};
+pub use symbols::{Function, Functions};
+pub use trigger::{FunctionStart, LONGEST_TRIGGER, Location, Name, ObjectName, Trigger, parse};
+pub use usdt::{Note, notes};

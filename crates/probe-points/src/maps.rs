@@ -1,0 +1,93 @@
+//! `/proc/PID/maps`: which files a process has mapped for execution.
+
+/// One executable mapping of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// `START-END`, as in `/proc/PID/map_files`.
+    pub range: String,
+    /// Major and minor number, and inode, as the text has them.
+    pub identity: (u32, u32, u64),
+    /// As the kernel writes it: line ends as `\012`, and ` (deleted)` behind it if so.
+    pub path: Vec<u8>,
+}
+
+/// Lines that are not understood are left out: the kernel writes them, and only the path is anybody else's.
+pub fn executable_files(maps: &[u8]) -> Vec<Mapping> {
+    maps.split(|&byte| byte == b'\n')
+        .filter_map(mapping)
+        .collect()
+}
+
+fn mapping(line: &[u8]) -> Option<Mapping> {
+    let mut rest = line;
+    let mut field = || {
+        let end = rest.iter().position(|&byte| byte == b' ')?;
+        let field = std::str::from_utf8(&rest[..end]).ok()?;
+        rest = &rest[end + 1..];
+        Some(field)
+    };
+    let (range, permissions, _offset) = (field()?, field()?, field()?);
+    let (major, minor) = field()?.split_once(':')?;
+    let inode = field()?.parse().ok()?;
+    let (start, end) = range.split_once('-')?;
+    // map_files has them without leading zeros.
+    let range = format!(
+        "{:x}-{:x}",
+        u64::from_str_radix(start, 16).ok()?,
+        u64::from_str_radix(end, 16).ok()?
+    );
+    let from = rest.iter().position(|&byte| byte != b' ')?;
+    let path = rest[from..].to_vec();
+    let is_file = inode != 0 && path.starts_with(b"/");
+    (permissions.as_bytes().get(2) == Some(&b'x') && is_file).then_some(Mapping {
+        range,
+        identity: (
+            u32::from_str_radix(major, 16).ok()?,
+            u32::from_str_radix(minor, 16).ok()?,
+            inode,
+        ),
+        path,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::executable_files;
+
+    #[test]
+    fn only_executable_files_count() {
+        let maps = b"55d0c0000000-55d0c0001000 r--p 00000000 08:01 12         /bin/a\n\
+            00400000-00401000 r-xp 00001000 fe:00 12         /bin/a b (deleted)\n\
+            7f0000000000-7f0000001000 r-xp 00000000 00:05 9  /memfd:jit (deleted)\n\
+            7f0000002000-7f0000003000 r-xp 00000000 00:00 0 \n\
+            7f0000004000-7f0000005000 r-xp 00000000 00:00 0  [vdso]\n\
+            7f0000006000-7f0000007000 rwxp 00000000 00:0c 7  anon_inode:[x]\n\
+            7f0000008000-7f0000009000 r-xp 00000000 08:01 13 /a\\012b 12-34 r-xp 0 08:01 9 /c\n";
+        let found = executable_files(maps);
+        let paths: Vec<&[u8]> = found.iter().map(|mapping| &mapping.path[..]).collect();
+        assert_eq!(
+            paths,
+            [
+                &b"/bin/a b (deleted)"[..],
+                b"/memfd:jit (deleted)",
+                b"/a\\012b 12-34 r-xp 0 08:01 9 /c"
+            ]
+        );
+        assert_eq!(found[0].range, "400000-401000");
+        assert_eq!(found[0].identity, (0xfe, 0, 12));
+    }
+
+    #[test]
+    fn a_strange_line_is_nothing() {
+        for line in [
+            "",
+            "x",
+            "1-2 r-xp",
+            "1-2 r-xp 0 8:1 z /a",
+            "g-h r-xp 0 8:1 1 /a",
+            "   ",
+        ] {
+            assert!(executable_files(line.as_bytes()).is_empty(), "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! From a trigger to the places where it is attached.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::Kernel;
+use crate::objects::Objects;
+use crate::resolve_kernel;
+use crate::resolve_user;
+use crate::trigger::{Location, Trigger};
+
+/// Of one trigger: each becomes a perf event, and a descriptor.
+pub const MOST_POINTS: usize = 512;
+
+#[derive(Clone, Debug)]
+pub enum Point {
+    /// kprobe or kretprobe, through the kprobe PMU.
+    Kernel {
+        function: CString,
+        offset: u64,
+        is_return: bool,
+    },
+    Tracepoint {
+        id: u64,
+    },
+    User {
+        /// What makes `path` mean anything.
+        file: Arc<File>,
+        /// What `perf_event_open` takes, in this process: it names `file`, wherever that lies.
+        path: PathBuf,
+        /// In the file.
+        offset: u64,
+        /// Of the semaphore in the file; 0: there is none.
+        ref_ctr_offset: u64,
+        is_return: bool,
+    },
+}
+
+pub fn resolve(trigger: &Trigger, process: &Objects) -> Result<Vec<Point>> {
+    resolve_with(&Kernel::running(), trigger, process)
+}
+
+/// For several triggers: what the kernel says is read once.
+pub fn resolve_with(kernel: &Kernel, trigger: &Trigger, process: &Objects) -> Result<Vec<Point>> {
+    match trigger {
+        Trigger::Tracepoint { system, event } => {
+            let id = resolve_kernel::tracepoint(kernel, system.as_bytes(), event.as_bytes())?;
+            Ok(vec![Point::Tracepoint { id }])
+        }
+        Trigger::Kprobe { function, offset } => {
+            resolve_kernel::function(kernel, function, *offset, false)
+        }
+        Trigger::Kretprobe { function } => resolve_kernel::function(kernel, function, 0, true),
+        Trigger::Usdt {
+            object,
+            provider,
+            probe,
+        } => {
+            kernel.uprobe_pmu()?;
+            let points = resolve_user::usdt(process, object.as_ref(), provider, probe)?;
+            if points.len() > MOST_POINTS {
+                let message = format!("{trigger}: {} locations", points.len());
+                return Err(Error::new(ErrorKind::Unprobeable, message).hint(format!(
+                    "at most {MOST_POINTS} can be probed: name an OBJECT"
+                )));
+            }
+            Ok(points)
+        }
+        Trigger::Uprobe { object, location } => {
+            kernel.uprobe_pmu()?;
+            resolve_user::function(process, object.as_ref(), location, false)
+        }
+        Trigger::Uretprobe { object, start } => {
+            kernel.uprobe_pmu()?;
+            let location = Location::from(start);
+            resolve_user::function(process, object.as_ref(), &location, true)
+        }
+    }
+}
