@@ -12,6 +12,8 @@ export const exitCodes = {
   KERNEL_THREAD: 66,
   /** The command to start does not exist or is not executable. */
   NO_SUCH_COMMAND: 66,
+  /** A trigger names nothing that there is, or nothing that can be probed. */
+  NO_SUCH_PROBE: 66,
   /** This kernel lacks something that capturing needs. */
   KERNEL_UNSUPPORTED: 69,
   /** No native module for this platform could be loaded. */
@@ -22,6 +24,8 @@ export const exitCodes = {
   WRONG_STATE: 70,
   /** A file or stream could not be opened or written. */
   IO: 74,
+  /** A trigger did not fire in the time it was given. */
+  TRIGGER_TIMEOUT: 75,
   /** Not root, a missing capability, or a locked-down kernel. */
   NOT_PERMITTED: 77,
 } as const;

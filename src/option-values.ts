@@ -31,8 +31,9 @@ export function nonEmpty(option: string, what: string, text: string): string {
   return text;
 }
 
-export function choice(option: string, text: string, choices: readonly string[]): string {
-  if (choices.includes(text)) return text;
+export function choice<T extends string>(option: string, text: string, choices: readonly T[]): T {
+  const chosen = choices.find((choice) => choice === text);
+  if (chosen !== undefined) return chosen;
   const why = text === '' ? 'the value is empty' : `unknown value “${text}”`;
   throw invalid(option, why, `choose one of ${choices.join(', ')}`);
 }

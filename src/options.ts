@@ -7,6 +7,7 @@ import type { Options } from './report/types.js';
 export const optionGroups = {
   target: 'Target',
   window: 'Window',
+  trigger: 'Triggers',
   output: 'Output',
   diagnosis: 'Diagnosis',
 } as const;
@@ -34,6 +35,10 @@ function option<T>(spec: OptionSpec<T>): OptionSpec<T> {
   return spec;
 }
 
+export const triggerScopes = ['any', 'target'] as const;
+
+const triggerRange =
+  'u:PROVIDER:PROBE, t:SYSTEM:EVENT, k:FUNCTION, kr:FUNCTION, up:[OBJECT:]FUNCTION or ur:[OBJECT:]FUNCTION';
 const maximumSeconds = 30 * 24 * 60 * 60;
 
 /** Keys are the names in the report and, in kebab case, on the command line. */
@@ -110,8 +115,63 @@ export const captureOptions = {
     description: 'length of a sample',
     help: 'The kernel side closes the window itself, to the nanosecond. With a command and without this option the window lasts until the command ends.',
     default: 0.5,
-    defaultText: '0.5; with a command: until it ends',
+    defaultText: '0.5; with a stop trigger: until it fires; with a command: until it ends',
     parse: (text) => parse.seconds('--sample-time', text, 1e-9, maximumSeconds),
+  }),
+  startTrigger: option<string | null>({
+    flags: '--start-trigger <TRIGGER>',
+    group: 'trigger',
+    type: 'text',
+    range: triggerRange,
+    description: 'open a window when this fires, such as up:main (see kdelay probes)',
+    help: 'The window opens in the kernel, at the very event. docs/triggers.md tells what each kind can name.',
+    default: null,
+    defaultText: 'none',
+    parse: (text) => parse.nonEmpty('--start-trigger', 'a trigger', text),
+  }),
+  stopTrigger: option<string | null>({
+    flags: '--stop-trigger <TRIGGER>',
+    group: 'trigger',
+    type: 'text',
+    range: triggerRange,
+    description: 'close the window when this fires',
+    help: 'Without `--start-trigger` each window opens at once.',
+    default: null,
+    defaultText: 'none',
+    parse: (text) => parse.nonEmpty('--stop-trigger', 'a trigger', text),
+  }),
+  triggerScope: option<'any' | 'target'>({
+    flags: '--trigger-scope <SCOPE>',
+    group: 'trigger',
+    type: 'text',
+    range: triggerScopes.join(', '),
+    description: 'where triggers on kernel code fire: any, in whatever task is current; target, in the captured processes',
+    help: 'Packets arrive in interrupts, where any task may be current: `any` is for those. USDT and user probes always fire in the captured processes only.',
+    default: 'any',
+    defaultText: 'any',
+    parse: (text) => parse.choice('--trigger-scope', text, triggerScopes),
+  }),
+  triggerDelta: option<number>({
+    flags: '--trigger-delta <NS>',
+    group: 'trigger',
+    type: 'integer',
+    range: '0 to 2592000000000000 (30 days)',
+    description: 'drop samples that the stop trigger ended sooner than this many nanoseconds; they do not count',
+    help: '',
+    default: 0,
+    defaultText: '0',
+    parse: (text) => parse.integer('--trigger-delta', text, 0, maximumSeconds * 1e9),
+  }),
+  triggerTimeout: option<number | null>({
+    flags: '--trigger-timeout <SECONDS>',
+    group: 'trigger',
+    type: 'seconds',
+    range: 'over 0, at least a nanosecond, to 2592000 (30 days), with fractions',
+    description: 'give up when a trigger does not fire in this time, with exit code 75',
+    help: 'It counts anew for each trigger. A window that waits for its stop trigger is closed then and printed.',
+    default: null,
+    defaultText: 'none',
+    parse: (text) => parse.seconds('--trigger-timeout', text, 1e-9, maximumSeconds),
   }),
   format: option<string>({
     flags: '-f, --format <FORMAT>',
@@ -180,8 +240,10 @@ export function effectiveOptions(given: GivenOptions, command: readonly string[]
     Object.entries(captureOptions).map(([key, option]) => [key, option.default]),
   ) as unknown as Omit<Options, 'command'>;
   const options: Options = { ...defaults, ...given, command: command === null ? null : [...command] };
-  if (command !== null && given.sampleTime === undefined) options.sampleTime = null;
+  const untilClosed = options.stopTrigger !== null || (command !== null && options.startTrigger === null);
+  if (untilClosed && given.sampleTime === undefined) options.sampleTime = null;
   refuseConflicts(options);
+  refuseTriggerConflicts(options);
   return options;
 }
 
@@ -200,9 +262,23 @@ function refuseConflicts(options: Options): void {
     throw conflict('--: no command follows', 'for example: kdelay capture -- sleep 1');
   }
   if (all && byPid) throw conflict('--all: needs names, not pids', 'use it with --name');
-  if (sampleTime === null && sampleCount > 1) {
+  if (sampleTime === null && options.stopTrigger === null && sampleCount > 1) {
     throw conflict('--sample-count: several samples of a command need a length', 'add --sample-time SECONDS');
   }
+}
+
+function refuseTriggerConflicts(options: Options): void {
+  const { startTrigger, stopTrigger, sampleTime, triggerDelta, triggerTimeout, triggerScope } = options;
+  if (stopTrigger !== null && sampleTime !== null) {
+    throw conflict('--sample-time: the stop trigger ends the window', 'leave out one of the two');
+  }
+  if (stopTrigger === null && triggerDelta > 0) {
+    throw conflict('--trigger-delta: without a stop trigger nothing is shorter', 'add --stop-trigger TRIGGER');
+  }
+  if (startTrigger !== null || stopTrigger !== null) return;
+  const option =
+    triggerTimeout !== null ? '--trigger-timeout' : triggerScope !== 'any' ? '--trigger-scope' : null;
+  if (option !== null) throw conflict(`${option}: there is no trigger`, 'add --start-trigger or --stop-trigger');
 }
 
 function conflict(message: string, hint: string): KdelayError {

@@ -4,6 +4,8 @@ import { resolveTargets, type TargetRequest } from '../session/targets.js';
 
 export interface RunTargets {
   readonly pids: number[];
+  /** What a command that is held is about to execute; null: the processes run already. */
+  readonly program: string | null;
   /** Lets a command run, once the first window is open. Throws NO_SUCH_COMMAND, NOT_PERMITTED. */
   release(): void;
   /** What to say about a command at the end of the run. */
@@ -21,7 +23,7 @@ export async function findTargets(request: TargetRequest, native: NativeModule):
     find: (name) => callNative(() => native.findProcesses(name)),
     busy: () => awaitNative(() => native.busyProcesses(busyIntervalMs, busyLimit)),
   });
-  return { pids: targets.map(({ pid }) => pid), release() {}, remarks: () => [], close() {} };
+  return { pids: targets.map(({ pid }) => pid), program: null, release() {}, remarks: () => [], close() {} };
 }
 
 /** The command's output must not mix with a report on stdout: then it goes to stderr. */
@@ -34,6 +36,7 @@ export function startCommand(
   let released = false;
   return {
     pids: [command.pid],
+    program: command.path ?? null,
     release() {
       callNative(() => command.release());
       released = true;

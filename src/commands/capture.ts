@@ -1,4 +1,5 @@
 /** `kdelay capture`: targets → session → samples → format → output, in this order. */
+import { KdelayError } from '../errors.js';
 import { findFormat } from '../formats/index.js';
 import { type Interrupts, listenForInterrupts } from '../interrupts.js';
 import { note, warn } from '../messages.js';
@@ -41,11 +42,16 @@ async function captureTo(
       pids: targets.pids,
       follow: options.follow,
       debugLevel: options.debug,
+      triggerScope: options.triggerScope,
+      ...(options.startTrigger === null ? {} : { startTrigger: options.startTrigger }),
+      ...(options.stopTrigger === null ? {} : { stopTrigger: options.stopTrigger }),
+      ...(targets.program === null ? {} : { program: targets.program }),
       ...(options.threadCapacity === null ? {} : { threadCapacity: options.threadCapacity }),
     });
     try {
       const result = await printSamples(session, output, options, streams, targets, interrupts.signal);
       for (const text of remarks(result, options, targets)) note(streams.stderr, text);
+      refuseTimeout(result.end, options);
     } finally {
       await session.close();
     }
@@ -68,7 +74,7 @@ async function printSamples(
   interrupt: AbortSignal,
 ): Promise<RunResult> {
   const formatter = findFormat(options.format).create();
-  const progress = createProgress(stderr, options.sampleCount, options.sampleTime);
+  const progress = createProgress(stderr, options);
   const samples = takeSamples(session, options, {
     interrupt,
     onOpen(index) {
@@ -94,9 +100,14 @@ async function printSamples(
         end = next.value;
         break;
       }
+      if ('skipped' in next.value) {
+        await print(formatter.skipped(next.value.skipped));
+        continue;
+      }
+      const { sample } = next.value;
       taken++;
-      losses = addLosses(losses, next.value.losses);
-      await print(formatter.sample(next.value, session.targets));
+      losses = addLosses(losses, sample.losses);
+      await print(formatter.sample(sample, session.targets));
     }
   } finally {
     // Also after an error in a later sample: what was seen is not thrown away.
@@ -109,6 +120,7 @@ async function printSamples(
 /** What the report does not say about how the run ended. */
 function remarks({ end, taken }: RunResult, options: Options, targets: RunTargets): string[] {
   const texts = targets.remarks();
+  if (end === 'interrupt' && taken === 0) texts.push('interrupted before a trigger fired: no sample was taken');
   if (end !== 'exit') return texts;
   const missing = options.sampleCount - taken;
   // A command that ends is what one waits for; only what is missing then needs a word.
@@ -116,4 +128,16 @@ function remarks({ end, taken }: RunResult, options: Options, targets: RunTarget
   if (missing > 0)
     texts.push(`${missing} of ${options.sampleCount} samples were not taken: the target had ended`);
   return texts;
+}
+
+/** A trigger that did not fire: an error, but what was seen before has been printed. */
+function refuseTimeout(end: CadenceEnd, options: Options): void {
+  if (end !== 'start-timeout' && end !== 'stop-timeout') return;
+  const [which, trigger] =
+    end === 'start-timeout' ? ['start', options.startTrigger] : ['stop', options.stopTrigger];
+  throw new KdelayError(
+    'TRIGGER_TIMEOUT',
+    `--trigger-timeout: the ${which} trigger ${trigger} did not fire in ${options.triggerTimeout} s`,
+    'is it what runs? kdelay probes lists what can be a trigger',
+  );
 }

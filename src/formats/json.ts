@@ -17,6 +17,7 @@ export const json: Format = {
         samples.push(sample);
         return '';
       },
+      skipped: () => '',
       footer(targets) {
         if (start === undefined) return '';
         const report: Report = { ...start, targets: [...targets], samples };

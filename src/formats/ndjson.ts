@@ -5,7 +5,7 @@ import type { Format } from './format.js';
 export const ndjson: Format = {
   name: 'ndjson',
   create() {
-    return { header: line, sample: line, footer: () => '' };
+    return { header: line, sample: line, skipped: () => '', footer: () => '' };
   },
 };
 

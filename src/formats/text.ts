@@ -1,8 +1,9 @@
 /** The report for people, in the sections, order and columns of OVS's kernel_delay script; what it lacks stands right of or after them. */
 import { escapeText } from '../escape.js';
 import { addLosses, lossWarnings, noLosses } from '../report/losses.js';
-import type { Sample, Target, Thread } from '../report/types.js';
-import { localTime } from '../units.js';
+import type { Sample, Target, Thread, WindowStart, WindowStop } from '../report/types.js';
+import type { Window } from '../report/window.js';
+import { localTime, thousands } from '../units.js';
 import type { Format } from './format.js';
 import { type Section, threadSections } from './text-sections.js';
 
@@ -18,6 +19,11 @@ export const text: Format = {
         losses = addLosses(losses, sample.losses);
         return `${sampleLines(sample, targets).join('\n')}\n`;
       },
+      skipped(window) {
+        const { stop, windowNs } = window;
+        const skipped = `# Sample dump skipped, delta ${thousands(windowNs)} ns @${localTime(stop.wall)}`;
+        return `${[...edgeLines(window), skipped].join('\n')}\n`;
+      },
       footer: () =>
         lossWarnings(losses)
           .map(({ what, advice }) => `\n# WARNING: ${what}.\n# ${advice}\n`)
@@ -27,16 +33,29 @@ export const text: Format = {
 };
 
 function sampleLines(sample: Sample, targets: readonly Target[]): string[] {
-  const { start, stop } = sample;
-  const reason = stop.by === 'time' ? '' : ` (${stop.by})`;
+  const { start, stop, windowNs } = sample;
+  const dump =
+    start.by === 'trigger' && stop.by === 'trigger'
+      ? `Triggered sample dump, stop-start delta ${thousands(windowNs)} ns`
+      : 'Sample dump';
   return [
-    `# Start sampling @${localTime(start.wall)}`,
-    `# Stop sampling${reason} @${localTime(stop.wall)}`,
-    `# Sample dump @${localTime(stop.wall)}`,
+    ...edgeLines(sample),
+    `# ${dump} @${localTime(stop.wall)}`,
     row('TID'.padEnd(10), 'THREAD', '<RESOURCE SPECIFIC>'),
     row('-'.repeat(10), '-'.repeat(16), '-'.repeat(76)),
     ...byProcess(sample.threads, targets),
   ];
+}
+
+function edgeLines({ start, stop }: Window): string[] {
+  return [`# Start sampling${edge(start)}`, `# Stop sampling${edge(stop)}`];
+}
+
+/** When, and by whom if it was a trigger: the line goes on where the original ends it. */
+function edge({ by, monotonicNs, wall, trigger }: WindowStart | WindowStop): string {
+  if (trigger === null) return `${by === 'time' ? '' : ` (${by})`} @${localTime(wall)}`;
+  const thread = `${trigger.tid} ${escapeText(trigger.comm)}`;
+  return ` (trigger@${monotonicNs}) @${localTime(wall)} in ${thread}`;
 }
 
 /** A heading per process only where there are several: a lone process looks as it always did. */

@@ -6,6 +6,8 @@ export declare class BindingCommand {
   /** Its stdin and stderr are the caller's; so is its stdout, unless it is to go to stderr. */
   static spawn(argv: Array<string>, stdoutToStderr: boolean): BindingCommand
   get pid(): number
+  /** The file that it will execute: the first of that name in PATH. */
+  get path(): string | null
   /** Lets it begin. Throws if its program cannot be executed. */
   release(): void
   /** Ends a command that was never released; one that was runs on. */
@@ -19,16 +21,28 @@ export declare class BindingSession {
   /** Attaches the probes. Nothing is counted before `start`. */
   static open(options: BindingOpenOptions): Promise<BindingSession>
   /**
-   * Opens a window now. With a length the kernel side closes it at that very ns; without, it stays open until `stop`
-   * or until every target has ended.
+   * Opens a window now, or, where there is a start trigger, arms one for it. With a length the kernel side closes the
+   * window at that very ns; without, it stays open until the stop trigger fires, until `stop`, or until every target
+   * has ended.
    */
-  start(lengthNs?: bigint | undefined | null): BindingWindow
-  /** Resolves when the window is closed. */
-  wait(): Promise<'time' | 'interrupt' | 'exit'>
-  /** Closes the open window now; without one, does nothing. */
+  start(lengthNs?: bigint | undefined | null): void
+  /** How many windows may be armed, open or unread at the same time. */
+  get windowsAhead(): number
+  /**
+   * Resolves when the oldest window is closed, or will never open, with the reason. A trigger that does not fire in the
+   * time that is given is no longer waited for.
+   */
+  wait(triggerTimeoutNs?: bigint | undefined | null): Promise<'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout'>
+  /** Closes the open window now, and takes back those that are armed; without any, does nothing. */
   stop(): void
-  /** The closed window's sample. Afterwards a new window can be opened. */
+  /** The oldest window's start; null while it is armed, and without any. */
+  openWindow(): BindingWindowStart | null
+  /** The oldest window if it is closed and can be read, else null. */
+  closedWindow(): BindingWindow | null
+  /** The oldest window's sample; it must be closed. */
   read(): Promise<BindingSample>
+  /** Forgets the oldest window, which must be closed. */
+  discard(): Promise<void>
   /** Detaches everything; a wait under way resolves. Closing twice is harmless. */
   close(): void
   get closed(): boolean
@@ -124,6 +138,14 @@ export interface BindingOpenOptions {
   debugLevel: number
   /** Threads that one window can hold; by default from the number of threads. */
   threadCapacity?: number
+  /** What opens windows; without it `start` does. */
+  startTrigger?: string
+  /** What closes windows that have no length. */
+  stopTrigger?: string
+  /** Triggers on kernel code fire in the monitored processes only. */
+  triggersInTargetOnly: boolean
+  /** The program that the one process, held until then, is about to execute: its triggers are found in this file. */
+  program?: string
 }
 
 /** Time runnable but not running. */
@@ -149,11 +171,9 @@ export interface BindingRun {
 }
 
 export interface BindingSample {
-  startMonotonicNs: bigint
-  startWallNs: bigint
-  stopMonotonicNs: bigint
-  stopWallNs: bigint
-  stopBy: 'time' | 'interrupt' | 'exit'
+  window: BindingWindow
+  /** Start triggers since the last sample that found a window open. */
+  startsInWindow: number
   /** The first targets, then the children that joined. */
   targets: Array<Target>
   /** In no particular order. */
@@ -217,11 +237,33 @@ export interface BindingThread {
   budget: BindingBudget
 }
 
+/** The thread in which a trigger fired: the one that was current, in whatever context the kernel was. */
+export interface BindingTriggeringThread {
+  pid: number
+  tid: number
+  comm: string
+}
+
 export interface BindingWindow {
+  start: BindingWindowStart
+  stop: BindingWindowStop
+}
+
+export interface BindingWindowStart {
   /** `CLOCK_MONOTONIC`. */
-  startMonotonicNs: bigint
+  monotonicNs: bigint
   /** Since the epoch. */
-  startWallNs: bigint
+  wallNs: bigint
+  /** The thread in which the start trigger fired; null: no trigger opened the window. */
+  trigger: TriggeringThread | null
+}
+
+export interface BindingWindowStop {
+  monotonicNs: bigint
+  wallNs: bigint
+  by: 'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout'
+  /** The thread in which the stop trigger fired; null: no trigger closed the window. */
+  trigger: TriggeringThread | null
 }
 
 /** The user processes, this one left out, that used the most CPU time over the interval, busiest first. */

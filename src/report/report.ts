@@ -3,6 +3,7 @@ import os from 'node:os';
 import type { Binding } from '../native/index.js';
 import { effectiveOptions } from '../options.js';
 import { isoTime } from '../units.js';
+import type { Window } from './window.js';
 import { version } from '../version.js';
 import type {
   Header,
@@ -14,6 +15,7 @@ import type {
   Syscall,
   Target,
   Thread,
+  TriggeringThread,
   WindowStart,
 } from './types.js';
 
@@ -46,23 +48,41 @@ export function toTarget({ pid, comm, exe, cmdline }: Binding.BindingTarget): Ta
   return { pid, comm, exe: exe ?? null, cmdline: cmdline ?? null };
 }
 
-export function toWindowStart(window: Binding.BindingWindow): WindowStart {
-  return { wall: isoTime(window.startWallNs), monotonicNs: String(window.startMonotonicNs), by: 'time' };
+export function toWindowStart({ wallNs, monotonicNs, trigger }: Binding.BindingWindowStart): WindowStart {
+  return {
+    wall: isoTime(wallNs),
+    monotonicNs: String(monotonicNs),
+    by: trigger == null ? 'time' : 'trigger',
+    trigger: toThread(trigger),
+  };
+}
+
+export function toWindow({ start, stop }: Binding.BindingWindow): Window {
+  const { wallNs, monotonicNs, by, trigger } = stop;
+  return {
+    start: toWindowStart(start),
+    stop: { wall: isoTime(wallNs), monotonicNs: String(monotonicNs), by, trigger: toThread(trigger) },
+    windowNs: Number(monotonicNs - start.monotonicNs),
+  };
+}
+
+function toThread(thread: Binding.BindingTriggeringThread | null | undefined): TriggeringThread | null {
+  return thread == null ? null : { ...thread };
 }
 
 export function toSample(raw: Binding.BindingSample, index: number): Sample {
   return {
     index,
-    start: toWindowStart(raw),
-    stop: { wall: isoTime(raw.stopWallNs), monotonicNs: String(raw.stopMonotonicNs), by: raw.stopBy },
-    windowNs: Number(raw.stopMonotonicNs - raw.startMonotonicNs),
-    threads: raw.threads.map(toThread).sort(byName),
+    ...toWindow(raw.window),
+    startsInWindow: raw.startsInWindow,
+    samplesSkipped: 0,
+    threads: raw.threads.map(toThreadStatistics).sort(byName),
     syscallEvents: [],
     losses: { ...raw.losses, recursionMisses: raw.losses.recursionMisses ?? null },
   };
 }
 
-function toThread(raw: Binding.BindingThread): Thread {
+function toThreadStatistics(raw: Binding.BindingThread): Thread {
   const { pid, tid, comm, exited, run, ready, stopped, budget } = raw;
   return {
     pid,

@@ -128,9 +128,29 @@ export interface Options {
    */
   sampleInterval: number;
   /**
-   * Length of a window in seconds; null: until the command ends.
+   * Length of a window in seconds; null: until a trigger or the end of the command closes it.
    */
   sampleTime: number | null;
+  /**
+   * What opens windows; null: kdelay itself does.
+   */
+  startTrigger: string | null;
+  /**
+   * What closes windows; null: their length does.
+   */
+  stopTrigger: string | null;
+  /**
+   * Whether triggers on kernel code fire in any task or in the captured processes only.
+   */
+  triggerScope: 'any' | 'target';
+  /**
+   * Samples shorter than this, in nanoseconds, are dropped.
+   */
+  triggerDelta: number;
+  /**
+   * How long to wait for a trigger, in seconds; null: for ever.
+   */
+  triggerTimeout: number | null;
   /**
    * Name of the output format.
    */
@@ -160,6 +180,14 @@ export interface Sample {
   stop: WindowStop;
   windowNs: DurationNs;
   /**
+   * Start triggers since the sample before that found a window open and changed nothing. (`losses.triggersMissed` are those that found none armed.)
+   */
+  startsInWindow: Count;
+  /**
+   * Windows since the sample before that were shorter than the trigger delta and dropped.
+   */
+  samplesSkipped: Count;
+  /**
    * Every thread seen in the window, by name, then tid.
    */
   threads: Thread[];
@@ -179,6 +207,27 @@ export interface WindowStart {
    * What opened the window.
    */
   by: 'time' | 'trigger';
+  /**
+   * Where the trigger fired; null: no trigger set this edge.
+   */
+  trigger: TriggeringThread | null;
+}
+/**
+ * The thread in which a trigger fired: the one that was current, whatever context the kernel was in. A kernel function that runs in an interrupt fires in whom it interrupts.
+ */
+export interface TriggeringThread {
+  /**
+   * Process id; 0: the CPU was idle.
+   */
+  pid: number;
+  /**
+   * Thread id.
+   */
+  tid: number;
+  /**
+   * The thread's name at that moment.
+   */
+  comm: string;
 }
 /**
  * The window's last instant.
@@ -187,9 +236,13 @@ export interface WindowStop {
   wall: WallTime;
   monotonicNs: MonotonicNs;
   /**
-   * What closed the window: its length was over, a trigger fired, the user stopped it, or every target had ended.
+   * What closed the window: its length was over, a trigger fired, the user stopped it, every target had ended, or the stop trigger did not fire in the time it was given.
    */
-  by: 'time' | 'trigger' | 'interrupt' | 'exit';
+  by: 'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout';
+  /**
+   * Where the trigger fired; null: no trigger set this edge.
+   */
+  trigger: TriggeringThread | null;
 }
 /**
  * One thread's numbers for one window.

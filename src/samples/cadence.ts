@@ -1,29 +1,38 @@
 /** How often: windows one after the other, until there are enough, the user interrupts, or every target has ended. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Sample, WindowStart } from '../report/types.js';
+import type { Window } from '../report/window.js';
 import type { StopReason } from '../session/session.js';
 
 export interface CadencePlan {
   sampleCount: number;
   /** Pause between windows in seconds. */
   sampleInterval: number;
-  /** Length of a window in seconds; null: until every target has ended. */
+  /** Length of a window in seconds; null: until the stop trigger fires or every target has ended. */
   sampleTime: number | null;
+  /** Windows that two triggers, or the stop trigger, made shorter than this (ns) are dropped and do not count. */
+  triggerDelta: number;
+  /** Seconds to wait for a trigger; null: for ever. */
+  triggerTimeout: number | null;
 }
 
 /** What the cadence needs of a CaptureSession. */
 export interface WindowSource {
   readonly targetsAlive: boolean;
-  start(seconds: number | null): WindowStart;
-  wait(): Promise<StopReason>;
+  /** Windows that may be armed, open or unread at the same time. */
+  readonly windowsAhead: number;
+  readonly closedWindow: Window | null;
+  start(seconds: number | null): WindowStart | null;
+  wait(options: { triggerTimeout: number | null }): Promise<StopReason>;
   stop(): void;
   read(): Promise<Sample>;
+  discard(): Promise<void>;
 }
 
 export interface CadenceHooks {
   /** Aborted when the user wants to end the run. */
   interrupt: AbortSignal;
-  /** Called when a window has opened, with the number of the sample. */
+  /** Called when a window has opened or is armed, with the number of the sample. */
   onOpen?: (index: number) => void;
   /** Called when it has closed. */
   onClosed?: () => void;
@@ -36,7 +45,11 @@ export interface Clock {
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
 }
 
-export type CadenceEnd = 'complete' | 'interrupt' | 'exit';
+/** What came of a window. */
+export type Taken = { sample: Sample } | { skipped: Window };
+
+/** `start-timeout`, `stop-timeout`: which trigger did not fire in time. */
+export type CadenceEnd = 'complete' | 'interrupt' | 'exit' | 'start-timeout' | 'stop-timeout';
 
 const systemClock: Clock = {
   now: () => performance.now(),
@@ -47,28 +60,59 @@ export async function* takeSamples(
   source: WindowSource,
   plan: CadencePlan,
   { interrupt, onOpen, onClosed, clock = systemClock }: CadenceHooks,
-): AsyncGenerator<Sample, CadenceEnd> {
-  for (let index = 0; index < plan.sampleCount; index++) {
-    if (index > 0) {
+): AsyncGenerator<Taken, CadenceEnd> {
+  let taken = 0;
+  let skipped = 0;
+  let pending = 0;
+  let first = true;
+  while (taken < plan.sampleCount) {
+    if (!first && pending === 0) {
       const alive = await pause(source, plan.sampleInterval * 1000, interrupt, clock);
       if (!alive) return 'exit';
     }
+    first = false;
     if (interrupt.aborted) return 'interrupt';
     const stop = () => source.stop();
-    source.start(plan.sampleTime);
+    // Windows are armed before they are needed: the next start trigger finds one even while a sample is being read.
+    for (const ahead = windowsAhead(source, plan, plan.sampleCount - taken); pending < ahead; pending++) {
+      source.start(plan.sampleTime);
+    }
     interrupt.addEventListener('abort', stop);
     let reason: StopReason;
     try {
-      onOpen?.(index);
-      reason = await source.wait();
+      onOpen?.(taken);
+      reason = await source.wait({ triggerTimeout: plan.triggerTimeout });
     } finally {
       interrupt.removeEventListener('abort', stop);
       onClosed?.();
     }
-    yield await source.read();
+    const window = source.closedWindow;
+    if (window === null) return reason === 'timeout' ? 'start-timeout' : whyNone(reason);
+    pending--;
+    if (reason === 'trigger' && window.windowNs < plan.triggerDelta) {
+      await source.discard();
+      skipped++;
+      yield { skipped: window };
+      continue;
+    }
+    const sample = await source.read();
+    yield { sample: { ...sample, index: taken, samplesSkipped: skipped } };
+    taken++;
+    skipped = 0;
     if (reason === 'exit') return 'exit';
+    if (reason === 'timeout') return 'stop-timeout';
   }
   return 'complete';
+}
+
+/** One where there is a pause to keep; else as many as there may be, and no more than will be read. */
+function windowsAhead(source: WindowSource, plan: CadencePlan, wanted: number): number {
+  if (plan.sampleInterval > 0) return 1;
+  return plan.triggerDelta > 0 ? source.windowsAhead : Math.min(source.windowsAhead, wanted);
+}
+
+function whyNone(reason: StopReason): CadenceEnd {
+  return reason === 'exit' ? 'exit' : 'interrupt';
 }
 
 /** Looks for the targets once in a while, so that their end also ends a long pause. False if they have ended. */

@@ -1,7 +1,8 @@
 import { KdelayError } from '../errors.js';
 import { awaitNative, type Binding, callNative, native } from '../native/index.js';
-import { toSample, toTarget, toWindowStart } from '../report/report.js';
+import { toSample, toTarget, toWindow, toWindowStart } from '../report/report.js';
 import type { Sample, Target, WindowStart, WindowStop } from '../report/types.js';
+import type { Window } from '../report/window.js';
 import { secondsToNs } from '../units.js';
 
 export interface SessionOptions {
@@ -15,10 +16,24 @@ export interface SessionOptions {
   threadCapacity?: number;
   /** Verifier log level, a bit mask of 0 to 7, printed on stderr. Default: 0, off. */
   debugLevel?: number;
+  /**
+   * What opens windows, such as `up:main` (see docs/triggers.md). start() then arms a window, and up to `windowsAhead` may
+   * be armed, open or unread at the same time.
+   */
+  startTrigger?: string;
+  /** What closes windows that have no length. */
+  stopTrigger?: string;
+  /** Whether triggers on kernel code fire in any task or in the captured processes only. Default: any. */
+  triggerScope?: 'any' | 'target';
+  /** The program that the one process, held until then, is about to execute: the triggers are looked up in it. */
+  program?: string;
 }
 
-/** Why a window closed: its length was over, stop() or close() was called, or every target has ended. */
-export type StopReason = Exclude<WindowStop['by'], 'trigger'>;
+/**
+ * Why a window closed, or why one that was armed will never open: its length was over, a trigger fired, stop() or close()
+ * was called, every target has ended, or a trigger did not fire in the time that wait() was given.
+ */
+export type StopReason = WindowStop['by'];
 
 /**
  * Probes attached to one or several live processes. Open it, then take samples one after the other:
@@ -56,6 +71,8 @@ export class CaptureSession implements AsyncDisposable {
         pids,
         follow: options.follow ?? false,
         debugLevel,
+        triggersInTargetOnly: options.triggerScope === 'target',
+        ...pickTexts(options, ['startTrigger', 'stopTrigger', 'program']),
         ...(capacity === undefined ? {} : { threadCapacity: capacity }),
       }),
     );
@@ -76,26 +93,51 @@ export class CaptureSession implements AsyncDisposable {
     return this.#native.closed;
   }
 
+  /** How many windows may be armed, open or unread at the same time: one without a start trigger. */
+  get windowsAhead(): number {
+    return this.#use((session) => session.windowsAhead);
+  }
+
   /**
-   * Opens a window at once. The kernel side closes it after `seconds` (over 0, to the nanosecond); without, it stays open
-   * until stop() or until every target has ended.
+   * Opens a window at once; with a start trigger it arms one and returns null. The kernel side closes it after `seconds`
+   * (over 0, to the nanosecond); without, it stays open until the stop trigger fires, until stop(), or until every target
+   * has ended.
    */
-  start(seconds?: number | null): WindowStart {
-    const lengthNs = seconds == null ? null : checkLength(seconds);
-    return toWindowStart(this.#use((session) => session.start(lengthNs)));
+  start(seconds?: number | null): WindowStart | null {
+    const lengthNs = seconds == null ? null : toNs(seconds, 'a window’s length');
+    const opened = this.#use((session) => {
+      session.start(lengthNs);
+      return session.openWindow();
+    });
+    return opened == null ? null : toWindowStart(opened);
   }
 
-  /** Resolves when the window is closed, with the reason. */
-  async wait(): Promise<StopReason> {
-    return this.#useAsync((session) => session.wait());
+  /**
+   * Resolves when the oldest window is closed, or will never open, with the reason. With `triggerTimeout`, in seconds,
+   * a trigger that does not fire in that time is no longer waited for.
+   */
+  async wait({ triggerTimeout = null }: { triggerTimeout?: number | null } = {}): Promise<StopReason> {
+    const timeoutNs = triggerTimeout === null ? null : toNs(triggerTimeout, 'a trigger’s timeout');
+    return this.#useAsync((session) => session.wait(timeoutNs));
   }
 
-  /** Closes the open window now. Without one it does nothing. */
+  /** Closes the open window now, and takes back those that are armed. Without any it does nothing. */
   stop(): void {
     this.#use((session) => session.stop());
   }
 
-  /** The closed window's sample; its index counts the samples of this session from 0. */
+  /** The oldest window, if it is closed and can be read; null also when its start trigger never fired. */
+  get closedWindow(): Window | null {
+    const window = this.#use((session) => session.closedWindow());
+    return window == null ? null : toWindow(window);
+  }
+
+  /** Forgets the oldest window, which must be closed, without looking at what happened in it. */
+  async discard(): Promise<void> {
+    return this.#useAsync((session) => session.discard());
+  }
+
+  /** The oldest window's sample; it must be closed. Its index counts the samples of this session from 0. */
   async read(): Promise<Sample> {
     const raw = await this.#useAsync((session) => session.read());
     this.#targets = raw.targets.map(toTarget);
@@ -154,12 +196,25 @@ function checkInteger(option: string, value: number, minimum: number, maximum: n
   );
 }
 
-function checkLength(seconds: number): bigint {
+/** The options that were given, and no key for the others. */
+function pickTexts<Key extends keyof SessionOptions>(
+  options: SessionOptions,
+  keys: readonly Key[],
+): Partial<Record<Key, string>> {
+  const picked: Partial<Record<Key, string>> = {};
+  for (const key of keys) {
+    const value = options[key];
+    if (typeof value === 'string') picked[key] = value;
+  }
+  return picked;
+}
+
+function toNs(seconds: number, what: string): bigint {
   // Before it is converted: what is no number of ns throws a RangeError there.
   if (seconds * 1e9 >= 0.5 && seconds * 1e9 < 2 ** 64) return secondsToNs(seconds);
   throw new KdelayError(
     'INVALID_ARGUMENT',
-    `session: ${seconds} is not a window's length`,
-    'give seconds over 0 and below 2^64 ns, or none for a window without an end of its own',
+    `session: ${seconds} is not ${what}`,
+    'give seconds over 0 and below 2^64 ns, or none where there is no limit',
   );
 }

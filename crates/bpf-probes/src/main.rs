@@ -13,6 +13,7 @@ mod kernel;
 mod maps;
 mod programs;
 mod record;
+mod window;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

@@ -4,9 +4,9 @@ use core::cell::UnsafeCell;
 
 use aya_ebpf::Global;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, Queue, Stack};
+use aya_ebpf::maps::{Array, HashMap, Queue, RingBuf, Stack};
 use bpf_probes::abi::config::{Config, Offsets};
-use bpf_probes::abi::control::{Losses, Window};
+use bpf_probes::abi::control::{EDGES_BYTES, Losses, Windows};
 use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
 use bpf_probes::abi::syscall::SyscallRow;
 use bpf_probes::abi::thread::{Rename, ThreadRecord};
@@ -33,15 +33,24 @@ pub(crate) use config;
 const _: () =
     assert!(size_of::<Global<Config>>() == size_of::<Config>() && size_of::<Offsets>() == 40);
 
-/// The open window. In a data section, because the programs then have its address and need no look-up.
-#[unsafe(link_section = ".data.window")]
+/// The windows. In a data section, because the programs then have its address and need no look-up.
+#[unsafe(link_section = ".data.windows")]
 #[unsafe(no_mangle)]
-pub static WINDOW: Global<Window> = Global::new(Window {
-    start_ns: 0,
-    stop_ns: 0,
-    number: 0,
-    reserved: 0,
-});
+pub static WINDOWS: State = State(UnsafeCell::new(Windows::EMPTY));
+
+#[repr(transparent)]
+pub struct State(pub UnsafeCell<Windows>);
+
+// SAFETY: each field is read and written whole, with volatile accesses, and has one writer at a time (see `window`).
+unsafe impl Sync for State {}
+
+/// Holds one entry, which is the right to change which window is open: eBPF has no compare-and-exchange before Linux 5.12.
+#[map]
+pub static CHANGE: Queue<u32> = Queue::with_max_entries(1, 0);
+
+/// The windows' edges, for user space, which waits for them.
+#[map]
+pub static EDGES: RingBuf = RingBuf::with_byte_size(EDGES_BYTES, 0);
 
 /// A direct-mapped cache in front of `THREAD_OF_TASK`, by tid: the record's index. Only a hint: the record itself says
 /// whose it is. Of fixed size, so that it can be in a data section; 4096 threads at once have a place of their own.

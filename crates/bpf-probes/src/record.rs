@@ -2,65 +2,13 @@
 
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
-use aya_ebpf::helpers::bpf_ktime_get_ns;
 use bpf_probes::abi::syscall::{CHAIN_LIMIT, ROW_HEADS, ROWS_PER_CHUNK, SyscallKey, SyscallRow};
 use bpf_probes::abi::thread::ThreadRecord;
-use bpf_probes::jumpless::exceeds;
 use bpf_probes::thread_state::SyscallEnd;
 
 use crate::kernel::{Access, Task};
 use crate::maps::{FREE_CHUNKS, FREE_THREADS, HINTS, SYSCALL_ROWS, THREAD_OF_TASK, THREADS};
-
-/// When an event counts.
-#[derive(Clone, Copy)]
-pub struct Moment {
-    /// In the window, or its end.
-    pub now_ns: u64,
-}
-
-/// One field of the window, as it is now.
-macro_rules! window {
-    ($field:ident) => {{
-        let window = (&raw const $crate::maps::WINDOW).cast::<bpf_probes::abi::control::Window>();
-        // SAFETY: `Global` is transparent over `Window`, which is always initialised; volatile, because user space
-        // writes it.
-        unsafe { (&raw const (*window).$field).read_volatile() }
-    }};
-}
-
-impl Moment {
-    /// Now, if the window is open.
-    #[inline(always)]
-    pub fn in_window() -> Option<Self> {
-        Self::in_window_or_after().filter(|moment| !moment.is_after())
-    }
-
-    /// Now, if the window is open; if it has ended and is not yet sealed by its reader, its end. Such an event is the first
-    /// of its thread or none: it tells what a thread without any was doing all along.
-    #[inline(always)]
-    pub fn in_window_or_after() -> Option<Self> {
-        let stop_ns = window!(stop_ns);
-        if stop_ns == 0 {
-            return None;
-        }
-        // SAFETY: the helper has no preconditions.
-        let now_ns = unsafe { bpf_ktime_get_ns() };
-        if now_ns < window!(start_ns) {
-            return None;
-        }
-        // The lesser of the two, without a jump.
-        let after = exceeds(now_ns, stop_ns);
-        Some(Self {
-            now_ns: now_ns - after * now_ns.wrapping_sub(stop_ns),
-        })
-    }
-
-    /// Compared anew and not kept as a flag, which would have the verifier follow every program twice.
-    #[inline(always)]
-    fn is_after(self) -> bool {
-        self.now_ns >= window!(stop_ns)
-    }
-}
+use crate::window::{self, Moment};
 
 /// Adds one to a loss counter.
 macro_rules! lose {
@@ -88,46 +36,55 @@ pub unsafe fn add_one(counter: *mut u64) {
 pub fn find<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
     // SAFETY: `place` is inside the array.
     let slot = unsafe { HINTS.place(task.pid()).read_volatile() };
-    match record_of(slot, task) {
+    match record_of(slot, task, moment.window) {
         Some(record) if !moment.is_after() => Some(record),
         Some(_) => None,
-        None => find_slowly(task, moment.now_ns),
+        None => find_slowly(task, moment),
     }
 }
 
 #[inline(always)]
-fn record_of<A: Access>(slot: u32, task: Task<A>) -> Option<&'static mut ThreadRecord> {
+fn record_of<A: Access>(
+    slot: u32,
+    task: Task<A>,
+    window: u32,
+) -> Option<&'static mut ThreadRecord> {
     // SAFETY: the map lives as long as the program. A record has one writer at a time (see `ThreadRecord`), and no
     // program holds two records of the same task.
     let record = unsafe { &mut *THREADS.get_ptr_mut(slot)? };
-    (record.task == task.address() && record.window == window!(number)).then_some(record)
+    (record.task == task.address() && record.window == window).then_some(record)
 }
 
 #[inline(never)]
-fn find_slowly<A: Access>(task: Task<A>, now_ns: u64) -> Option<&'static mut ThreadRecord> {
-    let is_after = Moment { now_ns }.is_after();
-    match find_existing(task) {
+fn find_slowly<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
+    let is_after = moment.is_after();
+    match find_in(task, moment.window) {
         Some(record) => {
             remember(task.pid(), record.slot);
             (!is_after).then_some(record)
         }
         // Born after the window: no thread of it.
-        None if is_after && task.start_time_ns() >= now_ns => None,
-        None => create(task),
+        None if is_after && task.start_time_ns() >= moment.now_ns => None,
+        None => create(task, moment),
     }
 }
 
-/// The task's record if it has one in this window.
+/// The task's record if it has one in the latest window.
 #[inline(always)]
 pub fn find_existing<A: Access>(task: Task<A>) -> Option<&'static mut ThreadRecord> {
+    find_in(task, window::current())
+}
+
+#[inline(always)]
+fn find_in<A: Access>(task: Task<A>, window: u32) -> Option<&'static mut ThreadRecord> {
     // SAFETY: the value is copied at once; it is only a number that `record_of` checks.
     let slot = *unsafe { THREAD_OF_TASK.get(&task.address()) }?;
-    record_of(slot, task)
+    record_of(slot, task, window)
 }
 
 /// A new record for the task, whatever it had before.
 #[inline(always)]
-pub fn create<A: Access>(task: Task<A>) -> Option<&'static mut ThreadRecord> {
+pub fn create<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
     let Ok(Some(slot)) = FREE_THREADS.pop() else {
         lose!(thread_events);
         return None;
@@ -138,7 +95,7 @@ pub fn create<A: Access>(task: Task<A>) -> Option<&'static mut ThreadRecord> {
     record.tid = task.pid();
     record.tgid = task.tgid();
     record.start_time_ns = task.start_time_ns();
-    let window_start_ns = window!(start_ns);
+    let window_start_ns = moment.window_start_ns();
     // Born inside the window, although its birth was not seen.
     let begin_ns = if record.start_time_ns > window_start_ns {
         record.start_time_ns
@@ -152,7 +109,7 @@ pub fn create<A: Access>(task: Task<A>) -> Option<&'static mut ThreadRecord> {
         record.was_inside(call);
     }
     record.task = task.address();
-    record.window = window!(number);
+    record.window = moment.window;
     if THREAD_OF_TASK.insert(&task.address(), &slot, 0).is_err() {
         lose!(thread_events);
     }

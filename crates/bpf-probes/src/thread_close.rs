@@ -1,13 +1,14 @@
 //! The end of a window: what is open is cut, and interrupts get their time. By user space, when no program writes any more.
 
 use crate::abi::syscall::SyscallKey;
-use crate::abi::thread::{Activity, SyscallPhase, ThreadRecord};
+use crate::abi::thread::{ACTIVITIES, Activity, SyscallPhase, ThreadRecord};
 
 impl ThreadRecord {
     /// Closes what is open at the window's end, all of it as cut, and gives the interrupts their time. Returns the open
     /// call and its time in the window.
     pub fn closed(&mut self, stop_ns: u64) -> Option<(SyscallKey, u64)> {
         self.close_irqs(stop_ns);
+        self.take_back(stop_ns);
         let mut open_call = None;
         if self.activity != Activity::Ended {
             if self.irq_seen != 0 {
@@ -25,6 +26,35 @@ impl ThreadRecord {
         self.accumulated_ns[Activity::SoftIrq as usize] = soft_ns;
         self.accumulated_ns[Activity::HardIrq as usize] = self.taken_off_ns.saturating_sub(soft_ns);
         open_call
+    }
+
+    /// A trigger closes a window at the instant at which it fires, and other CPUs see that some ns later: what their events
+    /// gave to an activity after that instant is taken off again. Interrupts' time stays.
+    fn take_back(&mut self, stop_ns: u64) {
+        self.end_ns = self.end_ns.min(stop_ns);
+        if self.since_ns <= stop_ns {
+            return;
+        }
+        let mut excess_ns = self.since_ns - stop_ns;
+        self.since_ns = stop_ns;
+        let ended = if self.activity.is_on_cpu() {
+            if self.run_since_ns > stop_ns {
+                [Activity::ReadyWoken, Activity::ReadyPreempted]
+            } else {
+                [Activity::User, Activity::Kernel]
+            }
+        } else if self.activity == Activity::ReadyWoken {
+            [Activity::Blocked, Activity::Stopped]
+        } else {
+            [Activity::Kernel, Activity::User]
+        };
+        let others = 0..ACTIVITIES;
+        for activity in ended.map(|activity| activity as usize).into_iter().chain(others) {
+            let given_ns = &mut self.accumulated_ns[activity];
+            let taken_ns = excess_ns.min(*given_ns);
+            *given_ns -= taken_ns;
+            excess_ns -= taken_ns;
+        }
     }
 
     fn close_irqs(&mut self, stop_ns: u64) {

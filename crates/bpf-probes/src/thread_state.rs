@@ -123,6 +123,7 @@ impl ThreadRecord {
     pub(crate) fn assume(&mut self, activity: Activity) {
         if self.activity as u8 == Activity::Unseen as u8 {
             self.activity = activity;
+            self.first_activity = activity;
         }
     }
 
@@ -182,6 +183,7 @@ impl ThreadRecord {
             Some(key) => {
                 self.phase = SyscallPhase::Inside;
                 self.syscall = key;
+                self.first_syscall = key;
                 self.syscall_since_ns = 0;
             }
             None => self.phase = SyscallPhase::Outside,
@@ -296,7 +298,7 @@ impl ThreadRecord {
     pub fn woken(&mut self, now_ns: u64) {
         match self.activity {
             Activity::Unseen => {
-                self.activity = Activity::Blocked;
+                self.assume(Activity::Blocked);
                 self.settle(now_ns);
                 self.first_blocked_ns = self.accumulated_ns[Activity::Blocked as usize];
             }

@@ -1,7 +1,10 @@
 //! The probes, attached to a set of processes: what a session holds while it is open. Dropping it detaches.
 
+use bpf_probes::abi::control::MOST_PENDING;
+
 use crate::btf::Btf;
 use crate::capture::Options;
+use crate::control::Control;
 use crate::error::{Error, ErrorKind, Result};
 use crate::maps::Maps;
 use crate::offsets;
@@ -10,6 +13,7 @@ use crate::probes::{Capacity, Need, PROBES, PendingLoader, Probes};
 use crate::process;
 use crate::sample::Target;
 use crate::sys::GracePeriod;
+use crate::triggers::{AttachedTrigger, ResolvedTrigger, Triggers};
 
 /// Records for at least this many threads: those that come and go need some too, until they are harvested.
 const LEAST_THREADS: u32 = 1024;
@@ -23,8 +27,14 @@ pub struct Attached {
     pub probes: Probes,
     pub maps: Maps,
     pub grace_period: GracePeriod,
+    pub control: Control,
     /// The targets that were named, as long as they live.
     pub processes: Vec<PidFd>,
+    pub has_start_trigger: bool,
+    /// Windows that may be armed, open or unread at the same time: as many as there are records for.
+    pub most_pending: usize,
+    /// Held for as long as they are to fire.
+    _triggers: Vec<AttachedTrigger>,
 }
 
 impl Attached {
@@ -45,11 +55,21 @@ impl Attached {
             _ => None,
         };
         config.target_tgid = one.unwrap_or(0);
+        let triggers = Triggers::resolve(pids, options)?;
+        let in_any_task = |trigger: &Option<ResolvedTrigger>| {
+            trigger
+                .as_ref()
+                .is_some_and(|trigger| trigger.fires_in_any_task(options.trigger_scope))
+        };
+        config.start_in_any_task = in_any_task(&triggers.start).into();
+        config.stop_in_any_task = in_any_task(&triggers.stop).into();
+        let living = living_threads(pids)?;
+        let capacity = capacity(living, options)?;
         let mut probes = Probes::new(
             loader,
             &btf,
             &config,
-            capacity(pids, options)?,
+            capacity,
             options.attach_mode,
             options.debug_level,
         )?;
@@ -69,12 +89,24 @@ impl Attached {
                 probes.attach(probe.tracepoint)?;
             }
         }
+        let control = Control::new(&mut probes)?;
+        let has_start_trigger = triggers.start.is_some();
+        let triggers = triggers.attach(&mut probes, options.follow)?;
+        let most_pending = if has_start_trigger {
+            (capacity.threads / living.max(1)).clamp(1, MOST_PENDING as u32) as usize
+        } else {
+            1
+        };
         let grace_period = GracePeriod::new()?;
         let attached = Self {
             probes,
             maps,
             grace_period,
+            control,
             processes,
+            has_start_trigger,
+            most_pending,
+            _triggers: triggers,
         };
         Ok((attached, targets))
     }
@@ -94,7 +126,15 @@ fn hold(pids: &[u32]) -> Result<(Vec<PidFd>, Vec<Target>)> {
     Ok((processes, targets))
 }
 
-fn capacity(pids: &[u32], options: &Options) -> Result<Capacity> {
+fn living_threads(pids: &[u32]) -> Result<u32> {
+    let mut living = 0u32;
+    for &pid in pids {
+        living = living.saturating_add(process::tids(pid)?.len() as u32);
+    }
+    Ok(living)
+}
+
+fn capacity(living: u32, options: &Options) -> Result<Capacity> {
     let threads = match options.thread_capacity {
         Some(0) => {
             return Err(Error::new(
@@ -104,10 +144,6 @@ fn capacity(pids: &[u32], options: &Options) -> Result<Capacity> {
         }
         Some(threads) => threads.min(MOST_THREADS),
         None => {
-            let mut living = 0u32;
-            for &pid in pids {
-                living = living.saturating_add(process::tids(pid)?.len() as u32);
-            }
             let least = if options.follow {
                 LEAST_THREADS_FOLLOWED
             } else {

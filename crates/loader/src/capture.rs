@@ -1,20 +1,22 @@
 //! A capture session: probes attached to a set of processes, and one window after the other over them.
 
 use std::collections::HashSet;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bpf_probes::abi::control::UNTIL_CLOSED;
 
 use crate::attached::Attached;
-use crate::clock::{monotonic_ns, wall_ns};
+use crate::clock::monotonic_ns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::harvester;
+use crate::pending::{PendingWindow, Stage, Start, Stop};
 use crate::pidfd::{PidFd, Signal, wait_readable};
 use crate::probes::AttachMode;
 use crate::sample::{Sample, StopReason};
-use crate::state::{Phase, Shared, State, closed};
-use crate::{proc_stat, process};
+use crate::state::{Shared, State};
+use crate::triggers::TriggerScope;
 
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -27,19 +29,19 @@ pub struct Options {
     /// Thread records of one window; `None`: from the number of threads.
     pub thread_capacity: Option<u32>,
     pub attach_mode: AttachMode,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    pub start_monotonic_ns: u64,
-    pub start_wall_ns: u64,
+    /// What opens windows; `None`: [`CaptureSession::start`] does.
+    pub start_trigger: Option<String>,
+    /// What closes windows that have no length.
+    pub stop_trigger: Option<String>,
+    pub trigger_scope: TriggerScope,
+    /// The one process is held just before it executes this: what it will be, and not what it is, has the triggers' places.
+    pub program: Option<PathBuf>,
 }
 
 /// May be used from several threads: one waits while another stops or closes.
 pub struct CaptureSession {
     shared: Arc<Shared>,
     interrupt: Signal,
-    first_pids: Vec<u32>,
 }
 
 impl CaptureSession {
@@ -72,89 +74,111 @@ impl CaptureSession {
                 "'kdelay capture -- COMMAND' starts a command with the probes already attached",
             ));
         }
-        let state = State::new(attached, targets, pids.clone(), options.follow);
+        let state = State::new(attached, targets, pids, options.follow);
         let session = Self {
             shared: Arc::new(Shared::new(state)),
             interrupt: Signal::new().map_err(|error| Error::io("eventfd", &error))?,
-            first_pids: pids,
         };
         harvester::start(Arc::clone(&session.shared))?;
         Ok(session)
     }
 
-    /// Opens a window now. With a length the kernel side closes it at that very ns; without, it stays open until
-    /// [`Self::stop`] or until every target has ended.
-    pub fn start(&self, length_ns: Option<u64>) -> Result<Window> {
+    /// Opens a window now; where there is a start trigger, arms one for it, and the next such call may follow at once: up to
+    /// [`Self::most_pending`] windows may be armed, open or unread. With a length the kernel side closes the window at that
+    /// very ns; without, it stays open until the stop trigger fires, until [`Self::stop`], or until every target has ended.
+    pub fn start(&self, length_ns: Option<u64>) -> Result<()> {
         let mut state = self.shared.lock();
-        if !matches!(state.phase, Phase::Idle) {
-            let what = if matches!(state.phase, Phase::Open(_)) {
-                "open"
-            } else {
-                "closed but not read"
+        state.advance()?;
+        if state.windows.len() >= self.most_pending(&state) {
+            let what = match state.liveliest() {
+                Some(Stage::Open(_)) => "open",
+                Some(Stage::Armed) => "waiting for its trigger",
+                _ => "closed but not read",
             };
             return Err(Error::new(
                 ErrorKind::WrongState,
                 format!("the previous window is still {what}"),
             ));
         }
-        let stopped_at_start = stopped_threads(&self.first_pids)?;
-        let state = &mut *state;
-        let attached = state.attached.as_mut().ok_or_else(closed)?;
-        state.recursion_misses_before = attached.probes.recursion_misses()?;
-        state.stopped_at_start = stopped_at_start;
         self.interrupt.clear();
-        let start_wall_ns = wall_ns();
-        let start_ns = monotonic_ns();
-        state.window.number += 1;
-        state.window.start_ns = start_ns;
-        state.window.stop_ns = length_ns.map_or(UNTIL_CLOSED, |length_ns| {
-            start_ns.saturating_add(length_ns).min(UNTIL_CLOSED)
-        });
-        attached.maps.open_window(state.window)?;
-        let window = Window {
-            start_monotonic_ns: start_ns,
-            start_wall_ns,
-        };
-        state.phase = Phase::Open(window);
+        state.begin_window(length_ns)?;
         self.shared.notify();
-        Ok(window)
+        Ok(())
     }
 
-    /// Waits until the window is closed. The lock is free meanwhile.
+    /// How many windows may be armed, open or unread at the same time. One without a start trigger.
+    pub fn windows_ahead(&self) -> Result<usize> {
+        let state = self.shared.lock();
+        state.attached()?;
+        Ok(self.most_pending(&state))
+    }
+
+    fn most_pending(&self, state: &State) -> usize {
+        state
+            .attached
+            .as_ref()
+            .map_or(1, |attached| attached.most_pending)
+    }
+
+    /// Waits until the oldest window is closed, and says why it was. With a start trigger it may have come to nothing: see
+    /// [`Self::closed_window`]. The lock is free meanwhile.
     pub fn wait(&self) -> Result<StopReason> {
+        self.wait_for_triggers(None)
+    }
+
+    /// As [`Self::wait`]; a trigger that does not fire in this time, from the call or from the window's start, is no longer
+    /// waited for.
+    pub fn wait_for_triggers(&self, patience_ns: Option<u64>) -> Result<StopReason> {
+        let begun_ns = monotonic_ns();
         loop {
-            let (stop_ns, fds) = {
-                let state = self.shared.lock();
-                match state.phase {
-                    Phase::Closed { stop_by, .. } => return Ok(stop_by),
-                    Phase::Idle if state.attached.is_none() => return Ok(StopReason::Interrupt),
-                    Phase::Idle => {
-                        return Err(Error::new(ErrorKind::WrongState, "no window is open"));
-                    }
-                    Phase::Open(_) => {}
+            let (until_ns, fds, edges) = {
+                let mut state = self.shared.lock();
+                if let Some((_, stop)) = state.closed_window() {
+                    return Ok(stop.reason);
                 }
-                let attached = state.attached.as_ref().ok_or_else(closed)?;
-                (state.window.stop_ns, duplicate(&attached.processes)?)
+                let Some(window) = state.windows.front() else {
+                    return match (state.called_off, &state.attached) {
+                        (Some(reason), _) => Ok(reason),
+                        (None, None) => Ok(StopReason::Interrupt),
+                        (None, Some(_)) => {
+                            Err(Error::new(ErrorKind::WrongState, "no window is open"))
+                        }
+                    };
+                };
+                let mut until_ns = window.stop_ns();
+                if let Some(deadline_ns) = deadline_ns(window, begun_ns, patience_ns) {
+                    if monotonic_ns() >= deadline_ns {
+                        state.call_off(StopReason::Timeout)?;
+                        continue;
+                    }
+                    until_ns = until_ns.min(deadline_ns);
+                }
+                let attached = state.attached()?;
+                // A descriptor of its own: the session may be closed meanwhile.
+                let edges = duplicate_fd(attached.control.edges_fd())?;
+                (until_ns, duplicate(&attached.processes)?, edges)
             };
-            self.wait_for_change(stop_ns, &fds)?;
+            self.wait_for_change(until_ns, &fds, &edges)?;
             self.shared.lock().advance()?;
+            self.shared.notify();
         }
     }
 
-    /// Returns when the window's time is over, when it was interrupted, or when the number of living targets changed.
-    fn wait_for_change(&self, stop_ns: u64, processes: &[std::os::fd::OwnedFd]) -> Result<()> {
+    /// Returns when that time has come, when a trigger has fired, when it was interrupted, or when every target has ended.
+    fn wait_for_change(&self, until_ns: u64, processes: &[OwnedFd], edges: &OwnedFd) -> Result<()> {
         let mut alive: Vec<i32> = processes.iter().map(AsRawFd::as_raw_fd).collect();
         loop {
-            let left_ns = stop_ns.saturating_sub(monotonic_ns());
+            let left_ns = until_ns.saturating_sub(monotonic_ns());
             if left_ns == 0 || (alive.is_empty() && !processes.is_empty()) {
                 return Ok(());
             }
-            let timeout_ns = (stop_ns != UNTIL_CLOSED).then_some(left_ns);
+            let timeout_ns = (until_ns != UNTIL_CLOSED).then_some(left_ns);
             let mut fds = alive.clone();
             fds.push(self.interrupt.as_raw_fd());
+            fds.push(edges.as_raw_fd());
             let ready = wait_readable(&fds, timeout_ns)
                 .map_err(|error| Error::io("waiting for the window", &error))?;
-            if ready[alive.len()] {
+            if ready[alive.len()] || ready[alive.len() + 1] {
                 return Ok(());
             }
             let mut index = 0;
@@ -165,22 +189,42 @@ impl CaptureSession {
         }
     }
 
-    /// Closes the open window now. Without one, does nothing.
+    /// Closes the open window now, and takes back those that are armed. Without any, does nothing.
     pub fn stop(&self) -> Result<()> {
         let mut state = self.shared.lock();
         state.advance()?;
-        if let Phase::Open(window) = state.phase {
-            state.close_window(window, StopReason::Interrupt)?;
-        }
+        state.call_off(StopReason::Interrupt)?;
         self.interrupt.raise();
         Ok(())
     }
 
-    /// The closed window's sample. Afterwards a new window can be opened.
+    /// The oldest window's start, if a window is open or closed.
+    pub fn open_window(&self) -> Option<Start> {
+        match &self.shared.lock().windows.front()?.stage {
+            Stage::Open(start) | Stage::Closed(start, _) => Some(start.clone()),
+            Stage::Armed => None,
+        }
+    }
+
+    /// The oldest window's edges, if it is closed and can be read.
+    pub fn closed_window(&self) -> Option<(Start, Stop)> {
+        let state = self.shared.lock();
+        let (start, stop) = state.closed_window()?;
+        Some((start.clone(), stop.clone()))
+    }
+
+    /// The oldest window's sample; it must be closed. The next one is the oldest then.
     pub fn read(&self) -> Result<Sample> {
         let mut state = self.shared.lock();
         state.advance()?;
         state.take_sample()
+    }
+
+    /// Forgets the oldest window, which must be closed.
+    pub fn discard(&self) -> Result<()> {
+        let mut state = self.shared.lock();
+        state.advance()?;
+        state.discard()
     }
 
     /// Whether a target lives.
@@ -192,7 +236,8 @@ impl CaptureSession {
     pub fn close(&self) {
         let mut state = self.shared.lock();
         state.attached = None;
-        state.phase = Phase::Idle;
+        state.windows.clear();
+        state.called_off = None;
         self.shared.notify();
         self.interrupt.raise();
     }
@@ -209,7 +254,7 @@ impl Drop for CaptureSession {
 }
 
 /// Descriptors of their own for a wait without the lock: the session may be closed meanwhile.
-fn duplicate(processes: &[PidFd]) -> Result<Vec<std::os::fd::OwnedFd>> {
+fn duplicate(processes: &[PidFd]) -> Result<Vec<OwnedFd>> {
     let duplicates = processes
         .iter()
         .map(PidFd::try_clone)
@@ -217,21 +262,19 @@ fn duplicate(processes: &[PidFd]) -> Result<Vec<std::os::fd::OwnedFd>> {
     duplicates.map_err(|error| Error::io("holding the processes", &error))
 }
 
-/// Threads that are stopped as the window opens. Only looked for where the leader is: a stop is a whole process's.
-fn stopped_threads(pids: &[u32]) -> Result<HashSet<u32>> {
-    let mut stopped = HashSet::new();
-    for &pid in pids {
-        let is_stopped = |path: &str| {
-            let stat = proc_stat::stat(path).map_err(|error| Error::io(path, &error))?;
-            Ok(stat.is_some_and(|stat| stat.is_stopped()))
-        };
-        if is_stopped(&format!("/proc/{pid}"))? {
-            for tid in process::tids(pid)? {
-                if is_stopped(&format!("/proc/{pid}/task/{tid}"))? {
-                    stopped.insert(tid);
-                }
-            }
-        }
-    }
-    Ok(stopped)
+fn duplicate_fd(fd: RawFd) -> Result<OwnedFd> {
+    // SAFETY: the descriptor belongs to the session, whose lock is held.
+    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    fd.try_clone_to_owned()
+        .map_err(|error| Error::io("holding the triggers' events", &error))
+}
+
+/// When the wait for a trigger ends: a window of a given length needs none to close.
+fn deadline_ns(window: &PendingWindow, begun_ns: u64, patience_ns: Option<u64>) -> Option<u64> {
+    let since_ns = match (&window.stage, window.length_ns) {
+        (Stage::Armed, _) => begun_ns,
+        (Stage::Open(start), None) => start.at_ns.max(begun_ns),
+        _ => return None,
+    };
+    Some(since_ns.saturating_add(patience_ns?).min(UNTIL_CLOSED))
 }

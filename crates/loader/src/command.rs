@@ -19,6 +19,7 @@ pub enum ExitStatus {
 pub struct Command {
     pid: libc::pid_t,
     program: String,
+    path: Option<String>,
     /// Writing to it lets the child go on; dropping it unwritten ends the child.
     gate: Option<OwnedFd>,
     /// Ends with the `execve`, or carries its error number.
@@ -67,6 +68,9 @@ impl Command {
         Ok(Self {
             pid,
             program,
+            path: candidates
+                .first()
+                .and_then(|path| path.to_str().ok().map(str::to_owned)),
             gate: Some(gate_write),
             failure: failure_read,
             status: None,
@@ -75,6 +79,11 @@ impl Command {
 
     pub fn pid(&self) -> u32 {
         self.pid as u32
+    }
+
+    /// The file that it will execute; `None`: there is none of that name, or its path is no text.
+    pub fn path(&self) -> Option<String> {
+        self.path.clone()
     }
 
     /// Lets the command begin. Fails if its program cannot be executed.

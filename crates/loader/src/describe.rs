@@ -20,11 +20,80 @@ const SOFT_IRQ_NAMES: [&str; 10] = [
 /// A thread of the window, and what the records alone do not say.
 pub struct SeenThread {
     pub thread: Thread,
+    pub first: FirstEvent,
     pub begin_ns: u64,
     /// On a CPU all along without a system call: user code or one long call.
     pub needs_cpu_mode: bool,
     /// Blocked since before the window in a call that the records do not name.
     pub needs_syscall: bool,
+}
+
+/// What a thread's first event in a window says of the time before it.
+#[derive(Clone)]
+pub struct FirstEvent {
+    pub pid: u32,
+    pub tid: u32,
+    pub comm: String,
+    pub start_time_ns: u64,
+    activity: Activity,
+    /// The call that it was in; `NONE`: in none, or the kernel does not say.
+    syscall: SyscallKey,
+}
+
+impl FirstEvent {
+    pub fn of(record: &ThreadRecord) -> Self {
+        Self {
+            pid: record.tgid,
+            tid: record.tid,
+            comm: name_of(&record.comm),
+            start_time_ns: record.start_time_ns,
+            activity: record.first_activity,
+            syscall: record.first_syscall,
+        }
+    }
+}
+
+/// A thread that did one thing all through a window: it had no event then, and its next one told what that was.
+pub fn all_along(first: &FirstEvent, wall_ns: u64) -> Thread {
+    let wall_ns = wall_ns as i64;
+    let mut thread = without_events(first.pid, first.tid, first.comm.clone(), wall_ns);
+    let budget = &mut thread.budget;
+    budget.unknown_ns = 0;
+    match first.activity {
+        Activity::User => budget.user_ns = wall_ns,
+        Activity::Kernel => budget.kernel_ns = wall_ns,
+        Activity::Blocked => budget.blocked_ns = wall_ns,
+        Activity::Stopped => budget.stopped_ns = wall_ns,
+        _ => budget.unknown_ns = wall_ns,
+    }
+    match first.activity {
+        Activity::User | Activity::Kernel | Activity::OnCpu => thread.run.clipped_ns = wall_ns,
+        Activity::ReadyUnknown => thread.ready.clipped_ns = wall_ns,
+        Activity::Stopped => thread.stopped.clipped_ns = wall_ns,
+        _ => {}
+    }
+    if first.syscall != SyscallKey::NONE && first.activity != Activity::User {
+        thread.syscalls.push(in_flight(first.syscall, wall_ns as u64));
+    }
+    thread
+}
+
+/// A thread of which nothing is known but its name.
+pub fn without_events(pid: u32, tid: u32, comm: String, wall_ns: i64) -> Thread {
+    let mut thread = Thread {
+        pid,
+        tid,
+        comm,
+        budget: Budget {
+            wall_ns,
+            unknown_ns: wall_ns,
+            ..Budget::default()
+        },
+        ..Thread::default()
+    };
+    thread.run.histogram = Some(vec![0; bpf_probes::abi::histogram::BUCKETS]);
+    thread.ready.histogram = Some(vec![0; bpf_probes::abi::histogram::BUCKETS]);
+    thread
 }
 
 pub fn thread(
@@ -42,11 +111,10 @@ pub fn thread(
         stopped_clipped_ns += record.first_blocked_ns;
     }
     let of = |activity: Activity| spent[activity as usize] as i64;
-    // A program may see a window's end too late, if user space was held up while it set it; what it counted stays.
     let end_ns = if record.end_ns != 0 {
         record.end_ns
     } else {
-        stop_ns.max(record.since_ns)
+        stop_ns
     };
     let ready_count = record.woken.count + record.preempted.count;
     let thread = Thread {
@@ -100,6 +168,7 @@ pub fn thread(
     };
     let phase_unknown = record.phase == SyscallPhase::Unknown;
     SeenThread {
+        first: FirstEvent::of(&record),
         begin_ns: record.begin_ns,
         needs_cpu_mode: phase_unknown && record.activity == Activity::OnCpu,
         needs_syscall: phase_unknown

@@ -11,6 +11,8 @@ pub enum ErrorKind {
     ProcessEnded,
     KernelThread,
     NoSuchCommand,
+    /// A trigger names nothing that there is, or nothing that can be probed.
+    NoSuchProbe,
     /// The kernel lacks, or refuses, what the probes need.
     KernelUnsupported,
     NotPermitted,
@@ -28,6 +30,7 @@ impl ErrorKind {
             Self::ProcessEnded => "PROCESS_ENDED",
             Self::KernelThread => "KERNEL_THREAD",
             Self::NoSuchCommand => "NO_SUCH_COMMAND",
+            Self::NoSuchProbe => "NO_SUCH_PROBE",
             Self::KernelUnsupported => "KERNEL_UNSUPPORTED",
             Self::NotPermitted => "NOT_PERMITTED",
             Self::WrongState => "WRONG_STATE",

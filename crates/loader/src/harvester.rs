@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::state::{Phase, Shared};
+use crate::pending::Stage;
+use crate::state::Shared;
 
 /// How often it looks while a window is open: the least number of records then serves 100,000 threads a second, many more
 /// than a CPU starts and ends.
 const INTERVAL: Duration = Duration::from_millis(10);
+/// While a window is armed: nobody may be waiting for it to open.
+const ARMED_INTERVAL: Duration = Duration::from_millis(100);
 /// Its work is short, and what comes too late is lost. Without the privilege it keeps its place: a busy machine may then
 /// lose threads, which is counted.
 const NICENESS: libc::c_int = -15;
@@ -28,13 +31,13 @@ fn run(shared: &Shared) {
     let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
     let mut state = shared.lock();
     while state.attached.is_some() {
-        if let Err(error) = state.harvest() {
+        if let Err(error) = state.look_for_edges().and_then(|()| state.harvest()) {
             return state.fail(error);
         }
-        state = if matches!(state.phase, Phase::Open(_)) {
-            shared.wait_at_most(state, INTERVAL)
-        } else {
-            shared.wait(state)
+        state = match state.liveliest() {
+            Some(Stage::Open(_)) => shared.wait_at_most(state, INTERVAL),
+            Some(Stage::Armed) => shared.wait_at_most(state, ARMED_INTERVAL),
+            _ => shared.wait(state),
         };
     }
 }

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use bpf_probes::abi::syscall::SyscallKey;
 
 use crate::clock::monotonic_ns;
-use crate::describe::{SeenThread, in_flight};
+use crate::describe::{self, SeenThread, in_flight};
 use crate::error::Result;
 use crate::proc_stat::Stat;
-use crate::sample::{Budget, Thread};
+use crate::sample::Thread;
 use crate::{proc_stat, process};
 
 /// A running thread's times move at each timer tick: this covers two at 100 Hz. Only threads that are runnable and had
@@ -106,20 +106,12 @@ fn without_events(pid: u32, tid: u32, start_ns: u64, stop_ns: u64) -> Option<Thr
         return None;
     }
     let wall_ns = stop_ns.saturating_sub(start_ns);
-    let mut thread = Thread {
-        pid,
-        tid,
-        comm: stat.comm.clone(),
-        ..Thread::default()
-    };
-    thread.run.histogram = Some(vec![0; bpf_probes::abi::histogram::BUCKETS]);
-    thread.ready.histogram = Some(vec![0; bpf_probes::abi::histogram::BUCKETS]);
-    thread.budget = Budget {
-        wall_ns: wall_ns as i64,
-        ..Budget::default()
-    };
+    let mut thread = describe::without_events(pid, tid, stat.comm.clone(), wall_ns as i64);
+    if stat.state == 'R' {
+        return Some(thread);
+    }
+    thread.budget.unknown_ns = 0;
     match stat.state {
-        'R' => thread.budget.unknown_ns = wall_ns as i64,
         _ if stat.is_stopped() => {
             thread.budget.stopped_ns = wall_ns as i64;
             thread.stopped.clipped_ns = wall_ns as i64;
@@ -242,7 +234,8 @@ fn settle(thread: &mut Thread, mode: Mode) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Budget, Mode, Stat, Thread, began_after, call_of, settle};
+    use super::{Mode, Stat, Thread, began_after, call_of, settle};
+    use crate::sample::Budget;
 
     #[test]
     fn the_call_is_the_first_number_and_minus_one_is_none() {

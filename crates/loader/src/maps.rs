@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::ptr;
 
-use aya::maps::{Array, HashMap as BpfHashMap, Map, MapData, MapError, Queue, Stack};
-use bpf_probes::abi::control::{Losses, Window};
+use aya::maps::{HashMap as BpfHashMap, Map, MapData, MapError, Queue, Stack};
+use bpf_probes::abi::control::Losses;
 use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
 use bpf_probes::abi::syscall::{ROWS_PER_CHUNK, SyscallRow};
 use bpf_probes::abi::thread::{Rename, ThreadRecord};
@@ -19,7 +19,6 @@ const HARD_IRQ_ROW_BYTES: usize = size_of::<HardIrqRow>();
 pub struct Maps {
     /// Keeps the mapped maps' descriptors: programs are loaded after the maps are made, and name them by these.
     _mapped: Vec<Map>,
-    window: Array<MapData, [u8; size_of::<Window>()]>,
     losses: MappedArray<Losses>,
     threads: MappedArray<ThreadRecord>,
     rows: MappedArray<SyscallRow>,
@@ -59,7 +58,6 @@ impl Maps {
         }
         let mut kept = Vec::new();
         let mut maps = Self {
-            window: other(probes, ".data.window")?,
             losses: mapped(probes, "LOSSES", &mut kept)?,
             threads: mapped(probes, "THREADS", &mut kept)?,
             rows: mapped(probes, "SYSCALL_ROWS", &mut kept)?,
@@ -94,31 +92,7 @@ impl Maps {
             .map_err(map_error)
     }
 
-    /// Opens a window: `stop_ns` is stored last, and until then no program takes part.
-    pub fn open_window(&mut self, window: Window) -> Result<()> {
-        if let Some(losses) = self.losses.value(0) {
-            // SAFETY: inside the mapping, which lives as long as `self`; no window is open, so nobody counts.
-            unsafe { losses.write_volatile(Losses::default()) };
-        }
-        self.seal_window(window)?;
-        self.set_window(window)
-    }
-
-    /// Also while the window is open, to close it: nothing but `stop_ns` changes then.
-    pub fn set_window(&mut self, window: Window) -> Result<()> {
-        // SAFETY: `Window` is `repr(C)` without padding (asserted where it is defined): all its bytes are values.
-        let bytes: [u8; size_of::<Window>()] = unsafe { std::mem::transmute(window) };
-        self.window.set(0, bytes, 0).map_err(map_error)
-    }
-
-    /// After the window's end: from now on, and after a grace period, no program counts anything.
-    pub fn seal_window(&mut self, window: Window) -> Result<()> {
-        self.set_window(Window {
-            stop_ns: 0,
-            ..window
-        })
-    }
-
+    /// What has been lost since the maps were made.
     pub fn losses(&self) -> Losses {
         // SAFETY: inside the mapping, and integers.
         self.losses
@@ -128,12 +102,16 @@ impl Maps {
             })
     }
 
+    /// Every record, free or not.
+    pub fn records(&self) -> impl Iterator<Item = *mut ThreadRecord> {
+        (0..self.threads.len()).filter_map(|slot| Some(self.threads.value(slot)?.as_ptr()))
+    }
+
     /// The records of a window.
     pub fn used(&self, window: u32) -> impl Iterator<Item = *mut ThreadRecord> {
-        (0..self.threads.len()).filter_map(move |slot| {
-            let record = self.threads.value(slot)?.as_ptr();
-            // SAFETY: the record lies in the mapping.
-            (unsafe { (&raw const (*record).window).read_volatile() } == window).then_some(record)
+        // SAFETY: the record lies in the mapping.
+        self.records().filter(move |&record| {
+            (unsafe { (&raw const (*record).window).read_volatile() }) == window
         })
     }
 
@@ -217,9 +195,13 @@ impl Maps {
             .collect()
     }
 
-    pub fn forget_renames(&mut self) -> Result<()> {
-        for task in self.renames()?.keys() {
-            self.renames.remove(task).map_err(map_error)?;
+    /// Forgets those of this window and of the ones before it.
+    pub fn forget_renames(&mut self, window: u32) -> Result<()> {
+        for (task, rename) in self.renames()? {
+            if rename.window <= window {
+                // Its thread may have taken it over by now.
+                let _ = self.renames.remove(&task);
+            }
         }
         Ok(())
     }

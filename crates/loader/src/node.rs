@@ -3,6 +3,7 @@
 //! What takes time runs on libuv's threads. An error crosses as text, `CODE\nmessage` and, if there is one, `\nhint`:
 //! napi's asynchronous tasks carry no other field. A panic is caught by napi and becomes an error.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,9 @@ use crate::attached::require_initial_pid_namespace;
 use crate::capture::{CaptureSession, Options};
 use crate::command::{Command, ExitStatus};
 use crate::error::{Error, ErrorKind};
-use crate::sample::{Losses, Sample, StopReason, Target, Thread};
+use crate::pending::{Start, Stop};
+use crate::sample::{Losses, Sample, StopReason, Target, Thread, TriggeringThread};
+use crate::triggers::TriggerScope;
 use crate::{doctor, process, process_search};
 
 impl From<Error> for napi::Error {
@@ -36,24 +39,72 @@ pub struct BindingOpenOptions {
     pub debug_level: u32,
     /// Threads that one window can hold; by default from the number of threads.
     pub thread_capacity: Option<u32>,
+    /// What opens windows; without it `start` does.
+    pub start_trigger: Option<String>,
+    /// What closes windows that have no length.
+    pub stop_trigger: Option<String>,
+    /// Triggers on kernel code fire in the monitored processes only.
+    pub triggers_in_target_only: bool,
+    /// The program that the one process, held until then, is about to execute: its triggers are found in this file.
+    pub program: Option<String>,
+}
+
+#[napi(object, use_nullable = true)]
+pub struct BindingWindowStart {
+    /// `CLOCK_MONOTONIC`.
+    pub monotonic_ns: BigInt,
+    /// Since the epoch.
+    pub wall_ns: BigInt,
+    /// The thread in which the start trigger fired; null: no trigger opened the window.
+    pub trigger: Option<TriggeringThread>,
+}
+
+impl From<Start> for BindingWindowStart {
+    fn from(start: Start) -> Self {
+        Self {
+            monotonic_ns: start.at_ns.into(),
+            wall_ns: start.wall_ns.into(),
+            trigger: start.by,
+        }
+    }
+}
+
+#[napi(object, use_nullable = true)]
+pub struct BindingWindowStop {
+    pub monotonic_ns: BigInt,
+    pub wall_ns: BigInt,
+    #[napi(ts_type = "'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout'")]
+    pub by: String,
+    /// The thread in which the stop trigger fired; null: no trigger closed the window.
+    pub trigger: Option<TriggeringThread>,
 }
 
 #[napi(object, use_nullable = true)]
 pub struct BindingWindow {
-    /// `CLOCK_MONOTONIC`.
-    pub start_monotonic_ns: BigInt,
-    /// Since the epoch.
-    pub start_wall_ns: BigInt,
+    pub start: BindingWindowStart,
+    pub stop: BindingWindowStop,
+}
+
+impl From<(Start, Stop)> for BindingWindow {
+    fn from((start, stop): (Start, Stop)) -> Self {
+        let length_ns = stop.at_ns.saturating_sub(start.at_ns);
+        Self {
+            stop: BindingWindowStop {
+                monotonic_ns: stop.at_ns.into(),
+                wall_ns: start.wall_ns.saturating_add(length_ns).into(),
+                by: stop.reason.name().to_owned(),
+                trigger: stop.by,
+            },
+            start: start.into(),
+        }
+    }
 }
 
 #[napi(object, use_nullable = true)]
 pub struct BindingSample {
-    pub start_monotonic_ns: BigInt,
-    pub start_wall_ns: BigInt,
-    pub stop_monotonic_ns: BigInt,
-    pub stop_wall_ns: BigInt,
-    #[napi(ts_type = "'time' | 'interrupt' | 'exit'")]
-    pub stop_by: String,
+    pub window: BindingWindow,
+    /// Start triggers since the last sample that found a window open.
+    pub starts_in_window: i64,
     /// The first targets, then the children that joined.
     pub targets: Vec<Target>,
     /// In no particular order.
@@ -64,11 +115,8 @@ pub struct BindingSample {
 impl From<Sample> for BindingSample {
     fn from(sample: Sample) -> Self {
         Self {
-            start_monotonic_ns: sample.start_monotonic_ns.into(),
-            start_wall_ns: sample.start_wall_ns.into(),
-            stop_monotonic_ns: sample.stop_monotonic_ns.into(),
-            stop_wall_ns: sample.stop_wall_ns.into(),
-            stop_by: sample.stop_by.name().to_owned(),
+            window: (sample.start, sample.stop).into(),
+            starts_in_window: sample.starts_in_window,
             targets: sample.targets,
             threads: sample.threads,
             losses: sample.losses,
@@ -93,14 +141,17 @@ impl Task for OpenTask {
     }
 }
 
-pub struct WaitTask(Arc<CaptureSession>);
+pub struct WaitTask {
+    session: Arc<CaptureSession>,
+    patience_ns: Option<u64>,
+}
 
 impl Task for WaitTask {
     type Output = StopReason;
     type JsValue = String;
 
     fn compute(&mut self) -> napi::Result<StopReason> {
-        Ok(self.0.wait()?)
+        Ok(self.session.wait_for_triggers(self.patience_ns)?)
     }
 
     fn resolve(&mut self, _: Env, reason: StopReason) -> napi::Result<String> {
@@ -123,6 +174,32 @@ impl Task for ReadTask {
     }
 }
 
+pub struct DiscardTask(Arc<CaptureSession>);
+
+impl Task for DiscardTask {
+    type Output = ();
+    type JsValue = ();
+
+    fn compute(&mut self) -> napi::Result<()> {
+        Ok(self.0.discard()?)
+    }
+
+    fn resolve(&mut self, _: Env, (): ()) -> napi::Result<()> {
+        Ok(())
+    }
+}
+
+fn nanoseconds(value: BigInt) -> napi::Result<u64> {
+    match value.get_u64() {
+        (false, value, true) => Ok(value),
+        _ => Err(Error::new(
+            ErrorKind::InvalidArgument,
+            "a time must be from 0 to 2^64 - 1 ns",
+        )
+        .into()),
+    }
+}
+
 /// Probes attached to a set of processes. An abandoned session detaches when it is collected.
 #[napi]
 pub struct BindingSession {
@@ -139,44 +216,71 @@ impl BindingSession {
             follow: options.follow,
             debug_level: options.debug_level,
             thread_capacity: options.thread_capacity,
+            start_trigger: options.start_trigger,
+            stop_trigger: options.stop_trigger,
+            trigger_scope: if options.triggers_in_target_only {
+                TriggerScope::Target
+            } else {
+                TriggerScope::Any
+            },
+            program: options.program.map(PathBuf::from),
             ..Options::default()
         }))
     }
 
-    /// Opens a window now. With a length the kernel side closes it at that very ns; without, it stays open until `stop`
-    /// or until every target has ended.
+    /// Opens a window now, or, where there is a start trigger, arms one for it. With a length the kernel side closes the
+    /// window at that very ns; without, it stays open until the stop trigger fires, until `stop`, or until every target
+    /// has ended.
     #[napi]
-    pub fn start(&self, length_ns: Option<BigInt>) -> napi::Result<BindingWindow> {
-        let length_ns = length_ns.map(|length_ns| match length_ns.get_u64() {
-            (false, length_ns, true) => Ok(length_ns),
-            _ => Err(Error::new(
-                ErrorKind::InvalidArgument,
-                "a window's length must be from 0 to 2^64 - 1 ns",
-            )),
-        });
-        let window = self.session.start(length_ns.transpose()?)?;
-        Ok(BindingWindow {
-            start_monotonic_ns: window.start_monotonic_ns.into(),
-            start_wall_ns: window.start_wall_ns.into(),
-        })
+    pub fn start(&self, length_ns: Option<BigInt>) -> napi::Result<()> {
+        let length_ns = length_ns.map(nanoseconds).transpose()?;
+        Ok(self.session.start(length_ns)?)
     }
 
-    /// Resolves when the window is closed.
-    #[napi(ts_return_type = "Promise<'time' | 'interrupt' | 'exit'>")]
-    pub fn wait(&self) -> AsyncTask<WaitTask> {
-        AsyncTask::new(WaitTask(Arc::clone(&self.session)))
+    /// How many windows may be armed, open or unread at the same time.
+    #[napi(getter)]
+    pub fn windows_ahead(&self) -> napi::Result<u32> {
+        Ok(self.session.windows_ahead()? as u32)
     }
 
-    /// Closes the open window now; without one, does nothing.
+    /// Resolves when the oldest window is closed, or will never open, with the reason. A trigger that does not fire in the
+    /// time that is given is no longer waited for.
+    #[napi(ts_return_type = "Promise<'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout'>")]
+    pub fn wait(&self, trigger_timeout_ns: Option<BigInt>) -> napi::Result<AsyncTask<WaitTask>> {
+        Ok(AsyncTask::new(WaitTask {
+            session: Arc::clone(&self.session),
+            patience_ns: trigger_timeout_ns.map(nanoseconds).transpose()?,
+        }))
+    }
+
+    /// Closes the open window now, and takes back those that are armed; without any, does nothing.
     #[napi]
     pub fn stop(&self) -> napi::Result<()> {
         Ok(self.session.stop()?)
     }
 
-    /// The closed window's sample. Afterwards a new window can be opened.
+    /// The oldest window's start; null while it is armed, and without any.
+    #[napi]
+    pub fn open_window(&self) -> Option<BindingWindowStart> {
+        self.session.open_window().map(Into::into)
+    }
+
+    /// The oldest window if it is closed and can be read, else null.
+    #[napi]
+    pub fn closed_window(&self) -> Option<BindingWindow> {
+        self.session.closed_window().map(Into::into)
+    }
+
+    /// The oldest window's sample; it must be closed.
     #[napi(ts_return_type = "Promise<BindingSample>")]
     pub fn read(&self) -> AsyncTask<ReadTask> {
         AsyncTask::new(ReadTask(Arc::clone(&self.session)))
+    }
+
+    /// Forgets the oldest window, which must be closed.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn discard(&self) -> AsyncTask<DiscardTask> {
+        AsyncTask::new(DiscardTask(Arc::clone(&self.session)))
     }
 
     /// Detaches everything; a wait under way resolves. Closing twice is harmless.
@@ -226,6 +330,12 @@ impl BindingCommand {
     #[napi(getter)]
     pub fn pid(&self) -> u32 {
         self.lock().pid()
+    }
+
+    /// The file that it will execute: the first of that name in PATH.
+    #[napi(getter)]
+    pub fn path(&self) -> Option<String> {
+        self.lock().path()
     }
 
     /// Lets it begin. Throws if its program cannot be executed.

@@ -89,6 +89,8 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         } else {
             compat_kind
         },
+        start_in_any_task: 0,
+        stop_in_any_task: 0,
         has_task_registers: u32::from(btf.has_enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs")),
         offsets,
     };

@@ -1,12 +1,16 @@
 //! The list of probes: loads and attaches each one, as `tp_btf` where the kernel allows it, else as `raw_tp`.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::thread::JoinHandle;
 
 use aya::maps::{Map, MapData};
-use aya::programs::{BtfTracePoint, ProgramError, RawTracePoint};
+use aya::programs::{
+    BtfTracePoint, KProbe, Program, ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun,
+    TracePoint,
+};
 use aya::{Ebpf, EbpfLoader, Endianness, VerifierLogLevel};
 use bpf_probes::abi::config::{CONFIG_SYMBOL, Config};
+use bpf_probes::abi::control::Command;
 
 use crate::btf::Btf;
 use crate::error::{Error, ErrorKind, Result};
@@ -108,6 +112,26 @@ pub enum Attachment {
     BtfTracepoint,
     /// And why not as `tp_btf`.
     RawTracepoint(String),
+}
+
+/// The program of a trigger, by what it does and by what it can be attached to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TriggerProgram {
+    StartProbe,
+    StopProbe,
+    StartTracepoint,
+    StopTracepoint,
+}
+
+impl TriggerProgram {
+    fn name(self) -> &'static str {
+        match self {
+            Self::StartProbe => "start_probe",
+            Self::StopProbe => "stop_probe",
+            Self::StartTracepoint => "start_tracepoint",
+            Self::StopTracepoint => "stop_tracepoint",
+        }
+    }
 }
 
 /// Sizes of the maps.
@@ -265,6 +289,72 @@ impl Probes {
         program.load().map_err(|error| chain(&error))?;
         program.attach(tracepoint).map_err(|error| chain(&error))?;
         Ok(())
+    }
+
+    /// The program that changes the windows: attached to nothing.
+    pub fn load_control(&mut self) -> Result<()> {
+        self.load::<RawTracePoint>("control", RawTracePoint::load)
+            .map(|_| ())
+            .map_err(|why| refused("the probes' control program was not taken", &why))
+    }
+
+    /// Runs it once; returns what it returns.
+    pub fn run_control(&self, command: Command, argument: u64) -> Result<u32> {
+        let failed = |why: String| {
+            let message = format!("the probes' control program cannot be run: {why}");
+            Error::new(ErrorKind::Internal, message)
+        };
+        let program = self
+            .ebpf
+            .program("control")
+            .ok_or_else(|| failed("not in the eBPF object".to_owned()))?;
+        let program: &RawTracePoint = program
+            .try_into()
+            .map_err(|error: ProgramError| failed(error.to_string()))?;
+        let mut options = RawTracePointRunOptions::new();
+        options.args[0] = command as u64;
+        options.args[1] = argument;
+        let run = program.test_run(options).map_err(|error| failed(chain(&error)))?;
+        Ok(run.return_value)
+    }
+
+    /// A trigger's program. One program may be attached to many places.
+    pub fn load_trigger(&mut self, program: TriggerProgram) -> Result<OwnedFd> {
+        let name = program.name();
+        let loaded = match program {
+            TriggerProgram::StartProbe | TriggerProgram::StopProbe => {
+                self.load::<KProbe>(name, KProbe::load)
+            }
+            TriggerProgram::StartTracepoint | TriggerProgram::StopTracepoint => {
+                self.load::<TracePoint>(name, TracePoint::load)
+            }
+        };
+        loaded.map_err(|why| refused("a trigger's program was not taken", &why))?;
+        let program = self.ebpf.program(name).and_then(|program| program.fd().ok());
+        let fd = program.ok_or_else(|| {
+            Error::new(ErrorKind::Internal, "a trigger's program is not loaded")
+        })?;
+        fd.as_fd()
+            .try_clone_to_owned()
+            .map_err(|error| Error::io("holding a trigger's program", &error))
+    }
+
+    fn load<P>(
+        &mut self,
+        name: &str,
+        load: impl FnOnce(&mut P) -> std::result::Result<(), ProgramError>,
+    ) -> std::result::Result<(), String>
+    where
+        for<'a> &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
+    {
+        let program = self
+            .ebpf
+            .program_mut(name)
+            .ok_or("not in the eBPF object")?;
+        let program: &mut P = program
+            .try_into()
+            .map_err(|error: ProgramError| error.to_string())?;
+        load(program).map_err(|error| chain(&error))
     }
 
     /// Runs that the kernel skipped because the program was already running on that CPU. `None`: not counted here.

@@ -1,6 +1,8 @@
 //! What one window saw: plain values, in the shape of the JSON contract. Durations are ns that fit JavaScript's
 //! numbers (2^53 ns are 104 days); absolute times are `u64`, which become bigints.
 
+use crate::pending::{Start, Stop};
+
 /// A monitored process. `exe` and `cmdline` are null when it ended before they could be read.
 #[cfg_attr(
     feature = "node",
@@ -183,14 +185,25 @@ pub struct Losses {
     pub switches_missed: i64,
 }
 
+/// The thread in which a trigger fired: the one that was current, in whatever context the kernel was.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingTriggeringThread")
+)]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TriggeringThread {
+    pub pid: u32,
+    pub tid: u32,
+    pub comm: String,
+}
+
 /// A finished window.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    pub start_monotonic_ns: u64,
-    pub start_wall_ns: u64,
-    pub stop_monotonic_ns: u64,
-    pub stop_wall_ns: u64,
-    pub stop_by: StopReason,
+    pub start: Start,
+    pub stop: Stop,
+    /// Start triggers since the last sample that found a window open.
+    pub starts_in_window: i64,
     /// The first targets, then the children that joined, as they were seen.
     pub targets: Vec<Target>,
     pub threads: Vec<Thread>,
@@ -201,17 +214,22 @@ pub struct Sample {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopReason {
     Time,
+    Trigger,
     Interrupt,
     /// Every target has ended.
     Exit,
+    /// A trigger did not fire in the time that it was given.
+    Timeout,
 }
 
 impl StopReason {
     pub fn name(self) -> &'static str {
         match self {
             Self::Time => "time",
+            Self::Trigger => "trigger",
             Self::Interrupt => "interrupt",
             Self::Exit => "exit",
+            Self::Timeout => "timeout",
         }
     }
 }

@@ -4,16 +4,18 @@
 //! threads come and go; the records of the others are read when it is closed.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ptr;
 
 use bpf_probes::abi::irq::HardIrqRow;
 use bpf_probes::abi::syscall::SyscallKey;
 use bpf_probes::abi::thread::{Activity, ThreadRecord};
 
-use crate::describe::{self, SeenThread};
+use crate::clock::monotonic_ns;
+use crate::describe::{self, FirstEvent, SeenThread};
 use crate::error::Result;
 use crate::maps::Maps;
+use crate::pending::PendingWindow;
 use crate::sample::{HardIrq, SyscallStatistics};
 
 /// Threads of one window that may give back their records before it is closed: as many as a report can hold.
@@ -29,44 +31,56 @@ pub struct Seen {
 
 /// Reads the threads that have ended since the last call, and frees their records: no program will use them again, since
 /// the last one that did ran on the thread's own CPU and had nothing more to do with it. At most so many threads are seen
-/// in all; the records of those after them stay in use until the window is closed.
-pub fn harvest(
-    maps: &mut Maps,
-    window: u32,
-    now_ns: u64,
-    stopped_at_start: &HashSet<u32>,
-    seen: &mut Seen,
-) -> Result<()> {
-    if seen.threads.len() >= MOST_HARVESTED {
-        return Ok(());
-    }
+/// in all; the records of those after them stay in use until their window is read.
+pub fn harvest(maps: &mut Maps, windows: &mut VecDeque<PendingWindow>) -> Result<()> {
     let slots = maps.pop_ended()?;
     if slots.is_empty() {
         return Ok(());
     }
-    let ended = slots.iter().filter_map(|&slot| maps.record(slot));
-    let threads: HashSet<(u64, u64)> = ended.map(identity).collect();
-    // An interrupt may have made a second record of the same thread: that one is no thread's of its own.
-    let records: Vec<*mut ThreadRecord> = maps
-        .used(window)
-        .filter(|&record| threads.contains(&identity(record)))
-        .collect();
-    read(maps, &records, now_ns, stopped_at_start, seen)?;
-    free(maps, &records)
+    for window in windows {
+        let ended = slots
+            .iter()
+            .filter_map(|&slot| maps.record(slot))
+            .filter(|&record| window_of(record) == window.number);
+        let threads: HashSet<(u64, u64)> = ended.map(identity).collect();
+        if threads.is_empty() || window.seen.threads.len() >= MOST_HARVESTED {
+            continue;
+        }
+        // An interrupt may have made a second record of the same thread: that one is no thread's of its own.
+        let records: Vec<*mut ThreadRecord> = maps
+            .used(window.number)
+            .filter(|&record| threads.contains(&identity(record)))
+            .collect();
+        let now_ns = monotonic_ns().min(window.stop_ns());
+        read(
+            maps,
+            &records,
+            window.number,
+            now_ns,
+            &window.stopped_at_start,
+            &mut window.seen,
+        )?;
+        free(maps, &records)?;
+    }
+    Ok(())
 }
 
-/// The threads, by tgid and tid, that have records by now.
+/// The threads, by tgid and tid, that have records by now, of this window or of a later one.
 pub fn recorded(maps: &Maps, window: u32) -> HashSet<(u32, u32)> {
-    let identifiers = maps.used(window).map(|record| {
-        // SAFETY: the record lies in the mapping. A program may be writing it; each field is read whole.
-        unsafe {
-            (
-                (&raw const (*record).tgid).read_volatile(),
-                (&raw const (*record).tid).read_volatile(),
-            )
-        }
-    });
-    identifiers.collect()
+    maps.records()
+        .filter(|&record| window_of(record) >= window)
+        .map(thread_id)
+        .collect()
+}
+
+/// The first events of the threads that have records in this window. Programs may be writing these.
+pub fn first_events(maps: &Maps, window: u32) -> impl Iterator<Item = FirstEvent> {
+    maps.used(window).filter_map(|record| {
+        // SAFETY: the record lies in the mapping. A program may be writing it, but not what is read here: all of it is
+        // written at once, at the thread's first event, and `first_activity` is not set before.
+        let record = unsafe { ptr::read_volatile(record) };
+        (record.first_activity != Activity::Unseen).then(|| FirstEvent::of(&record))
+    })
 }
 
 /// Reads the threads that have records in this window. No program may be writing any more.
@@ -78,19 +92,14 @@ pub fn read_all(
     seen: &mut Seen,
 ) -> Result<()> {
     let records: Vec<*mut ThreadRecord> = maps.used(window).collect();
-    read(maps, &records, stop_ns, stopped_at_start, seen)
+    read(maps, &records, window, stop_ns, stopped_at_start, seen)
 }
 
 /// Makes every record and row of the window free again. No program may be writing.
 pub fn free_all(maps: &mut Maps, window: u32) -> Result<()> {
-    maps.pop_ended()?;
     let records: Vec<*mut ThreadRecord> = maps.used(window).collect();
     free(maps, &records)?;
-    maps.forget_renames()?;
-    if maps.losses().thread_events > 0 {
-        maps.forget_tasks()?;
-    }
-    Ok(())
+    maps.forget_renames(window)
 }
 
 fn free(maps: &mut Maps, records: &[*mut ThreadRecord]) -> Result<()> {
@@ -101,6 +110,22 @@ fn free(maps: &mut Maps, records: &[*mut ThreadRecord]) -> Result<()> {
         .collect();
     maps.remove_hard_irqs(|slot| slots.contains(&slot))?;
     records.iter().try_for_each(|&record| maps.free(record))
+}
+
+fn window_of(record: *mut ThreadRecord) -> u32 {
+    // SAFETY: the record lies in the mapping. A program may be writing it; the field is read whole.
+    unsafe { (&raw const (*record).window).read_volatile() }
+}
+
+/// tgid and tid.
+fn thread_id(record: *mut ThreadRecord) -> (u32, u32) {
+    // SAFETY: the record lies in the mapping. A program may be writing it; each field is read whole.
+    unsafe {
+        (
+            (&raw const (*record).tgid).read_volatile(),
+            (&raw const (*record).tid).read_volatile(),
+        )
+    }
 }
 
 /// A task's address and start time: no two threads have both in common.
@@ -117,6 +142,7 @@ fn identity(record: *mut ThreadRecord) -> (u64, u64) {
 fn read(
     maps: &Maps,
     records: &[*mut ThreadRecord],
+    window: u32,
     stop_ns: u64,
     stopped_at_start: &HashSet<u32>,
     seen: &mut Seen,
@@ -124,11 +150,16 @@ fn read(
     let mut irqs = hard_irqs_by_slot(maps)?;
     let renames = maps.renames()?;
     for (mut record, twin) in one_per_thread(records) {
+        // Born while the end of the window was making its way to the CPUs.
+        if record.begin_ns > stop_ns {
+            continue;
+        }
         let open_call = record.closed(stop_ns);
         // One that has ended has taken its name over by itself.
         if record.activity != Activity::Ended
             && let Some(rename) = renames.get(&record.task)
             && rename.start_time_ns == record.start_time_ns
+            && rename.window <= window
         {
             record.comm = rename.comm;
         }

@@ -1,50 +1,43 @@
-//! What a session is doing: the window that is open or closed but not read, and what has been seen of it.
+//! What a session is doing: the windows that are armed, open, or closed but not read, oldest first.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bpf_probes::abi::control::Window as ProgramWindow;
+use bpf_probes::abi::control::Losses;
 
 use crate::attached::Attached;
-use crate::capture::Window;
 use crate::clock::monotonic_ns;
-use crate::describe::SeenThread;
+use crate::control;
 use crate::error::{Error, ErrorKind, Result};
-use crate::idle_threads;
+use crate::pending::{PendingWindow, Stage};
 use crate::pidfd::PidFd;
 use crate::process;
-use crate::sample::{Losses, Sample, StopReason, Target, Thread};
-use crate::snapshot::{self, Seen};
+use crate::sample::{StopReason, Target, Thread};
+use crate::snapshot;
+use crate::stopped_threads::stopped_threads;
 
 /// Between the decision to close a window and its edge: many times what telling the programs takes.
 const CLOSING_NOTICE_NS: u64 = 200_000;
-#[derive(Clone, Copy)]
-pub enum Phase {
-    Idle,
-    Open(Window),
-    Closed {
-        window: Window,
-        stop_ns: u64,
-        stop_by: StopReason,
-    },
-}
 
 pub struct State {
     /// `None` once closed: dropping it detaches.
     pub attached: Option<Attached>,
-    pub phase: Phase,
-    /// The latest window as the programs see it; `stop_ns` is when it ends by itself.
-    pub window: ProgramWindow,
-    pub stopped_at_start: HashSet<u32>,
+    pub windows: VecDeque<PendingWindow>,
+    /// Windows that were closed and will not be read: their records are not free yet.
+    pub discarded: Vec<u32>,
+    /// The number that was given out last.
+    latest: u32,
+    /// Why the windows that were armed last will never open.
+    pub called_off: Option<StopReason>,
+    /// The programs' counters, up to the last sample.
+    pub losses_before: Losses,
     pub recursion_misses_before: Option<u64>,
-    targets: Vec<Target>,
-    first_pids: Vec<u32>,
-    follow: bool,
-    /// Of the window: the threads that have ended, until it is read.
-    seen: Seen,
+    pub targets: Vec<Target>,
+    pub first_pids: Vec<u32>,
+    pub follow: bool,
     /// What went wrong behind the caller's back; the next read says so.
-    failure: Option<Error>,
+    pub failure: Option<Error>,
 }
 
 /// The state, and those who wait for it to change.
@@ -98,50 +91,126 @@ impl State {
     ) -> Self {
         Self {
             attached: Some(attached),
-            phase: Phase::Idle,
-            window: ProgramWindow::default(),
-            stopped_at_start: HashSet::new(),
+            windows: VecDeque::new(),
+            discarded: Vec::new(),
+            latest: 0,
+            called_off: None,
+            losses_before: Losses::default(),
             recursion_misses_before: None,
             targets,
             first_pids,
             follow,
-            seen: Seen::default(),
             failure: None,
         }
     }
 
-    /// Closes the window if it is time.
-    pub fn advance(&mut self) -> Result<()> {
-        let Phase::Open(window) = self.phase else {
+    pub fn attached(&self) -> Result<&Attached> {
+        self.attached.as_ref().ok_or_else(closed)
+    }
+
+    /// Opens the next window, or arms it for the start trigger.
+    pub fn begin_window(&mut self, length_ns: Option<u64>) -> Result<()> {
+        let attached = self.attached.as_ref().ok_or_else(closed)?;
+        if self.windows.is_empty() {
+            // Programs that find themselves running are counted between windows too.
+            self.recursion_misses_before = attached.probes.recursion_misses()?;
+            self.losses_before = attached.maps.losses();
+        }
+        let mut window = PendingWindow::new(self.latest + 1, length_ns);
+        if attached.has_start_trigger {
+            control::arm(&attached.probes, length_ns)?;
+        } else {
+            window.stopped_at_start = stopped_threads(&self.first_pids)?;
+            control::open(&attached.probes, length_ns)?;
+        }
+        self.latest += 1;
+        self.called_off = None;
+        self.windows.push_back(window);
+        self.take_edges(StopReason::Interrupt)
+    }
+
+    /// The stage of the first window that is not closed.
+    pub fn liveliest(&self) -> Option<&Stage> {
+        self.windows
+            .iter()
+            .map(|window| &window.stage)
+            .find(|stage| !matches!(stage, Stage::Closed(..)))
+    }
+
+    /// Takes in what triggers have done.
+    pub fn look_for_edges(&mut self) -> Result<()> {
+        self.take_edges(StopReason::Interrupt)
+    }
+
+    /// Takes in what triggers have done, and what user space has, for this reason.
+    fn take_edges(&mut self, reason: StopReason) -> Result<()> {
+        let Some(attached) = self.attached.as_mut() else {
             return Ok(());
         };
-        if monotonic_ns() >= self.window.stop_ns {
-            self.phase = Phase::Closed {
-                window,
-                stop_ns: self.window.stop_ns,
-                stop_by: StopReason::Time,
-            };
-        } else if !self.any_alive()? {
-            self.close_window(window, StopReason::Exit)?;
+        while let Some(edge) = attached.control.next_edge() {
+            for window in &mut self.windows {
+                if window.number < edge.window {
+                    window.expire(edge.at_ns);
+                } else if window.number == edge.window {
+                    window.take(&edge, reason);
+                    if matches!(window.stage, Stage::Open(_)) && edge.by_trigger != 0 {
+                        window.stopped_at_start = stopped_threads(&self.first_pids)?;
+                    }
+                }
+            }
         }
         Ok(())
     }
 
-    /// Closes the window a moment from now, so that the programs know the edge before it comes.
-    pub fn close_window(&mut self, window: Window, stop_by: StopReason) -> Result<()> {
+    /// Brings the windows up to date: closes the open one if it is time, or if nobody is left to be seen in it.
+    pub fn advance(&mut self) -> Result<()> {
+        self.look_for_edges()?;
+        let now_ns = monotonic_ns();
+        for window in &mut self.windows {
+            window.expire(now_ns);
+        }
+        if self.windows.iter().any(|window| !window.is_closed()) && !self.any_alive()? {
+            self.call_off(StopReason::Exit)?;
+        }
+        Ok(())
+    }
+
+    /// Closes the open window, and takes back those that are only armed.
+    pub fn call_off(&mut self, reason: StopReason) -> Result<()> {
+        let Some(attached) = self.attached.as_ref() else {
+            return Ok(());
+        };
+        if attached.has_start_trigger {
+            control::disarm(&attached.probes)?;
+        }
+        self.take_edges(reason)?;
+        self.close_window(reason)?;
+        let armed = self.windows.len();
+        self.windows.retain(|window| window.stage != Stage::Armed);
+        if self.windows.len() < armed {
+            self.called_off = Some(reason);
+        }
+        // Their numbers go to the next ones.
+        self.latest -= (armed - self.windows.len()) as u32;
+        Ok(())
+    }
+
+    /// Closes the open window a moment from now, so that the programs know the edge before it comes.
+    fn close_window(&mut self, reason: StopReason) -> Result<()> {
+        let is_open = |window: &PendingWindow| matches!(window.stage, Stage::Open(_));
+        let Some(open) = self.windows.iter().find(|window| is_open(window)) else {
+            return Ok(());
+        };
         let stop_ns = monotonic_ns()
             .saturating_add(CLOSING_NOTICE_NS)
-            .min(self.window.stop_ns);
-        self.window.stop_ns = stop_ns;
-        self.phase = Phase::Closed {
-            window,
-            stop_ns,
-            stop_by,
-        };
-        match self.attached.as_mut() {
-            Some(attached) => attached.maps.set_window(self.window),
-            None => Ok(()),
+            .min(open.stop_ns());
+        control::close(&self.attached()?.probes, stop_ns)?;
+        self.take_edges(reason)?;
+        // Without an edge it ended by itself in this very moment.
+        for window in &mut self.windows {
+            window.expire(stop_ns.max(monotonic_ns()));
         }
+        Ok(())
     }
 
     /// Where children are followed, those that are still in the set replace the targets that have ended.
@@ -164,16 +233,12 @@ impl State {
         Ok(!attached.processes.is_empty())
     }
 
-    /// Takes in the threads that have ended, where a window is open.
+    /// Takes in the threads that have ended, where there are windows.
     pub fn harvest(&mut self) -> Result<()> {
-        match (&self.phase, self.attached.as_mut()) {
-            (Phase::Open(_), Some(attached)) => snapshot::harvest(
-                &mut attached.maps,
-                self.window.number,
-                monotonic_ns().min(self.window.stop_ns),
-                &self.stopped_at_start,
-                &mut self.seen,
-            ),
+        match self.attached.as_mut() {
+            Some(attached) if !self.windows.is_empty() => {
+                snapshot::harvest(&mut attached.maps, &mut self.windows)
+            }
             _ => Ok(()),
         }
     }
@@ -182,88 +247,8 @@ impl State {
         self.failure.get_or_insert(error);
     }
 
-    /// The closed window's sample; the state is idle then.
-    pub fn take_sample(&mut self) -> Result<Sample> {
-        let Phase::Closed {
-            window,
-            stop_ns,
-            stop_by,
-        } = self.phase
-        else {
-            let what = if matches!(self.phase, Phase::Open(_)) {
-                "the window is still open"
-            } else {
-                "no window"
-            };
-            return Err(Error::new(
-                ErrorKind::WrongState,
-                format!("nothing to read: {what}"),
-            ));
-        };
-        std::thread::sleep(Duration::from_nanos(stop_ns.saturating_sub(monotonic_ns())));
-        let number = self.window.number;
-        let pids = self.pids()?;
-        let attached = self.attached.as_mut().ok_or_else(closed)?;
-        // Before the window is sealed: a thread that these looks disturb in what it was doing gets a record by its event.
-        let recorded = snapshot::recorded(&attached.maps, number);
-        let idle = idle_threads::look(&recorded, &pids, window.start_monotonic_ns, stop_ns)?;
-        attached.maps.seal_window(self.window)?;
-        attached.grace_period.wait()?;
-        let mut seen = std::mem::take(&mut self.seen);
-        snapshot::read_all(
-            &attached.maps,
-            number,
-            stop_ns,
-            &self.stopped_at_start,
-            &mut seen,
-        )?;
-        let lost = attached.maps.losses();
-        let misses = attached.probes.recursion_misses()?;
-        let pids = with_seen(pids, &seen);
-        let alive: HashSet<(u32, u32)> = seen
-            .threads
-            .iter()
-            .filter(|seen| !seen.thread.exited)
-            .map(|seen| (seen.thread.pid, seen.thread.tid))
-            .collect();
-        let mut threads = idle_threads::settle_seen(seen.threads, stop_ns);
-        threads.extend(
-            idle.into_iter()
-                .filter(|thread| !alive.contains(&(thread.pid, thread.tid))),
-        );
-        self.name_targets(&pids, &threads);
-        if let Some(attached) = self.attached.as_mut() {
-            snapshot::free_all(&mut attached.maps, self.window.number)?;
-        }
-        self.phase = Phase::Idle;
-        if let Some(failure) = self.failure.take() {
-            return Err(failure);
-        }
-        Ok(Sample {
-            start_monotonic_ns: window.start_monotonic_ns,
-            start_wall_ns: window.start_wall_ns,
-            stop_monotonic_ns: stop_ns,
-            stop_wall_ns: window.start_wall_ns + stop_ns.saturating_sub(window.start_monotonic_ns),
-            stop_by,
-            targets: self.targets.clone(),
-            threads,
-            losses: Losses {
-                events_dropped: 0,
-                threads_untracked: lost.thread_events as i64,
-                syscalls_untracked: (lost.syscalls + lost.irqs) as i64,
-                stacks_lost: 0,
-                triggers_missed: 0,
-                recursion_misses: misses
-                    .zip(self.recursion_misses_before)
-                    .map(|(after, before)| after.saturating_sub(before) as i64),
-                negative_intervals: seen.negative_intervals as i64,
-                switches_missed: seen.switches_missed as i64,
-            },
-        })
-    }
-
     /// The targets that were named, and the children in the set.
-    fn pids(&self) -> Result<Vec<u32>> {
+    pub fn pids(&self) -> Result<Vec<u32>> {
         let mut pids = self.first_pids.clone();
         if let Some(attached) = self.attached.as_ref().filter(|_| self.follow) {
             let mut known: HashSet<u32> = pids.iter().copied().collect();
@@ -273,7 +258,7 @@ impl State {
         Ok(pids)
     }
 
-    fn name_targets(&mut self, pids: &[u32], threads: &[Thread]) {
+    pub fn name_targets(&mut self, pids: &[u32], threads: &[Thread]) {
         let known: HashSet<u32> = self.targets.iter().map(|target| target.pid).collect();
         let mut leaders: HashMap<u32, &Thread> = Default::default();
         for thread in threads {
@@ -287,22 +272,6 @@ impl State {
             self.targets.push(process::describe_or(*pid, comm));
         }
     }
-}
-
-/// These, and the processes of the threads that were seen; in the order in which they appeared, as far as it is known.
-fn with_seen(mut pids: Vec<u32>, seen: &Seen) -> Vec<u32> {
-    let mut begins: HashMap<u32, u64> = HashMap::new();
-    for SeenThread {
-        thread, begin_ns, ..
-    } in &seen.threads
-    {
-        let begin = begins.entry(thread.pid).or_insert(*begin_ns);
-        *begin = (*begin).min(*begin_ns);
-    }
-    let known: HashSet<u32> = pids.iter().copied().collect();
-    pids.extend(begins.keys().filter(|pid| !known.contains(pid)));
-    pids.sort_by_key(|pid| (begins.get(pid).copied().unwrap_or(u64::MAX), *pid));
-    pids
 }
 
 pub fn closed() -> Error {

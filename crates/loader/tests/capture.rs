@@ -142,7 +142,7 @@ fn a_window_has_exactly_the_length_asked_for() {
     assert_eq!(session.wait().unwrap(), StopReason::Time);
     let sample = session.read().unwrap();
     assert_eq!(
-        sample.stop_monotonic_ns - sample.start_monotonic_ns,
+        sample.stop.at_ns - sample.start.at_ns,
         30_000_000
     );
     assert_adds_up(&sample);
@@ -418,7 +418,7 @@ fn the_end_of_the_target_closes_the_window() {
     drop(child.stdin.take());
     assert_eq!(session.wait().unwrap(), StopReason::Exit);
     let sample = session.read().unwrap();
-    assert_eq!(sample.stop_by, StopReason::Exit);
+    assert_eq!(sample.stop.reason, StopReason::Exit);
     assert!(
         sample
             .threads

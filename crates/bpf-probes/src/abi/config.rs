@@ -18,6 +18,10 @@ pub struct Config {
     pub compat_kind: u32,
     /// 1: the kernel hands over any task's user registers (5.15 and later).
     pub has_task_registers: u32,
+    /// 1: a start trigger counts whatever task is current; 0: in the monitored processes only.
+    pub start_in_any_task: u32,
+    /// The same for stop triggers.
+    pub stop_in_any_task: u32,
     pub offsets: Offsets,
 }
 
@@ -53,6 +57,8 @@ impl Config {
         has_prev_state: 0,
         compat_kind: 0,
         has_task_registers: 0,
+        start_in_any_task: 0,
+        stop_in_any_task: 0,
         offsets: Offsets {
             task_pid: NO_OFFSET,
             task_tgid: NO_OFFSET,
@@ -68,4 +74,4 @@ impl Config {
     };
 }
 
-const _: () = assert!(size_of::<Config>() == 56, "Config has padding");
+const _: () = assert!(size_of::<Config>() == 64, "Config has padding");

@@ -80,6 +80,9 @@ impl Durations {
 pub struct Rename {
     /// Whose name it is: the thread's, not that of one before it or after it in the same memory.
     pub start_time_ns: u64,
+    /// In which it was given.
+    pub window: u32,
+    pub reserved: u32,
     pub comm: [u8; COMM_BYTES],
 }
 
@@ -143,6 +146,11 @@ pub struct ThreadRecord {
     /// When an interrupt first found the thread on a CPU although its record says that it is off.
     pub irq_contradiction_ns: u64,
     pub switches_missed: u64,
+    /// The call that the registers held as the record was made, and what the first event says of the time before it: a
+    /// thread without events in the window before this one did that all along.
+    pub first_syscall: SyscallKey,
+    pub first_activity: Activity,
+    pub first_reserved: [u8; 3],
 
     pub comm: [u8; COMM_BYTES],
     /// Time before the first event if that was a wakeup: whether blocked or stopped, only /proc knew.
@@ -165,7 +173,7 @@ pub struct ThreadRecord {
     pub rows: [u32; ROW_HEADS],
 }
 
-const _: () = assert!(size_of::<Rename>() == 24, "Rename has padding");
+const _: () = assert!(size_of::<Rename>() == 32, "Rename has padding");
 const _: () = assert!(
     core::mem::offset_of!(ThreadRecord, tid) == 64,
     "the hot part is one cache line"
@@ -174,7 +182,7 @@ const _: () = assert!(
     size_of::<ThreadRecord>()
         == (64
             + 64
-            + 56
+            + 64
             + 64
             + 88
             + 8 * ACTIVITIES

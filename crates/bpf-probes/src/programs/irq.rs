@@ -8,7 +8,8 @@ use bpf_probes::abi::thread::ThreadRecord;
 use crate::kernel::{Access, Probed};
 use crate::maps::{HARD_IRQS, config};
 use crate::programs::{Arguments, probe};
-use crate::record::{Moment, find, lose};
+use crate::record::{find, lose};
+use crate::window::Moment;
 
 const IRQ_NONE: u32 = 0;
 

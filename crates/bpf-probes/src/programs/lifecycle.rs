@@ -8,7 +8,8 @@ use bpf_probes::abi::thread::Rename;
 use crate::kernel::{Access, Task};
 use crate::maps::{RENAMES, TARGETS};
 use crate::programs::{Arguments, is_target, probe};
-use crate::record::{Moment, count_syscall, find, find_existing, lose};
+use crate::record::{count_syscall, find, find_existing, lose};
+use crate::window::Moment;
 
 /// `sched_process_exit(struct task_struct *p, …)`: the current thread begins to exit.
 #[inline(always)]
@@ -45,7 +46,7 @@ fn rename<C: Arguments>(ctx: &C) -> Option<()> {
     if !is_target(task.tgid()) {
         return None;
     }
-    Moment::in_window()?;
+    let moment = Moment::in_window()?;
     let address = task.address();
     if task.is_current() {
         let record = find_existing(task)?;
@@ -55,6 +56,8 @@ fn rename<C: Arguments>(ctx: &C) -> Option<()> {
     } else {
         let mut rename = Rename {
             start_time_ns: task.start_time_ns(),
+            window: moment.window,
+            reserved: 0,
             comm: [0; COMM_BYTES],
         };
         copy_name(ctx.pointer(1), &mut rename.comm);

@@ -5,6 +5,7 @@ mod irq;
 mod lifecycle;
 mod sched;
 mod syscall;
+mod trigger;
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext};

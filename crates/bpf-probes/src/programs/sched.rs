@@ -6,7 +6,8 @@ use bpf_probes::thread_state::SwitchOut;
 use crate::kernel::{Access, Task};
 use crate::maps::{ENDED, RENAMES, THREAD_OF_TASK, config};
 use crate::programs::{Arguments, is_target, probe};
-use crate::record::{Moment, create, find, find_existing};
+use crate::record::{create, find, find_existing};
+use crate::window::Moment;
 
 /// `sched_switch(bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)`
 #[inline(always)]
@@ -82,7 +83,7 @@ fn switch_in<A: Access>(next: Task<A>, moment: Moment) -> Option<()> {
         if tid == record.tgid {
             record.start_time_ns = start_time_ns;
         } else {
-            record = create(next)?;
+            record = create(next, moment)?;
         }
     }
     record.switched_in(moment.now_ns);
@@ -114,7 +115,7 @@ fn wakeup_new<C: Arguments>(ctx: &C) -> Option<()> {
         return None;
     }
     let moment = Moment::in_window()?;
-    create(task)?.born(moment.now_ns);
+    create(task, moment)?.born(moment.now_ns);
     None
 }
 

@@ -6,7 +6,8 @@ use bpf_probes::abi::syscall::SyscallKey;
 use crate::kernel::Access;
 use crate::maps::config;
 use crate::programs::{Arguments, probe};
-use crate::record::{Moment, count_syscall, find};
+use crate::record::{count_syscall, find};
+use crate::window::Moment;
 
 /// `sys_enter(struct pt_regs *regs, long id)`
 #[inline(always)]

@@ -1,0 +1,75 @@
+//! What opens and closes windows: triggers, and user space. Each trigger may be a kprobe or uprobe (one program type, which
+//! also serves their return probes and USDT) or a tracepoint.
+
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use aya_ebpf::macros::{kprobe, raw_tracepoint, tracepoint};
+use aya_ebpf::programs::{ProbeContext, RawTracePointContext, TracePointContext};
+use bpf_probes::abi::control::Command;
+
+use crate::maps::config;
+use crate::programs::is_target;
+use crate::window;
+
+/// Whether a trigger counts in the task that is current.
+#[inline(always)]
+fn is_in_scope(any_task: u32) -> bool {
+    any_task != 0 || is_target((bpf_get_current_pid_tgid() >> 32) as u32)
+}
+
+#[inline(always)]
+fn start() -> u32 {
+    if is_in_scope(config!(start_in_any_task)) {
+        window::start_triggered();
+    }
+    0
+}
+
+#[inline(always)]
+fn stop() -> u32 {
+    if is_in_scope(config!(stop_in_any_task)) {
+        window::stop_triggered();
+    }
+    0
+}
+
+#[kprobe]
+pub fn start_probe(_: ProbeContext) -> u32 {
+    start()
+}
+
+#[kprobe]
+pub fn stop_probe(_: ProbeContext) -> u32 {
+    stop()
+}
+
+#[tracepoint]
+pub fn start_tracepoint(_: TracePointContext) -> u32 {
+    start()
+}
+
+#[tracepoint]
+pub fn stop_tracepoint(_: TracePointContext) -> u32 {
+    stop()
+}
+
+/// Attached to nothing: user space runs it, with a [`Command`] and its argument.
+#[raw_tracepoint(tracepoint = "control")]
+pub fn control(ctx: RawTracePointContext) -> i32 {
+    let command: u64 = ctx.arg(0);
+    let argument: u64 = ctx.arg(1);
+    const OPEN: u64 = Command::Open as u64;
+    const CLOSE: u64 = Command::Close as u64;
+    const ARM: u64 = Command::Arm as u64;
+    const DISARM: u64 = Command::Disarm as u64;
+    const SEAL: u64 = Command::Seal as u64;
+    const REST: u64 = Command::Rest as u64;
+    (match command {
+        OPEN => window::open_now(argument),
+        CLOSE => window::close_at(argument),
+        ARM => window::arm(argument),
+        DISARM => window::disarm(),
+        SEAL => window::seal(argument as u32),
+        REST => window::rest(),
+        _ => u32::MAX,
+    }) as i32
+}

@@ -1,0 +1,282 @@
+//! The window that an event belongs to, and the changes of its state: by triggers, and by user space through `control`.
+
+use core::ptr::{read_volatile, write_volatile};
+
+use aya_ebpf::helpers::{
+    bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_ns,
+};
+use bpf_probes::abi::COMM_BYTES;
+use bpf_probes::abi::control::{
+    BUSY, DONE, Edge, EdgeKind, UNTIL_CLOSED, WINDOWS, Window, Windows,
+};
+use bpf_probes::jumpless::exceeds;
+
+use crate::maps::{CHANGE, EDGES, WINDOWS as STATE};
+use crate::record::lose;
+
+#[inline(always)]
+fn state() -> *mut Windows {
+    STATE.0.get()
+}
+
+/// Where a window's times are.
+#[inline(always)]
+fn slot(number: u32) -> *mut Window {
+    // SAFETY: the index is masked to the array's length.
+    unsafe {
+        (&raw mut (*state()).slots)
+            .cast::<Window>()
+            .add(number as usize & (WINDOWS - 1))
+    }
+}
+
+/// One field of a window or of the state, as it is now.
+macro_rules! now {
+    ($place:expr) => {
+        // SAFETY: inside the data section, which is always initialised; volatile, because other CPUs write it.
+        unsafe { read_volatile(&raw const $place) }
+    };
+}
+
+macro_rules! set {
+    ($place:expr, $value:expr) => {
+        // SAFETY: inside the data section; volatile, because other CPUs read it at the same time.
+        unsafe { write_volatile(&raw mut $place, $value) }
+    };
+}
+
+#[inline(always)]
+fn clock() -> u64 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_ktime_get_ns() }
+}
+
+/// When an event counts.
+#[derive(Clone, Copy)]
+pub struct Moment {
+    /// In the window, or its end.
+    pub now_ns: u64,
+    /// The window's number.
+    pub window: u32,
+}
+
+impl Moment {
+    /// Now, if the window is open.
+    #[inline(always)]
+    pub fn in_window() -> Option<Self> {
+        Self::in_window_or_after().filter(|moment| !moment.is_after())
+    }
+
+    /// Now, if the window is open; if it has ended and is not yet sealed by its reader, its end. Such an event is the first
+    /// of its thread or none: it tells what a thread without any was doing all along.
+    #[inline(always)]
+    pub fn in_window_or_after() -> Option<Self> {
+        let window = current();
+        let slot = slot(window);
+        let stop_ns = now!((*slot).stop_ns);
+        if stop_ns == 0 {
+            return None;
+        }
+        let now_ns = clock();
+        if now_ns < now!((*slot).start_ns) {
+            return None;
+        }
+        // The lesser of the two, without a jump.
+        let after = exceeds(now_ns, stop_ns);
+        Some(Self {
+            now_ns: now_ns - after * now_ns.wrapping_sub(stop_ns),
+            window,
+        })
+    }
+
+    /// Compared anew and not kept as a flag, which would have the verifier follow every program twice.
+    #[inline(always)]
+    pub fn is_after(self) -> bool {
+        self.now_ns >= now!((*slot(self.window)).stop_ns)
+    }
+
+    #[inline(always)]
+    pub fn window_start_ns(self) -> u64 {
+        now!((*slot(self.window)).start_ns)
+    }
+}
+
+/// The number of the latest window.
+#[inline(always)]
+pub fn current() -> u32 {
+    now!((*state()).current)
+}
+
+#[inline(always)]
+fn is_open(number: u32, now_ns: u64) -> bool {
+    now_ns < now!((*slot(number)).stop_ns)
+}
+
+/// The right to change which window is open. Whoever does not get it at once does without: a program cannot wait.
+struct Change;
+
+impl Change {
+    #[inline(always)]
+    fn begin() -> Option<Self> {
+        match CHANGE.pop() {
+            Ok(Some(_)) => Some(Self),
+            _ => None,
+        }
+    }
+
+    /// Never full: what was taken out is put back.
+    #[inline(always)]
+    fn end(self) {
+        let _ = CHANGE.push(&0, 0);
+    }
+}
+
+/// A start trigger fired.
+#[inline(always)]
+pub fn start_triggered() {
+    let now_ns = clock();
+    let number = current();
+    if is_open(number, now_ns) {
+        return lose!(starts_in_window);
+    }
+    if now!((*state()).armed) == number {
+        if now!((*state()).counts_missed) != 0 {
+            lose!(triggers);
+        }
+        return;
+    }
+    let Some(change) = Change::begin() else {
+        return lose!(triggers);
+    };
+    // Another one may have been quicker.
+    let number = current();
+    if is_open(number, now_ns) {
+        lose!(starts_in_window);
+    } else if now!((*state()).armed) != number {
+        let length_ns = now!((*slot(number + 1)).length_ns);
+        open(number + 1, now_ns, length_ns, true);
+    }
+    change.end();
+}
+
+/// A stop trigger fired. It closes windows that have no end of their own.
+#[inline(always)]
+pub fn stop_triggered() {
+    let now_ns = clock();
+    if now!((*slot(current())).stop_ns) != UNTIL_CLOSED {
+        return;
+    }
+    let Some(change) = Change::begin() else {
+        return lose!(triggers);
+    };
+    let number = current();
+    if now!((*slot(number)).stop_ns) == UNTIL_CLOSED {
+        close(number, now_ns, true);
+    }
+    change.end();
+}
+
+#[inline(always)]
+pub fn open_now(length_ns: u64) -> u32 {
+    let Some(change) = Change::begin() else {
+        return BUSY;
+    };
+    let number = current() + 1;
+    set!((*state()).armed, number);
+    open(number, clock(), length_ns, false);
+    change.end();
+    DONE
+}
+
+#[inline(always)]
+pub fn close_at(at_ns: u64) -> u32 {
+    let Some(change) = Change::begin() else {
+        return BUSY;
+    };
+    let number = current();
+    let stop_ns = now!((*slot(number)).stop_ns);
+    if clock() < stop_ns && at_ns < stop_ns {
+        close(number, at_ns, false);
+    }
+    change.end();
+    DONE
+}
+
+/// Only user space arms, one call at a time.
+#[inline(always)]
+pub fn arm(length_ns: u64) -> u32 {
+    let number = now!((*state()).armed) + 1;
+    let slot = slot(number);
+    set!((*slot).stop_ns, 0);
+    set!((*slot).length_ns, length_ns);
+    set!((*state()).counts_missed, 1);
+    let Some(change) = Change::begin() else {
+        return BUSY;
+    };
+    set!((*state()).armed, number);
+    change.end();
+    DONE
+}
+
+#[inline(always)]
+pub fn disarm() -> u32 {
+    let Some(change) = Change::begin() else {
+        return BUSY;
+    };
+    set!((*state()).armed, current());
+    set!((*state()).counts_missed, 0);
+    change.end();
+    DONE
+}
+
+#[inline(always)]
+pub fn seal(number: u32) -> u32 {
+    set!((*slot(number)).stop_ns, 0);
+    DONE
+}
+
+#[inline(always)]
+pub fn rest() -> u32 {
+    set!((*state()).counts_missed, 0);
+    DONE
+}
+
+#[inline(always)]
+fn open(number: u32, now_ns: u64, length_ns: u64, by_trigger: bool) {
+    let slot = slot(number);
+    set!((*slot).start_ns, now_ns);
+    set!(
+        (*slot).stop_ns,
+        if length_ns < UNTIL_CLOSED - now_ns {
+            now_ns + length_ns
+        } else {
+            UNTIL_CLOSED
+        }
+    );
+    // Between the window's times and its number: handing over the edge is a full memory barrier.
+    tell(EdgeKind::Opened, number, now_ns, by_trigger);
+    set!((*state()).current, number);
+}
+
+#[inline(always)]
+fn close(number: u32, at_ns: u64, by_trigger: bool) {
+    set!((*slot(number)).stop_ns, at_ns);
+    tell(EdgeKind::Closed, number, at_ns, by_trigger);
+}
+
+#[inline(always)]
+fn tell(kind: EdgeKind, window: u32, at_ns: u64, by_trigger: bool) {
+    let task = bpf_get_current_pid_tgid();
+    let edge = Edge {
+        at_ns,
+        window,
+        kind: kind as u32,
+        by_trigger: by_trigger.into(),
+        tgid: (task >> 32) as u32,
+        tid: task as u32,
+        reserved: 0,
+        comm: bpf_get_current_comm().unwrap_or([0; COMM_BYTES]),
+    };
+    // Never full, see `EDGES_BYTES`.
+    let _ = EDGES.output::<Edge>(&edge, 0);
+}

@@ -1,0 +1,144 @@
+//! Perf events that run a program: the way to attach one to a place in user code, in the kernel, or at a tracepoint that exists
+//! since Linux 4.17 and that closing the descriptor undoes, also when this process is killed. (aya's own has no reference
+//! counters for USDT semaphores.)
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use aya_obj::generated::{
+    PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_SET_BPF, PERF_FLAG_FD_CLOEXEC, perf_event_attr,
+};
+
+const PERF_TYPE_TRACEPOINT: u32 = 2;
+
+/// What fires.
+pub enum Event<'a> {
+    Tracepoint {
+        id: u64,
+    },
+    Kernel {
+        function: &'a CString,
+        offset: u64,
+        is_return: bool,
+    },
+    User {
+        /// A path in this process's namespace; magic links under /proc are followed.
+        path: &'a CString,
+        offset: u64,
+        /// Where in the file the USDT semaphore is; 0: none.
+        ref_ctr_offset: u64,
+        is_return: bool,
+        /// In this process only; `None`: in every one that maps the file.
+        tid: Option<u32>,
+    },
+}
+
+/// A kind of event that the kernel makes on demand, and the place of its flags.
+struct DynamicPmu {
+    kind: u32,
+    retprobe_bit: u32,
+    /// The reference counter's offset has its own bits; `None`: this kernel has no such counters (before 4.20).
+    ref_ctr_shift: Option<u32>,
+}
+
+impl DynamicPmu {
+    fn read(name: &str) -> io::Result<Self> {
+        let folder = format!("/sys/bus/event_source/devices/{name}");
+        let number = |text: &str| {
+            text.trim()
+                .parse()
+                .map_err(|_| io::Error::other(format!("{folder}: {text:?} is no number")))
+        };
+        // "config:0" or "config:32-63"
+        let bit = |format: &str| {
+            let text = std::fs::read_to_string(format!("{folder}/format/{format}"))?;
+            let bits = text.trim().trim_start_matches("config:");
+            number(bits.split('-').next().unwrap_or_default())
+        };
+        Ok(Self {
+            kind: number(&std::fs::read_to_string(format!("{folder}/type"))?)?,
+            retprobe_bit: bit("retprobe")?,
+            ref_ctr_shift: bit("ref_ctr_offset").ok(),
+        })
+    }
+}
+
+/// Attaches the program; it runs until the descriptor is closed.
+pub fn attach(event: &Event<'_>, program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: plain integers; zero means "not asked for" in every field.
+    let mut attr: perf_event_attr = unsafe { std::mem::zeroed() };
+    attr.size = size_of::<perf_event_attr>() as u32;
+    let mut pid = -1;
+    match event {
+        Event::Tracepoint { id } => {
+            attr.type_ = PERF_TYPE_TRACEPOINT;
+            attr.config = *id;
+        }
+        Event::Kernel {
+            function,
+            offset,
+            is_return,
+        } => {
+            let pmu = DynamicPmu::read("kprobe")?;
+            attr.type_ = pmu.kind;
+            attr.config = u64::from(*is_return) << pmu.retprobe_bit;
+            attr.__bindgen_anon_3.kprobe_func = function.as_ptr() as u64;
+            attr.__bindgen_anon_4.probe_offset = *offset;
+        }
+        Event::User {
+            path,
+            offset,
+            ref_ctr_offset,
+            is_return,
+            tid,
+        } => {
+            let pmu = DynamicPmu::read("uprobe")?;
+            attr.type_ = pmu.kind;
+            attr.config = u64::from(*is_return) << pmu.retprobe_bit;
+            if *ref_ctr_offset != 0 {
+                let shift = pmu.ref_ctr_shift.ok_or_else(|| {
+                    io::Error::other("this kernel does not raise USDT semaphores (before 4.20)")
+                })?;
+                attr.config |= ref_ctr_offset << shift;
+            }
+            attr.__bindgen_anon_3.uprobe_path = path.as_ptr() as u64;
+            attr.__bindgen_anon_4.probe_offset = *offset;
+            pid = tid.map_or(-1, |tid| tid as libc::pid_t);
+        }
+    }
+    // An event of a task is on whatever CPU the task is on; one of all tasks names a CPU, and fires on every one.
+    let cpu = if pid == -1 { 0 } else { -1 };
+    // SAFETY: `attr` is whole, its strings are NUL-terminated, and all of them outlive the call.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            &raw const attr,
+            pid,
+            cpu,
+            -1,
+            libc::c_ulong::from(PERF_FLAG_FD_CLOEXEC),
+        )
+    };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor for us alone.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+    // SAFETY: a perf event's descriptor and a program's, both open.
+    let set = unsafe {
+        libc::ioctl(
+            fd.as_raw_fd(),
+            PERF_EVENT_IOC_SET_BPF.into(),
+            program.as_raw_fd(),
+        )
+    };
+    if set < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: as above; no argument.
+    if unsafe { libc::ioctl(fd.as_raw_fd(), PERF_EVENT_IOC_ENABLE.into(), 0) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(fd)
+}
