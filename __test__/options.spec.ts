@@ -31,6 +31,11 @@ const good: Array<[Key, string[], unknown]> = [
   ['bufferPageCount', ['1024'], 1024],
   ['bufferPageCount', ['1025'], 2048],
   ['bufferPageCount', ['1048576'], 1_048_576],
+  ['startTrigger', ['up:main'], 'up:main'],
+  ['stopTrigger', ['t:sched:sched_switch'], 't:sched:sched_switch'],
+  ['triggerScope', ['target'], 'target'],
+  ['triggerDelta', ['1000000'], 1_000_000],
+  ['triggerTimeout', ['0.5'], 0.5],
   ['debug', ['0'], 0],
   ['debug', ['7'], 7],
   ['output', ['report.json'], 'report.json'],
@@ -84,6 +89,12 @@ const bad: Array<[Key, string, RegExp]> = [
   ['bufferPageCount', '1048577', /out of range/],
   ['bufferPageCount', '-8', /out of range/],
   ['bufferPageCount', 'many', /not a whole number/],
+  ['startTrigger', '', /^--start-trigger: the value is empty$/],
+  ['stopTrigger', '', /^--stop-trigger: the value is empty$/],
+  ['triggerScope', 'all', /^--trigger-scope: unknown value “all”$/],
+  ['triggerDelta', '-1', /out of range/],
+  ['triggerDelta', '1ms', /not a whole number/],
+  ['triggerTimeout', '0', /^--trigger-timeout: 0 is out of range$/],
   ['debug', '8', /out of range/],
   ['debug', '-1', /out of range/],
   ['debug', 'all', /not a whole number/],
@@ -127,11 +138,22 @@ test('without options the defaults of the contract hold', (t) => {
     sampleTime: 0.5,
     threadCapacity: null,
     bufferPageCount: 1024,
+    startTrigger: null,
+    stopTrigger: null,
+    triggerScope: 'any',
+    triggerDelta: 0,
+    triggerTimeout: null,
     format: 'text',
     output: null,
     debug: 0,
     command: null,
   } satisfies Options);
+});
+
+test('the stop trigger ends the window, and a start trigger gives a command’s a length', (t) => {
+  t.is(effectiveOptions({ stopTrigger: 'up:f' }, null).sampleTime, null);
+  t.is(effectiveOptions({ stopTrigger: 'up:f', sampleCount: 3 }, ['make']).sampleTime, null);
+  t.is(effectiveOptions({ startTrigger: 'up:f' }, ['make']).sampleTime, 0.5);
 });
 
 test('a command is captured until it ends, unless a length is given', (t) => {
@@ -147,6 +169,10 @@ const conflicts: Array<[string, GivenOptions, string[] | null, RegExp]> = [
   ['all and pid', { all: true, pid: [1] }, null, /^--all: /],
   ['an empty command', {}, [], /no command follows/],
   ['a command without name', {}, [''], /no command follows/],
+  ['a length and a stop trigger', { sampleTime: 1, stopTrigger: 'up:f' }, null, /^--sample-time: /],
+  ['a delta without stop trigger', { triggerDelta: 1, startTrigger: 'up:f' }, null, /^--trigger-delta: /],
+  ['a timeout without trigger', { triggerTimeout: 1 }, null, /^--trigger-timeout: /],
+  ['a scope without trigger', { triggerScope: 'target' }, null, /^--trigger-scope: /],
   ['several samples of a command without length', { sampleCount: 2 }, ['ls'], /^--sample-count: /],
 ];
 

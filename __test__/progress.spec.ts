@@ -4,11 +4,15 @@ import { createProgress } from '../src/progress.js';
 import { Collector } from './helpers/streams.js';
 
 /** What a window of 2.5 s makes the progress write. */
-function progressOf(isTTY: boolean, windowSeconds: number | null): { during: string; after: string } {
+function progressOf(
+  isTTY: boolean,
+  windowSeconds: number | null,
+  startTrigger: string | null = null,
+): { during: string; after: string } {
   const stderr = new Collector({ isTTY });
   mock.timers.enable({ apis: ['setInterval'] });
   try {
-    const progress = createProgress(stderr, 10, windowSeconds);
+    const progress = createProgress(stderr, { sampleCount: 10, sampleTime: windowSeconds, startTrigger });
     progress.windowOpened(1);
     mock.timers.tick(2500);
     const during = stderr.text;
@@ -29,6 +33,13 @@ test.serial('a long window on a terminal shows a line, and clears it', (t) => {
   t.is(during.split('\r').length - 1, 2);
   t.regex(during, /kdelay: sample 2 of 10, \d+ s of 30 s; Ctrl-C ends it$/);
   t.is(after, '\r\x1b[K');
+});
+
+test.serial('a window that waits for its trigger says so, however short it will be', (t) => {
+  t.regex(
+    progressOf(true, 0.1, 'up:main').during,
+    /sample 2 of 10, waiting for its trigger .*, \d+ s; Ctrl-C/,
+  );
 });
 
 test.serial('an open-ended window shows no length', (t) => {

@@ -145,7 +145,8 @@ export const captureOptions = {
     group: 'trigger',
     type: 'text',
     range: triggerScopes.join(', '),
-    description: 'where triggers on kernel code fire: any, in whatever task is current; target, in the captured processes',
+    description:
+      'where triggers on kernel code fire: any, in whatever task is current; target, in the captured processes',
     help: 'Packets arrive in interrupts, where any task may be current: `any` is for those. USDT and user probes always fire in the captured processes only.',
     default: 'any',
     defaultText: 'any',
@@ -156,7 +157,8 @@ export const captureOptions = {
     group: 'trigger',
     type: 'integer',
     range: '0 to 2592000000000000 (30 days)',
-    description: 'drop samples that the stop trigger ended sooner than this many nanoseconds; they do not count',
+    description:
+      'drop samples that the stop trigger ended sooner than this many nanoseconds; they do not count',
     help: '',
     default: 0,
     defaultText: '0',
@@ -273,12 +275,16 @@ function refuseTriggerConflicts(options: Options): void {
     throw conflict('--sample-time: the stop trigger ends the window', 'leave out one of the two');
   }
   if (stopTrigger === null && triggerDelta > 0) {
-    throw conflict('--trigger-delta: without a stop trigger nothing is shorter', 'add --stop-trigger TRIGGER');
+    throw conflict(
+      '--trigger-delta: without a stop trigger nothing is shorter',
+      'add --stop-trigger TRIGGER',
+    );
   }
   if (startTrigger !== null || stopTrigger !== null) return;
   const option =
     triggerTimeout !== null ? '--trigger-timeout' : triggerScope !== 'any' ? '--trigger-scope' : null;
-  if (option !== null) throw conflict(`${option}: there is no trigger`, 'add --start-trigger or --stop-trigger');
+  if (option !== null)
+    throw conflict(`${option}: there is no trigger`, 'add --start-trigger or --stop-trigger');
 }
 
 function conflict(message: string, hint: string): KdelayError {

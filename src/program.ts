@@ -2,8 +2,9 @@
 import { Command, Option } from 'commander';
 import { capture } from './commands/capture.js';
 import { type DoctorFormat, doctor, doctorFormats } from './commands/doctor.js';
+import { type ProbesFormat, probes, probesFormats } from './commands/probes.js';
 import { KdelayError } from './errors.js';
-import { choice } from './option-values.js';
+import { choice, nonEmpty, pids } from './option-values.js';
 import {
   captureOptions,
   effectiveOptions,
@@ -45,6 +46,7 @@ export function createProgram(
     getErrHelpWidth: () => 100,
   });
   addCapture(program, streams, command);
+  addProbes(program, streams, command);
   addDoctor(program, streams, command, exit);
   return program;
 }
@@ -92,6 +94,59 @@ function addDoctor(
     });
 }
 
+interface GivenProbesOptions {
+  pid?: number;
+  name?: string;
+  format?: ProbesFormat;
+}
+
+function addProbes(program: Command, streams: Streams, command: readonly string[] | null): void {
+  const formats = probesFormats.join(', ');
+  program
+    .command('probes')
+    .summary('list what can be a trigger, in the syntax that --start-trigger takes')
+    .description(
+      'Lists USDT probes and functions of a process, tracepoints, and functions of the kernel.\n' +
+        'PATTERN is a part of the trigger’s text, or a glob if it holds * or ?.',
+    )
+    .usage('[options] [pattern]')
+    .argument('[pattern]')
+    .argument('[unexpected...]')
+    .helpOption('-h, --help', 'print help')
+    .addOption(
+      new Option('-p, --pid <PID>', 'the process to look into (default: the kernel alone)').argParser(onePid),
+    )
+    .addOption(
+      new Option('-n, --name <NAME>', 'the process with this name').argParser((text) =>
+        nonEmpty('--name', 'a process name', text),
+      ),
+    )
+    .addOption(
+      new Option('-f, --format <FORMAT>', `how to print it: ${formats} (default: text)`).argParser((text) =>
+        choice('--format', text, probesFormats),
+      ),
+    )
+    .addHelpText('after', probesEpilogue)
+    .action(async (pattern: string | undefined, unexpected: string[], given: GivenProbesOptions) => {
+      refuseArguments([...unexpected, ...(command ?? [])], 'kdelay probes takes one pattern');
+      const { pid = null, name = null, format = 'text' } = given;
+      if (pid !== null && name !== null) {
+        throw new KdelayError(
+          'INVALID_ARGUMENT',
+          '--pid and --name: only one of them can be given',
+          'leave out one',
+        );
+      }
+      await probes({ pid, name, pattern: pattern ?? null, format }, streams);
+    });
+}
+
+function onePid(text: string): number {
+  const [pid, more] = pids('--pid', text);
+  if (pid !== undefined && more === undefined) return pid;
+  throw new KdelayError('INVALID_ARGUMENT', `--pid: “${text}” is not one process`, 'give one process id');
+}
+
 function toOption(spec: OptionSpec<unknown>): Option {
   const { flags, description, defaultText, parse, bare } = spec;
   const known = parse !== undefined && defaultText !== 'none';
@@ -111,6 +166,7 @@ const programEpilogue = `
 Examples:
   kdelay capture -p 1234                      half a second of process 1234
   kdelay capture -n postgres --all --follow   all of PostgreSQL, with the processes it starts
+  kdelay probes -p 1234 malloc                what can start or stop a window
   kdelay doctor                               does this machine have what it takes?
 
 kdelay COMMAND --help tells more.`;
@@ -124,6 +180,15 @@ Examples:
   kdelay capture -n nginx --all -f json -o report.json      every nginx, as JSON into a file
   kdelay capture -p 1234 -f ndjson | jq .windowNs           one line per sample, as it ends
   kdelay capture --follow -- make -j4                       a command and its children, until it ends
+  kdelay capture -p 1234 --start-trigger up:f --stop-trigger ur:f --trigger-delta 1000000
+                                                            a call of f that takes over a millisecond
 
-Exit codes: 0 done, 64 usage, 66 no such process or command, 69 the kernel lacks something,
-70 internal, 74 input or output, 77 not permitted, 130 quit by a second Ctrl-C.`;
+Exit codes: 0 done, 64 usage, 66 no such process, command or probe, 69 the kernel lacks something,
+70 internal, 74 input or output, 75 a trigger did not fire in time, 77 not permitted,
+130 quit by a second Ctrl-C.`;
+
+const probesEpilogue = `
+Examples:
+  kdelay probes sched                  tracepoints and kernel functions
+  kdelay probes -p 1234 'u:*'          the USDT probes of process 1234
+  kdelay probes -n postgres exec_      its functions, and the kernel's, with exec_ in their names`;

@@ -23,7 +23,8 @@ export function createProgress(
 ): Progress {
   const waiting = startTrigger === null ? '' : 'waiting for its trigger or in its window, ';
   const silent =
-    stream.isTTY !== true || (startTrigger === null && windowSeconds !== null && windowSeconds * 1000 <= shownAfterMs);
+    stream.isTTY !== true ||
+    (startTrigger === null && windowSeconds !== null && windowSeconds * 1000 <= shownAfterMs);
   let timer: NodeJS.Timeout | undefined;
   let shown = false;
   return {

@@ -1,6 +1,6 @@
 /** A native module without a kernel: windows end as a script says, samples come from a builder. */
 import type { Binding, NativeModule } from '../../src/native/index.js';
-import { rawSample, rawTarget, startMonotonicNs, startWallNs } from './raw.js';
+import { rawSample, rawTarget, rawWindow } from './raw.js';
 
 /** How a window ends: by itself with this reason, or only by stop(), or not even by that. */
 export type WindowScript = 'time' | 'exit' | 'until-stop' | 'stuck';
@@ -14,6 +14,7 @@ export interface FakeScript {
   /** Calls that fail, with their error. */
   errors?: { open?: Error; read?: (index: number) => Error | undefined; release?: Error; spawn?: Error };
   status?: { code: number | null; signal: number | null } | null;
+  probes?: Binding.BindingProbes;
   diagnosis?: Awaited<ReturnType<NativeModule['doctor']>>;
   /** Told each call, in order. */
   log?: (line: string) => void;
@@ -42,6 +43,7 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
     #windows = 0;
     #reason: 'time' | 'interrupt' | 'exit' = 'time';
     #window: Promise<void> = Promise.resolve();
+    #ended = false;
     #end: () => void = () => undefined;
 
     static async open(options: Binding.BindingOpenOptions): Promise<FakeSession> {
@@ -50,10 +52,27 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
       return new FakeSession();
     }
 
-    start(lengthNs?: bigint | null): Binding.BindingWindow {
+    get windowsAhead(): number {
+      return 1;
+    }
+
+    openWindow(): Binding.BindingWindowStart {
+      return rawWindow().start;
+    }
+
+    closedWindow(): Binding.BindingWindow | null {
+      return this.#ended ? rawWindow({ by: this.#reason }) : null;
+    }
+
+    async discard(): Promise<void> {
+      log('discard');
+    }
+
+    start(lengthNs?: bigint | null): void {
       log(`start ${lengthNs ?? 'open-ended'}`);
       const windows = script.windows ?? ['time'];
       const how = windows[Math.min(this.#windows++, windows.length - 1)] ?? 'time';
+      this.#ended = false;
       this.#window = new Promise((resolve) => {
         // As a real window would, an open one keeps the process alive.
         const alive = setInterval(() => undefined, 1000);
@@ -65,7 +84,6 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
       if (how === 'time' || how === 'exit') this.#finish(how);
       if (how === 'stuck') this.stop = () => log('stop');
       if (how === 'exit') this.#alive = false;
-      return { startMonotonicNs, startWallNs };
     }
 
     async wait(): Promise<'time' | 'interrupt' | 'exit'> {
@@ -83,7 +101,8 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
       log(`read ${index}`);
       const error = script.errors?.read?.(index);
       if (error !== undefined) throw error;
-      return rawSample({ stopBy: this.#reason, targets: processes, ...script.sample?.(index) });
+      const window = rawWindow({ by: this.#reason });
+      return rawSample({ window, targets: processes, ...script.sample?.(index) });
     }
 
     close(): void {
@@ -102,12 +121,14 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
 
     #finish(reason: 'time' | 'interrupt' | 'exit'): void {
       this.#reason = reason;
+      this.#ended = true;
       this.#end();
     }
   }
 
   class FakeCommand implements Binding.BindingCommand {
     readonly pid = 4242;
+    readonly path = '/usr/bin/fake';
 
     static spawn(argv: string[], stdoutToStderr: boolean): FakeCommand {
       log(`spawn ${argv.join(' ')}${stdoutToStderr ? ' (stdout to stderr)' : ''}`);
@@ -140,6 +161,7 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
       return found;
     },
     findProcesses: (name) => processes.filter(({ comm }) => comm === name),
+    listProbes: async () => script.probes ?? { probes: [], problems: [] },
     busyProcesses: async () => script.busy ?? [],
     doctor: async () => script.diagnosis ?? { capable: true, kernel: '6.18.0', arch: 'x86_64', checks: [] },
   };

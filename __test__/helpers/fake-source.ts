@@ -1,17 +1,25 @@
-import { toSample } from '../../src/report/report.js';
+import { toSample, toWindow } from '../../src/report/report.js';
 import type { Sample, WindowStart } from '../../src/report/types.js';
+import type { Window } from '../../src/report/window.js';
 import type { Clock, WindowSource } from '../../src/samples/cadence.js';
 import type { StopReason } from '../../src/session/session.js';
-import { rawSample } from './raw.js';
+import { rawSample, rawWindow, startMonotonicNs } from './raw.js';
+
+interface FakeWindow {
+  ended: Promise<StopReason>;
+  end: (reason: StopReason) => void;
+  /** Null while it is open, and for one that never opened. */
+  closed: ReturnType<typeof rawWindow> | null;
+}
 
 /** A session whose windows last a time of the fake clock. */
 export class FakeSource implements WindowSource {
   readonly log: string[] = [];
   targetsAlive = true;
+  windowsAhead = 1;
   #index = 0;
-  #reason: StopReason = 'time';
-  #resolve: (reason: StopReason) => void = () => undefined;
-  #window: Promise<StopReason> = Promise.resolve('time');
+  #started = 0;
+  readonly #windows: FakeWindow[] = [];
   readonly #onStart: (source: FakeSource, index: number) => void;
 
   constructor(onStart: (source: FakeSource, index: number) => void = (source) => source.end('time')) {
@@ -20,21 +28,35 @@ export class FakeSource implements WindowSource {
 
   start(seconds: number | null): WindowStart {
     this.log.push(`start ${seconds}`);
-    this.#window = new Promise((resolve) => {
-      this.#resolve = resolve;
+    let end: (reason: StopReason) => void = () => undefined;
+    const ended = new Promise<StopReason>((resolve) => {
+      end = resolve;
     });
-    this.#onStart(this, this.#index);
-    return { wall: '', monotonicNs: '0', by: 'time' };
+    this.#windows.push({ ended, end, closed: null });
+    this.#onStart(this, this.#started++);
+    return { wall: '', monotonicNs: '0', by: 'time', trigger: null };
   }
 
-  end(reason: StopReason): void {
-    this.#reason = reason;
-    if (reason === 'exit') this.targetsAlive = false;
-    this.#resolve(reason);
+  /** The oldest window that has not ended does; `windowNs` of null: it never opened. */
+  end(by: StopReason, windowNs: number | null = 500_000_000): void {
+    if (by === 'exit') this.targetsAlive = false;
+    const window = this.#windows.find(({ closed }) => closed === null);
+    if (window === undefined) return;
+    if (windowNs !== null)
+      window.closed = rawWindow({ by, monotonicNs: startMonotonicNs + BigInt(windowNs) });
+    window.end(by);
   }
 
-  wait(): Promise<StopReason> {
-    return this.#window;
+  get closedWindow(): Window | null {
+    const closed = this.#windows[0]?.closed ?? null;
+    return closed === null ? null : toWindow(closed);
+  }
+
+  async wait({ triggerTimeout }: { triggerTimeout: number | null }): Promise<StopReason> {
+    if (triggerTimeout !== null) this.log.push(`wait ${triggerTimeout}`);
+    const [oldest] = this.#windows;
+    if (oldest === undefined) throw new Error('wait: no window');
+    return oldest.ended;
   }
 
   stop(): void {
@@ -44,7 +66,19 @@ export class FakeSource implements WindowSource {
 
   async read(): Promise<Sample> {
     this.log.push('read');
-    return toSample(rawSample({ stopBy: this.#reason }), this.#index++);
+    const window = this.#take();
+    return toSample(rawSample({ window }), this.#index++);
+  }
+
+  async discard(): Promise<void> {
+    this.log.push('discard');
+    this.#take();
+  }
+
+  #take(): ReturnType<typeof rawWindow> {
+    const closed = this.#windows.shift()?.closed ?? null;
+    if (closed === null) throw new Error('no closed window');
+    return closed;
   }
 }
 

@@ -75,13 +75,27 @@ export const noRawLosses: Binding.BindingLosses = {
   switchesMissed: 0,
 };
 
+/** A window of half a second. */
+export function rawWindow(
+  stop: Partial<Binding.BindingWindowStop> = {},
+  start: Partial<Binding.BindingWindowStart> = {},
+): Binding.BindingWindow {
+  return {
+    start: { monotonicNs: startMonotonicNs, wallNs: startWallNs, trigger: null, ...start },
+    stop: {
+      monotonicNs: startMonotonicNs + 500_000_000n,
+      wallNs: startWallNs + 500_000_000n,
+      by: 'time',
+      trigger: null,
+      ...stop,
+    },
+  };
+}
+
 export function rawSample(over: Partial<Binding.BindingSample> = {}): Binding.BindingSample {
   return {
-    startMonotonicNs,
-    startWallNs,
-    stopMonotonicNs: startMonotonicNs + 500_000_000n,
-    stopWallNs: startWallNs + 500_000_000n,
-    stopBy: 'time',
+    window: rawWindow(),
+    startsInWindow: 0,
     targets: [rawTarget(100, 'main')],
     threads: [rawThread()],
     losses: noRawLosses,

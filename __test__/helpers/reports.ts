@@ -8,6 +8,7 @@ import {
   rawSyscall,
   rawTarget,
   rawThread,
+  rawWindow,
   startMonotonicNs,
   startWallNs,
 } from './raw.js';
@@ -20,12 +21,20 @@ const fixed: Pick<Header, 'version' | 'host'> = {
 
 const hostile = '\x1b]0;x\x07\u202e\u200b\n';
 
-const second = {
-  startMonotonicNs: startMonotonicNs + 1_000_000_000n,
-  startWallNs: startWallNs + 1_000_000_000n,
-  stopMonotonicNs: startMonotonicNs + 1_200_000_000n,
-  stopWallNs: startWallNs + 1_200_000_000n,
-};
+/** A second after the first window, for 0.2 s. */
+function second(by: 'interrupt' | 'trigger', trigger = by === 'trigger' ? firing : null) {
+  return rawWindow(
+    {
+      by,
+      trigger,
+      monotonicNs: startMonotonicNs + 1_200_000_000n,
+      wallNs: startWallNs + 1_200_000_000n,
+    },
+    { trigger, monotonicNs: startMonotonicNs + 1_000_000_000n, wallNs: startWallNs + 1_000_000_000n },
+  );
+}
+
+const firing = { pid: 100, tid: 101, comm: hostile };
 
 const exitedThread = rawThread({
   tid: 102,
@@ -59,8 +68,7 @@ export const reports: Readonly<Record<string, Report>> = {
     [
       { threads: [], losses: { ...noRawLosses, threadsUntracked: 3, negativeIntervals: 1 } },
       {
-        ...second,
-        stopBy: 'interrupt',
+        window: second('interrupt'),
         losses: { ...noRawLosses, threadsUntracked: 4, recursionMisses: null },
       },
     ],
@@ -69,13 +77,20 @@ export const reports: Readonly<Record<string, Report>> = {
     [parent, child, rawTarget(300, hostile)],
     [
       {
-        stopBy: 'exit',
+        window: rawWindow({ by: 'exit' }),
         threads: [
           rawThread({ pid: 200, tid: 200, comm: 'child' }),
           rawThread({ pid: 100, tid: 101, comm: 'worker' }),
           rawThread({ pid: 100, tid: 100, comm: 'main' }),
         ],
       },
+    ],
+  ),
+  'triggers and missed ones': report(
+    [parent],
+    [
+      { threads: [], window: rawWindow({}, { trigger: firing }), startsInWindow: 2 },
+      { threads: [], window: second('trigger'), losses: { ...noRawLosses, triggersMissed: 5 } },
     ],
   ),
   'no samples': report([parent], []),

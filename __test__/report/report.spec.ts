@@ -3,7 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import test from 'ava';
 import { effectiveOptions } from '../../src/options.js';
 import { buildHeader, buildReport, toHistogram, toSample } from '../../src/report/report.js';
-import { busyThread, rawSample, rawSyscall, rawTarget, rawThread } from '../helpers/raw.js';
+import { busyThread, rawSample, rawSyscall, rawTarget, rawThread, rawWindow } from '../helpers/raw.js';
 
 const schema = JSON.parse(
   readFileSync(new URL('../../schema/kdelay-1.schema.json', import.meta.url), 'utf8'),
@@ -67,20 +67,32 @@ test('times are exact where a double is not', (t) => {
     wall: '2026-11-24T03:58:11.123456789Z',
     monotonicNs: '9007199254740993123',
     by: 'time',
+    trigger: null,
   });
   t.deepEqual(stop, {
     wall: '2026-11-24T03:58:11.623456789Z',
     monotonicNs: '9007199255240993123',
     by: 'time',
+    trigger: null,
   });
   t.is(windowNs, 500_000_000);
 });
 
-for (const stopBy of ['time', 'interrupt', 'exit'] as const) {
-  test(`a window closed by ${stopBy} says so`, (t) => {
-    t.is(toSample(rawSample({ stopBy }), 0).stop.by, stopBy);
+for (const by of ['time', 'interrupt', 'exit', 'timeout'] as const) {
+  test(`a window closed by ${by} says so`, (t) => {
+    t.is(toSample(rawSample({ window: rawWindow({ by }) }), 0).stop.by, by);
   });
 }
+
+test('a window says in which threads its triggers fired', (t) => {
+  const worker = { pid: 100, tid: 101, comm: 'worker' };
+  const idle = { pid: 0, tid: 0, comm: 'swapper/1' };
+  const window = rawWindow({ by: 'trigger', trigger: idle }, { trigger: worker });
+  const { start, stop, startsInWindow } = toSample(rawSample({ window, startsInWindow: 3 }), 0);
+  t.deepEqual([start.by, start.trigger], ['trigger', worker]);
+  t.deepEqual([stop.by, stop.trigger], ['trigger', idle]);
+  t.is(startsInWindow, 3);
+});
 
 test('a histogram lists non-empty buckets; the first takes 0, the last has no end', (t) => {
   t.deepEqual(toHistogram([2, 0, 3, 4]), [

@@ -12,11 +12,14 @@ const plan = (over: Partial<CadencePlan> = {}): CadencePlan => ({
   sampleCount: 1,
   sampleInterval: 0,
   sampleTime: 0.5,
+  triggerDelta: 0,
+  triggerTimeout: null,
   ...over,
 });
 
 interface Taken {
   samples: Sample[];
+  skippedNs: number[];
   end: CadenceEnd;
 }
 
@@ -27,10 +30,12 @@ async function take(
 ): Promise<Taken> {
   const generator = takeSamples(source, plan(over), { interrupt: new AbortController().signal, ...hooks });
   const samples: Sample[] = [];
+  const skippedNs: number[] = [];
   for (;;) {
     const next = await generator.next();
-    if (next.done === true) return { samples, end: next.value };
-    samples.push(next.value);
+    if (next.done === true) return { samples, skippedNs, end: next.value };
+    if ('skipped' in next.value) skippedNs.push(next.value.skipped.windowNs);
+    else samples.push(next.value.sample);
   }
 }
 
@@ -166,4 +171,69 @@ test('a real pause is cut short by Ctrl-C', async (t) => {
   const { end } = await take(source, { sampleCount: 2, sampleInterval: 3600 }, hooks);
   t.is(end, 'interrupt');
   t.true(performance.now() - beganMs < 60_000);
+});
+
+test('windows are armed ahead, as many as there may be, and no more than will be read', async (t) => {
+  const source = new FakeSource((self) => self.end('trigger'));
+  source.windowsAhead = 2;
+  const { samples } = await take(source, { sampleCount: 3, sampleTime: null });
+  t.deepEqual(source.log, ['start null', 'start null', 'read', 'start null', 'read', 'read']);
+  t.deepEqual(
+    samples.map(({ index }) => index),
+    [0, 1, 2],
+  );
+});
+
+test('with a pause between samples nothing is armed in the pause', async (t) => {
+  const source = new FakeSource((self) => self.end('trigger'));
+  source.windowsAhead = 8;
+  await take(source, { sampleCount: 2, sampleInterval: 1 }, { clock: new FakeClock() });
+  t.deepEqual(source.log, ['start 0.5', 'read', 'start 0.5', 'read']);
+});
+
+test('a window shorter than the delta is dropped, told, and does not count', async (t) => {
+  const lengths = [100, 999, 1000, 5, 2000];
+  const source = new FakeSource((self, index) => self.end('trigger', lengths[index] ?? 0));
+  const { samples, skippedNs, end } = await take(source, {
+    sampleCount: 2,
+    sampleTime: null,
+    triggerDelta: 1000,
+  });
+  t.deepEqual(skippedNs, [100, 999, 5]);
+  t.deepEqual(
+    samples.map(({ index, windowNs, samplesSkipped }) => [index, windowNs, samplesSkipped]),
+    [
+      [0, 1000, 2],
+      [1, 2000, 1],
+    ],
+  );
+  t.is(end, 'complete');
+});
+
+test('what something else than a trigger cut short is no short window', async (t) => {
+  const source = new FakeSource((self) => self.end('exit', 5));
+  const { samples, end } = await take(source, { sampleTime: null, triggerDelta: 1000 });
+  t.is(samples.length, 1);
+  t.is(end, 'exit');
+});
+
+for (const [reason, expected] of [
+  ['timeout', 'start-timeout'],
+  ['exit', 'exit'],
+  ['interrupt', 'interrupt'],
+] as const) {
+  test(`a start trigger that never fires ends the run: ${reason}`, async (t) => {
+    const source = new FakeSource((self) => self.end(reason, null));
+    const { samples, end } = await take(source, { sampleCount: 3, triggerTimeout: 2 });
+    t.deepEqual(source.log, ['start 0.5', 'wait 2']);
+    t.is(samples.length, 0);
+    t.is(end, expected);
+  });
+}
+
+test('a stop trigger that never fires ends the run, and its window is read', async (t) => {
+  const source = new FakeSource((self) => self.end('timeout'));
+  const { samples, end } = await take(source, { sampleCount: 3, sampleTime: null, triggerTimeout: 2 });
+  t.is(samples[0]?.stop.by, 'timeout');
+  t.is(end, 'stop-timeout');
 });

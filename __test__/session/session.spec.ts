@@ -65,6 +65,7 @@ test.serial('start tells when the window opened', async (t) => {
     wall: '2026-11-24T03:58:11.123456789Z',
     monotonicNs: '9007199254740993123',
     by: 'time',
+    trigger: null,
   });
   t.is(calls.at(-1), 'start open-ended');
 });

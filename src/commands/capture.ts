@@ -10,7 +10,7 @@ import { addLosses, lossWarnings, noLosses } from '../report/losses.js';
 import { buildHeader } from '../report/report.js';
 import type { Options } from '../report/types.js';
 import { type CadenceEnd, takeSamples } from '../samples/cadence.js';
-import { CaptureSession } from '../session/session.js';
+import { CaptureSession, type SessionOptions } from '../session/session.js';
 import type { Streams } from '../streams.js';
 import { findTargets, type RunTargets, startCommand } from './capture-targets.js';
 
@@ -42,10 +42,7 @@ async function captureTo(
       pids: targets.pids,
       follow: options.follow,
       debugLevel: options.debug,
-      triggerScope: options.triggerScope,
-      ...(options.startTrigger === null ? {} : { startTrigger: options.startTrigger }),
-      ...(options.stopTrigger === null ? {} : { stopTrigger: options.stopTrigger }),
-      ...(targets.program === null ? {} : { program: targets.program }),
+      ...triggerOptions(options, targets),
       ...(options.threadCapacity === null ? {} : { threadCapacity: options.threadCapacity }),
     });
     try {
@@ -58,6 +55,19 @@ async function captureTo(
   } finally {
     targets.close();
   }
+}
+
+function triggerOptions(
+  { startTrigger, stopTrigger, triggerScope }: Options,
+  { program }: RunTargets,
+): Partial<SessionOptions> {
+  if (startTrigger === null && stopTrigger === null) return {};
+  return {
+    triggerScope,
+    ...(startTrigger === null ? {} : { startTrigger }),
+    ...(stopTrigger === null ? {} : { stopTrigger }),
+    ...(program === null ? {} : { program }),
+  };
 }
 
 interface RunResult {
@@ -120,7 +130,8 @@ async function printSamples(
 /** What the report does not say about how the run ended. */
 function remarks({ end, taken }: RunResult, options: Options, targets: RunTargets): string[] {
   const texts = targets.remarks();
-  if (end === 'interrupt' && taken === 0) texts.push('interrupted before a trigger fired: no sample was taken');
+  if (end === 'interrupt' && taken === 0)
+    texts.push('interrupted before a trigger fired: no sample was taken');
   if (end !== 'exit') return texts;
   const missing = options.sampleCount - taken;
   // A command that ends is what one waits for; only what is missing then needs a word.

@@ -143,9 +143,30 @@ export interface BindingOpenOptions {
   /** What closes windows that have no length. */
   stopTrigger?: string
   /** Triggers on kernel code fire in the monitored processes only. */
-  triggersInTargetOnly: boolean
+  triggersInTargetOnly?: boolean
   /** The program that the one process, held until then, is about to execute: its triggers are found in this file. */
   program?: string
+}
+
+/** What can be a trigger. */
+export interface BindingProbe {
+  /** In the syntax that a session takes. */
+  trigger: string
+  kind: 'usdt' | 'uprobe' | 'tracepoint' | 'kprobe'
+  /** The file that has it; null: the kernel, or several files. */
+  object: string | null
+  /** The name as people read it, where the trigger has it mangled, or an address. */
+  demangled: string | null
+  /** Places that it stands for. */
+  locations: number
+  /** The program does part of the probe's work only while somebody listens. */
+  semaphore: boolean
+}
+
+export interface BindingProbes {
+  probes: Array<BindingProbe>
+  /** What could not be looked into, a line each. */
+  problems: Array<string>
 }
 
 /** Time runnable but not running. */
@@ -277,3 +298,9 @@ export declare function findProcesses(name: string): Array<Target>
 
 /** The process with this pid; throws if there is none that can be monitored. */
 export declare function inspectProcess(pid: number): Target
+
+/**
+ * What can be a trigger in the kernel and, with a pid, in that process. The pattern is a part of the trigger's text, or a
+ * glob if it holds `*` or `?`.
+ */
+export declare function listProbes(pid?: number | undefined | null, pattern?: string | undefined | null): Promise<BindingProbes>

@@ -11,7 +11,13 @@ export type { Binding };
 /** What the module exports. */
 export type NativeModule = Pick<
   typeof Binding,
-  'BindingSession' | 'BindingCommand' | 'inspectProcess' | 'findProcesses' | 'busyProcesses' | 'doctor'
+  | 'BindingSession'
+  | 'BindingCommand'
+  | 'inspectProcess'
+  | 'findProcesses'
+  | 'busyProcesses'
+  | 'listProbes'
+  | 'doctor'
 >;
 
 let loaded: NativeModule | undefined;

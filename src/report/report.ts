@@ -3,7 +3,6 @@ import os from 'node:os';
 import type { Binding } from '../native/index.js';
 import { effectiveOptions } from '../options.js';
 import { isoTime } from '../units.js';
-import type { Window } from './window.js';
 import { version } from '../version.js';
 import type {
   Header,
@@ -18,6 +17,7 @@ import type {
   TriggeringThread,
   WindowStart,
 } from './types.js';
+import type { Window } from './window.js';
 
 /** A whole report of samples taken with a CaptureSession, as the formats take it. `options` are those that were used. */
 export function buildReport(

@@ -71,7 +71,7 @@ export class CaptureSession implements AsyncDisposable {
         pids,
         follow: options.follow ?? false,
         debugLevel,
-        triggersInTargetOnly: options.triggerScope === 'target',
+        ...(options.triggerScope === 'target' ? { triggersInTargetOnly: true } : {}),
         ...pickTexts(options, ['startTrigger', 'stopTrigger', 'program']),
         ...(capacity === undefined ? {} : { threadCapacity: capacity }),
       }),

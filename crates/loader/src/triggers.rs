@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use probe_points::{Objects, Point, Trigger};
+use probe_points::{Listing, Objects, Pattern, Point, Trigger};
 
 use crate::capture::Options;
 use crate::error::{Error, ErrorKind, Result};
@@ -241,4 +241,11 @@ impl Triggers {
             .map(|(trigger, edge)| trigger.attach(probes, edge, follow))
             .collect()
     }
+}
+
+/// What can be a trigger in the kernel and, with a pid, in that process.
+pub fn list(pid: Option<u32>, pattern: Option<&str>) -> Result<Listing> {
+    let objects = pid.map(Objects::of_process).transpose()?;
+    let pattern = pattern.map(Pattern::new);
+    Ok(probe_points::list(objects.as_ref(), pattern.as_ref())?)
 }
