@@ -20,16 +20,12 @@ impl ThreadRecord {
             self.settle(stop_ns);
             open_call = self.close_intervals(stop_ns);
         }
-        // What could not be taken off any activity is no interrupt's time either.
-        let excess_ns = (self.hard_irq_ns + self.soft_irq_ns).saturating_sub(self.taken_off_ns);
-        let soft_ns = self.soft_irq_ns.saturating_sub(excess_ns);
-        self.accumulated_ns[Activity::SoftIrq as usize] = soft_ns;
-        self.accumulated_ns[Activity::HardIrq as usize] = self.taken_off_ns.saturating_sub(soft_ns);
+        self.share_interrupted();
         open_call
     }
 
     /// A trigger closes a window at the instant at which it fires, and other CPUs see that some ns later: what their events
-    /// gave to an activity after that instant is taken off again. Interrupts' time stays.
+    /// gave to an activity after that instant is taken off again. Interrupts' time is the last to go.
     fn take_back(&mut self, stop_ns: u64) {
         self.end_ns = self.end_ns.min(stop_ns);
         if self.since_ns <= stop_ns {
@@ -55,6 +51,7 @@ impl ThreadRecord {
             *given_ns -= taken_ns;
             excess_ns -= taken_ns;
         }
+        self.taken_off_ns = self.taken_off_ns.saturating_sub(excess_ns);
     }
 
     fn close_irqs(&mut self, stop_ns: u64) {
@@ -65,6 +62,19 @@ impl ThreadRecord {
             self.soft_irq_ns +=
                 self.net_of_hard_irqs(stop_ns.saturating_sub(self.soft_irq_since_ns));
         }
+        self.interrupted_ns = self.hard_irq_ns + self.soft_irq_ns + self.nested_ready_ns;
+    }
+
+    /// What was taken off the activities goes to what interrupted them. What could not be taken off any is no time of theirs
+    /// either.
+    fn share_interrupted(&mut self) {
+        let preempted = &mut self.accumulated_ns[Activity::ReadyPreempted as usize];
+        *preempted -= self.nested_ready_ns.saturating_sub(self.taken_off_ns);
+        let by_irqs_ns = self.taken_off_ns.saturating_sub(self.nested_ready_ns);
+        let excess_ns = (self.hard_irq_ns + self.soft_irq_ns).saturating_sub(by_irqs_ns);
+        let soft_ns = self.soft_irq_ns.saturating_sub(excess_ns);
+        self.accumulated_ns[Activity::SoftIrq as usize] = soft_ns;
+        self.accumulated_ns[Activity::HardIrq as usize] = by_irqs_ns.saturating_sub(soft_ns);
     }
 
     fn close_intervals(&mut self, stop_ns: u64) -> Option<(SyscallKey, u64)> {
@@ -90,6 +100,7 @@ impl ThreadRecord {
     pub fn absorb_irqs(&mut self, other: &Self) {
         self.hard_irq_ns += other.hard_irq_ns;
         self.soft_irq_ns += other.soft_irq_ns;
+        self.interrupted_ns += other.hard_irq_ns + other.soft_irq_ns;
         for (own, others) in self.soft_irqs.iter_mut().zip(&other.soft_irqs) {
             own.count += others.count;
             own.total_ns += others.total_ns;

@@ -45,6 +45,7 @@ impl ThreadRecord {
         }
         let duration_ns = self.irq_elapsed(since_ns, now_ns)?;
         self.hard_irq_ns += duration_ns;
+        self.interrupted_ns += duration_ns;
         Some(duration_ns)
     }
 
@@ -67,7 +68,9 @@ impl ThreadRecord {
         }
         if let Some(duration_ns) = self.irq_elapsed(since_ns, now_ns) {
             self.soft_irqs[bounded::<SOFT_IRQ_VECTORS>(vector as usize)].add(duration_ns);
-            self.soft_irq_ns += self.net_of_hard_irqs(duration_ns);
+            let net_ns = self.net_of_hard_irqs(duration_ns);
+            self.soft_irq_ns += net_ns;
+            self.interrupted_ns += net_ns;
         }
     }
 

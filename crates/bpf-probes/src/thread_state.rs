@@ -7,6 +7,8 @@
 //!
 //! What a thread was doing before its first event follows from that event: `assume` says what.
 
+use core::sync::atomic::{Ordering, compiler_fence};
+
 use crate::abi::histogram::bucket;
 use crate::abi::syscall::SyscallKey;
 use crate::abi::thread::{ACTIVITIES, Activity, SyscallPhase, ThreadRecord};
@@ -106,10 +108,7 @@ impl ThreadRecord {
     /// clock may make it longer than that: the rest is taken off the next activity.
     #[inline(always)]
     pub(crate) fn take_off(&mut self, elapsed_ns: u64) -> u64 {
-        let open_ns = self
-            .hard_irq_ns
-            .wrapping_add(self.soft_irq_ns)
-            .wrapping_sub(self.taken_off_ns);
+        let open_ns = self.interrupted_ns.wrapping_sub(self.taken_off_ns);
         let taken_ns = if open_ns < elapsed_ns {
             open_ns
         } else {
@@ -211,8 +210,55 @@ impl ThreadRecord {
         self.phase = SyscallPhase::Outside;
     }
 
+    /// Marks the middle of an event: a switch in it (Linux 7 preempts programs) is told to leave the state alone.
+    #[inline(always)]
+    fn in_the_middle<T>(&mut self, event: impl FnOnce(&mut Self) -> T) -> T {
+        // SAFETY: a field of `self`. Volatile, and fenced, so that the mark is stored before and after all else.
+        unsafe { (&raw mut self.busy).write_volatile(1) };
+        compiler_fence(Ordering::SeqCst);
+        let result = event(self);
+        compiler_fence(Ordering::SeqCst);
+        // SAFETY: as above.
+        unsafe { (&raw mut self.busy).write_volatile(0) };
+        result
+    }
+
+    #[inline(always)]
+    fn is_busy(&self) -> bool {
+        // SAFETY: a field of `self`; volatile, since it is what tells the middle of an event from its outside.
+        unsafe { (&raw const self.busy).read_volatile() != 0 }
+    }
+
+    /// Preempted in the middle of an event. The slice is over, and nothing else that the event may be writing is touched.
+    #[inline(always)]
+    fn nested_out(&mut self, now_ns: u64) {
+        self.end_run(now_ns);
+        self.nested_since_ns = now_ns;
+    }
+
+    /// The time away counts as interrupted: the event's own reckoning takes it off.
+    #[inline(always)]
+    fn nested_in(&mut self, now_ns: u64) {
+        if self.nested_since_ns == 0 {
+            return;
+        }
+        if let Some(away_ns) = self.elapsed(self.nested_since_ns, now_ns) {
+            self.accumulated_ns[Activity::ReadyPreempted as usize] += away_ns;
+            self.nested_ready_ns += away_ns;
+            self.interrupted_ns += away_ns;
+            self.preempted.add(away_ns);
+            self.ready_histogram[bucket(away_ns)] += 1;
+        }
+        self.nested_since_ns = 0;
+        self.run_since_ns = now_ns;
+        self.slice_cut = 0;
+    }
+
     #[inline(always)]
     pub fn switched_in(&mut self, now_ns: u64) {
+        if self.is_busy() {
+            return self.nested_in(now_ns);
+        }
         self.assume(Activity::ReadyUnknown);
         if self.activity.is_ready() {
             self.settle(now_ns);
@@ -254,6 +300,9 @@ impl ThreadRecord {
     /// `why` is asked for last: the verifier follows each of its values through all that comes after it.
     #[inline(always)]
     pub fn switched_out(&mut self, now_ns: u64, why: impl FnOnce() -> SwitchOut) {
+        if self.is_busy() {
+            return self.nested_out(now_ns);
+        }
         self.assume(self.on_cpu_activity());
         self.require_on_cpu(now_ns);
         self.settle(now_ns);
@@ -296,6 +345,9 @@ impl ThreadRecord {
     /// preempted on its way: the first is for the caller to tell (`task_struct.on_cpu`), the second is ready already.
     #[inline(always)]
     pub fn woken(&mut self, now_ns: u64) {
+        if self.is_busy() {
+            return;
+        }
         match self.activity {
             Activity::Unseen => {
                 self.assume(Activity::Blocked);
@@ -322,6 +374,11 @@ impl ThreadRecord {
 
     #[inline(always)]
     pub fn syscall_entered(&mut self, now_ns: u64, key: SyscallKey) {
+        self.in_the_middle(|record| record.enter_syscall(now_ns, key));
+    }
+
+    #[inline(always)]
+    fn enter_syscall(&mut self, now_ns: u64, key: SyscallKey) {
         // It was in user code until now: what the registers hold is the call that begins.
         self.assume(Activity::User);
         self.require_on_cpu(now_ns);
@@ -337,6 +394,11 @@ impl ThreadRecord {
 
     #[inline(always)]
     pub fn syscall_exited(&mut self, now_ns: u64) -> SyscallEnd {
+        self.in_the_middle(|record| record.exit_syscall(now_ns))
+    }
+
+    #[inline(always)]
+    fn exit_syscall(&mut self, now_ns: u64) -> SyscallEnd {
         self.assume(Activity::Kernel);
         self.require_on_cpu(now_ns);
         self.settle(now_ns);
@@ -378,6 +440,11 @@ impl ThreadRecord {
     /// `exit` has begun: the open call never returns, and the thread runs on in the kernel until its last switch.
     #[inline(always)]
     pub fn exiting(&mut self, now_ns: u64) -> SyscallEnd {
+        self.in_the_middle(|record| record.begin_exit(now_ns))
+    }
+
+    #[inline(always)]
+    fn begin_exit(&mut self, now_ns: u64) -> SyscallEnd {
         self.assume(self.on_cpu_activity());
         self.require_on_cpu(now_ns);
         self.settle(now_ns);

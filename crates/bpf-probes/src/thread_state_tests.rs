@@ -508,6 +508,57 @@ proptest! {
         );
     }
 
+    /// A trigger's stop reaches other CPUs late: what they counted after it is taken back, and the sum is exact.
+    #[test]
+    fn what_came_after_the_stop_is_taken_back(
+        events in prop::collection::vec((any_event(), 0u64..10_000), 1..100),
+        late_ns in 0u64..5_000,
+    ) {
+        let mut thread = record(1_000_000);
+        let mut now_ns = 1_005_000;
+        for (event, step_ns) in events {
+            now_ns += step_ns;
+            apply(&mut thread, event, now_ns);
+        }
+        let stop_ns = now_ns - late_ns;
+        thread.closed(stop_ns);
+        prop_assert_eq!(thread.accumulated_ns.iter().sum::<u64>(), stop_ns - 1_000_000);
+        prop_assert_eq!(thread.negative_intervals, 0);
+    }
+
+    /// Linux 7 may preempt a program in the middle of an event.
+    #[test]
+    fn a_switch_in_the_middle_of_an_event_is_time_preempted(
+        events in prop::collection::vec((any_event(), 0u64..10_000, prop::option::of(1u64..1_000)), 0..100),
+    ) {
+        let mut thread = record(1_000);
+        let mut now_ns = 1_000;
+        let mut away_ns = 0;
+        for (event, step_ns, preempted) in events {
+            now_ns += step_ns;
+            let is_own = matches!(event, Event::Enter(_) | Event::Exit | Event::Exiting);
+            match preempted {
+                Some(preempted_ns) if is_own => {
+                    // The program has read the clock.
+                    thread.busy = 1;
+                    thread.switched_out(now_ns + 1, || SwitchOut::Runnable);
+                    thread.switched_in(now_ns + 1 + preempted_ns);
+                    apply(&mut thread, event, now_ns);
+                    now_ns += 1 + preempted_ns;
+                    away_ns += preempted_ns;
+                }
+                _ => {
+                    apply(&mut thread, event, now_ns);
+                }
+            }
+        }
+        prop_assert!(thread.nested_ready_ns == away_ns);
+        let stop_ns = now_ns + 17;
+        thread.closed(stop_ns);
+        prop_assert_eq!(thread.accumulated_ns.iter().sum::<u64>(), stop_ns - 1_000);
+        prop_assert_eq!(thread.negative_intervals, 0);
+    }
+
     /// Orders that a kernel can produce: run, ready and stopped, whole and cut, equal what the activities say.
     #[test]
     fn intervals_agree_with_activities(choices in prop::collection::vec((0u8..8, 0u64..1_000_000), 0..300)) {

@@ -38,10 +38,14 @@ pub struct Options {
     pub program: Option<PathBuf>,
 }
 
+/// A waiter looks around once in a while: of several, one may have taken the news that all wait for.
+const LONGEST_WAIT_NS: u64 = 500_000_000;
+
 /// May be used from several threads: one waits while another stops or closes.
 pub struct CaptureSession {
     shared: Arc<Shared>,
     interrupt: Signal,
+    edges_taken: Arc<Signal>,
 }
 
 impl CaptureSession {
@@ -74,10 +78,19 @@ impl CaptureSession {
                 "'kdelay capture -- COMMAND' starts a command with the probes already attached",
             ));
         }
-        let state = State::new(attached, targets, pids, options.follow);
+        let signal = || Signal::new().map_err(|error| Error::io("eventfd", &error));
+        let edges_taken = Arc::new(signal()?);
+        let state = State::new(
+            attached,
+            targets,
+            pids,
+            options.follow,
+            Arc::clone(&edges_taken),
+        );
         let session = Self {
             shared: Arc::new(Shared::new(state)),
-            interrupt: Signal::new().map_err(|error| Error::io("eventfd", &error))?,
+            interrupt: signal()?,
+            edges_taken,
         };
         harvester::start(Arc::clone(&session.shared))?;
         Ok(session)
@@ -133,6 +146,7 @@ impl CaptureSession {
         loop {
             let (until_ns, fds, edges) = {
                 let mut state = self.shared.lock();
+                self.edges_taken.clear();
                 if let Some((_, stop)) = state.closed_window() {
                     return Ok(stop.reason);
                 }
@@ -172,13 +186,15 @@ impl CaptureSession {
             if left_ns == 0 || (alive.is_empty() && !processes.is_empty()) {
                 return Ok(());
             }
-            let timeout_ns = (until_ns != UNTIL_CLOSED).then_some(left_ns);
+            let timeout_ns = Some(left_ns.min(LONGEST_WAIT_NS));
             let mut fds = alive.clone();
             fds.push(self.interrupt.as_raw_fd());
             fds.push(edges.as_raw_fd());
+            fds.push(self.edges_taken.as_raw_fd());
             let ready = wait_readable(&fds, timeout_ns)
                 .map_err(|error| Error::io("waiting for the window", &error))?;
-            if ready[alive.len()] || ready[alive.len() + 1] {
+            let nobody_woke_us = ready.iter().all(|is_ready| !is_ready);
+            if nobody_woke_us || ready[alive.len()..].contains(&true) {
                 return Ok(());
             }
             let mut index = 0;

@@ -11,7 +11,7 @@ use crate::state::Shared;
 /// How often it looks while a window is open: the least number of records then serves 100,000 threads a second, many more
 /// than a CPU starts and ends.
 const INTERVAL: Duration = Duration::from_millis(10);
-/// While a window is armed: nobody may be waiting for it to open.
+/// While a window is armed, as far as is known: nobody may be waiting for it to open.
 const ARMED_INTERVAL: Duration = Duration::from_millis(100);
 /// Its work is short, and what comes too late is lost. Without the privilege it keeps its place: a busy machine may then
 /// lose threads, which is counted.
@@ -31,7 +31,7 @@ fn run(shared: &Shared) {
     let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
     let mut state = shared.lock();
     while state.attached.is_some() {
-        if let Err(error) = state.look_for_edges().and_then(|()| state.harvest()) {
+        if let Err(error) = state.harvest() {
             return state.fail(error);
         }
         state = match state.liveliest() {

@@ -1,7 +1,7 @@
 //! What a session is doing: the windows that are armed, open, or closed but not read, oldest first.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bpf_probes::abi::control::Losses;
@@ -11,7 +11,7 @@ use crate::clock::monotonic_ns;
 use crate::control;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pending::{PendingWindow, Stage};
-use crate::pidfd::PidFd;
+use crate::pidfd::{PidFd, Signal};
 use crate::process;
 use crate::sample::{StopReason, Target, Thread};
 use crate::snapshot;
@@ -38,6 +38,8 @@ pub struct State {
     pub follow: bool,
     /// What went wrong behind the caller's back; the next read says so.
     pub failure: Option<Error>,
+    /// Raised when edges are taken in: a waiter in another thread finds none of them left.
+    edges_taken: Arc<Signal>,
 }
 
 /// The state, and those who wait for it to change.
@@ -88,6 +90,7 @@ impl State {
         targets: Vec<Target>,
         first_pids: Vec<u32>,
         follow: bool,
+        edges_taken: Arc<Signal>,
     ) -> Self {
         Self {
             attached: Some(attached),
@@ -101,6 +104,7 @@ impl State {
             first_pids,
             follow,
             failure: None,
+            edges_taken,
         }
     }
 
@@ -148,6 +152,7 @@ impl State {
             return Ok(());
         };
         while let Some(edge) = attached.control.next_edge() {
+            self.edges_taken.raise();
             for window in &mut self.windows {
                 if window.number < edge.window {
                     window.expire(edge.at_ns);

@@ -91,7 +91,8 @@ pub struct Rename {
 /// It has two writers, and each field has one. The thread's own events write most of it: they come one at a time, from
 /// the CPU that the thread is on, or, for a wakeup, from another CPU that holds the run queue's lock while the thread is
 /// off every CPU. Interrupts may arrive in the middle of that, on the same CPU: they write the fields whose names hold
-/// `irq`, and nothing else.
+/// `irq`, `interrupted_ns`, and nothing else. Where a program can be preempted in the middle of an event (Linux 7), the
+/// switches that it finds itself in write `nested` and what only switches write.
 #[repr(C, align(64))]
 pub struct ThreadRecord {
     // The first cache line is what a system call's events touch besides the call's row.
@@ -103,8 +104,8 @@ pub struct ThreadRecord {
     pub phase: SyscallPhase,
     /// 1: the beginning of the on-CPU slice was missed.
     pub slice_cut: u8,
-    /// 1: an interrupt has found the thread on a CPU.
-    pub irq_seen: u8,
+    /// 1: a program is in the middle of an event of the thread's own. Linux 7 may preempt it there.
+    pub busy: u8,
     /// When `activity` began.
     pub since_ns: u64,
     /// When the open system call began; 0: before the record begins.
@@ -112,11 +113,12 @@ pub struct ThreadRecord {
     pub syscall: SyscallKey,
     /// This record's own index in the map.
     pub slot: u32,
-    /// Time in handlers of hard interrupts, and in soft interrupts net of the hard ones in them.
-    pub hard_irq_ns: u64,
-    pub soft_irq_ns: u64,
-    /// How much of those two has been taken off the activities that were interrupted.
+    /// Time that is no part of what the thread was doing when it was interrupted: the sum of the three below that say so.
+    pub interrupted_ns: u64,
+    /// How much of that has been taken off the activities that were interrupted.
     pub taken_off_ns: u64,
+    /// When it was preempted while `busy`.
+    pub nested_since_ns: u64,
 
     pub tid: u32,
     pub tgid: u32,
@@ -150,7 +152,14 @@ pub struct ThreadRecord {
     /// thread without events in the window before this one did that all along.
     pub first_syscall: SyscallKey,
     pub first_activity: Activity,
-    pub first_reserved: [u8; 3],
+    /// 1: an interrupt has found the thread on a CPU.
+    pub irq_seen: u8,
+    pub reserved: [u8; 2],
+    /// Time in handlers of hard interrupts, and in soft interrupts net of the hard ones in them: interrupted.
+    pub hard_irq_ns: u64,
+    pub soft_irq_ns: u64,
+    /// Time preempted while `busy`: interrupted.
+    pub nested_ready_ns: u64,
 
     pub comm: [u8; COMM_BYTES],
     /// Time before the first event if that was a wakeup: whether blocked or stopped, only /proc knew.
@@ -182,7 +191,7 @@ const _: () = assert!(
     size_of::<ThreadRecord>()
         == (64
             + 64
-            + 64
+            + 88
             + 64
             + 88
             + 8 * ACTIVITIES
