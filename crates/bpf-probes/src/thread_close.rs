@@ -45,7 +45,11 @@ impl ThreadRecord {
             [Activity::Kernel, Activity::User]
         };
         let others = 0..ACTIVITIES;
-        for activity in ended.map(|activity| activity as usize).into_iter().chain(others) {
+        for activity in ended
+            .map(|activity| activity as usize)
+            .into_iter()
+            .chain(others)
+        {
             let given_ns = &mut self.accumulated_ns[activity];
             let taken_ns = excess_ns.min(*given_ns);
             *given_ns -= taken_ns;

@@ -2,9 +2,7 @@
 
 use core::ptr::{read_volatile, write_volatile};
 
-use aya_ebpf::helpers::{
-    bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_ns,
-};
+use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_ns};
 use bpf_probes::abi::COMM_BYTES;
 use bpf_probes::abi::control::{
     BUSY, DONE, Edge, EdgeKind, UNTIL_CLOSED, WINDOWS, Window, Windows,

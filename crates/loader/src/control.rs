@@ -44,7 +44,8 @@ impl Control {
     pub fn next_edge(&mut self) -> Option<Edge> {
         let item = self.edges.next()?;
         // SAFETY: the programs put only whole edges into the ring buffer: plain integers and bytes.
-        (item.len() == size_of::<Edge>()).then(|| unsafe { item.as_ptr().cast::<Edge>().read_unaligned() })
+        (item.len() == size_of::<Edge>())
+            .then(|| unsafe { item.as_ptr().cast::<Edge>().read_unaligned() })
     }
 
     /// Readable when there is an edge.

@@ -73,7 +73,9 @@ pub fn all_along(first: &FirstEvent, wall_ns: u64) -> Thread {
         _ => {}
     }
     if first.syscall != SyscallKey::NONE && first.activity != Activity::User {
-        thread.syscalls.push(in_flight(first.syscall, wall_ns as u64));
+        thread
+            .syscalls
+            .push(in_flight(first.syscall, wall_ns as u64));
     }
     thread
 }

@@ -89,7 +89,11 @@ impl PendingWindow {
             Stage::Open(start) if !is_opening => {
                 let stop = Stop {
                     at_ns: edge.at_ns,
-                    reason: if by.is_some() { StopReason::Trigger } else { reason },
+                    reason: if by.is_some() {
+                        StopReason::Trigger
+                    } else {
+                        reason
+                    },
                     by,
                 };
                 self.stage = Stage::Closed(start, stop);

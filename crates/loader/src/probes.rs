@@ -314,7 +314,9 @@ impl Probes {
         let mut options = RawTracePointRunOptions::new();
         options.args[0] = command as u64;
         options.args[1] = argument;
-        let run = program.test_run(options).map_err(|error| failed(chain(&error)))?;
+        let run = program
+            .test_run(options)
+            .map_err(|error| failed(chain(&error)))?;
         Ok(run.return_value)
     }
 
@@ -330,10 +332,12 @@ impl Probes {
             }
         };
         loaded.map_err(|why| refused("a trigger's program was not taken", &why))?;
-        let program = self.ebpf.program(name).and_then(|program| program.fd().ok());
-        let fd = program.ok_or_else(|| {
-            Error::new(ErrorKind::Internal, "a trigger's program is not loaded")
-        })?;
+        let program = self
+            .ebpf
+            .program(name)
+            .and_then(|program| program.fd().ok());
+        let fd = program
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "a trigger's program is not loaded"))?;
         fd.as_fd()
             .try_clone_to_owned()
             .map_err(|error| Error::io("holding a trigger's program", &error))
@@ -419,12 +423,20 @@ fn refused(what: &str, why: &str) -> Error {
             None => error.hint("run as root (CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN); -D shows the kernel's log"),
         };
     }
-    if why.contains("(os error 24)") {
-        return Error::new(ErrorKind::Io, format!("{what}: {short}"))
-            .hint("raise the limit of open files, for example with 'ulimit -n 1024'");
+    if why.contains("(os error 24)") || no_descriptor_is_left() {
+        return Error::new(
+            ErrorKind::Io,
+            format!("{what}: Too many open files (os error 24)"),
+        )
+        .hint("raise the limit of open files, for example with 'ulimit -n 1024'");
     }
     Error::new(ErrorKind::KernelUnsupported, format!("{what}: {short}"))
         .hint("kdelay doctor says what this kernel lacks; -D shows the verifier's log")
+}
+
+/// aya asks once more, for the verifier's log, after any failure; the kernel's answer to that hides what the first one was.
+fn no_descriptor_is_left() -> bool {
+    std::fs::File::open("/dev/null").is_err_and(|error| error.raw_os_error() == Some(libc::EMFILE))
 }
 
 /// The lockdown mode if it is one that refuses eBPF to root.

@@ -63,9 +63,11 @@ impl From<probe_points::Error> for Error {
         Self {
             kind,
             message: error.message,
-            hint: Some(error.hint.unwrap_or_else(|| {
-                "'kdelay probes' lists what can be a trigger".to_owned()
-            })),
+            hint: Some(
+                error
+                    .hint
+                    .unwrap_or_else(|| "'kdelay probes' lists what can be a trigger".to_owned()),
+            ),
         }
     }
 }
@@ -122,11 +124,14 @@ impl ResolvedTrigger {
         })
     }
 
-    fn attach_point(&self, target: &TargetPoint, program: &OwnedFd, follow: bool) -> Result<OwnedFd> {
+    fn attach_point(
+        &self,
+        target: &TargetPoint,
+        program: &OwnedFd,
+        follow: bool,
+    ) -> Result<OwnedFd> {
         match &target.point {
-            Point::Tracepoint { id } => {
-                self.attach_event(&Event::Tracepoint { id: *id }, program)
-            }
+            Point::Tracepoint { id } => self.attach_event(&Event::Tracepoint { id: *id }, program),
             Point::Kernel {
                 function,
                 offset,
@@ -194,7 +199,11 @@ impl ResolvedTrigger {
                 "'kdelay probes' lists what can be a trigger",
             ),
         };
-        Error::new(kind, format!("the kernel refused {}: {error}", self.trigger)).hint(hint)
+        Error::new(
+            kind,
+            format!("the kernel refused {}: {error}", self.trigger),
+        )
+        .hint(hint)
     }
 }
 

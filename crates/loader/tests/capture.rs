@@ -141,10 +141,7 @@ fn a_window_has_exactly_the_length_asked_for() {
     session.start(Some(30_000_000)).unwrap();
     assert_eq!(session.wait().unwrap(), StopReason::Time);
     let sample = session.read().unwrap();
-    assert_eq!(
-        sample.stop.at_ns - sample.start.at_ns,
-        30_000_000
-    );
+    assert_eq!(sample.stop.at_ns - sample.start.at_ns, 30_000_000);
     assert_adds_up(&sample);
 }
 

@@ -305,7 +305,10 @@ fn a_thread_without_events_in_its_window_is_told_by_its_next_event() {
     session.wait().unwrap();
     let first = session.read().unwrap();
     let thread = of(&first);
-    assert_eq!(thread.budget.blocked_ns, thread.budget.wall_ns, "{thread:?}");
+    assert_eq!(
+        thread.budget.blocked_ns, thread.budget.wall_ns,
+        "{thread:?}"
+    );
     let futex = thread.syscalls.iter().find(|call| call.name == "futex");
     assert_eq!(futex.unwrap().in_flight_ns, thread.budget.wall_ns);
     session.wait().unwrap();
@@ -423,7 +426,10 @@ fn a_tracepoint_fires_in_any_task_or_in_the_targets_only() {
 
 #[test]
 fn the_end_of_the_target_ends_the_wait() {
-    let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let mut child = std::process::Command::new("sleep")
+        .arg("60")
+        .spawn()
+        .unwrap();
     let session = CaptureSession::open(&Options {
         pids: vec![child.id()],
         start_trigger: Some("t:sched:sched_process_fork".to_owned()),

@@ -133,7 +133,9 @@ impl Losses {
             syscalls: self.syscalls.saturating_sub(before.syscalls),
             irqs: self.irqs.saturating_sub(before.irqs),
             triggers: self.triggers.saturating_sub(before.triggers),
-            starts_in_window: self.starts_in_window.saturating_sub(before.starts_in_window),
+            starts_in_window: self
+                .starts_in_window
+                .saturating_sub(before.starts_in_window),
         }
     }
 }
