@@ -1,0 +1,287 @@
+//! Functions of real programs, compared with what binutils say.
+
+mod support;
+
+use std::process::Command;
+
+use probe_points::{ErrorKind, Objects, Point};
+use support::{Folder, Running, WAIT, file_offset, nm, object, offset, points, refusal, run};
+
+const PROGRAM: &str = r#"
+extern int shared(int);
+__attribute__((noinline)) int twice(int x) { return x * 2 + 1; }
+static int hidden(int x) { return x + 7; }
+int (*volatile keep)(int) = hidden;
+int main(void) { twice(shared(keep(1))); wait_to_be_killed(); }
+"#;
+
+fn linked() -> (Folder, Running) {
+    let folder = Folder::new();
+    folder.compile(
+        "gcc",
+        "libshared.so",
+        "int shared(int x) { return x + 3; }\nint twice(int x) { return x; }",
+        &["-shared", "-fPIC"],
+    );
+    let source = format!("{WAIT}{PROGRAM}");
+    folder.compile(
+        "gcc",
+        "program",
+        &source,
+        &["-L{}", "-lshared", "-Wl,-rpath,{}"],
+    );
+    let running = Running::start(&folder.join("program"));
+    (folder, running)
+}
+
+#[test]
+fn symbols_are_where_nm_shows_them() {
+    let (folder, running) = linked();
+    let objects = running.objects();
+    assert_eq!(objects.problems(), [""; 0]);
+    let program = folder.join("program");
+    for name in ["main", "twice", "hidden"] {
+        let address = nm(&program, name)[0];
+        let expected = file_offset(&program, address);
+        assert_eq!(offset(&objects, &format!("up:{name}")), expected);
+        assert_eq!(offset(&objects, &format!("up:program:{name}")), expected);
+        assert_eq!(offset(&objects, &format!("ur:{name}")), expected);
+        assert_eq!(offset(&objects, &format!("up:{name}+1")), expected + 1);
+        assert_eq!(offset(&objects, &format!("up:{address:#x}")), expected);
+        let path = program.display();
+        assert_eq!(offset(&objects, &format!("up:{path}:{name}")), expected);
+    }
+    let library = folder.join("libshared.so");
+    let expected = file_offset(&library, nm(&library, "shared")[0]);
+    assert_eq!(offset(&objects, "up:shared"), expected);
+    assert_eq!(offset(&objects, "up:libshared.so:shared"), expected);
+}
+
+#[test]
+fn a_program_at_fixed_addresses_is_no_different() {
+    let folder = Folder::new();
+    let source = format!("{WAIT}int main(void) {{ wait_to_be_killed(); }}");
+    for options in [
+        &["-no-pie"][..],
+        &["-static"],
+        &["-static-pie"],
+        &["-Wl,-z,noseparate-code"],
+    ] {
+        let program = folder.compile("gcc", "fixed", &source, options);
+        let running = Running::start(&program);
+        let address = nm(&program, "main")[0];
+        let expected = file_offset(&program, address);
+        assert_eq!(
+            offset(&running.objects(), "up:main"),
+            expected,
+            "{options:?}"
+        );
+        assert_eq!(
+            offset(&running.objects(), &format!("up:{address:#x}")),
+            expected
+        );
+        drop(running);
+    }
+}
+
+#[test]
+fn what_is_not_there_is_told_with_what_is_near() {
+    let (_folder, running) = linked();
+    let objects = running.objects();
+    let hint = |trigger: &str, kind: ErrorKind| {
+        let error = refusal(&objects, trigger);
+        assert_eq!(error.kind, kind, "{error}");
+        assert!(!error.message.contains('\n'));
+        error.hint.unwrap()
+    };
+    assert!(hint("up:twise", ErrorKind::NotFound).contains("up:twice"));
+    assert!(hint("up:SHARED", ErrorKind::NotFound).contains("up:shared"));
+    let near = hint("ur:libshared.so:shard", ErrorKind::NotFound);
+    assert!(near.contains("ur:libshared.so:shared"), "{near}");
+    assert!(hint("up:libshard.so:shared", ErrorKind::NotFound).contains("libshared.so"));
+    assert!(hint("up:0x10", ErrorKind::Unprobeable).contains("objdump"));
+    assert!(hint("up:main+0x4000", ErrorKind::Unprobeable).contains("objdump"));
+    assert_eq!(
+        refusal(&objects, "up:/no/such/file:f").kind,
+        ErrorKind::NotFound
+    );
+}
+
+#[test]
+fn functions_of_one_name_are_told_apart_by_address() {
+    let folder = Folder::new();
+    folder.write(
+        "other.c",
+        "static int same(int x) { return x * 5; }\nint other(int x) { return same(x); }",
+    );
+    let source = format!(
+        "{WAIT}int other(int);\nstatic int same(int x) {{ return x - 1; }}\n\
+         int main(void) {{ same(other(1)); wait_to_be_killed(); }}"
+    );
+    let program = folder.compile("gcc", "program", &source, &["{}/other.c"]);
+    let running = Running::start(&program);
+    let objects = running.objects();
+    let error = refusal(&objects, "up:same");
+    assert_eq!(error.kind, ErrorKind::Ambiguous);
+    let addresses = nm(&program, "same");
+    assert_eq!(addresses.len(), 2);
+    for address in addresses {
+        let trigger = format!("up:{address:#x}");
+        assert!(error.hint.as_ref().unwrap().contains(&trigger), "{error}");
+        assert_eq!(offset(&objects, &trigger), file_offset(&program, address));
+    }
+}
+
+#[test]
+fn cpp_functions_have_readable_names() {
+    let folder = Folder::new();
+    let source = format!(
+        "{WAIT}#include <string>\nnamespace ns {{ int f(int x) {{ return x; }}\nint f(int x, char const *) {{ return x + 1; }}\n\
+         struct Class {{ int method(std::string s); }};\nint Class::method(std::string s) {{ return s.size(); }}\n\
+         int operator+(Class, int x) {{ return x; }} }}\n\
+         template <typename T> T largest(T a, T b) {{ return a < b ? b : a; }}\n\
+         int main() {{ ns::f(ns::f(1), \"\"); largest(1, 2); ns::Class().method(\"\"); wait_to_be_killed(); }}"
+    );
+    let program = folder.compile("g++", "program", &source, &[]);
+    let running = Running::start(&program);
+    let objects = running.objects();
+    for (trigger, mangled) in [
+        ("up:ns::f(int)", "_ZN2ns1fEi"),
+        ("up:ns::f(int, char const*)", "_ZN2ns1fEiPKc"),
+        ("up:program:ns::f(int,char const*)", "_ZN2ns1fEiPKc"),
+        ("up:_ZN2ns1fEi", "_ZN2ns1fEi"),
+        ("up:largest<int>", "_Z7largestIiET_S0_S0_"),
+        ("up:ns::operator+(ns::Class, int)", "_ZN2nsplENS_5ClassEi"),
+        ("up:ns::operator+", "_ZN2nsplENS_5ClassEi"),
+        (
+            "up:ns::Class::method",
+            "_ZN2ns5Class6methodENSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE",
+        ),
+    ] {
+        let address = nm(&program, mangled)[0];
+        assert_eq!(
+            offset(&objects, trigger),
+            file_offset(&program, address),
+            "{trigger}"
+        );
+    }
+    let error = refusal(&objects, "ur:ns::f");
+    assert_eq!(error.kind, ErrorKind::Ambiguous);
+    let hint = error.hint.unwrap();
+    assert!(hint.contains("ur:_ZN2ns1fEi (ns::f(int))"), "{hint}");
+    assert!(hint.contains("ns::f(int, char const*)"), "{hint}");
+}
+
+#[inline(never)]
+fn a_function_of_this_test(x: u64) -> u64 {
+    std::hint::black_box(x) + 1
+}
+
+#[test]
+fn rust_functions_have_their_paths() {
+    assert_eq!(a_function_of_this_test(1), 2);
+    let objects = Objects::of_process(std::process::id()).unwrap();
+    let found = offset(&objects, "up:functions::a_function_of_this_test");
+    let program = std::env::current_exe().unwrap();
+    let text = run(Command::new("nm").arg(&program));
+    let line = text
+        .lines()
+        .find(|line| line.contains("a_function_of_this_test"))
+        .unwrap();
+    let address = u64::from_str_radix(&line[..16], 16).unwrap();
+    assert_eq!(found, file_offset(&program, address));
+}
+
+#[test]
+fn a_function_of_several_libraries_must_be_told_which() {
+    let folder = Folder::new();
+    folder.compile(
+        "gcc",
+        "liba.so",
+        "int both(void) { return 1; }",
+        &["-shared", "-fPIC"],
+    );
+    folder.compile(
+        "gcc",
+        "libb.so",
+        "int both(void) { return 2; }",
+        &["-shared", "-fPIC"],
+    );
+    let source = format!("{WAIT}int main(void) {{ wait_to_be_killed(); }}");
+    let program = folder.compile(
+        "gcc",
+        "program",
+        &source,
+        &["-Wl,--no-as-needed", "-L{}", "-la", "-lb", "-Wl,-rpath,{}"],
+    );
+    let running = Running::start(&program);
+    let error = refusal(&running.objects(), "ur:both");
+    assert_eq!(error.kind, ErrorKind::Ambiguous);
+    let hint = error.hint.unwrap();
+    assert!(
+        hint.contains("ur:liba.so:both") && hint.contains("ur:libb.so:both"),
+        "{hint}"
+    );
+    let objects = running.objects();
+    assert!(points(&objects, "up:libb.so:both").is_ok());
+}
+
+#[test]
+fn an_indirect_function_is_not_what_is_called() {
+    let (_folder, running) = linked();
+    let error = refusal(&running.objects(), "up:libc.so.6:memcpy");
+    assert_eq!(error.kind, ErrorKind::Unprobeable);
+    assert!(error.message.contains("indirect") && error.hint.is_some());
+    // As many of libc's symbols, with several versions.
+    let objects = running.objects();
+    let current = offset(&objects, "up:libc.so.6:pthread_cond_wait");
+    let libc = String::from_utf8(object(&objects, "libc.so.6").path().to_vec()).unwrap();
+    let text = run(Command::new("nm").arg("-D").arg(&libc));
+    let line = text
+        .lines()
+        .find(|line| line.contains(" pthread_cond_wait@@"))
+        .unwrap();
+    let address = u64::from_str_radix(&line[..16], 16).unwrap();
+    assert_eq!(current, file_offset(libc.as_ref(), address));
+}
+
+#[test]
+fn a_command_that_has_not_begun_has_its_libraries() {
+    let (folder, running) = linked();
+    let before = Objects::of_command(&folder.join("program"), "/".as_ref()).unwrap();
+    assert_eq!(before.problems(), [""; 0]);
+    let names = |objects: &Objects| {
+        let mut names: Vec<Vec<u8>> = objects.iter().map(|o| o.base_name().to_vec()).collect();
+        names.sort();
+        names
+    };
+    let now = running.objects();
+    assert_eq!(names(&before), names(&now));
+    for trigger in ["up:main", "up:shared", "up:libc.so.6:malloc"] {
+        assert_eq!(
+            points(&before, trigger)
+                .unwrap()
+                .iter()
+                .map(place)
+                .collect::<Vec<_>>(),
+            points(&now, trigger)
+                .unwrap()
+                .iter()
+                .map(place)
+                .collect::<Vec<_>>(),
+            "{trigger}"
+        );
+    }
+    let script = folder.write("script", "#!/bin/sh\nexit 0\n");
+    let error = Objects::of_command(&script, "/".as_ref()).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unprobeable);
+    assert!(error.hint.unwrap().contains("interpreter"));
+}
+
+fn place(point: &Point) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+    match point {
+        Point::User { file, offset, .. } => (file.metadata().unwrap().ino(), *offset),
+        other => panic!("{other:?}"),
+    }
+}
