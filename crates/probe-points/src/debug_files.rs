@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -15,12 +15,11 @@ use crate::error::{Error, Result};
 use crate::objects::read;
 use crate::open::{Root, open_file};
 use crate::symbols::Functions;
+use crate::xz;
 
 const DEBUG_FOLDER: &str = "/usr/lib/debug";
 /// Of a file whose checksum is computed.
 const MOST_CHECKED: u64 = 2 << 30;
-/// Of what `.gnu_debugdata` unpacks to.
-const MOST_UNPACKED: usize = 64 << 20;
 
 pub fn functions<'a, R: ReadRef<'a>>(
     elf: &Elf,
@@ -61,7 +60,7 @@ fn add_separate<'a, R: ReadRef<'a>>(
             }
         }
     }
-    let Some((name, checksum)) = link(elf, data) else {
+    let Some((name, checksum)) = debug_link(elf, data) else {
         return false;
     };
     by_link(path, &name)
@@ -95,7 +94,7 @@ fn by_build_id(id: &[u8]) -> PathBuf {
 }
 
 /// `.gnu_debuglink`: a file name and, on the next multiple of four bytes, its checksum.
-fn link<'a, R: ReadRef<'a>>(elf: &Elf, data: R) -> Option<(OsString, u32)> {
+pub fn debug_link<'a, R: ReadRef<'a>>(elf: &Elf, data: R) -> Option<(OsString, u32)> {
     let bytes = elf.section(b".gnu_debuglink")?.data(data)?;
     let end = bytes.iter().position(|&byte| byte == 0)?;
     let checksum = bytes
@@ -133,31 +132,12 @@ fn crc32(file: &File) -> io::Result<u32> {
     }
 }
 
-/// `.gnu_debugdata`: an ELF file with the symbols that `.dynsym` lacks, packed with xz.
 fn add_embedded<'a, R: ReadRef<'a>>(functions: &mut Functions, elf: &Elf, data: R) -> Result<()> {
-    let packed = elf
-        .section(b".gnu_debugdata")
-        .and_then(|section| section.data(data))
-        .ok_or_else(|| Error::corrupt("no packed symbols"))?;
-    let mut unpacked = Limited(Vec::new());
-    lzma_rs::xz_decompress(&mut &packed[..], &mut unpacked)
-        .map_err(|_| Error::corrupt("its packed symbols cannot be unpacked"))?;
-    let bytes = &unpacked.0[..];
-    functions.add(&Elf::parse(bytes)?, bytes)
+    let bytes = unpacked(elf, data).ok_or_else(|| Error::corrupt("no packed symbols"))?;
+    functions.add(&Elf::parse(&bytes[..])?, &bytes[..])
 }
 
-struct Limited(Vec<u8>);
-
-impl Write for Limited {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > MOST_UNPACKED {
-            return Err(io::Error::other("too large"));
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// `.gnu_debugdata`: an ELF file with the symbols that `.dynsym` lacks.
+pub fn unpacked<'a, R: ReadRef<'a>>(elf: &Elf, data: R) -> Option<Vec<u8>> {
+    xz::unpacked(elf.section(b".gnu_debugdata")?.data(data)?)
 }

@@ -9,7 +9,25 @@ const LONGEST: usize = 4096;
 
 /// `None`: it is no mangled name.
 pub fn demangled(name: &[u8]) -> Option<String> {
-    rust(name).or_else(|| cpp(name, DemangleOptions::new()))
+    readable(name, &DemangleOptions::new())
+}
+
+/// Without parameters, to be compared with a name that has none.
+pub fn demangled_path(name: &[u8]) -> Option<String> {
+    readable(name, &DemangleOptions::new().no_return_type().no_params())
+}
+
+fn readable(name: &[u8], options: &DemangleOptions) -> Option<String> {
+    if !is_mangled(name) {
+        return None;
+    }
+    if is_rust(name) {
+        // The alternate form leaves out the hash.
+        let name = rust(name)?;
+        return bounded(|text| write!(text, "{name:#}"));
+    }
+    let symbol = cpp(name)?;
+    bounded(|text| symbol.structured_demangle(text, options))
 }
 
 /// What a trigger asks for, compared with many names.
@@ -36,9 +54,12 @@ impl Wanted {
         if !is_mangled(mangled) || !contains(mangled, self.identifier.as_bytes()) {
             return false;
         }
-        if let Some(path) = rust(mangled) {
-            return compact(&path) == self.compact;
+        if is_rust(mangled) {
+            return rust(mangled).is_some_and(|name| self.is_text(|text| write!(text, "{name:#}")));
         }
+        let Some(symbol) = cpp(mangled) else {
+            return false;
+        };
         let options = DemangleOptions::new;
         let forms = [
             options(),
@@ -46,31 +67,54 @@ impl Wanted {
             options().no_return_type().no_params(),
         ];
         forms
-            .into_iter()
-            .filter_map(|form| cpp(mangled, form))
-            .any(|form| compact(&form) == self.compact)
+            .iter()
+            .any(|form| self.is_text(|text| symbol.structured_demangle(text, form)))
+    }
+
+    fn is_text(&self, write: impl FnOnce(&mut Comparison<'_>) -> fmt::Result) -> bool {
+        let mut rest = Comparison(&self.compact);
+        write(&mut rest).is_ok() && rest.0.is_empty()
     }
 }
 
-fn is_mangled(name: &[u8]) -> bool {
+pub fn is_mangled(name: &[u8]) -> bool {
     name.starts_with(b"_Z") || name.starts_with(b"_R") || name.starts_with(b"__Z")
 }
 
-fn rust(name: &[u8]) -> Option<String> {
-    if !is_mangled(name) || name.len() > LONGEST {
-        return None;
-    }
-    let name = rustc_demangle::try_demangle(std::str::from_utf8(name).ok()?).ok()?;
-    // The alternate form leaves out the hash.
-    bounded(|text| write!(text, "{name:#}"))
+/// The older mangling is C++'s with a hash for the last name.
+fn is_rust(name: &[u8]) -> bool {
+    let is_hash = |rest: &[u8]| rest.iter().take(16).all(u8::is_ascii_hexdigit) && rest.len() >= 16;
+    let has_hash = || {
+        let mut at = name.windows(3).enumerate();
+        at.any(|(at, part)| part == b"17h" && is_hash(&name[at + 3..]))
+    };
+    name.starts_with(b"_R") || name.starts_with(b"_ZN") && has_hash()
 }
 
-fn cpp(name: &[u8], options: DemangleOptions) -> Option<String> {
-    if !is_mangled(name) || name.len() > LONGEST {
+fn rust(name: &[u8]) -> Option<rustc_demangle::Demangle<'_>> {
+    if name.len() > LONGEST {
         return None;
     }
-    let symbol = BorrowedSymbol::new(name).ok()?;
-    bounded(|text| symbol.structured_demangle(text, &options))
+    rustc_demangle::try_demangle(str::from_utf8(name).ok()?).ok()
+}
+
+fn cpp(name: &[u8]) -> Option<BorrowedSymbol<'_>> {
+    if name.len() > LONGEST {
+        return None;
+    }
+    BorrowedSymbol::new(name).ok()
+}
+
+/// What is still to come; stops at the first difference.
+struct Comparison<'a>(&'a str);
+
+impl Write for Comparison<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for part in text.split(' ') {
+            self.0 = self.0.strip_prefix(part).ok_or(fmt::Error)?;
+        }
+        Ok(())
+    }
 }
 
 /// Stops what would write more than can be shown.
@@ -96,16 +140,28 @@ fn compact(text: &str) -> String {
     text.chars().filter(|&letter| letter != ' ').collect()
 }
 
-/// The last identifier of the path, which both manglings spell out. Empty where that is not sure: names in `std` are
-/// abbreviated, operators and closures have codes.
+/// The last identifier of the path, which both manglings spell out. Empty where that is not sure: operators and closures
+/// have codes, and some names of `std` are abbreviated.
 fn identifier(text: &str) -> &str {
+    const ABBREVIATED: [&str; 10] = [
+        "std",
+        "allocator",
+        "string",
+        "basic_string",
+        "istream",
+        "basic_istream",
+        "ostream",
+        "basic_ostream",
+        "iostream",
+        "basic_iostream",
+    ];
     let is_identifier = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let path = text.split(['(', '<', '{', '[']).next().unwrap_or(text);
     let last = path.rsplit([':', '~', ' ']).next().unwrap_or(path);
-    if text.contains("std::") || text.contains("operator") || !last.chars().all(is_identifier) {
-        return "";
-    }
-    last
+    let is_spelt = last.chars().all(is_identifier)
+        && !text.contains("operator")
+        && !ABBREVIATED.contains(&last);
+    if is_spelt { last } else { "" }
 }
 
 pub fn contains(text: &[u8], part: &[u8]) -> bool {

@@ -24,7 +24,10 @@ mod symbols;
 mod tracefs;
 mod trigger;
 mod usdt;
+mod xz;
 
+pub use debug_files::{debug_link, unpacked};
+pub use demangle::demangled;
 pub use error::{Error, ErrorKind, Result};
 pub use kernel::{Kernel, UprobePmu};
 pub use list::{Entry, Listing, list, list_with};

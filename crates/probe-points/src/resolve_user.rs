@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::demangle::{Wanted, demangled};
+use crate::demangle::{contains, demangled, demangled_path, is_mangled};
 use crate::elf::Elf;
 use crate::error::{Error, ErrorKind, Result, escaped};
 use crate::objects::{Found, Object, Objects};
@@ -157,8 +157,33 @@ fn nowhere(process: &Objects, name: &Name, is_return: bool) -> Error {
     let error = Error::new(ErrorKind::NotFound, message)
         .hint("it may be inlined, or the symbols stripped: a debug file with the same build id brings them back");
     let all = process.iter().filter_map(|object| object.functions().ok());
-    let names = all.flat_map(|functions| functions.iter().map(|function| functions.name(function)));
-    with_suggestions(error, prefix(is_return), &near(name.as_bytes(), names))
+    let all: Vec<&Functions> = all.collect();
+    with_suggestions(
+        error,
+        prefix(is_return),
+        &near_functions(&all, name.as_bytes()),
+    )
+}
+
+/// A path is compared with readable names, of the first so many, since each takes microseconds.
+fn near_functions(all: &[&Functions], wanted: &[u8]) -> Vec<Vec<u8>> {
+    const MOST_DEMANGLED: usize = 20_000;
+    let names = all
+        .iter()
+        .flat_map(|functions| functions.iter().map(|function| functions.name(function)));
+    if !contains(wanted, b"::") {
+        return near(wanted, names)
+            .into_iter()
+            .map(<[u8]>::to_vec)
+            .collect();
+    }
+    let paths: Vec<String> = names
+        .filter(|name| is_mangled(name))
+        .take(MOST_DEMANGLED)
+        .filter_map(demangled_path)
+        .collect();
+    let found = near(wanted, paths.iter().map(String::as_bytes));
+    found.into_iter().map(<[u8]>::to_vec).collect()
 }
 
 /// The object of that name.
@@ -226,11 +251,10 @@ fn locate(
     };
     let functions = object.functions()?;
     let shown = escaped(name.as_bytes());
-    let found = matching(functions, name.as_bytes());
+    let found = functions.matching(name.as_bytes());
     let Some(&first) = found.first() else {
         let message = format!("no function {shown} in {}", escaped(object.path()));
         let error = Error::new(ErrorKind::NotFound, message);
-        let names = functions.iter().map(|function| functions.name(function));
         let prefix = format!(
             "{}{}",
             prefix(is_return),
@@ -238,7 +262,11 @@ fn locate(
         );
         return Err(match spelt {
             // The whole search is worth it only where the object was asked for.
-            Some(_) => with_suggestions(error, &prefix, &near(name.as_bytes(), names)),
+            Some(_) => with_suggestions(
+                error,
+                &prefix,
+                &near_functions(&[functions], name.as_bytes()),
+            ),
             None => error,
         });
     };
@@ -268,19 +296,6 @@ fn locate(
             let message = format!("{shown} is not in the code of {}", escaped(object.path()));
             Error::new(ErrorKind::Unprobeable, message)
         })
-}
-
-/// Those whose name it is or, if there are none, whose readable form.
-fn matching(functions: &Functions, name: &[u8]) -> Vec<Function> {
-    let exact = functions.named(name);
-    if !exact.is_empty() {
-        return exact.to_vec();
-    }
-    let Some(wanted) = Wanted::new(name) else {
-        return Vec::new();
-    };
-    let is_wanted = |function: &&Function| wanted.matches(functions.name(function));
-    functions.iter().filter(is_wanted).copied().collect()
 }
 
 fn ambiguous(

@@ -8,6 +8,7 @@ use object::read::ReadRef;
 use object::read::elf::Sym;
 use object::{Endian, Endianness, pod};
 
+use crate::demangle::Wanted;
 use crate::elf::{Elf, Section, string};
 use crate::error::{Error, Result};
 
@@ -60,6 +61,19 @@ impl Functions {
         let from = self.items.partition_point(|f| self.name(f) < name);
         let count = self.items[from..].partition_point(|f| self.name(f) == name);
         self.current_of(&self.items[from..from + count])
+    }
+
+    /// Those whose name it is or, if there are none, whose readable form.
+    pub fn matching(&self, name: &[u8]) -> Vec<Function> {
+        let exact = self.named(name);
+        if !exact.is_empty() {
+            return exact.to_vec();
+        }
+        let Some(wanted) = Wanted::new(name) else {
+            return Vec::new();
+        };
+        let is_wanted = |function: &&Function| wanted.matches(self.name(function));
+        self.items.iter().filter(is_wanted).copied().collect()
     }
 
     /// Groups of one name, in the order of names.

@@ -1,4 +1,9 @@
 //! The kernel takes the points, and counts as many hits as there are calls. Needs root and a kernel with uprobes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests stop where tests would"
+)]
 
 mod support;
 

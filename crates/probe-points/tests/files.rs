@@ -1,4 +1,9 @@
 //! Files that have been stripped, deleted, replaced or hidden, and names that lie.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests stop where tests would"
+)]
 
 mod support;
 

@@ -1,4 +1,9 @@
 //! Functions of real programs, compared with what binutils say.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests stop where tests would"
+)]
 
 mod support;
 

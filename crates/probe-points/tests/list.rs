@@ -1,4 +1,9 @@
 //! What is listed can be given back as a trigger.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests stop where tests would"
+)]
 
 mod support;
 

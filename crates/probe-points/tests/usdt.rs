@@ -1,4 +1,9 @@
 //! USDT probes of real programs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests stop where tests would"
+)]
 
 mod support;
 

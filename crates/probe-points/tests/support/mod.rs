@@ -1,6 +1,11 @@
 //! Programs compiled for a test, and processes that run them. Needs Debian's gcc, g++, binutils, systemtap-sdt-dev, xz-utils and
 //! util-linux.
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests stop where tests would"
+)]
 
 use std::fs::File;
 use std::io::Read;
