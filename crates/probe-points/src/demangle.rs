@@ -6,6 +6,8 @@ use cpp_demangle::{BorrowedSymbol, DemangleOptions};
 
 /// Longer names are left mangled. A short mangled name can stand for an enormous text.
 const LONGEST: usize = 4096;
+/// Of names made readable at a time: some seconds' work.
+pub const MOST_BYTES: usize = 32 << 20;
 
 /// `None`: it is no mangled name.
 pub fn demangled(name: &[u8]) -> Option<String> {
@@ -51,7 +53,7 @@ impl Wanted {
     /// Whether this is a mangled name's readable form: the whole, without the return type, or without parameters; a Rust
     /// path without its hash.
     pub fn matches(&self, mangled: &[u8]) -> bool {
-        if !is_mangled(mangled) || !contains(mangled, self.identifier.as_bytes()) {
+        if !self.can_match(mangled) {
             return false;
         }
         if is_rust(mangled) {
@@ -69,6 +71,11 @@ impl Wanted {
         forms
             .iter()
             .any(|form| self.is_text(|text| symbol.structured_demangle(text, form)))
+    }
+
+    /// Quickly told.
+    pub fn can_match(&self, mangled: &[u8]) -> bool {
+        is_mangled(mangled) && contains(mangled, self.identifier.as_bytes())
     }
 
     fn is_text(&self, write: impl FnOnce(&mut Comparison<'_>) -> fmt::Result) -> bool {

@@ -1,15 +1,16 @@
 //! What can be probed in a process and in the kernel, each in the syntax that a trigger is given in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crate::demangle::demangled;
+use crate::demangle::{MOST_BYTES, demangled};
 use crate::elf::Elf;
 use crate::error::{Result, escaped};
 use crate::kernel::Kernel;
+use crate::named::spelling;
 use crate::objects::{Object, Objects};
 use crate::pattern::Pattern;
 use crate::resolve::MOST_POINTS;
-use crate::resolve_user::{offsets, spelling};
+use crate::resolve_usdt::offsets;
 use crate::symbols::{Function, Functions};
 use crate::trigger::{LONGEST_TRIGGER, Location, Name, ObjectName, Trigger};
 
@@ -49,6 +50,7 @@ pub fn list_with(
         listing: Listing::default(),
         filter,
         too_long: 0,
+        demangled: 0,
     };
     if let Some(process) = process {
         list.listing.problems.extend_from_slice(process.problems());
@@ -63,6 +65,10 @@ pub fn list_with(
         let problem = format!("{} names are too long for a trigger", list.too_long);
         list.listing.problems.push(problem);
     }
+    if list.demangled > MOST_BYTES {
+        let problem = "too many names to make them all readable".to_owned();
+        list.listing.problems.push(problem);
+    }
     Ok(list.listing)
 }
 
@@ -70,6 +76,8 @@ struct List<'a> {
     listing: Listing,
     filter: Option<&'a Pattern>,
     too_long: usize,
+    /// Bytes of names.
+    demangled: usize,
 }
 
 #[derive(Default)]
@@ -206,15 +214,18 @@ impl List<'_> {
             let by_name = current
                 .first()
                 .filter(|first| current.iter().all(|other| other.address == first.address));
-            let readable = demangled(name);
-            let mut before = None;
+            // Beyond it, names stay as they are.
+            self.demangled += name.len();
+            let readable = (self.demangled <= MOST_BYTES)
+                .then(|| demangled(name))
+                .flatten();
+            let mut seen = HashSet::new();
             for function in same {
                 let is_usable =
                     !function.is_indirect && elf.code_offset(function.address).is_some();
-                if !is_usable || before == Some(function.address) {
+                if !is_usable || same.len() > 1 && !seen.insert(function.address) {
                     continue;
                 }
-                before = Some(function.address);
                 let is_named = by_name.is_some_and(|first| first.address == function.address);
                 let Some(location) = location(name, function, is_named) else {
                     continue;

@@ -3,6 +3,7 @@
 //! Each is opened once, as the very file that is mapped, and stays open: paths may have been replaced meanwhile, and mean
 //! something else in the process's own mount namespace.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
@@ -60,12 +61,11 @@ impl Objects {
         let maps = fs::read(folder.join("maps")).map_err(|error| failed("maps", &error))?;
         let mut objects = Self::new(root);
         objects.push(path.as_os_str().as_bytes().to_vec(), program);
-        let mut seen = Vec::new();
+        let mut seen = HashSet::new();
         for mapping in maps::executable_files(&maps) {
-            if seen.contains(&mapping.identity) {
+            if !seen.insert(mapping.identity) {
                 continue;
             }
-            seen.push(mapping.identity);
             if objects.items.len() >= MOST_OBJECTS {
                 objects.problems.push(format!(
                     "only the first {MOST_OBJECTS} mapped files are looked at"
@@ -87,16 +87,22 @@ impl Objects {
     pub fn of_command(program: &Path, root: &Path) -> Result<Self> {
         let shown = escaped(program.as_os_str().as_bytes());
         let failed = |error: &io::Error| Error::io(&shown, error);
+        let is_ours = root == Path::new("/");
         let root = Root::open(root).map_err(|error| failed(&error))?;
-        let file = root.open_file(program).map_err(|error| failed(&error))?;
+        let absolute = std::path::absolute(program).map_err(|error| failed(&error))?;
+        let file = root.open_file(&absolute).map_err(|error| failed(&error))?;
         let mut start = [0; 2];
         if std::os::unix::fs::FileExt::read_at(&file, &mut start, 0).is_ok() && &start == b"#!" {
             let message = format!("{shown} is a script: its interpreter is the program that runs");
             return Err(Error::new(ErrorKind::Unprobeable, message)
                 .hint("start the interpreter itself, with the script as its argument"));
         }
-        // The loader takes $ORIGIN from the path that symbolic links lead to; of another root it cannot be told this way.
-        let path = fs::canonicalize(program).unwrap_or_else(|_| program.to_path_buf());
+        // The loader takes $ORIGIN from where symbolic links lead.
+        let path = if is_ours {
+            fs::read_link(fd_path(&file)).map_err(|error| failed(&error))?
+        } else {
+            program.to_path_buf()
+        };
         let mut objects = Self::new(root);
         objects.push(path.as_os_str().as_bytes().to_vec(), file);
         objects.items[0].elf().map(|_| ())?;

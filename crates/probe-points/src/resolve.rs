@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::Kernel;
 use crate::objects::Objects;
 use crate::resolve_kernel;
+use crate::resolve_usdt;
 use crate::resolve_user;
 use crate::trigger::{Location, Trigger};
 
@@ -60,7 +61,7 @@ pub fn resolve_with(kernel: &Kernel, trigger: &Trigger, process: &Objects) -> Re
             probe,
         } => {
             kernel.uprobe_pmu()?;
-            let points = resolve_user::usdt(process, object.as_ref(), provider, probe)?;
+            let points = resolve_usdt::usdt(process, object.as_ref(), provider, probe)?;
             if points.len() > MOST_POINTS {
                 let message = format!("{trigger}: {} locations", points.len());
                 return Err(Error::new(ErrorKind::Unprobeable, message).hint(format!(

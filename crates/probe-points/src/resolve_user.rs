@@ -1,96 +1,15 @@
-//! Functions and USDT probes of a process.
-
-use std::collections::BTreeSet;
+//! Functions of a process.
 
 use crate::demangle::{contains, demangled, demangled_path, is_mangled};
-use crate::elf::Elf;
 use crate::error::{Error, ErrorKind, Result, escaped};
-use crate::objects::{Found, Object, Objects};
+use crate::named::{listed, named, spelling, unread};
+use crate::objects::{Object, Objects};
 use crate::open::fd_path;
 use crate::resolve::Point;
 use crate::resolve_kernel::with_suggestions;
 use crate::suggest::near;
 use crate::symbols::{Function, Functions};
 use crate::trigger::{FunctionStart, Location, Name, ObjectName, Trigger};
-use crate::usdt::Note;
-
-const MOST_CANDIDATES: usize = 5;
-
-pub fn usdt(
-    process: &Objects,
-    object: Option<&ObjectName>,
-    provider: &Name,
-    probe: &Name,
-) -> Result<Vec<Point>> {
-    let found = object.map(|name| named(process, name)).transpose()?;
-    let objects: Vec<&Object> = match &found {
-        Some(found) => vec![found.object()],
-        None => process.iter().collect(),
-    };
-    let mut points = Vec::new();
-    let mut refused = None;
-    let mut names = BTreeSet::new();
-    for object in objects {
-        let (Ok(elf), Ok(notes)) = (object.elf(), object.usdt_notes()) else {
-            continue;
-        };
-        let mut seen = BTreeSet::new();
-        for note in notes {
-            if note.provider != provider.as_bytes() || note.probe != probe.as_bytes() {
-                names.insert([&note.provider[..], b":", &note.probe].concat());
-                continue;
-            }
-            match offsets(elf, note) {
-                Ok(offsets) if seen.insert(offsets) => {
-                    points.push(point(object, offsets.0, offsets.1, false));
-                }
-                Ok(_) => {}
-                Err(why) => refused = Some(format!("{}: {why}", escaped(object.path()))),
-            }
-        }
-    }
-    if !points.is_empty() {
-        return Ok(points);
-    }
-    let shown = format!(
-        "{}:{}",
-        escaped(provider.as_bytes()),
-        escaped(probe.as_bytes())
-    );
-    if let Some(why) = refused {
-        let message = format!("the probe {shown} cannot be used: {why}");
-        return Err(Error::new(ErrorKind::Unprobeable, message));
-    }
-    let error = Error::new(
-        ErrorKind::NotFound,
-        format!("no USDT probe {shown}{}", unread(process)),
-    );
-    let wanted = [provider.as_bytes(), b":", probe.as_bytes()].concat();
-    let error = error.hint("no object of the process has it: it may be one that is not loaded yet, which its path names");
-    Err(with_suggestions(
-        error,
-        "u:",
-        &near(&wanted, names.iter().map(Vec::as_slice)),
-    ))
-}
-
-/// Of the location and of its semaphore, 0 for none, in the file.
-pub fn offsets(elf: &Elf, note: &Note) -> std::result::Result<(u64, u64), &'static str> {
-    let offset = elf
-        .code_offset(note.address)
-        .ok_or("a location lies outside of its code")?;
-    let Some(semaphore) = note.semaphore else {
-        return Ok((offset, 0));
-    };
-    let counter = elf
-        .data_offset(semaphore)
-        .ok_or("its semaphore lies outside of its data")?;
-    // The kernel packs it into the upper half of a word, and wants it aligned.
-    if counter == 0 || counter > u64::from(u32::MAX) || !counter.is_multiple_of(2) {
-        return Err("its semaphore lies where the kernel cannot count");
-    }
-    Ok((offset, counter))
-}
 
 pub fn function(
     process: &Objects,
@@ -184,47 +103,6 @@ fn near_functions(all: &[&Functions], wanted: &[u8]) -> Vec<Vec<u8>> {
         .collect();
     let found = near(wanted, paths.iter().map(String::as_bytes));
     found.into_iter().map(<[u8]>::to_vec).collect()
-}
-
-/// The object of that name.
-fn named<'a>(process: &'a Objects, name: &ObjectName) -> Result<Found<'a>> {
-    let base = match name {
-        ObjectName::Path(path) => return process.at_path(path.as_bytes()),
-        ObjectName::Base(base) => base.as_bytes(),
-    };
-    let found: Vec<&Object> = process
-        .iter()
-        .filter(|object| object.base_name() == base)
-        .collect();
-    match found[..] {
-        [object] => Ok(Found::Mapped(object)),
-        [] => {
-            let message = format!("the process has no object {}", escaped(base));
-            let error = Error::new(ErrorKind::NotFound, message)
-                .hint("one that is not loaded yet is named by its absolute path");
-            let names = near(base, process.iter().map(Object::base_name));
-            Err(with_suggestions(error, "", &names))
-        }
-        _ => {
-            let message = format!("the process has {} objects {}", found.len(), escaped(base));
-            let paths = found.iter().map(|object| escaped(object.path()));
-            Err(Error::new(ErrorKind::Ambiguous, message)
-                .hint(format!("name one by its path: {}", listed(paths))))
-        }
-    }
-}
-
-/// How a trigger names a mapped object; `None`: it cannot.
-pub fn spelling(process: &Objects, object: &Object) -> Option<ObjectName> {
-    let same = |found: &Object| std::ptr::eq(found, object);
-    let base = ObjectName::new(Name::new(object.base_name())?)?;
-    if named(process, &base).is_ok_and(|found| same(found.object())) {
-        return Some(base);
-    }
-    let path = ObjectName::new(Name::new(object.path())?)?;
-    named(process, &path)
-        .is_ok_and(|found| same(found.object()))
-        .then_some(path)
 }
 
 /// Where in the object's file.
@@ -349,16 +227,6 @@ fn indirect(functions: &Functions, name: &[u8], shown: &str) -> Error {
     })
 }
 
-/// The first of them, in one line.
-fn listed(candidates: impl Iterator<Item = String>) -> String {
-    let mut candidates = candidates.peekable();
-    let mut shown: Vec<String> = candidates.by_ref().take(MOST_CANDIDATES).collect();
-    if candidates.peek().is_some() {
-        shown.push("…".to_owned());
-    }
-    shown.join(", ")
-}
-
 fn prefix(is_return: bool) -> &'static str {
     if is_return { "ur:" } else { "up:" }
 }
@@ -381,19 +249,7 @@ fn with_object(object: Option<ObjectName>, location: &Location, is_return: bool)
     trigger.to_string()
 }
 
-/// What a search in vain could not look into.
-fn unread(process: &Objects) -> String {
-    let unread = process
-        .iter()
-        .filter(|object| object.elf().is_err())
-        .count();
-    match process.problems().len() + unread {
-        0 => String::new(),
-        count => format!(" ({count} mapped files could not be read)"),
-    }
-}
-
-fn point(object: &Object, offset: u64, ref_ctr_offset: u64, is_return: bool) -> Point {
+pub fn point(object: &Object, offset: u64, ref_ctr_offset: u64, is_return: bool) -> Point {
     Point::User {
         file: object.file().clone(),
         path: fd_path(&**object.file()),

@@ -8,7 +8,7 @@ use object::read::ReadRef;
 use object::read::elf::Sym;
 use object::{Endian, Endianness, pod};
 
-use crate::demangle::Wanted;
+use crate::demangle::{MOST_BYTES, Wanted};
 use crate::elf::{Elf, Section, string};
 use crate::error::{Error, Result};
 
@@ -72,8 +72,18 @@ impl Functions {
         let Some(wanted) = Wanted::new(name) else {
             return Vec::new();
         };
-        let is_wanted = |function: &&Function| wanted.matches(self.name(function));
-        self.items.iter().filter(is_wanted).copied().collect()
+        let mut bytes = 0;
+        self.items
+            .iter()
+            .map(|function| (function, self.name(function)))
+            .filter(|(_, name)| wanted.can_match(name))
+            .take_while(|(_, name)| {
+                bytes += name.len();
+                bytes <= MOST_BYTES
+            })
+            .filter(|(_, name)| wanted.matches(name))
+            .map(|(function, _)| *function)
+            .collect()
     }
 
     /// Groups of one name, in the order of names.
