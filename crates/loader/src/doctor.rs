@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::btf::{Btf, VMLINUX};
 use crate::error::Error;
+use crate::features;
 use crate::offsets;
 use crate::probes::{
     AttachMode, Attachment, Capacity, Need, PROBES, PendingLoader, Probes, lockdown,
@@ -82,6 +83,7 @@ pub fn diagnose() -> Diagnosis {
             ));
             checks.extend(kernel_structures(&btf));
             checks.extend(probes(&btf));
+            checks.extend(kernel_features(&btf));
         }
         Err(error) => checks.push(failed("BTF", error)),
     }
@@ -175,24 +177,12 @@ fn tracefs() -> Check {
 fn kernel_structures(btf: &Btf) -> Vec<Check> {
     match offsets::configure(btf) {
         Err(error) => vec![failed("kernel structures", error)],
-        Ok((config, missing)) => {
+        Ok((_, missing)) => {
             let mut checks: Vec<Check> = missing
                 .iter()
                 .map(|missing| check(missing.member, Status::Degraded, missing.consequence, None))
                 .collect();
-            let mut features = Vec::new();
-            if config.has_prev_state != 0 {
-                features.push("sched_switch tells the previous state");
-            }
-            if config.has_task_registers != 0 {
-                features.push("calls under way are named from the registers");
-            }
-            let detail = if features.is_empty() {
-                "found".to_owned()
-            } else {
-                format!("found; {}", features.join("; "))
-            };
-            checks.insert(0, check("kernel structures", Status::Ok, detail, None));
+            checks.insert(0, check("kernel structures", Status::Ok, "found", None));
             checks
         }
     }
@@ -238,6 +228,27 @@ fn probes(btf: &Btf) -> Vec<Check> {
                     hint: error.hint,
                 },
                 Err(error) => failed(&name, error),
+            }
+        })
+        .collect()
+}
+
+/// The details begin with "yes" or "no": the table of kernels in the documentation is made from them.
+fn kernel_features(btf: &Btf) -> Vec<Check> {
+    let Ok((config, _)) = offsets::configure(btf) else {
+        return Vec::new();
+    };
+    features::try_all(&config)
+        .into_iter()
+        .map(|feature| {
+            let name = format!("feature {}", feature.name);
+            match (feature.missing, feature.consequence) {
+                (None, _) => check(name, Status::Ok, "yes", None),
+                (Some(why), None) => check(name, Status::Ok, format!("no: {why}"), None),
+                (Some(why), Some(consequence)) => {
+                    let detail = format!("no: {why}; {consequence}");
+                    check(name, Status::Degraded, detail, None)
+                }
             }
         })
         .collect()

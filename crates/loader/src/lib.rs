@@ -13,6 +13,7 @@ mod control;
 mod describe;
 pub mod doctor;
 pub mod error;
+mod features;
 mod harvester;
 mod idle_threads;
 mod mapped;

@@ -8,6 +8,7 @@
 )]
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -479,6 +480,30 @@ fn the_doctor_finds_this_machine_capable_and_no_probe_falls_back() {
     if (release[0], release[1]) >= (5, 11) {
         for probe in probes {
             assert_eq!(probe.detail, "tp_btf", "{}", probe.name);
+        }
+    }
+}
+
+#[test]
+fn the_doctor_tries_every_feature() {
+    let diagnosis = loader::doctor::diagnose();
+    let features: Vec<_> = diagnosis
+        .checks
+        .iter()
+        .filter_map(|check| Some((check.name.strip_prefix("feature ")?, &*check.detail)))
+        .collect();
+    assert_eq!(features.len(), 11, "{features:#?}");
+    for (name, detail) in features {
+        let expected = match name {
+            // What every kernel has that can capture.
+            "raw_tp" | "uprobes" | "ref_ctr_offset" | "ring buffer" => Some(true),
+            "kprobes" => Some(Path::new("/sys/bus/event_source/devices/kprobe").exists()),
+            _ => None,
+        };
+        let has = detail == "yes";
+        assert!(has || detail.starts_with("no: "), "{name}: {detail}");
+        if let Some(expected) = expected {
+            assert_eq!(has, expected, "{name}: {detail}");
         }
     }
 }

@@ -1,0 +1,270 @@
+//! What this kernel can do for a tracer: each feature is used once, here and now. No version is compared.
+
+use std::ffi::{CString, c_void};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use aya_obj::generated::{bpf_func_id, bpf_prog_type};
+use bpf_probes::abi::config::Config;
+
+use crate::perf_event::{self, Event};
+use crate::sys;
+
+pub struct Feature {
+    pub name: &'static str,
+    /// Why it cannot be had.
+    pub missing: Option<String>,
+    /// What its absence costs; `None`: nothing here would use it.
+    pub consequence: Option<&'static str>,
+}
+
+type Tried = io::Result<()>;
+
+/// All of them, in the order in which kernels got them.
+pub fn try_all(config: &Config) -> Vec<Feature> {
+    let feature = |name, tried: Tried, consequence| Feature {
+        name,
+        missing: tried.err().map(|error| error.to_string()),
+        consequence,
+    };
+    vec![
+        feature("raw_tp", raw_tracepoint(), None),
+        feature(
+            "tracepoints",
+            tracepoint(),
+            Some("no triggers at tracepoints"),
+        ),
+        feature("kprobes", kprobe(), Some("no triggers at kernel functions")),
+        feature("uprobes", uprobe(), Some("no triggers in user code")),
+        feature(
+            "ref_ctr_offset",
+            reference_counter(),
+            Some("no triggers at USDT probes that have a semaphore"),
+        ),
+        feature(
+            "ring buffer",
+            sys::create_ring_buffer().map(drop),
+            Some("single calls cannot be recorded"),
+        ),
+        feature("module BTF", module_btf(), None),
+        feature(
+            "recursion misses",
+            recursion_misses(),
+            Some("events that the kernel skips are not counted"),
+        ),
+        feature("atomic fetch", atomic_fetch(), None),
+        feature(
+            "task registers",
+            task_registers(config),
+            Some("calls that began before the window are named late, or by /proc"),
+        ),
+        feature(
+            "prev_state",
+            previous_state(config),
+            Some("a thread's state is read when it is switched out, where its waker may be faster"),
+        ),
+    ]
+}
+
+/// An instruction of eBPF as it lies in memory, on machines that begin with the least byte.
+const fn instruction(code: u8, destination: u8, source: u8, offset: i16, immediate: i32) -> u64 {
+    code as u64
+        | ((destination | source << 4) as u64) << 8
+        | (offset as u16 as u64) << 16
+        | (immediate as u32 as u64) << 32
+}
+
+const fn set(register: u8, immediate: i32) -> u64 {
+    instruction(0xb7, register, 0, 0, immediate)
+}
+
+const fn call(helper: bpf_func_id) -> u64 {
+    instruction(0x85, 0, 0, 0, helper as i32)
+}
+
+const EXIT: u64 = instruction(0x95, 0, 0, 0, 0);
+
+/// Returns 1, which lets a perf event count the hit.
+const TRIVIAL: [u64; 2] = [set(0, 1), EXIT];
+
+fn trivial(kind: bpf_prog_type) -> io::Result<OwnedFd> {
+    sys::load_program(kind, &TRIVIAL)
+}
+
+fn raw_tracepoint() -> Tried {
+    let program = trivial(bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT)?;
+    sys::open_raw_tracepoint(c"sched_switch", program.as_fd()).map(drop)
+}
+
+fn tracepoint() -> Tried {
+    let id = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
+        .iter()
+        .find_map(|root| {
+            std::fs::read_to_string(format!("{root}/events/sched/sched_process_exec/id")).ok()
+        })
+        .and_then(|id| id.trim().parse().ok())
+        .ok_or_else(|| io::Error::other("tracefs is not mounted"))?;
+    let program = trivial(bpf_prog_type::BPF_PROG_TYPE_TRACEPOINT)?;
+    perf_event::attach(&Event::Tracepoint { id }, program.as_fd()).map(drop)
+}
+
+/// The kernel's own list of what makes events on demand; without it the refusal would be one of a file.
+fn require_pmu(name: &str) -> Tried {
+    let folder = format!("/sys/bus/event_source/devices/{name}");
+    match std::fs::exists(&folder) {
+        Ok(true) => Ok(()),
+        _ => Err(io::Error::other(format!("{folder} is missing"))),
+    }
+}
+
+fn kprobe() -> Tried {
+    require_pmu("kprobe")?;
+    let program = trivial(bpf_prog_type::BPF_PROG_TYPE_KPROBE)?;
+    // Every kernel has it out of line, and nobody is in a hurry there.
+    let function = CString::from(c"do_exit");
+    let event = Event::Kernel {
+        function: &function,
+        offset: 0,
+        is_return: false,
+    };
+    perf_event::attach(&event, program.as_fd()).map(drop)
+}
+
+/// Where the uprobes are put: a place of its own for each, because the kernel refuses a place that is already probed with
+/// another reference counter, or without one, be it by another process that runs this file.
+type Probed = extern "C" fn(u64) -> u64;
+
+#[inline(never)]
+extern "C" fn probed(argument: u64) -> u64 {
+    std::hint::black_box(argument) ^ 1
+}
+
+#[inline(never)]
+extern "C" fn probed_and_counted(argument: u64) -> u64 {
+    std::hint::black_box(argument) ^ 2
+}
+
+/// In a writable section that is in the file, as USDT semaphores are: what begins as zero would not be, otherwise.
+#[unsafe(link_section = ".data")]
+static SEMAPHORE: AtomicU16 = AtomicU16::new(0);
+
+/// The file that this address is mapped from, and where in it.
+fn place_in_file(address: u64) -> io::Result<(CString, u64)> {
+    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    maps.lines()
+        .find_map(|line| {
+            // 7f1c2a000000-7f1c2a021000 r-xp 00001000 fe:00 1234   /usr/bin/node
+            let mut words = line.split_ascii_whitespace();
+            let (start, end) = words.next()?.split_once('-')?;
+            let start = u64::from_str_radix(start, 16).ok()?;
+            let end = u64::from_str_radix(end, 16).ok()?;
+            if !(start..end).contains(&address) {
+                return None;
+            }
+            let offset = u64::from_str_radix(words.nth(1)?, 16).ok()?;
+            let path = &line[line.find('/')?..];
+            Some((CString::new(path).ok()?, address - start + offset))
+        })
+        .ok_or_else(|| io::Error::other("this program's own code is in no file"))
+}
+
+/// Attaches to `probed` in this thread and passes there; `meanwhile` sees the probe in place.
+fn pass_uprobe(probed: Probed, ref_ctr_offset: u64, meanwhile: impl FnOnce() -> Tried) -> Tried {
+    require_pmu("uprobe")?;
+    let program = trivial(bpf_prog_type::BPF_PROG_TYPE_KPROBE)?;
+    let (path, offset) = place_in_file(probed as usize as u64)?;
+    let event = Event::User {
+        path: &path,
+        offset,
+        ref_ctr_offset,
+        is_return: false,
+        // SAFETY: gettid has no preconditions.
+        tid: Some(unsafe { libc::gettid() } as u32),
+    };
+    let event = perf_event::attach(&event, program.as_fd())?;
+    std::hint::black_box(probed(std::hint::black_box(0)));
+    meanwhile()?;
+    let mut hits = 0u64;
+    // SAFETY: `hits` is writable for the 8 bytes that a perf event without a read format gives.
+    let read = unsafe {
+        libc::read(
+            event.as_raw_fd(),
+            (&raw mut hits).cast::<c_void>(),
+            size_of::<u64>(),
+        )
+    };
+    match (read, hits) {
+        (8, 1) => Ok(()),
+        (8, hits) => Err(io::Error::other(format!(
+            "one pass was counted {hits} times"
+        ))),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn uprobe() -> Tried {
+    pass_uprobe(probed, 0, || Ok(()))
+}
+
+fn reference_counter() -> Tried {
+    let (_, offset) = place_in_file(&raw const SEMAPHORE as u64)?;
+    pass_uprobe(probed_and_counted, offset, || {
+        if SEMAPHORE.load(Ordering::SeqCst) > 0 {
+            Ok(())
+        } else {
+            Err(io::Error::other("the semaphore is not raised"))
+        }
+    })
+}
+
+fn module_btf() -> Tried {
+    let any = std::fs::read_dir("/sys/kernel/btf")?
+        .flatten()
+        .any(|entry| entry.file_name() != "vmlinux");
+    if any {
+        Ok(())
+    } else {
+        Err(io::Error::other("no loaded module has any"))
+    }
+}
+
+fn recursion_misses() -> Tried {
+    let program = trivial(bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT)?;
+    match sys::recursion_misses(program.as_fd())? {
+        Some(_) => Ok(()),
+        None => Err(io::Error::other("not among a program's numbers")),
+    }
+}
+
+fn atomic_fetch() -> Tried {
+    /// BPF_STX | BPF_ATOMIC | BPF_DW, with BPF_ADD | BPF_FETCH.
+    const FETCH_ADD: u64 = instruction(0xdb, 10, 1, -8, 1);
+    /// BPF_ST | BPF_MEM | BPF_DW.
+    const CLEAR: u64 = instruction(0x7a, 10, 0, -8, 0);
+    let program = [CLEAR, set(1, 1), FETCH_ADD, set(0, 0), EXIT];
+    sys::load_program(bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT, &program).map(drop)
+}
+
+fn task_registers(config: &Config) -> Tried {
+    if config.has_task_registers == 0 {
+        return Err(io::Error::other("no helper bpf_task_pt_regs"));
+    }
+    /// BPF_ALU64 | BPF_MOV | BPF_X.
+    const TASK_TO_ARGUMENT: u64 = instruction(0xbf, 1, 0, 0, 0);
+    let program = [
+        call(bpf_func_id::BPF_FUNC_get_current_task_btf),
+        TASK_TO_ARGUMENT,
+        call(bpf_func_id::BPF_FUNC_task_pt_regs),
+        set(0, 0),
+        EXIT,
+    ];
+    sys::load_program(bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT, &program).map(drop)
+}
+
+fn previous_state(config: &Config) -> Tried {
+    if config.has_prev_state == 0 {
+        return Err(io::Error::other("not among sched_switch's arguments"));
+    }
+    Ok(())
+}
