@@ -1,6 +1,6 @@
 /**
- * Writes the generated files: src/report/types.ts from the schema, docs/options.md from the option table.
- * `types` or `docs` writes one of them; `check` writes nothing and fails if one is out of date.
+ * Writes the generated files: src/report/types.ts from the schema, docs/options.md from the option table, docs/kernels.md
+ * from what scripts/test-kernels found on each kernel. `types`, `docs` or `kernels` writes one of them; `check` writes nothing and fails if one is out of date.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -46,6 +46,79 @@ async function optionsPage(): Promise<string> {
   return `${lines.join('\n')}\n`;
 }
 
+interface KernelFacts {
+  version: string;
+  kernel: string;
+  arch: string;
+  capable: boolean;
+  tests: { passed: number; failed: number };
+  checks: Array<{ name: string; status: 'ok' | 'degraded' | 'failed'; detail: string }>;
+}
+
+/** What a kernel says to one check of `kdelay doctor`, whose details of features begin with yes or no. */
+function has(facts: KernelFacts, name: string): boolean {
+  const found = facts.checks.find((check) => check.name === name);
+  if (found === undefined) throw new Error(`docs/kernels.json: ${facts.kernel} has no check '${name}'`);
+  return name.startsWith('feature ') ? found.detail === 'yes' : found.status === 'ok';
+}
+
+function everyProbe(facts: KernelFacts, detail: string): boolean {
+  return facts.checks
+    .filter(({ name }) => name.startsWith('probe '))
+    .every((check) => check.detail === detail);
+}
+
+const yesOrNo = (value: boolean): string => (value ? 'yes' : 'no');
+
+const feature =
+  (name: string) =>
+  (facts: KernelFacts): string =>
+    yesOrNo(has(facts, `feature ${name}`));
+
+const kernelRows: ReadonlyArray<readonly [title: string, cell: (facts: KernelFacts) => string]> = [
+  ['`kdelay capture` works', ({ capable }) => yesOrNo(capable)],
+  ['BTF', (facts) => yesOrNo(has(facts, 'BTF'))],
+  ['`tp_btf`, of every probe', (facts) => yesOrNo(everyProbe(facts, 'tp_btf'))],
+  ['`raw_tp`', feature('raw_tp')],
+  ['ring buffer', feature('ring buffer')],
+  ['fetching atomics', feature('atomic fetch')],
+  ['`prev_state` argument of `sched_switch`', feature('prev_state')],
+  ['recursion misses counted', feature('recursion misses')],
+  ['registers of other tasks', feature('task registers')],
+  ['tracepoints', feature('tracepoints')],
+  ['kprobes', feature('kprobes')],
+  ['uprobes', feature('uprobes')],
+  ['`ref_ctr_offset`', feature('ref_ctr_offset')],
+  ['module BTF', feature('module BTF')],
+  ['tests passed', ({ tests }) => `${tests.passed} of ${tests.passed + tests.failed}`],
+];
+
+async function kernelsPage(): Promise<string> {
+  const kernels: KernelFacts[] = JSON.parse(await readFile(new URL('docs/kernels.json', root), 'utf8'));
+  const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  const consequences = new Set(
+    kernels
+      .flatMap(({ checks }) => checks)
+      .filter(({ name, status }) => name.startsWith('feature ') && status === 'degraded')
+      .map(({ name, detail }) => `- no ${name.slice('feature '.length)}: ${detail.split('; ').at(-1)}`),
+  );
+  const lines = [
+    '<!-- Generated from docs/kernels.json by `npm run build:kernels`. Do not edit. -->',
+    '# Kernels',
+    '',
+    'What `kdelay doctor` found on Debian’s cloud kernels, each feature tried there, and how many of the native module’s tests',
+    'passed. `npm run test:kernels -- --write` runs all of it again, under qemu, and rewrites this page.',
+    '',
+    row(['', ...kernels.map(({ version }) => (version === 'newest' ? 'newest' : `Linux ${version}`))]),
+    row(['---', ...kernels.map(() => '---')]),
+    row(['release', ...kernels.map(({ kernel }) => kernel)]),
+    row(['machine', ...kernels.map(({ arch }) => arch)]),
+    ...kernelRows.map(([title, cell]) => row([title, ...kernels.map(cell)])),
+  ];
+  if (consequences.size > 0) lines.push('', 'What is missing costs:', '', ...consequences);
+  return `${lines.join('\n')}\n`;
+}
+
 export interface GeneratedFile {
   name: string;
   path: string;
@@ -55,6 +128,7 @@ export interface GeneratedFile {
 export const generatedFiles: readonly GeneratedFile[] = [
   { name: 'types', path: 'src/report/types.ts', render: reportTypes },
   { name: 'docs', path: 'docs/options.md', render: optionsPage },
+  { name: 'kernels', path: 'docs/kernels.md', render: kernelsPage },
 ];
 
 async function main(task: string | undefined): Promise<number> {
@@ -70,7 +144,7 @@ async function main(task: string | undefined): Promise<number> {
   }
   const file = generatedFiles.find(({ name }) => name === task);
   if (file === undefined) {
-    console.error('usage: build-docs.ts types|docs|check');
+    console.error('usage: build-docs.ts types|docs|kernels|check');
     return 64;
   }
   const url = new URL(file.path, root);
