@@ -228,8 +228,10 @@ fn what_a_thread_does_between_the_end_and_the_reading_is_not_the_windows() {
     for mode in MODES {
         let go_on = Arc::new(AtomicBool::new(true));
         let goes_on = Arc::clone(&go_on);
+        let (say_spinning, spinning) = channel();
         let (say_blocked, blocked) = channel();
         let spinner = Worker::new(move || {
+            say_spinning.send(()).unwrap();
             while goes_on.load(Ordering::Relaxed) {
                 std::hint::spin_loop();
             }
@@ -238,6 +240,7 @@ fn what_a_thread_does_between_the_end_and_the_reading_is_not_the_windows() {
         let sleeper = Worker::new(|| {});
         let session = open(mode);
         spinner.go.send(()).unwrap();
+        spinning.recv().unwrap();
         session.start(Some(20_000_000)).unwrap();
         assert_eq!(session.wait().unwrap(), StopReason::Time);
         // The one that computed sleeps from now on, and the one that slept has an errand and ends.
