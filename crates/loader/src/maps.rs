@@ -109,9 +109,10 @@ impl Maps {
 
     /// The records of a window.
     pub fn used(&self, window: u32) -> impl Iterator<Item = *mut ThreadRecord> {
-        // SAFETY: the record lies in the mapping.
         self.records().filter(move |&record| {
-            (unsafe { (&raw const (*record).window).read_volatile() }) == window
+            // SAFETY: the record lies in the mapping. A program may be writing it; the field is read whole.
+            let of = unsafe { (&raw const (*record).window).read_volatile() };
+            of == window
         })
     }
 

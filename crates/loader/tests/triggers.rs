@@ -7,8 +7,8 @@
     reason = "a test ends at what it does not expect"
 )]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use loader::capture::{CaptureSession, Options};
@@ -48,6 +48,12 @@ extern "C" fn kdelay_test_recursion(depth: u64) -> u64 {
         return 0;
     }
     std::hint::black_box(kdelay_test_recursion(depth - 1)) + 1
+}
+
+/// The tests share their process and the functions in it, so each fires the others' triggers too: one at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn open(start: Option<&str>, stop: Option<&str>) -> CaptureSession {
@@ -112,6 +118,7 @@ fn assert_adds_up(sample: &Sample) {
 
 #[test]
 fn a_window_is_exactly_what_lies_between_two_triggers() {
+    let _alone = alone();
     let session = open(Some("up:kdelay_test_begin"), Some("up:kdelay_test_end"));
     session.start(None).unwrap();
     getppid(7);
@@ -139,6 +146,7 @@ fn a_window_is_exactly_what_lies_between_two_triggers() {
 /// is printed: it is what two breakpoints take.
 #[test]
 fn the_delta_is_the_programs_own() {
+    let _alone = alone();
     let session = open(Some("up:kdelay_test_begin"), Some("up:kdelay_test_end"));
     let mut best_ns = u64::MAX;
     for _ in 0..20 {
@@ -163,6 +171,7 @@ fn the_delta_is_the_programs_own() {
 
 #[test]
 fn a_function_is_captured_from_its_call_to_its_return() {
+    let _alone = alone();
     let session = open(Some("up:kdelay_test_sleep"), Some("ur:kdelay_test_sleep"));
     session.start(None).unwrap();
     let begun = Instant::now();
@@ -180,6 +189,7 @@ fn a_function_is_captured_from_its_call_to_its_return() {
 
 #[test]
 fn a_start_trigger_alone_opens_a_window_of_the_given_length() {
+    let _alone = alone();
     let session = open(Some("ur:kdelay_test_begin"), None);
     session.start(Some(5_000_000)).unwrap();
     assert!(session.open_window().is_none());
@@ -193,6 +203,7 @@ fn a_start_trigger_alone_opens_a_window_of_the_given_length() {
 
 #[test]
 fn a_stop_trigger_alone_ends_a_window_that_was_opened_at_once() {
+    let _alone = alone();
     let session = open(None, Some("ur:kdelay_test_end"));
     session.start(None).unwrap();
     getppid(5);
@@ -206,6 +217,7 @@ fn a_stop_trigger_alone_ends_a_window_that_was_opened_at_once() {
 
 #[test]
 fn a_trigger_that_does_not_fire_is_given_up() {
+    let _alone = alone();
     let session = open(Some("up:kdelay_test_never"), None);
     session.start(Some(1_000_000)).unwrap();
     let reason = session.wait_for_triggers(Some(30_000_000)).unwrap();
@@ -227,6 +239,7 @@ fn a_trigger_that_does_not_fire_is_given_up() {
 
 #[test]
 fn stopping_takes_back_what_is_armed() {
+    let _alone = alone();
     let session = open(Some("up:kdelay_test_race"), None);
     session.start(Some(1_000_000)).unwrap();
     session.start(Some(1_000_000)).unwrap();
@@ -245,6 +258,7 @@ fn stopping_takes_back_what_is_armed() {
 /// time of the triggers'.
 #[test]
 fn consecutive_captures_leave_no_time_between_them() {
+    let _alone = alone();
     const WINDOWS: usize = 6;
     let session = open(Some("up:kdelay_test_begin"), Some("up:kdelay_test_end"));
     assert!(session.windows_ahead().unwrap() >= WINDOWS);
@@ -276,6 +290,7 @@ fn consecutive_captures_leave_no_time_between_them() {
 /// A thread that sleeps through one window and acts in the next is described for both, although its record is the second's.
 #[test]
 fn a_thread_without_events_in_its_window_is_told_by_its_next_event() {
+    let _alone = alone();
     let session = open(Some("up:kdelay_test_begin"), Some("up:kdelay_test_end"));
     let (sleeper_tid, tid) = std::sync::mpsc::channel();
     let (wake, woken) = std::sync::mpsc::channel::<()>();
@@ -322,6 +337,7 @@ fn a_thread_without_events_in_its_window_is_told_by_its_next_event() {
 
 #[test]
 fn recursion_and_threads_that_start_at_once_open_one_window() {
+    let _alone = alone();
     let session = open(Some("up:kdelay_test_recursion"), None);
     session.start(Some(20_000_000)).unwrap();
     let go = Arc::new(AtomicBool::new(false));
@@ -352,57 +368,125 @@ fn recursion_and_threads_that_start_at_once_open_one_window() {
     }
 }
 
-/// Every firing opens a window, finds one open, or is counted as missed.
+/// A process that fires as often as it can until it is told to end, and counts.
+struct Storm {
+    pid: libc::pid_t,
+    shared: &'static [AtomicU64; 3],
+}
+
+impl Storm {
+    const GO: usize = 0;
+    const END: usize = 1;
+    const FIRED: usize = 2;
+
+    fn new(fire: fn()) -> Self {
+        // SAFETY: a new shared mapping, zeroed, larger and better aligned than the array, and never unmapped.
+        let shared: &'static [AtomicU64; 3] = unsafe {
+            &*libc::mmap(
+                std::ptr::null_mut(),
+                4096,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+            .cast()
+        };
+        // SAFETY: the child makes async-signal-safe calls only.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            while shared[Self::GO].load(Ordering::Acquire) == 0 {
+                std::hint::spin_loop();
+            }
+            while shared[Self::END].load(Ordering::Acquire) == 0 {
+                fire();
+                shared[Self::FIRED].fetch_add(1, Ordering::Release);
+            }
+            loop {
+                // SAFETY: no preconditions.
+                unsafe { libc::pause() };
+            }
+        }
+        Self { pid, shared }
+    }
+
+    fn fired(&self) -> u64 {
+        self.shared[Self::FIRED].load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Storm {
+    fn drop(&mut self) {
+        // SAFETY: our own unreaped child's pid.
+        unsafe {
+            libc::kill(self.pid, libc::SIGKILL);
+            libc::waitpid(self.pid, std::ptr::null_mut(), 0);
+        }
+    }
+}
+
+fn call() {
+    kdelay_test_storm(1);
+}
+
+fn rename() {
+    // SAFETY: a name of less than 16 bytes, NUL included.
+    unsafe { libc::prctl(libc::PR_SET_NAME, c"storm".as_ptr()) };
+}
+
+/// Every firing opens a window, finds one open, or is counted as missed. A call takes a breakpoint; a thread can take a name
+/// several 100,000 times a second.
 #[test]
 fn a_storm_of_triggers_loses_only_what_it_counts() {
-    let session = open(Some("up:kdelay_test_storm"), Some("ur:kdelay_test_storm"));
-    let end = Arc::new(AtomicBool::new(false));
-    let fired = Arc::new(AtomicU64::new(0));
-    for _ in 0..3 {
-        session.start(None).unwrap();
-    }
-    let storm = {
-        let (end, fired) = (Arc::clone(&end), Arc::clone(&fired));
-        std::thread::spawn(move || {
-            while !end.load(Ordering::Acquire) {
-                kdelay_test_storm(1);
-                fired.fetch_add(1, Ordering::Release);
-            }
+    let _alone = alone();
+    for (fire, start, stop) in [
+        (call as fn(), "up:kdelay_test_storm", "ur:kdelay_test_storm"),
+        (rename, "t:task:task_rename", "t:raw_syscalls:sys_exit"),
+    ] {
+        let storm = Storm::new(fire);
+        let session = CaptureSession::open(&Options {
+            pids: vec![storm.pid as u32],
+            trigger_scope: TriggerScope::Target,
+            ..options(Some(start), Some(stop))
         })
-    };
-    let (mut windows, mut in_window, mut missed) = (0, 0, 0);
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_millis(500) {
-        assert_eq!(session.wait().unwrap(), StopReason::Trigger);
-        if windows == 20 {
-            // The last one that is armed: from here on all are counted until the storm is over.
-            end.store(true, Ordering::Release);
-            break;
+        .unwrap();
+        for _ in 0..3 {
+            session.start(None).unwrap();
         }
-        let sample = session.read().unwrap();
-        windows += 1;
-        in_window += sample.starts_in_window;
-        missed += sample.losses.triggers_missed;
-        assert_adds_up(&sample);
-        session.start(None).unwrap();
+        let begun = Instant::now();
+        storm.shared[Storm::GO].store(1, Ordering::Release);
+        let (mut windows, mut in_window, mut missed) = (0, 0, 0);
+        let mut read = || {
+            assert_eq!(session.wait().unwrap(), StopReason::Trigger);
+            let sample = session.read().unwrap();
+            windows += 1;
+            in_window += sample.starts_in_window;
+            missed += sample.losses.triggers_missed;
+            assert_adds_up(&sample);
+        };
+        // What is missed after the last reading would not be told: one window stays unread until the storm is over.
+        while begun.elapsed() < Duration::from_millis(300) {
+            read();
+            session.start(None).unwrap();
+        }
+        let (fired, elapsed) = (storm.fired(), begun.elapsed());
+        storm.shared[Storm::END].store(1, Ordering::Release);
+        std::thread::sleep(Duration::from_millis(50));
+        while session.closed_window().is_some() {
+            read();
+        }
+        eprintln!(
+            "{} firings a second of {start}: {windows} windows, {in_window} in a window, {missed} missed",
+            u128::from(fired) * 1_000_000_000 / elapsed.as_nanos(),
+        );
+        assert_eq!(windows + in_window + missed, storm.fired() as i64);
+        assert!(missed > 0);
     }
-    end.store(true, Ordering::Release);
-    storm.join().unwrap();
-    while session.closed_window().is_some() || session.open_window().is_some() {
-        session.wait().unwrap();
-        let sample = session.read().unwrap();
-        windows += 1;
-        in_window += sample.starts_in_window;
-        missed += sample.losses.triggers_missed;
-    }
-    let fired = fired.load(Ordering::Acquire) as i64;
-    eprintln!("{fired} fired: {windows} windows, {in_window} in a window, {missed} missed");
-    assert_eq!(windows + in_window + missed, fired);
-    assert!(missed > 0);
 }
 
 #[test]
 fn a_tracepoint_fires_in_any_task_or_in_the_targets_only() {
+    let _alone = alone();
     for scope in [TriggerScope::Any, TriggerScope::Target] {
         let session = CaptureSession::open(&Options {
             trigger_scope: scope,
@@ -426,6 +510,7 @@ fn a_tracepoint_fires_in_any_task_or_in_the_targets_only() {
 
 #[test]
 fn the_end_of_the_target_ends_the_wait() {
+    let _alone = alone();
     let mut child = std::process::Command::new("sleep")
         .arg("60")
         .spawn()
@@ -446,6 +531,7 @@ fn the_end_of_the_target_ends_the_wait() {
 
 #[test]
 fn discarded_windows_give_their_records_back() {
+    let _alone = alone();
     let session = open(Some("up:kdelay_test_begin"), Some("up:kdelay_test_end"));
     for _ in 0..40 {
         session.start(None).unwrap();
@@ -467,6 +553,7 @@ fn discarded_windows_give_their_records_back() {
 
 #[test]
 fn what_cannot_be_a_trigger_is_refused_before_anything_is_attached() {
+    let _alone = alone();
     for (trigger, kind) in [
         ("up:", ErrorKind::InvalidArgument),
         ("nonsense", ErrorKind::InvalidArgument),
