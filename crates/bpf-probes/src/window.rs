@@ -12,6 +12,10 @@ use bpf_probes::jumpless::exceeds;
 use crate::maps::{CHANGE, EDGES, WINDOWS as STATE};
 use crate::record::lose;
 
+/// `BPF_RB_NO_WAKEUP` and `BPF_RB_FORCE_WAKEUP`. Left to itself the ring buffer wakes only whom it has nothing older for.
+const NO_WAKEUP: u64 = 1;
+const FORCE_WAKEUP: u64 = 2;
+
 #[inline(always)]
 fn state() -> *mut Windows {
     STATE.0.get()
@@ -252,18 +256,25 @@ fn open(number: u32, now_ns: u64, length_ns: u64, by_trigger: bool) {
         }
     );
     // Between the window's times and its number: handing over the edge is a full memory barrier.
-    tell(EdgeKind::Opened, number, now_ns, by_trigger);
+    // Waking user space would take its time from what the window is about; where the window will end by itself, user space
+    // must know when.
+    let wakeup = if by_trigger && length_ns == UNTIL_CLOSED {
+        NO_WAKEUP
+    } else {
+        FORCE_WAKEUP
+    };
+    tell(EdgeKind::Opened, number, now_ns, by_trigger, wakeup);
     set!((*state()).current, number);
 }
 
 #[inline(always)]
 fn close(number: u32, at_ns: u64, by_trigger: bool) {
     set!((*slot(number)).stop_ns, at_ns);
-    tell(EdgeKind::Closed, number, at_ns, by_trigger);
+    tell(EdgeKind::Closed, number, at_ns, by_trigger, FORCE_WAKEUP);
 }
 
 #[inline(always)]
-fn tell(kind: EdgeKind, window: u32, at_ns: u64, by_trigger: bool) {
+fn tell(kind: EdgeKind, window: u32, at_ns: u64, by_trigger: bool, wakeup: u64) {
     let task = bpf_get_current_pid_tgid();
     let edge = Edge {
         at_ns,
@@ -276,5 +287,5 @@ fn tell(kind: EdgeKind, window: u32, at_ns: u64, by_trigger: bool) {
         comm: bpf_get_current_comm().unwrap_or([0; COMM_BYTES]),
     };
     // Never full, see `EDGES_BYTES`.
-    let _ = EDGES.output::<Edge>(&edge, 0);
+    let _ = EDGES.output::<Edge>(&edge, wakeup);
 }

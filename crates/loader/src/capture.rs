@@ -147,6 +147,7 @@ impl CaptureSession {
             let (until_ns, fds, edges) = {
                 let mut state = self.shared.lock();
                 self.edges_taken.clear();
+                state.advance()?;
                 if let Some((_, stop)) = state.closed_window() {
                     return Ok(stop.reason);
                 }
@@ -172,9 +173,8 @@ impl CaptureSession {
                 let edges = duplicate_fd(attached.control.edges_fd())?;
                 (until_ns, duplicate(&attached.processes)?, edges)
             };
-            self.wait_for_change(until_ns, &fds, &edges)?;
-            self.shared.lock().advance()?;
             self.shared.notify();
+            self.wait_for_change(until_ns, &fds, &edges)?;
         }
     }
 
