@@ -9,7 +9,7 @@ use bpf_probes::abi::control::{
 };
 use bpf_probes::jumpless::exceeds;
 
-use crate::maps::{CHANGE, EDGES, WINDOWS as STATE};
+use crate::maps::{CHANGE, EDGES, LOSSES, WINDOWS as STATE};
 use crate::record::lose;
 
 /// `BPF_RB_NO_WAKEUP` and `BPF_RB_FORCE_WAKEUP`. Left to itself the ring buffer wakes only whom it has nothing older for.
@@ -283,7 +283,7 @@ fn tell(kind: EdgeKind, window: u32, at_ns: u64, by_trigger: bool, wakeup: u64) 
         by_trigger: by_trigger.into(),
         tgid: (task >> 32) as u32,
         tid: task as u32,
-        reserved: 0,
+        triggers_missed: LOSSES.get(0).map_or(0, |losses| losses.triggers as u32),
         comm: bpf_get_current_comm().unwrap_or([0; COMM_BYTES]),
     };
     // Never full, see `EDGES_BYTES`.

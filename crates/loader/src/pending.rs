@@ -16,6 +16,8 @@ pub struct Start {
     pub wall_ns: u64,
     /// `None`: user space opened it.
     pub by: Option<TriggeringThread>,
+    /// Start triggers missed by then since the session's beginning; it wraps.
+    pub triggers_missed: u32,
 }
 
 /// How it ended, or will in a moment.
@@ -84,6 +86,7 @@ impl PendingWindow {
                     at_ns: edge.at_ns,
                     wall_ns: wall_ns().saturating_sub(monotonic_ns().saturating_sub(edge.at_ns)),
                     by,
+                    triggers_missed: edge.triggers_missed,
                 });
             }
             Stage::Open(start) if !is_opening => {
@@ -132,7 +135,7 @@ mod tests {
             by_trigger,
             tgid: 10,
             tid: 11,
-            reserved: 0,
+            triggers_missed: 0,
             comm: *b"worker\0\0\0\0\0\0\0\0\0\0",
         }
     }

@@ -103,6 +103,11 @@ impl State {
         let lost_by_now = attached.maps.losses();
         let lost = lost_by_now.since(&self.losses_before);
         self.losses_before = lost_by_now;
+        let triggers_missed = start
+            .triggers_missed
+            .wrapping_sub(self.triggers_missed_before);
+        let triggers_missed = i64::from(triggers_missed);
+        self.triggers_missed_before = start.triggers_missed;
         let misses = attached.probes.recursion_misses()?;
         let recursion_misses = misses
             .zip(self.recursion_misses_before)
@@ -138,7 +143,7 @@ impl State {
                 threads_untracked: lost.thread_events as i64,
                 syscalls_untracked: (lost.syscalls + lost.irqs) as i64,
                 stacks_lost: 0,
-                triggers_missed: lost.triggers as i64,
+                triggers_missed,
                 recursion_misses,
                 negative_intervals: negative_intervals as i64,
                 switches_missed: switches_missed as i64,

@@ -33,6 +33,8 @@ pub struct State {
     /// The programs' counters, up to the last sample.
     pub losses_before: Losses,
     pub recursion_misses_before: Option<u64>,
+    /// Up to the start of the window that was read last.
+    pub triggers_missed_before: u32,
     pub targets: Vec<Target>,
     pub first_pids: Vec<u32>,
     pub follow: bool,
@@ -100,6 +102,7 @@ impl State {
             called_off: None,
             losses_before: Losses::default(),
             recursion_misses_before: None,
+            triggers_missed_before: 0,
             targets,
             first_pids,
             follow,

@@ -102,7 +102,8 @@ pub struct Edge {
     pub by_trigger: u32,
     pub tgid: u32,
     pub tid: u32,
-    pub reserved: u32,
+    /// [`Losses::triggers`] by then, its lower half: what is missed after the last window is wanted by nobody.
+    pub triggers_missed: u32,
     pub comm: [u8; COMM_BYTES],
 }
 
