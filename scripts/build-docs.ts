@@ -51,7 +51,8 @@ interface KernelFacts {
   kernel: string;
   arch: string;
   capable: boolean;
-  tests: { passed: number; failed: number };
+  /** By test program; null: it broke off. */
+  tests: Record<string, { passed: number; failed: number } | null>;
   checks: Array<{ name: string; status: 'ok' | 'degraded' | 'failed'; detail: string }>;
 }
 
@@ -90,12 +91,17 @@ const kernelRows: ReadonlyArray<readonly [title: string, cell: (facts: KernelFac
   ['uprobes', feature('uprobes')],
   ['`ref_ctr_offset`', feature('ref_ctr_offset')],
   ['module BTF', feature('module BTF')],
-  ['tests passed', ({ tests }) => `${tests.passed} of ${tests.passed + tests.failed}`],
 ];
+
+function testsPassed({ tests }: KernelFacts, program: string): string {
+  const result = tests[program];
+  return result == null ? 'broke off' : `${result.passed} of ${result.passed + result.failed}`;
+}
 
 async function kernelsPage(): Promise<string> {
   const kernels: KernelFacts[] = JSON.parse(await readFile(new URL('docs/kernels.json', root), 'utf8'));
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  const programs = new Set(kernels.flatMap(({ tests }) => Object.keys(tests)));
   const consequences = new Set(
     kernels
       .flatMap(({ checks }) => checks)
@@ -114,6 +120,9 @@ async function kernelsPage(): Promise<string> {
     row(['release', ...kernels.map(({ kernel }) => kernel)]),
     row(['machine', ...kernels.map(({ arch }) => arch)]),
     ...kernelRows.map(([title, cell]) => row([title, ...kernels.map(cell)])),
+    ...[...programs].map((program) =>
+      row([`tests passed, \`${program}.rs\``, ...kernels.map((facts) => testsPassed(facts, program))]),
+    ),
   ];
   if (consequences.size > 0) lines.push('', 'What is missing costs:', '', ...consequences);
   return `${lines.join('\n')}\n`;
