@@ -324,8 +324,12 @@ fn a_thread_without_events_in_its_window_is_told_by_its_next_event() {
         thread.budget.blocked_ns, thread.budget.wall_ns,
         "{thread:?}"
     );
-    let futex = thread.syscalls.iter().find(|call| call.name == "futex");
-    assert_eq!(futex.unwrap().in_flight_ns, thread.budget.wall_ns);
+    // Before Linux 5.15 the kernel hands over no other task's registers, which name the call.
+    let btf = loader::btf::Btf::of_running_kernel().unwrap();
+    if btf.has_enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs") {
+        let futex = thread.syscalls.iter().find(|call| call.name == "futex");
+        assert_eq!(futex.unwrap().in_flight_ns, thread.budget.wall_ns);
+    }
     session.wait().unwrap();
     let second = session.read().unwrap();
     assert_eq!(calls(&of(&second), "getppid"), 4);
@@ -360,7 +364,7 @@ fn recursion_and_threads_that_start_at_once_open_one_window() {
     assert_eq!(session.wait().unwrap(), StopReason::Time);
     let sample = session.read().unwrap();
     let others = sample.starts_in_window + sample.losses.triggers_missed;
-    assert!(others as u64 <= fired - 1, "{others} of {fired}");
+    assert!((others as u64) < fired, "{others} of {fired}");
     assert!(session.closed_window().is_none());
     // All of them within the window, unless the machine held one up for longer.
     if sample.losses.triggers_missed == 0 {
@@ -461,13 +465,14 @@ fn a_storm_of_triggers_loses_only_what_it_counts() {
         }
         let begun = Instant::now();
         storm.shared[Storm::GO].store(1, Ordering::Release);
-        let (mut windows, mut in_window, mut missed) = (0, 0, 0);
+        let (mut windows, mut in_window, mut missed, mut skipped) = (0, 0, 0, 0);
         let mut read = || {
             assert_eq!(session.wait().unwrap(), StopReason::Trigger);
             let sample = session.read().unwrap();
             windows += 1;
             in_window += sample.starts_in_window;
             missed += sample.losses.triggers_missed;
+            skipped += sample.losses.recursion_misses.unwrap_or(0);
             assert_adds_up(&sample);
         };
         while begun.elapsed() < Duration::from_millis(300) {
@@ -487,7 +492,12 @@ fn a_storm_of_triggers_loses_only_what_it_counts() {
             "{} firings a second of {start}: {windows} windows, {in_window} in a window, {missed} missed",
             u128::from(fired) * 1_000_000_000 / elapsed.as_nanos(),
         );
-        assert_eq!(windows + in_window + missed, storm.fired() as i64);
+        let (seen, fired) = (windows + in_window + missed, storm.fired() as i64);
+        // Since Linux 7 the kernel skips programs while one is preempted on their CPU, and counts that.
+        assert!(
+            seen <= fired && fired <= seen + skipped,
+            "{seen} of {fired}, {skipped} skipped"
+        );
         assert!(missed > 0);
     }
 }
