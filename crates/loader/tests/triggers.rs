@@ -343,7 +343,7 @@ fn a_thread_without_events_in_its_window_is_told_by_its_next_event() {
 fn recursion_and_threads_that_start_at_once_open_one_window() {
     let _alone = alone();
     let session = open(Some("up:kdelay_test_recursion"), None);
-    session.start(Some(20_000_000)).unwrap();
+    session.start(None).unwrap();
     let go = Arc::new(AtomicBool::new(false));
     let threads: Vec<_> = (0..4)
         .map(|_| {
@@ -361,15 +361,22 @@ fn recursion_and_threads_that_start_at_once_open_one_window() {
         .into_iter()
         .map(|thread| thread.join().unwrap() + 1)
         .sum();
-    assert_eq!(session.wait().unwrap(), StopReason::Time);
+    session.stop().unwrap();
+    assert_eq!(session.wait().unwrap(), StopReason::Interrupt);
     let sample = session.read().unwrap();
-    let others = sample.starts_in_window + sample.losses.triggers_missed;
-    assert!((others as u64) < fired, "{others} of {fired}");
+    // Those that came while the first was opening the window are told by the next one.
+    session.start(Some(1_000_000)).unwrap();
+    kdelay_test_recursion(0);
+    assert_eq!(session.wait().unwrap(), StopReason::Time);
+    let next = session.read().unwrap();
+    let others = (sample.starts_in_window + next.losses.triggers_missed) as u64;
+    // Since Linux 7 the kernel skips programs while one is preempted on their CPU, and counts that.
+    let skipped = sample.losses.recursion_misses.unwrap_or(0) as u64;
+    assert!(
+        others < fired && fired <= others + 1 + skipped,
+        "{others} of {fired}, {skipped} skipped"
+    );
     assert!(session.closed_window().is_none());
-    // All of them within the window, unless the machine held one up for longer.
-    if sample.losses.triggers_missed == 0 {
-        assert_eq!(others as u64, fired - 1);
-    }
 }
 
 /// A process that fires as often as it can until it is told to end, and counts.
