@@ -97,7 +97,7 @@ impl CaptureSession {
     }
 
     /// Opens a window now; where there is a start trigger, arms one for it, and the next such call may follow at once: up to
-    /// [`Self::most_pending`] windows may be armed, open or unread. With a length the kernel side closes the window at that
+    /// [`Self::windows_ahead`] windows may be armed, open or unread. With a length the kernel side closes the window at that
     /// very ns; without, it stays open until the stop trigger fires, until [`Self::stop`], or until every target has ended.
     pub fn start(&self, length_ns: Option<u64>) -> Result<()> {
         let mut state = self.shared.lock();

@@ -144,11 +144,6 @@ impl State {
             .find(|stage| !matches!(stage, Stage::Closed(..)))
     }
 
-    /// Takes in what triggers have done.
-    pub fn look_for_edges(&mut self) -> Result<()> {
-        self.take_edges(StopReason::Interrupt)
-    }
-
     /// Takes in what triggers have done, and what user space has, for this reason.
     fn take_edges(&mut self, reason: StopReason) -> Result<()> {
         let Some(attached) = self.attached.as_mut() else {
@@ -172,7 +167,7 @@ impl State {
 
     /// Brings the windows up to date: closes the open one if it is time, or if nobody is left to be seen in it.
     pub fn advance(&mut self) -> Result<()> {
-        self.look_for_edges()?;
+        self.take_edges(StopReason::Interrupt)?;
         let now_ns = monotonic_ns();
         for window in &mut self.windows {
             window.expire(now_ns);

@@ -7,6 +7,8 @@
     reason = "a test ends at what it does not expect"
 )]
 
+mod support;
+
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use loader::capture::{CaptureSession, Options};
 use loader::error::ErrorKind;
 use loader::probes::AttachMode;
 use loader::sample::{Sample, StopReason, Thread};
+use support::{assert_adds_up, count};
 
 const MODES: [AttachMode; 2] = [AttachMode::Best, AttachMode::RawTracepoint];
 
@@ -82,31 +85,6 @@ fn thread(sample: &Sample, tid: u32) -> &Thread {
         .collect();
     assert_eq!(found.len(), 1, "one entry for {tid}");
     found[0]
-}
-
-fn count(thread: &Thread, name: &str) -> i64 {
-    thread
-        .syscalls
-        .iter()
-        .filter(|syscall| syscall.name == name)
-        .map(|syscall| syscall.count)
-        .sum()
-}
-
-fn assert_adds_up(sample: &Sample) {
-    for thread in &sample.threads {
-        let budget = &thread.budget;
-        let sum = budget.user_ns
-            + budget.kernel_ns
-            + budget.ready_woken_ns
-            + budget.ready_preempted_ns
-            + budget.blocked_ns
-            + budget.stopped_ns
-            + budget.hard_irq_ns
-            + budget.soft_irq_ns
-            + budget.unknown_ns;
-        assert_eq!(sum, budget.wall_ns, "{} {thread:#?}", thread.tid);
-    }
 }
 
 fn closed_by_hand(session: &CaptureSession) -> Sample {

@@ -7,6 +7,8 @@
     reason = "a test ends at what it does not expect"
 )]
 
+mod support;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,6 +18,7 @@ use loader::clock::monotonic_ns;
 use loader::error::ErrorKind;
 use loader::sample::{Sample, StopReason, Thread};
 use loader::triggers::TriggerScope;
+use support::{assert_adds_up, count};
 
 /// A function that does nothing and is still called.
 macro_rules! trigger_function {
@@ -90,32 +93,6 @@ fn getppid(times: usize) {
     }
 }
 
-fn calls(thread: &Thread, name: &str) -> i64 {
-    thread
-        .syscalls
-        .iter()
-        .find(|call| call.name == name)
-        .map_or(0, |call| call.count)
-}
-
-fn assert_adds_up(sample: &Sample) {
-    let window_ns = (sample.stop.at_ns - sample.start.at_ns) as i64;
-    for thread in &sample.threads {
-        let budget = &thread.budget;
-        let sum = budget.user_ns
-            + budget.kernel_ns
-            + budget.ready_woken_ns
-            + budget.ready_preempted_ns
-            + budget.blocked_ns
-            + budget.stopped_ns
-            + budget.hard_irq_ns
-            + budget.soft_irq_ns
-            + budget.unknown_ns;
-        assert_eq!(sum, budget.wall_ns, "{thread:?}");
-        assert!(budget.wall_ns <= window_ns, "{thread:?}");
-    }
-}
-
 #[test]
 fn a_window_is_exactly_what_lies_between_two_triggers() {
     let _alone = alone();
@@ -134,7 +111,7 @@ fn a_window_is_exactly_what_lies_between_two_triggers() {
     let sample = session.read().unwrap();
     assert!((before_ns..=begun_ns).contains(&sample.start.at_ns));
     assert!((ended_ns..=after_ns).contains(&sample.stop.at_ns));
-    assert_eq!(calls(own(&sample), "getppid"), 100);
+    assert_eq!(count(own(&sample), "getppid"), 100);
     let by = sample.start.by.clone().unwrap();
     assert_eq!((by.pid, by.tid), (std::process::id(), own_tid()));
     assert_eq!(sample.stop.by.clone().unwrap().tid, own_tid());
@@ -182,7 +159,7 @@ fn a_function_is_captured_from_its_call_to_its_return() {
     let window_ns = sample.stop.at_ns - sample.start.at_ns;
     assert!((20_000_000..=own_ns).contains(&window_ns), "{window_ns}");
     let thread = own(&sample);
-    assert_eq!(calls(thread, "clock_nanosleep"), 1);
+    assert_eq!(count(thread, "clock_nanosleep"), 1);
     assert!(thread.budget.blocked_ns >= 19_000_000);
     assert_adds_up(&sample);
 }
@@ -211,7 +188,7 @@ fn a_stop_trigger_alone_ends_a_window_that_was_opened_at_once() {
     assert_eq!(session.wait().unwrap(), StopReason::Trigger);
     let sample = session.read().unwrap();
     assert!(sample.start.by.is_none() && sample.stop.by.is_some());
-    assert_eq!(calls(own(&sample), "getppid"), 5);
+    assert_eq!(count(own(&sample), "getppid"), 5);
     assert_adds_up(&sample);
 }
 
@@ -232,7 +209,7 @@ fn a_trigger_that_does_not_fire_is_given_up() {
     assert_eq!(reason, StopReason::Timeout);
     let sample = session.read().unwrap();
     assert!(sample.stop.at_ns - sample.start.at_ns >= 30_000_000);
-    assert_eq!(calls(own(&sample), "getppid"), 3);
+    assert_eq!(count(own(&sample), "getppid"), 3);
     // Nothing waits for it any more.
     kdelay_test_never(1);
 }
@@ -275,7 +252,7 @@ fn consecutive_captures_leave_no_time_between_them() {
     for index in 0..WINDOWS {
         assert_eq!(session.wait().unwrap(), StopReason::Trigger);
         let sample = session.read().unwrap();
-        assert_eq!(calls(own(&sample), "getppid"), index as i64 + 1);
+        assert_eq!(count(own(&sample), "getppid"), index as i64 + 1);
         assert_eq!(sample.losses.triggers_missed, 0);
         assert_adds_up(&sample);
         if let Some(before) = before {
@@ -332,7 +309,7 @@ fn a_thread_without_events_in_its_window_is_told_by_its_next_event() {
     }
     session.wait().unwrap();
     let second = session.read().unwrap();
-    assert_eq!(calls(&of(&second), "getppid"), 4);
+    assert_eq!(count(&of(&second), "getppid"), 4);
     assert_adds_up(&first);
     assert_adds_up(&second);
     drop(wake);
@@ -572,7 +549,7 @@ fn discarded_windows_give_their_records_back() {
     kdelay_test_end(1);
     session.wait().unwrap();
     let sample = session.read().unwrap();
-    assert_eq!(calls(own(&sample), "getppid"), 2);
+    assert_eq!(count(own(&sample), "getppid"), 2);
     assert_eq!(sample.losses.threads_untracked, 0);
 }
 

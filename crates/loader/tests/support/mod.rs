@@ -1,0 +1,32 @@
+//! What every sample must hold, and how often a thread made a call in it.
+
+use loader::sample::{Sample, Thread};
+
+/// Calls of this name that began and ended in the window, of whatever convention.
+pub fn count(thread: &Thread, name: &str) -> i64 {
+    thread
+        .syscalls
+        .iter()
+        .filter(|syscall| syscall.name == name)
+        .map(|syscall| syscall.count)
+        .sum()
+}
+
+/// Each thread's budget is its wall time exactly, and no thread has more of that than the window.
+pub fn assert_adds_up(sample: &Sample) {
+    let window_ns = (sample.stop.at_ns - sample.start.at_ns) as i64;
+    for thread in &sample.threads {
+        let budget = &thread.budget;
+        let sum = budget.user_ns
+            + budget.kernel_ns
+            + budget.ready_woken_ns
+            + budget.ready_preempted_ns
+            + budget.blocked_ns
+            + budget.stopped_ns
+            + budget.hard_irq_ns
+            + budget.soft_irq_ns
+            + budget.unknown_ns;
+        assert_eq!(sum, budget.wall_ns, "{thread:?}");
+        assert!(budget.wall_ns <= window_ns, "{thread:?}");
+    }
+}
