@@ -1,7 +1,8 @@
 /** The real command line with the real native module, also in a world that lacks something. */
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
+import type { Report, Sample } from '../../src/report/types.js';
 
 export const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 
@@ -18,6 +19,22 @@ export function kdelay(...args: string[]): Ran {
 export function run(command: string, args: readonly string[]): Ran {
   const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 256 << 20 });
   return { status, stdout, stderr };
+}
+
+/** While this process goes on, for example to read what another program prints. */
+export function runMeanwhile(command: string, args: readonly string[]): Promise<Ran> {
+  return new Promise((resolve) => {
+    const child = execFile(command, args, { maxBuffer: 256 << 20 }, (_, stdout, stderr) =>
+      resolve({ status: child.exitCode, stdout, stderr }),
+    );
+  });
+}
+
+/** Those of a capture with these arguments, which must succeed. */
+export async function samples(...args: string[]): Promise<Sample[]> {
+  const ran = await runMeanwhile(process.execPath, [cli, 'capture', '-f', 'json', ...args]);
+  if (ran.status !== 0) throw new Error(ran.stderr);
+  return (JSON.parse(ran.stdout) as Report).samples;
 }
 
 /**

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use aya_obj::generated::{bpf_func_id, bpf_prog_type};
 use bpf_probes::abi::config::Config;
+use probe_points::Kernel;
 
 use crate::perf_event::{self, Event};
 use crate::sys;
@@ -19,13 +20,34 @@ pub struct Feature {
     pub consequence: Option<&'static str>,
 }
 
-type Tried = io::Result<()>;
+type Tried = Result<(), Missing>;
+
+/// Why a feature cannot be had, in one line.
+struct Missing(String);
+
+impl From<io::Error> for Missing {
+    fn from(error: io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<probe_points::Error> for Missing {
+    fn from(error: probe_points::Error) -> Self {
+        Self(error.message)
+    }
+}
+
+impl From<&str> for Missing {
+    fn from(reason: &str) -> Self {
+        Self(reason.to_owned())
+    }
+}
 
 /// All of them, in the order in which kernels got them.
 pub fn try_all(config: &Config) -> Vec<Feature> {
     let feature = |name, tried: Tried, consequence| Feature {
         name,
-        missing: tried.err().map(|error| error.to_string()),
+        missing: tried.err().map(|Missing(reason)| reason),
         consequence,
     };
     vec![
@@ -44,7 +66,7 @@ pub fn try_all(config: &Config) -> Vec<Feature> {
         ),
         feature(
             "ring buffer",
-            sys::create_ring_buffer().map(drop),
+            ring_buffer(),
             Some("single calls cannot be recorded"),
         ),
         feature("module BTF", module_btf(), None),
@@ -94,41 +116,37 @@ fn trivial(kind: bpf_prog_type) -> io::Result<OwnedFd> {
 
 fn raw_tracepoint() -> Tried {
     let program = trivial(bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT)?;
-    sys::open_raw_tracepoint(c"sched_switch", program.as_fd()).map(drop)
+    sys::open_raw_tracepoint(c"sched_switch", program.as_fd())?;
+    Ok(())
+}
+
+fn ring_buffer() -> Tried {
+    sys::create_ring_buffer()?;
+    Ok(())
 }
 
 fn tracepoint() -> Tried {
-    let id = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
-        .iter()
-        .find_map(|root| {
-            std::fs::read_to_string(format!("{root}/events/sched/sched_process_exec/id")).ok()
-        })
-        .and_then(|id| id.trim().parse().ok())
-        .ok_or_else(|| io::Error::other("tracefs is not mounted"))?;
+    let id = Kernel::running()
+        .tracepoint_id("sched", "sched_process_exec")?
+        .ok_or("tracefs has no sched_process_exec")?;
     let program = trivial(bpf_prog_type::BPF_PROG_TYPE_TRACEPOINT)?;
-    perf_event::attach(&Event::Tracepoint { id }, program.as_fd()).map(drop)
-}
-
-/// The kernel's own list of what makes events on demand; without it the refusal would be one of a file.
-fn require_pmu(name: &str) -> Tried {
-    let folder = format!("/sys/bus/event_source/devices/{name}");
-    match std::fs::exists(&folder) {
-        Ok(true) => Ok(()),
-        _ => Err(io::Error::other(format!("{folder} is missing"))),
-    }
+    perf_event::attach(&Event::Tracepoint { id }, program.as_fd())?;
+    Ok(())
 }
 
 fn kprobe() -> Tried {
-    require_pmu("kprobe")?;
+    let pmu = Kernel::running().kprobe_pmu()?;
     let program = trivial(bpf_prog_type::BPF_PROG_TYPE_KPROBE)?;
     // Every kernel has it out of line, and nobody is in a hurry there.
     let function = CString::from(c"do_exit");
     let event = Event::Kernel {
+        pmu,
         function: &function,
         offset: 0,
         is_return: false,
     };
-    perf_event::attach(&event, program.as_fd()).map(drop)
+    perf_event::attach(&event, program.as_fd())?;
+    Ok(())
 }
 
 /// Where the uprobes are put: a place of its own for each, because the kernel refuses a place that is already probed with
@@ -171,10 +189,11 @@ fn place_in_file(address: u64) -> io::Result<(CString, u64)> {
 
 /// Attaches to `probed` in this thread and passes there; `meanwhile` sees the probe in place.
 fn pass_uprobe(probed: Probed, ref_ctr_offset: u64, meanwhile: impl FnOnce() -> Tried) -> Tried {
-    require_pmu("uprobe")?;
+    let pmu = Kernel::running().uprobe_pmu()?;
     let program = trivial(bpf_prog_type::BPF_PROG_TYPE_KPROBE)?;
     let (path, offset) = place_in_file(probed as usize as u64)?;
     let event = Event::User {
+        pmu,
         path: &path,
         offset,
         ref_ctr_offset,
@@ -196,10 +215,8 @@ fn pass_uprobe(probed: Probed, ref_ctr_offset: u64, meanwhile: impl FnOnce() -> 
     };
     match (read, hits) {
         (8, 1) => Ok(()),
-        (8, hits) => Err(io::Error::other(format!(
-            "one pass was counted {hits} times"
-        ))),
-        _ => Err(io::Error::last_os_error()),
+        (8, hits) => Err(Missing(format!("one pass was counted {hits} times"))),
+        _ => Err(io::Error::last_os_error().into()),
     }
 }
 
@@ -213,7 +230,7 @@ fn reference_counter() -> Tried {
         if SEMAPHORE.load(Ordering::SeqCst) > 0 {
             Ok(())
         } else {
-            Err(io::Error::other("the semaphore is not raised"))
+            Err("the semaphore is not raised".into())
         }
     })
 }
@@ -225,7 +242,7 @@ fn module_btf() -> Tried {
     if any {
         Ok(())
     } else {
-        Err(io::Error::other("no loaded module has any"))
+        Err("no loaded module has any".into())
     }
 }
 
@@ -233,7 +250,7 @@ fn recursion_misses() -> Tried {
     let program = trivial(bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT)?;
     match sys::recursion_misses(program.as_fd())? {
         Some(_) => Ok(()),
-        None => Err(io::Error::other("not among a program's numbers")),
+        None => Err("not among a program's numbers".into()),
     }
 }
 
@@ -243,12 +260,13 @@ fn atomic_fetch() -> Tried {
     /// BPF_ST | BPF_MEM | BPF_DW.
     const CLEAR: u64 = instruction(0x7a, 10, 0, -8, 0);
     let program = [CLEAR, set(1, 1), FETCH_ADD, set(0, 0), EXIT];
-    sys::load_program(bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT, &program).map(drop)
+    sys::load_program(bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT, &program)?;
+    Ok(())
 }
 
 fn task_registers(config: &Config) -> Tried {
     if config.has_task_registers == 0 {
-        return Err(io::Error::other("no helper bpf_task_pt_regs"));
+        return Err("no helper bpf_task_pt_regs".into());
     }
     /// BPF_ALU64 | BPF_MOV | BPF_X.
     const TASK_TO_ARGUMENT: u64 = instruction(0xbf, 1, 0, 0, 0);
@@ -259,12 +277,13 @@ fn task_registers(config: &Config) -> Tried {
         set(0, 0),
         EXIT,
     ];
-    sys::load_program(bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT, &program).map(drop)
+    sys::load_program(bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT, &program)?;
+    Ok(())
 }
 
 fn previous_state(config: &Config) -> Tried {
     if config.has_prev_state == 0 {
-        return Err(io::Error::other("not among sched_switch's arguments"));
+        return Err("not among sched_switch's arguments".into());
     }
     Ok(())
 }

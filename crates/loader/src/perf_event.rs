@@ -9,6 +9,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use aya_obj::generated::{
     PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_SET_BPF, PERF_FLAG_FD_CLOEXEC, perf_event_attr,
 };
+use probe_points::ProbePmu;
 
 const PERF_TYPE_TRACEPOINT: u32 = 2;
 
@@ -18,11 +19,13 @@ pub enum Event<'a> {
         id: u64,
     },
     Kernel {
+        pmu: ProbePmu,
         function: &'a CString,
         offset: u64,
         is_return: bool,
     },
     User {
+        pmu: ProbePmu,
         /// A path in this process's namespace; magic links under /proc are followed.
         path: &'a CString,
         offset: u64,
@@ -32,36 +35,6 @@ pub enum Event<'a> {
         /// In this process only; `None`: in every one that maps the file.
         tid: Option<u32>,
     },
-}
-
-/// A kind of event that the kernel makes on demand, and the place of its flags.
-struct DynamicPmu {
-    kind: u32,
-    retprobe_bit: u32,
-    /// The reference counter's offset has its own bits; `None`: this kernel has no such counters (before 4.20).
-    ref_ctr_shift: Option<u32>,
-}
-
-impl DynamicPmu {
-    fn read(name: &str) -> io::Result<Self> {
-        let folder = format!("/sys/bus/event_source/devices/{name}");
-        let number = |text: &str| {
-            text.trim()
-                .parse()
-                .map_err(|_| io::Error::other(format!("{folder}: {text:?} is no number")))
-        };
-        // "config:0" or "config:32-63"
-        let bit = |format: &str| {
-            let text = std::fs::read_to_string(format!("{folder}/format/{format}"))?;
-            let bits = text.trim().trim_start_matches("config:");
-            number(bits.split('-').next().unwrap_or_default())
-        };
-        Ok(Self {
-            kind: number(&std::fs::read_to_string(format!("{folder}/type"))?)?,
-            retprobe_bit: bit("retprobe")?,
-            ref_ctr_shift: bit("ref_ctr_offset").ok(),
-        })
-    }
 }
 
 /// Attaches the program; it runs until the descriptor is closed.
@@ -76,28 +49,28 @@ pub fn attach(event: &Event<'_>, program: BorrowedFd<'_>) -> io::Result<OwnedFd>
             attr.config = *id;
         }
         Event::Kernel {
+            pmu,
             function,
             offset,
             is_return,
         } => {
-            let pmu = DynamicPmu::read("kprobe")?;
             attr.type_ = pmu.kind;
-            attr.config = u64::from(*is_return) << pmu.retprobe_bit;
+            attr.config = u64::from(*is_return) << pmu.return_bit;
             attr.__bindgen_anon_3.kprobe_func = function.as_ptr() as u64;
             attr.__bindgen_anon_4.probe_offset = *offset;
         }
         Event::User {
+            pmu,
             path,
             offset,
             ref_ctr_offset,
             is_return,
             tid,
         } => {
-            let pmu = DynamicPmu::read("uprobe")?;
             attr.type_ = pmu.kind;
-            attr.config = u64::from(*is_return) << pmu.retprobe_bit;
+            attr.config = u64::from(*is_return) << pmu.return_bit;
             if *ref_ctr_offset != 0 {
-                let shift = pmu.ref_ctr_shift.ok_or_else(|| {
+                let shift = pmu.semaphore_shift.ok_or_else(|| {
                     io::Error::other("this kernel does not raise USDT semaphores (before 4.20)")
                 })?;
                 attr.config |= ref_ctr_offset << shift;

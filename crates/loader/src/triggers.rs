@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use probe_points::{Listing, Objects, Pattern, Point, Trigger};
+use probe_points::{Kernel, Listing, Objects, Pattern, Point, Trigger};
 
 use crate::capture::Options;
 use crate::error::{Error, ErrorKind, Result};
@@ -138,6 +138,7 @@ impl ResolvedTrigger {
                 is_return,
             } => {
                 let event = Event::Kernel {
+                    pmu: Kernel::running().kprobe_pmu()?,
                     function,
                     offset: *offset,
                     is_return: *is_return,
@@ -153,7 +154,9 @@ impl ResolvedTrigger {
             } => {
                 let path = CString::new(path.as_os_str().as_bytes())
                     .map_err(|_| Error::new(ErrorKind::Internal, "a path with a NUL"))?;
+                let pmu = Kernel::running().uprobe_pmu()?;
                 let event = |tid: Option<u32>| Event::User {
+                    pmu,
                     path: &path,
                     offset: *offset,
                     ref_ctr_offset: *ref_ctr_offset,

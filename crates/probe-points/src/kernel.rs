@@ -1,4 +1,4 @@
-//! What the kernel can be asked for: tracepoints, its own functions, and the bits of a uprobe's configuration.
+//! What the kernel can be asked for: tracepoints, its own functions, and the bits of a probe's configuration.
 
 use std::collections::HashSet;
 use std::fs;
@@ -18,14 +18,14 @@ pub struct Kernel {
     functions: OnceLock<Result<KernelFunctions>>,
 }
 
-/// How `perf_event_attr` asks for a uprobe.
+/// How `perf_event_attr` asks for a kprobe or a uprobe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UprobePmu {
+pub struct ProbePmu {
     /// `perf_event_attr.type`
     pub kind: u32,
     /// The bit of `config` that makes it a return probe.
     pub return_bit: u32,
-    /// Where in `config` the offset of the semaphore begins; `None`: the kernel knows none.
+    /// Where in `config` the offset of a USDT semaphore begins; `None`: the kernel raises none (before 4.20).
     pub semaphore_shift: Option<u32>,
 }
 
@@ -52,40 +52,35 @@ impl Kernel {
         }
     }
 
-    pub fn uprobe_pmu(&self) -> Result<UprobePmu> {
-        let unsupported = || {
+    pub fn uprobe_pmu(&self) -> Result<ProbePmu> {
+        self.probe_pmu("uprobe").ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, "the kernel has no uprobes")
                 .hint("probes in processes need a kernel built with CONFIG_UPROBE_EVENTS=y")
-        };
-        let kind = self.pmu_type("uprobe").ok_or_else(unsupported)?;
-        let format = |name: &str| {
-            let path = self.root.join(PMUS).join("uprobe/format").join(name);
-            first_bit(&fs::read_to_string(path).ok()?)
-        };
-        Ok(UprobePmu {
-            kind,
-            return_bit: format("retprobe").ok_or_else(unsupported)?,
-            semaphore_shift: format("ref_ctr_offset"),
         })
     }
 
-    /// `perf_event_attr.type` of kprobes.
-    pub fn kprobe_pmu(&self) -> Result<u32> {
-        self.pmu_type("kprobe").ok_or_else(|| {
+    pub fn kprobe_pmu(&self) -> Result<ProbePmu> {
+        self.probe_pmu("kprobe").ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, "the kernel has no kprobes")
                 .hint("probes in the kernel need one built with CONFIG_KPROBE_EVENTS=y; tracepoints (t:) do not")
         })
     }
 
-    /// The bit of `config` that makes it a return probe.
-    pub fn kprobe_return_bit(&self) -> Option<u32> {
-        let path = self.root.join(PMUS).join("kprobe/format/retprobe");
-        first_bit(&fs::read_to_string(path).ok()?)
+    fn probe_pmu(&self, name: &str) -> Option<ProbePmu> {
+        let folder = self.root.join(PMUS).join(name);
+        let kind = fs::read_to_string(folder.join("type")).ok()?;
+        let format =
+            |name: &str| first_bit(&fs::read_to_string(folder.join("format").join(name)).ok()?);
+        Some(ProbePmu {
+            kind: kind.trim().parse().ok()?,
+            return_bit: format("retprobe")?,
+            semaphore_shift: format("ref_ctr_offset"),
+        })
     }
 
-    fn pmu_type(&self, name: &str) -> Option<u32> {
-        let path = self.root.join(PMUS).join(name).join("type");
-        fs::read_to_string(path).ok()?.trim().parse().ok()
+    /// `perf_event_attr.config` of a tracepoint; `None`: there is no such one.
+    pub fn tracepoint_id(&self, system: &str, event: &str) -> Result<Option<u64>> {
+        self.tracefs()?.event_id(system, event)
     }
 
     pub(crate) fn tracefs(&self) -> Result<&Tracefs> {

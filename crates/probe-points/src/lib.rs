@@ -32,7 +32,7 @@ mod xz;
 pub use debug_files::{debug_link, unpacked};
 pub use demangle::demangled;
 pub use error::{Error, ErrorKind, Result};
-pub use kernel::{Kernel, UprobePmu};
+pub use kernel::{Kernel, ProbePmu};
 pub use list::{Entry, Listing, list, list_with};
 pub use objects::{Object, Objects};
 pub use pattern::Pattern;

@@ -1,0 +1,62 @@
+//! Windows opened and closed by triggers, on this machine's kernel, as root: each test calls functions of its own that are the
+//! triggers, and knows when it did.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends at what it does not expect"
+)]
+
+mod functions;
+mod kinds;
+mod refusals;
+mod storms;
+#[path = "../support/mod.rs"]
+mod support;
+mod waits;
+mod windows;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use loader::capture::{CaptureSession, Options};
+use loader::sample::{Sample, Thread};
+
+/// The tests share their process and the functions in it, so each fires the others' triggers too: one at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn open(start: Option<&str>, stop: Option<&str>) -> CaptureSession {
+    CaptureSession::open(&options(start, stop)).unwrap()
+}
+
+fn options(start: Option<&str>, stop: Option<&str>) -> Options {
+    Options {
+        pids: vec![std::process::id()],
+        start_trigger: start.map(str::to_owned),
+        stop_trigger: stop.map(str::to_owned),
+        ..Options::default()
+    }
+}
+
+fn own_tid() -> u32 {
+    // SAFETY: gettid has no preconditions.
+    (unsafe { libc::gettid() }) as u32
+}
+
+fn own(sample: &Sample) -> &Thread {
+    let tid = own_tid();
+    sample
+        .threads
+        .iter()
+        .find(|thread| thread.tid == tid)
+        .unwrap()
+}
+
+fn getppid(times: usize) {
+    for _ in 0..times {
+        // SAFETY: getppid has no preconditions.
+        unsafe { libc::syscall(libc::SYS_getppid) };
+    }
+}

@@ -1,0 +1,218 @@
+//! What lies in a window between two triggers, and between two windows.
+
+use std::time::{Duration, Instant};
+
+use loader::clock::monotonic_ns;
+use loader::sample::{Sample, StopReason};
+
+use crate::functions::{kdelay_test_begin, kdelay_test_end, kdelay_test_sleep};
+use crate::support::{assert_adds_up, count};
+use crate::{alone, getppid, open, own, own_tid};
+
+#[test]
+fn a_window_is_exactly_what_lies_between_two_triggers() {
+    let _alone = alone();
+    let session = open(Some("up:kdelay_test_begin"), Some("up:kdelay_test_end"));
+    session.start(None).unwrap();
+    getppid(7);
+    let before_ns = monotonic_ns();
+    kdelay_test_begin(1);
+    let begun_ns = monotonic_ns();
+    getppid(100);
+    let ended_ns = monotonic_ns();
+    kdelay_test_end(1);
+    let after_ns = monotonic_ns();
+    getppid(13);
+    // No window is armed any more, so nobody misses it.
+    kdelay_test_begin(1);
+    assert_eq!(session.wait().unwrap(), StopReason::Trigger);
+    let sample = session.read().unwrap();
+    assert!((before_ns..=begun_ns).contains(&sample.start.at_ns));
+    assert!((ended_ns..=after_ns).contains(&sample.stop.at_ns));
+    assert_eq!(count(own(&sample), "getppid"), 100);
+    let by = sample.start.by.clone().unwrap();
+    assert_eq!((by.pid, by.tid), (std::process::id(), own_tid()));
+    assert_eq!(sample.stop.by.clone().unwrap().tid, own_tid());
+    assert_eq!(sample.losses.triggers_missed, 0);
+    assert_adds_up(&sample);
+}
+
+/// Each edge lies between the program's own readings of the clock before and after the call. How far apart the two deltas are
+/// is printed: it is what two breakpoints take.
+#[test]
+fn the_delta_is_the_programs_own() {
+    let _alone = alone();
+    let session = open(Some("up:kdelay_test_begin"), Some("up:kdelay_test_end"));
+    let mut best_ns = u64::MAX;
+    for _ in 0..20 {
+        session.start(None).unwrap();
+        let before_ns = monotonic_ns();
+        kdelay_test_begin(1);
+        let begun_ns = monotonic_ns();
+        let mut ended_ns = begun_ns;
+        while ended_ns < begun_ns + 500_000 {
+            ended_ns = monotonic_ns();
+        }
+        kdelay_test_end(1);
+        let after_ns = monotonic_ns();
+        session.wait().unwrap();
+        let sample = session.read().unwrap();
+        let delta_ns = sample.stop.at_ns - sample.start.at_ns;
+        assert!((ended_ns - begun_ns..=after_ns - before_ns).contains(&delta_ns));
+        best_ns = best_ns.min(delta_ns - (ended_ns - begun_ns));
+    }
+    eprintln!("the trigger's delta exceeds the program's own by {best_ns} ns at best");
+}
+
+#[test]
+fn a_function_is_captured_from_its_call_to_its_return() {
+    let _alone = alone();
+    let session = open(Some("up:kdelay_test_sleep"), Some("ur:kdelay_test_sleep"));
+    session.start(None).unwrap();
+    let begun = Instant::now();
+    kdelay_test_sleep(20);
+    let own_ns = begun.elapsed().as_nanos() as u64;
+    assert_eq!(session.wait().unwrap(), StopReason::Trigger);
+    let sample = session.read().unwrap();
+    let window_ns = sample.stop.at_ns - sample.start.at_ns;
+    assert!((20_000_000..=own_ns).contains(&window_ns), "{window_ns}");
+    let thread = own(&sample);
+    assert_eq!(count(thread, "clock_nanosleep"), 1);
+    assert!(thread.budget.blocked_ns >= 19_000_000);
+    assert_adds_up(&sample);
+}
+
+#[test]
+fn a_start_trigger_alone_opens_a_window_of_the_given_length() {
+    let _alone = alone();
+    let session = open(Some("ur:kdelay_test_begin"), None);
+    session.start(Some(5_000_000)).unwrap();
+    assert!(session.open_window().is_none());
+    kdelay_test_begin(1);
+    assert_eq!(session.wait().unwrap(), StopReason::Time);
+    let sample = session.read().unwrap();
+    assert_eq!(sample.stop.at_ns - sample.start.at_ns, 5_000_000);
+    assert!(sample.start.by.is_some() && sample.stop.by.is_none());
+    assert_adds_up(&sample);
+}
+
+#[test]
+fn a_stop_trigger_alone_ends_a_window_that_was_opened_at_once() {
+    let _alone = alone();
+    let session = open(None, Some("ur:kdelay_test_end"));
+    session.start(None).unwrap();
+    getppid(5);
+    kdelay_test_end(1);
+    assert_eq!(session.wait().unwrap(), StopReason::Trigger);
+    let sample = session.read().unwrap();
+    assert!(sample.start.by.is_none() && sample.stop.by.is_some());
+    assert_eq!(count(own(&sample), "getppid"), 5);
+    assert_adds_up(&sample);
+}
+
+/// Each window follows its predecessor at once: the next is armed while the one before it is open, so that reading takes no
+/// time of the triggers'.
+#[test]
+fn consecutive_captures_leave_no_time_between_them() {
+    let _alone = alone();
+    const WINDOWS: usize = 6;
+    let session = open(Some("up:kdelay_test_begin"), Some("up:kdelay_test_end"));
+    assert!(session.windows_ahead().unwrap() >= WINDOWS);
+    for _ in 0..WINDOWS {
+        session.start(None).unwrap();
+    }
+    for index in 0..WINDOWS {
+        kdelay_test_begin(1);
+        getppid(index + 1);
+        kdelay_test_end(1);
+    }
+    let mut before: Option<Sample> = None;
+    let mut dead_ns = Vec::new();
+    for index in 0..WINDOWS {
+        assert_eq!(session.wait().unwrap(), StopReason::Trigger);
+        let sample = session.read().unwrap();
+        assert_eq!(count(own(&sample), "getppid"), index as i64 + 1);
+        assert_eq!(sample.losses.triggers_missed, 0);
+        assert_adds_up(&sample);
+        if let Some(before) = before {
+            dead_ns.push(sample.start.at_ns - before.stop.at_ns);
+        }
+        before = Some(sample);
+    }
+    eprintln!("ns between two consecutive captures: {dead_ns:?}");
+    assert!(dead_ns.iter().min().unwrap() < &5_000_000);
+}
+
+/// A thread that sleeps through one window and acts in the next is described for both, although its record is the second's.
+#[test]
+fn a_thread_without_events_in_its_window_is_told_by_its_next_event() {
+    let _alone = alone();
+    let session = open(Some("up:kdelay_test_begin"), Some("up:kdelay_test_end"));
+    let (sleeper_tid, tid) = std::sync::mpsc::channel();
+    let (wake, woken) = std::sync::mpsc::channel::<()>();
+    let (say_done, done) = std::sync::mpsc::channel();
+    let sleeper = std::thread::spawn(move || {
+        sleeper_tid.send(own_tid()).unwrap();
+        woken.recv().unwrap();
+        getppid(4);
+        say_done.send(()).unwrap();
+        let _ = woken.recv();
+    });
+    let tid = tid.recv().unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    session.start(None).unwrap();
+    session.start(None).unwrap();
+    kdelay_test_begin(1);
+    getppid(1);
+    kdelay_test_end(1);
+    kdelay_test_begin(1);
+    wake.send(()).unwrap();
+    done.recv().unwrap();
+    kdelay_test_end(1);
+    let of = |sample: &Sample| {
+        let found = sample.threads.iter().find(|thread| thread.tid == tid);
+        found.unwrap().clone()
+    };
+    session.wait().unwrap();
+    let first = session.read().unwrap();
+    let thread = of(&first);
+    assert_eq!(
+        thread.budget.blocked_ns, thread.budget.wall_ns,
+        "{thread:?}"
+    );
+    // Before Linux 5.15 the kernel hands over no other task's registers, which name the call.
+    let btf = loader::btf::Btf::of_running_kernel().unwrap();
+    if btf.has_enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs") {
+        let futex = thread.syscalls.iter().find(|call| call.name == "futex");
+        assert_eq!(futex.unwrap().in_flight_ns, thread.budget.wall_ns);
+    }
+    session.wait().unwrap();
+    let second = session.read().unwrap();
+    assert_eq!(count(&of(&second), "getppid"), 4);
+    assert_adds_up(&first);
+    assert_adds_up(&second);
+    drop(wake);
+    sleeper.join().unwrap();
+}
+
+#[test]
+fn discarded_windows_give_their_records_back() {
+    let _alone = alone();
+    let session = open(Some("up:kdelay_test_begin"), Some("up:kdelay_test_end"));
+    for _ in 0..40 {
+        session.start(None).unwrap();
+        kdelay_test_begin(1);
+        getppid(1);
+        kdelay_test_end(1);
+        assert_eq!(session.wait().unwrap(), StopReason::Trigger);
+        session.discard().unwrap();
+    }
+    session.start(None).unwrap();
+    kdelay_test_begin(1);
+    getppid(2);
+    kdelay_test_end(1);
+    session.wait().unwrap();
+    let sample = session.read().unwrap();
+    assert_eq!(count(own(&sample), "getppid"), 2);
+    assert_eq!(sample.losses.threads_untracked, 0);
+}
