@@ -45,9 +45,8 @@ function counted({ threads }: Sample, name: string): number {
 test.serial.before(() => cluster.start());
 
 test.serial('a query of PostgreSQL, by its USDT probes and by its functions', async (t) => {
-  const before = cluster.pids;
-  await cluster.load(60);
-  const backend = cluster.pids.find((pid) => !before.includes(pid)) as number;
+  await cluster.load(120);
+  const [backend] = cluster.backends as [number];
   for (const [start, stop] of [
     ['u:postgresql:query__start', 'u:postgresql:query__done'],
     ['up:pg_parse_query', 'up:ReadyForQuery'],

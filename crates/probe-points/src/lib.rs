@@ -9,6 +9,7 @@ mod demangle;
 mod dynamic;
 pub mod elf;
 mod error;
+mod instructions;
 mod kernel;
 mod list;
 mod maps;

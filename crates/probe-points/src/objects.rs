@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -92,7 +92,7 @@ impl Objects {
         let absolute = std::path::absolute(program).map_err(|error| failed(&error))?;
         let file = root.open_file(&absolute).map_err(|error| failed(&error))?;
         let mut start = [0; 2];
-        if std::os::unix::fs::FileExt::read_at(&file, &mut start, 0).is_ok() && &start == b"#!" {
+        if FileExt::read_at(&file, &mut start, 0).is_ok() && &start == b"#!" {
             let message = format!("{shown} is a script: its interpreter is the program that runs");
             return Err(Error::new(ErrorKind::Unprobeable, message)
                 .hint("start the interpreter itself, with the script as its argument"));
@@ -250,6 +250,23 @@ impl Object {
             self.read(|data| debug_files::functions(elf, data, &self.path, &self.root))
         });
         functions.as_ref().map_err(Error::clone)
+    }
+
+    /// Up to so many bytes of its file; less at the end of it.
+    pub fn bytes_at(&self, offset: u64, most_bytes: usize) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let failed = |error| Error::io("cannot be read", &error).within(escaped(&self.path));
+        let mut rest = vec![0; most_bytes.min(64 << 10)];
+        while bytes.len() < most_bytes {
+            let wanted = rest.len().min(most_bytes - bytes.len());
+            let at = offset.saturating_add(bytes.len() as u64);
+            let got = self.file.read_at(&mut rest[..wanted], at).map_err(failed)?;
+            if got == 0 {
+                break;
+            }
+            bytes.extend_from_slice(&rest[..got]);
+        }
+        Ok(bytes)
     }
 
     pub fn usdt_notes(&self) -> Result<&[Note]> {

@@ -2,6 +2,7 @@
 
 use crate::demangle::{contains, demangled, demangled_path, is_mangled};
 use crate::error::{Error, ErrorKind, Result, escaped};
+use crate::instructions::{LONGEST_INSTRUCTION, Place, place};
 use crate::named::{listed, named, spelling, unread};
 use crate::objects::{Object, Objects};
 use crate::open::fd_path;
@@ -115,17 +116,7 @@ fn locate(
     let elf = object.elf()?;
     let (name, offset) = match location {
         Location::Symbol { name, offset } => (name, *offset),
-        Location::Address(address) => {
-            return elf.code_offset(*address).ok_or_else(|| {
-                let message = format!(
-                    "{address:#x} is not in the code of {}",
-                    escaped(object.path())
-                );
-                Error::new(ErrorKind::Unprobeable, message).hint(
-                    "an address is one that objdump -d shows for the file, wherever it is loaded",
-                )
-            });
-        }
+        Location::Address(address) => return locate_address(object, *address, is_return),
     };
     let functions = object.functions()?;
     let shown = escaped(name.as_bytes());
@@ -167,13 +158,76 @@ fn locate(
         return Err(Error::new(ErrorKind::Unprobeable, message)
             .hint("objdump -d shows at which offsets its instructions begin"));
     }
-    let address = first.address.checked_add(offset);
-    address
-        .and_then(|address| elf.code_offset(address))
-        .ok_or_else(|| {
-            let message = format!("{shown} is not in the code of {}", escaped(object.path()));
-            Error::new(ErrorKind::Unprobeable, message)
-        })
+    let place = elf.code_offset(first.address).and_then(|start| {
+        let address = first.address.checked_add(offset)?;
+        Some((start, elf.code_offset(address)?))
+    });
+    let Some((start, place)) = place else {
+        let message = format!("{shown} is not in the code of {}", escaped(object.path()));
+        return Err(Error::new(ErrorKind::Unprobeable, message));
+    };
+    require_instruction(object, &shown, start, offset)?;
+    Ok(place)
+}
+
+fn locate_address(object: &Object, address: u64, is_return: bool) -> Result<u64> {
+    let elf = object.elf()?;
+    let place = elf.code_offset(address).ok_or_else(|| {
+        let message = format!(
+            "{address:#x} is not in the code of {}",
+            escaped(object.path())
+        );
+        Error::new(ErrorKind::Unprobeable, message)
+            .hint("an address is one that objdump -d shows for the file, wherever it is loaded")
+    })?;
+    // Without symbols nobody knows where the function begins that this is in.
+    let functions = object.functions().ok();
+    let holding = functions.and_then(|functions| {
+        let function = functions.holding(address)?;
+        Some((function, escaped(functions.name(function))))
+    });
+    if let Some((function, name)) = holding
+        && let Some(start) = elf.code_offset(function.address)
+    {
+        let offset = address - function.address;
+        if is_return && offset > 0 {
+            let message = format!("{address:#x} is {name}+{offset:#x}, where no function begins");
+            // The word on top of the stack would be taken for a return address, and replaced.
+            return Err(Error::new(ErrorKind::Unprobeable, message)
+                .hint(format!("{name} begins at {:#x}", function.address)));
+        }
+        require_instruction(object, &name, start, offset)?;
+    }
+    Ok(place)
+}
+
+/// Of a function whose code is at `start` in the file.
+fn require_instruction(object: &Object, name: &str, start: u64, offset: u64) -> Result<()> {
+    /// More of one function is read for nobody's sake.
+    const MOST_BYTES: u64 = 16 << 20;
+    if offset == 0 {
+        return Ok(());
+    }
+    let bytes = (offset.min(MOST_BYTES) + LONGEST_INSTRUCTION) as usize;
+    let code = object.bytes_at(start, bytes)?;
+    let refused = |reason: String| Error::new(ErrorKind::Unprobeable, reason);
+    match place(object.elf()?.machine, &code, offset) {
+        Place::Begins => Ok(()),
+        Place::Inside {
+            offset: begin,
+            bytes,
+        } => Err(refused(format!(
+            "{name}+{offset:#x} is inside of an instruction, where a breakpoint would break the program"
+        ))
+        .hint(format!(
+            "instructions begin at {name}+{begin:#x} and {name}+{:#x}",
+            begin + bytes
+        ))),
+        Place::Unknown => Err(refused(format!(
+            "whether an instruction begins at {name}+{offset:#x} cannot be told: what is before it is no code that is known"
+        ))
+        .hint("probe the function itself")),
+    }
 }
 
 fn ambiguous(

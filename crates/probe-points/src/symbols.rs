@@ -86,6 +86,17 @@ impl Functions {
             .collect()
     }
 
+    /// The one whose code holds an address, of those that overlap the last to begin.
+    pub fn holding(&self, address: u64) -> Option<&Function> {
+        let holds = |f: &&Function| {
+            address == f.address || (f.address < address && address - f.address < f.bytes)
+        };
+        self.items
+            .iter()
+            .filter(holds)
+            .max_by_key(|function| function.address)
+    }
+
     /// Groups of one name, in the order of names.
     pub fn by_name(&self) -> impl Iterator<Item = &[Function]> {
         self.items.chunk_by(|a, b| self.name(a) == self.name(b))

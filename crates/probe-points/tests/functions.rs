@@ -7,6 +7,7 @@
 
 mod support;
 
+use std::path::Path;
 use std::process::Command;
 
 use probe_points::{ErrorKind, Objects, Point};
@@ -51,7 +52,6 @@ fn symbols_are_where_nm_shows_them() {
         assert_eq!(offset(&objects, &format!("up:{name}")), expected);
         assert_eq!(offset(&objects, &format!("up:program:{name}")), expected);
         assert_eq!(offset(&objects, &format!("ur:{name}")), expected);
-        assert_eq!(offset(&objects, &format!("up:{name}+1")), expected + 1);
         assert_eq!(offset(&objects, &format!("up:{address:#x}")), expected);
         let path = program.display();
         assert_eq!(offset(&objects, &format!("up:{path}:{name}")), expected);
@@ -60,6 +60,64 @@ fn symbols_are_where_nm_shows_them() {
     let expected = file_offset(&library, nm(&library, "shared")[0]);
     assert_eq!(offset(&objects, "up:shared"), expected);
     assert_eq!(offset(&objects, "up:libshared.so:shared"), expected);
+}
+
+/// Where objdump shows a function's instructions, from its start.
+fn instructions(file: &Path, function: &str) -> Vec<u64> {
+    let disassembled = run(Command::new("objdump")
+        .arg(format!("--disassemble={function}"))
+        .args(["--no-show-raw-insn", "--wide"])
+        .arg(file));
+    let address = nm(file, function)[0];
+    disassembled
+        .lines()
+        .filter_map(|line| line.split_once(":\t"))
+        .filter_map(|(address, _)| u64::from_str_radix(address.trim(), 16).ok())
+        .map(|at| at - address)
+        .collect()
+}
+
+#[test]
+fn a_place_inside_of_an_instruction_is_refused() {
+    let folder = Folder::new();
+    let source = format!("{WAIT}{}", PROGRAM.replace("shared(keep(1))", "keep(1)"));
+    let program = folder.compile(
+        "gcc",
+        "program",
+        &source.replace("extern int shared(int);", ""),
+        &["-O2", "-fcf-protection"],
+    );
+    let running = Running::start(&program);
+    let objects = running.objects();
+    for function in ["main", "twice", "hidden"] {
+        let begins = instructions(&program, function);
+        let (address, end) = (nm(&program, function)[0], *begins.last().unwrap());
+        assert!(begins.len() > 2 && end as usize >= begins.len());
+        let start = file_offset(&program, address);
+        for at in 0..=end {
+            for trigger in [
+                format!("up:{function}+{at}"),
+                format!("up:{:#x}", address + at),
+            ] {
+                if begins.contains(&at) {
+                    assert_eq!(offset(&objects, &trigger), start + at, "{trigger}");
+                } else {
+                    let error = refusal(&objects, &trigger);
+                    assert_eq!(error.kind, ErrorKind::Unprobeable, "{error}");
+                    let before = begins.iter().rfind(|&&begin| begin < at).unwrap();
+                    let hint = error.hint.unwrap();
+                    assert!(hint.contains(&format!("{function}+{before:#x} ")), "{hint}");
+                }
+            }
+            // The return of what is no function would be put on a word that is no return address.
+            let returning = format!("ur:{:#x}", address + at);
+            if at == 0 {
+                assert_eq!(offset(&objects, &returning), start);
+            } else {
+                assert_eq!(refusal(&objects, &returning).kind, ErrorKind::Unprobeable);
+            }
+        }
+    }
 }
 
 #[test]
