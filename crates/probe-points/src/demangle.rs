@@ -14,6 +14,26 @@ pub fn demangled(name: &[u8]) -> Option<String> {
     readable(name, &DemangleOptions::new())
 }
 
+/// Each of them, by as many threads as there are processors: a name takes microseconds, and there may be 100,000s.
+pub fn all_demangled(names: &[&[u8]]) -> Vec<Option<String>> {
+    const LEAST_PER_THREAD: usize = 1000;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let per_thread = names.len().div_ceil(threads).max(LEAST_PER_THREAD);
+    let mut texts = vec![None; names.len()];
+    std::thread::scope(|scope| {
+        for (names, texts) in names.chunks(per_thread).zip(texts.chunks_mut(per_thread)) {
+            let fill = move || {
+                for (name, text) in names.iter().zip(texts) {
+                    *text = demangled(name);
+                }
+            };
+            // Where there can be no more threads, names stay as they are.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, fill);
+        }
+    });
+    texts
+}
+
 /// Without parameters, to be compared with a name that has none.
 pub fn demangled_path(name: &[u8]) -> Option<String> {
     readable(name, &DemangleOptions::new().no_return_type().no_params())

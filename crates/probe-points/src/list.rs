@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crate::demangle::{MOST_BYTES, demangled};
+use crate::demangle::{MOST_BYTES, all_demangled};
 use crate::elf::Elf;
 use crate::error::{Result, escaped};
 use crate::kernel::Kernel;
@@ -206,19 +206,23 @@ impl List<'_> {
         spelt: Option<&ObjectName>,
     ) {
         let path = escaped(object.path());
-        for same in functions.by_name() {
-            let Some(name) = same.first().map(|function| functions.name(function)) else {
-                continue;
-            };
+        let groups: Vec<&[Function]> = functions.by_name().collect();
+        let names: Vec<&[u8]> = groups
+            .iter()
+            .filter_map(|same| Some(functions.name(same.first()?)))
+            .collect();
+        // Beyond it, names stay as they are.
+        let within = names.iter().take_while(|name| {
+            self.demangled += name.len();
+            self.demangled <= MOST_BYTES
+        });
+        let readable = all_demangled(&names[..within.count()]);
+        let readable = readable.into_iter().chain(std::iter::repeat(None));
+        for ((same, name), readable) in groups.into_iter().zip(names).zip(readable) {
             let current = functions.current_of(same);
             let by_name = current
                 .first()
                 .filter(|first| current.iter().all(|other| other.address == first.address));
-            // Beyond it, names stay as they are.
-            self.demangled += name.len();
-            let readable = (self.demangled <= MOST_BYTES)
-                .then(|| demangled(name))
-                .flatten();
             let mut seen = HashSet::new();
             for function in same {
                 let is_usable =
