@@ -12,6 +12,8 @@ pub mod jumpless;
 mod thread_close;
 mod thread_interrupts;
 pub mod thread_state;
+mod thread_switches;
+mod thread_syscalls;
 
 #[cfg(test)]
 mod thread_state_tests;

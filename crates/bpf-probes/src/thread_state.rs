@@ -3,13 +3,13 @@
 //! Each event first gives the time since the previous one to the activity that ends ([`ThreadRecord::settle`]), then
 //! sets the activity that begins. So a thread's activities add up to its time in the window, whatever is lost.
 //!
-//! Interrupts are no such events (`thread_interrupts`), and a window's end is none either (`thread_close`).
+//! The events are in `thread_switches` and `thread_syscalls`. Interrupts are no such events (`thread_interrupts`), and a
+//! window's end is none either (`thread_close`).
 //!
 //! What a thread was doing before its first event follows from that event: `assume` says what.
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
-use crate::abi::histogram::bucket;
 use crate::abi::syscall::SyscallKey;
 use crate::abi::thread::{ACTIVITIES, Activity, SyscallPhase, ThreadRecord};
 use crate::jumpless::bounded;
@@ -80,7 +80,7 @@ impl ThreadRecord {
     /// The time from one of the thread's instants to a later one. Clocks of two CPUs may disagree by some ns: such an
     /// interval is counted and not used.
     #[inline(always)]
-    fn elapsed(&mut self, from_ns: u64, now_ns: u64) -> Option<u64> {
+    pub(crate) fn elapsed(&mut self, from_ns: u64, now_ns: u64) -> Option<u64> {
         if now_ns >= from_ns {
             Some(now_ns - from_ns)
         } else {
@@ -141,7 +141,7 @@ impl ThreadRecord {
     /// reported. (Some kernels do not report switches from tasks that they hide.) Up to the first sign of it nobody
     /// knows what the thread did.
     #[inline(always)]
-    fn require_on_cpu(&mut self, now_ns: u64) {
+    pub(crate) fn require_on_cpu(&mut self, now_ns: u64) {
         if !self.activity.is_on_cpu() {
             self.missed_switch_in(now_ns);
         }
@@ -174,32 +174,6 @@ impl ThreadRecord {
         self.accumulated_ns[bounded::<ACTIVITIES>(to as usize)] += resolved_ns;
     }
 
-    /// What the thread's registers said when its record was made: the call that it is in, or that it is in none. Its
-    /// first event may be the beginning of that very call, see `syscall_entered`.
-    #[inline(always)]
-    pub fn was_inside(&mut self, call: Option<SyscallKey>) {
-        match call {
-            Some(key) => {
-                self.phase = SyscallPhase::Inside;
-                self.syscall = key;
-                self.first_syscall = key;
-                self.syscall_since_ns = 0;
-            }
-            None => self.phase = SyscallPhase::Outside,
-        }
-    }
-
-    /// The open call's time inside the window.
-    #[inline(always)]
-    fn syscall_elapsed(&mut self, now_ns: u64) -> Option<u64> {
-        let since_ns = if self.syscall_since_ns == 0 {
-            self.begin_ns
-        } else {
-            self.syscall_since_ns
-        };
-        self.elapsed(since_ns, now_ns)
-    }
-
     /// The thread was created inside the window; it is runnable.
     #[inline(always)]
     pub fn born(&mut self, now_ns: u64) {
@@ -212,7 +186,7 @@ impl ThreadRecord {
 
     /// Marks the middle of an event: a switch in it (Linux 7 preempts programs) is told to leave the state alone.
     #[inline(always)]
-    fn in_the_middle<T>(&mut self, event: impl FnOnce(&mut Self) -> T) -> T {
+    pub(crate) fn in_the_middle<T>(&mut self, event: impl FnOnce(&mut Self) -> T) -> T {
         // SAFETY: a field of `self`. Volatile, and fenced, so that the mark is stored before and after all else.
         unsafe { (&raw mut self.busy).write_volatile(1) };
         compiler_fence(Ordering::SeqCst);
@@ -224,244 +198,8 @@ impl ThreadRecord {
     }
 
     #[inline(always)]
-    fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         // SAFETY: a field of `self`; volatile, since it is what tells the middle of an event from its outside.
         unsafe { (&raw const self.busy).read_volatile() != 0 }
-    }
-
-    /// Preempted in the middle of an event. The slice is over, and nothing else that the event may be writing is touched.
-    #[inline(always)]
-    fn nested_out(&mut self, now_ns: u64) {
-        self.end_run(now_ns);
-        self.nested_since_ns = now_ns;
-    }
-
-    /// The time away counts as interrupted: the event's own reckoning takes it off.
-    #[inline(always)]
-    fn nested_in(&mut self, now_ns: u64) {
-        if self.nested_since_ns == 0 {
-            return;
-        }
-        if let Some(away_ns) = self.elapsed(self.nested_since_ns, now_ns) {
-            self.accumulated_ns[Activity::ReadyPreempted as usize] += away_ns;
-            self.nested_ready_ns += away_ns;
-            self.interrupted_ns += away_ns;
-            self.preempted.add(away_ns);
-            self.ready_histogram[bucket(away_ns)] += 1;
-        }
-        self.nested_since_ns = 0;
-        self.run_since_ns = now_ns;
-        self.slice_cut = 0;
-    }
-
-    #[inline(always)]
-    pub fn switched_in(&mut self, now_ns: u64) {
-        if self.is_busy() {
-            return self.nested_in(now_ns);
-        }
-        self.assume(Activity::ReadyUnknown);
-        if self.activity.is_ready() {
-            self.settle(now_ns);
-            self.end_ready(now_ns);
-        } else {
-            self.missed_before_switch_in(now_ns);
-        }
-        self.run_since_ns = now_ns;
-        self.slice_cut = 0;
-        self.activity = self.on_cpu_activity();
-    }
-
-    /// Switched in from a sleep without a wakeup, or from a CPU without having left it.
-    #[inline(always)]
-    fn missed_before_switch_in(&mut self, now_ns: u64) {
-        self.switches_missed += 1;
-        if let Some(lost_ns) = self.elapsed(self.since_ns, now_ns) {
-            self.accumulated_ns[Activity::Lost as usize] += lost_ns;
-            self.since_ns = now_ns;
-        }
-    }
-
-    #[inline(always)]
-    fn end_ready(&mut self, now_ns: u64) {
-        if self.off_cpu_since_ns == 0 {
-            if let Some(clipped_ns) = self.elapsed(self.begin_ns, now_ns) {
-                self.ready_clipped_ns += clipped_ns;
-            }
-        } else if let Some(duration_ns) = self.elapsed(self.off_cpu_since_ns, now_ns) {
-            if self.activity as u8 == Activity::ReadyWoken as u8 {
-                self.woken.add(duration_ns);
-            } else {
-                self.preempted.add(duration_ns);
-            }
-            self.ready_histogram[bucket(duration_ns)] += 1;
-        }
-    }
-
-    /// `why` is asked for last: the verifier follows each of its values through all that comes after it.
-    #[inline(always)]
-    pub fn switched_out(&mut self, now_ns: u64, why: impl FnOnce() -> SwitchOut) {
-        if self.is_busy() {
-            return self.nested_out(now_ns);
-        }
-        self.assume(self.on_cpu_activity());
-        self.require_on_cpu(now_ns);
-        self.settle(now_ns);
-        self.end_run(now_ns);
-        // Only where soft interrupts are threads' work (PREEMPT_RT) can one be left open here: it is no interrupt then.
-        self.soft_irq_since_ns = 0;
-        self.off_cpu_since_ns = now_ns;
-        match why() {
-            SwitchOut::Runnable => self.activity = Activity::ReadyPreempted,
-            SwitchOut::Blocked => self.activity = Activity::Blocked,
-            SwitchOut::Stopped => self.activity = Activity::Stopped,
-            SwitchOut::Dead => {
-                self.activity = Activity::Ended;
-                self.end_ns = now_ns;
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn end_run(&mut self, now_ns: u64) {
-        if self.run_since_ns == 0 || self.slice_cut != 0 {
-            let since_ns = if self.run_since_ns == 0 {
-                self.begin_ns
-            } else {
-                self.run_since_ns
-            };
-            if let Some(clipped_ns) = self.elapsed(since_ns, now_ns) {
-                self.run_clipped_ns += clipped_ns;
-            }
-        } else if let Some(duration_ns) = self.elapsed(self.run_since_ns, now_ns) {
-            if self.run.count == 0 || duration_ns < self.run_min_ns {
-                self.run_min_ns = duration_ns;
-            }
-            self.run.add(duration_ns);
-            self.run_histogram[bucket(duration_ns)] += 1;
-        }
-    }
-
-    /// Woken while off every CPU. `ttwu_runnable` also says "wakeup" of a task that has not yet gone to sleep, or was
-    /// preempted on its way: the first is for the caller to tell (`task_struct.on_cpu`), the second is ready already.
-    #[inline(always)]
-    pub fn woken(&mut self, now_ns: u64) {
-        if self.is_busy() {
-            return;
-        }
-        match self.activity {
-            Activity::Unseen => {
-                self.assume(Activity::Blocked);
-                self.settle(now_ns);
-                self.first_blocked_ns = self.accumulated_ns[Activity::Blocked as usize];
-            }
-            Activity::Blocked => self.settle(now_ns),
-            Activity::Stopped => {
-                self.settle(now_ns);
-                self.end_stopped(now_ns);
-            }
-            _ => return,
-        }
-        self.off_cpu_since_ns = now_ns;
-        self.activity = Activity::ReadyWoken;
-    }
-
-    #[inline(always)]
-    fn end_stopped(&mut self, now_ns: u64) {
-        if let Some(duration_ns) = self.elapsed(self.off_cpu_since_ns, now_ns) {
-            self.stopped.add(duration_ns);
-        }
-    }
-
-    #[inline(always)]
-    pub fn syscall_entered(&mut self, now_ns: u64, key: SyscallKey) {
-        self.in_the_middle(|record| record.enter_syscall(now_ns, key));
-    }
-
-    #[inline(always)]
-    fn enter_syscall(&mut self, now_ns: u64, key: SyscallKey) {
-        // It was in user code until now: what the registers hold is the call that begins.
-        self.assume(Activity::User);
-        self.require_on_cpu(now_ns);
-        self.settle(now_ns);
-        if self.phase as u8 == SyscallPhase::Unknown as u8 || self.syscall_since_ns == 0 {
-            self.resolve_on_cpu(Activity::User);
-        }
-        self.activity = Activity::Kernel;
-        self.phase = SyscallPhase::Inside;
-        self.syscall = key;
-        self.syscall_since_ns = now_ns;
-    }
-
-    #[inline(always)]
-    pub fn syscall_exited(&mut self, now_ns: u64) -> SyscallEnd {
-        self.in_the_middle(|record| record.exit_syscall(now_ns))
-    }
-
-    #[inline(always)]
-    fn exit_syscall(&mut self, now_ns: u64) -> SyscallEnd {
-        self.assume(Activity::Kernel);
-        self.require_on_cpu(now_ns);
-        self.settle(now_ns);
-        let end = match self.phase {
-            SyscallPhase::Inside if self.syscall_since_ns == 0 => {
-                self.resolve_on_cpu(Activity::Kernel);
-                match self.syscall_elapsed(now_ns) {
-                    Some(duration_ns) => SyscallEnd::Cut {
-                        key: Some(self.syscall),
-                        duration_ns,
-                    },
-                    None => SyscallEnd::Orphan,
-                }
-            }
-            SyscallPhase::Inside => match self.syscall_elapsed(now_ns) {
-                Some(duration_ns) => SyscallEnd::Whole {
-                    key: self.syscall,
-                    duration_ns,
-                },
-                None => SyscallEnd::Orphan,
-            },
-            SyscallPhase::Unknown => {
-                self.resolve_on_cpu(Activity::Kernel);
-                match self.elapsed(self.begin_ns, now_ns) {
-                    Some(duration_ns) => SyscallEnd::Cut {
-                        key: None,
-                        duration_ns,
-                    },
-                    None => SyscallEnd::Orphan,
-                }
-            }
-            SyscallPhase::Outside | SyscallPhase::Exiting => SyscallEnd::Orphan,
-        };
-        self.activity = Activity::User;
-        self.phase = SyscallPhase::Outside;
-        end
-    }
-
-    /// `exit` has begun: the open call never returns, and the thread runs on in the kernel until its last switch.
-    #[inline(always)]
-    pub fn exiting(&mut self, now_ns: u64) -> SyscallEnd {
-        self.in_the_middle(|record| record.begin_exit(now_ns))
-    }
-
-    #[inline(always)]
-    fn begin_exit(&mut self, now_ns: u64) -> SyscallEnd {
-        self.assume(self.on_cpu_activity());
-        self.require_on_cpu(now_ns);
-        self.settle(now_ns);
-        let mut end = SyscallEnd::Orphan;
-        if self.phase as u8 == SyscallPhase::Inside as u8 {
-            self.resolve_on_cpu(Activity::Kernel);
-        }
-        if self.phase as u8 == SyscallPhase::Inside as u8
-            && let Some(duration_ns) = self.syscall_elapsed(now_ns)
-        {
-            end = SyscallEnd::Cut {
-                key: Some(self.syscall),
-                duration_ns,
-            };
-        }
-        self.phase = SyscallPhase::Exiting;
-        self.activity = Activity::Kernel;
-        end
     }
 }

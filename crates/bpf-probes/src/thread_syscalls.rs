@@ -1,0 +1,126 @@
+//! System calls: when the thread is in one, for how long, and what its registers say of one that no event has shown.
+
+use crate::abi::syscall::SyscallKey;
+use crate::abi::thread::{Activity, SyscallPhase, ThreadRecord};
+use crate::thread_state::SyscallEnd;
+
+impl ThreadRecord {
+    /// What the thread's registers said when its record was made: the call that it is in, or that it is in none. Its
+    /// first event may be the beginning of that very call, see `syscall_entered`.
+    #[inline(always)]
+    pub fn was_inside(&mut self, call: Option<SyscallKey>) {
+        match call {
+            Some(key) => {
+                self.phase = SyscallPhase::Inside;
+                self.syscall = key;
+                self.first_syscall = key;
+                self.syscall_since_ns = 0;
+            }
+            None => self.phase = SyscallPhase::Outside,
+        }
+    }
+
+    /// The open call's time inside the window.
+    #[inline(always)]
+    fn syscall_elapsed(&mut self, now_ns: u64) -> Option<u64> {
+        let since_ns = if self.syscall_since_ns == 0 {
+            self.begin_ns
+        } else {
+            self.syscall_since_ns
+        };
+        self.elapsed(since_ns, now_ns)
+    }
+
+    #[inline(always)]
+    pub fn syscall_entered(&mut self, now_ns: u64, key: SyscallKey) {
+        self.in_the_middle(|record| record.enter_syscall(now_ns, key));
+    }
+
+    #[inline(always)]
+    fn enter_syscall(&mut self, now_ns: u64, key: SyscallKey) {
+        // It was in user code until now: what the registers hold is the call that begins.
+        self.assume(Activity::User);
+        self.require_on_cpu(now_ns);
+        self.settle(now_ns);
+        if self.phase as u8 == SyscallPhase::Unknown as u8 || self.syscall_since_ns == 0 {
+            self.resolve_on_cpu(Activity::User);
+        }
+        self.activity = Activity::Kernel;
+        self.phase = SyscallPhase::Inside;
+        self.syscall = key;
+        self.syscall_since_ns = now_ns;
+    }
+
+    #[inline(always)]
+    pub fn syscall_exited(&mut self, now_ns: u64) -> SyscallEnd {
+        self.in_the_middle(|record| record.exit_syscall(now_ns))
+    }
+
+    #[inline(always)]
+    fn exit_syscall(&mut self, now_ns: u64) -> SyscallEnd {
+        self.assume(Activity::Kernel);
+        self.require_on_cpu(now_ns);
+        self.settle(now_ns);
+        let end = match self.phase {
+            SyscallPhase::Inside if self.syscall_since_ns == 0 => {
+                self.resolve_on_cpu(Activity::Kernel);
+                match self.syscall_elapsed(now_ns) {
+                    Some(duration_ns) => SyscallEnd::Cut {
+                        key: Some(self.syscall),
+                        duration_ns,
+                    },
+                    None => SyscallEnd::Orphan,
+                }
+            }
+            SyscallPhase::Inside => match self.syscall_elapsed(now_ns) {
+                Some(duration_ns) => SyscallEnd::Whole {
+                    key: self.syscall,
+                    duration_ns,
+                },
+                None => SyscallEnd::Orphan,
+            },
+            SyscallPhase::Unknown => {
+                self.resolve_on_cpu(Activity::Kernel);
+                match self.elapsed(self.begin_ns, now_ns) {
+                    Some(duration_ns) => SyscallEnd::Cut {
+                        key: None,
+                        duration_ns,
+                    },
+                    None => SyscallEnd::Orphan,
+                }
+            }
+            SyscallPhase::Outside | SyscallPhase::Exiting => SyscallEnd::Orphan,
+        };
+        self.activity = Activity::User;
+        self.phase = SyscallPhase::Outside;
+        end
+    }
+
+    /// `exit` has begun: the open call never returns, and the thread runs on in the kernel until its last switch.
+    #[inline(always)]
+    pub fn exiting(&mut self, now_ns: u64) -> SyscallEnd {
+        self.in_the_middle(|record| record.begin_exit(now_ns))
+    }
+
+    #[inline(always)]
+    fn begin_exit(&mut self, now_ns: u64) -> SyscallEnd {
+        self.assume(self.on_cpu_activity());
+        self.require_on_cpu(now_ns);
+        self.settle(now_ns);
+        let mut end = SyscallEnd::Orphan;
+        if self.phase as u8 == SyscallPhase::Inside as u8 {
+            self.resolve_on_cpu(Activity::Kernel);
+        }
+        if self.phase as u8 == SyscallPhase::Inside as u8
+            && let Some(duration_ns) = self.syscall_elapsed(now_ns)
+        {
+            end = SyscallEnd::Cut {
+                key: Some(self.syscall),
+                duration_ns,
+            };
+        }
+        self.phase = SyscallPhase::Exiting;
+        self.activity = Activity::Kernel;
+        end
+    }
+}
