@@ -121,7 +121,7 @@ async function kernelsPage(): Promise<string> {
     row(['machine', ...kernels.map(({ arch }) => arch)]),
     ...kernelRows.map(([title, cell]) => row([title, ...kernels.map(cell)])),
     ...[...programs].map((program) =>
-      row([`tests passed, \`${program}.rs\``, ...kernels.map((facts) => testsPassed(facts, program))]),
+      row([`tests passed, \`${program}\``, ...kernels.map((facts) => testsPassed(facts, program))]),
     ),
   ];
   if (consequences.size > 0) lines.push('', 'What is missing costs:', '', ...consequences);

@@ -1,0 +1,47 @@
+//! Captures of this very process on this machine's kernel, as root: each test's thread does something whose numbers
+//! are known. Both kinds of program are tried.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends at what it does not expect"
+)]
+
+mod doctor;
+mod sessions;
+#[path = "../support/mod.rs"]
+mod support;
+mod threads;
+mod windows;
+mod worker;
+
+use loader::capture::{CaptureSession, Options};
+use loader::probes::AttachMode;
+use loader::sample::{Sample, StopReason, Thread};
+
+const MODES: [AttachMode; 2] = [AttachMode::Best, AttachMode::RawTracepoint];
+
+fn open(mode: AttachMode) -> CaptureSession {
+    CaptureSession::open(&Options {
+        pids: vec![std::process::id()],
+        attach_mode: mode,
+        ..Options::default()
+    })
+    .unwrap()
+}
+
+fn thread(sample: &Sample, tid: u32) -> &Thread {
+    let found: Vec<&Thread> = sample
+        .threads
+        .iter()
+        .filter(|thread| thread.tid == tid)
+        .collect();
+    assert_eq!(found.len(), 1, "one entry for {tid}");
+    found[0]
+}
+
+fn closed_by_hand(session: &CaptureSession) -> Sample {
+    session.stop().unwrap();
+    assert_eq!(session.wait().unwrap(), StopReason::Interrupt);
+    session.read().unwrap()
+}

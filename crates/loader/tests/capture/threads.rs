@@ -1,0 +1,124 @@
+//! Threads that come, go and take names; more of them than there is room for.
+
+use std::collections::HashSet;
+
+use loader::capture::{CaptureSession, Options};
+use loader::probes::AttachMode;
+use loader::sample::Thread;
+
+use super::support::{assert_adds_up, count};
+use super::worker::Worker;
+use super::{MODES, closed_by_hand, open, thread};
+
+#[test]
+fn threads_that_end_keep_their_name_and_numbers() {
+    let session = open(AttachMode::Best);
+    session.start(None).unwrap();
+    let tids: Vec<u32> = (0..50)
+        .map(|index| {
+            let thread = std::thread::Builder::new()
+                .name(format!("shortlived{index}"))
+                .spawn(|| {
+                    // SAFETY: neither call has preconditions.
+                    unsafe {
+                        libc::syscall(libc::SYS_getppid);
+                        libc::gettid() as u32
+                    }
+                });
+            thread.unwrap().join().unwrap()
+        })
+        .collect();
+    let sample = closed_by_hand(&session);
+    for (index, tid) in tids.into_iter().enumerate() {
+        let name = format!("shortlived{index}");
+        let thread = sample
+            .threads
+            .iter()
+            .find(|thread| thread.tid == tid && thread.comm == name);
+        let thread = thread.unwrap_or_else(|| panic!("{name} is not in the sample"));
+        assert_eq!(count(thread, "getppid"), 1);
+        assert!(thread.budget.wall_ns > 0 && thread.budget.unknown_ns == 0);
+    }
+    assert_adds_up(&sample);
+}
+
+#[test]
+fn a_name_given_by_a_sibling_counts_as_a_name_taken_does() {
+    for mode in MODES {
+        let living = Worker::new(|| {});
+        let ending = Worker::new(|| {});
+        let session = open(mode);
+        session.start(None).unwrap();
+        living.run();
+        ending.run();
+        for (worker, name) in [(&living, "named-living"), (&ending, "named-ending")] {
+            std::fs::write(format!("/proc/self/task/{}/comm", worker.tid), name).unwrap();
+        }
+        let ended = ending.tid;
+        ending.end();
+        let sample = closed_by_hand(&session);
+        assert_eq!(thread(&sample, living.tid).comm, "named-living", "{mode:?}");
+        assert_eq!(thread(&sample, ended).comm, "named-ending", "{mode:?}");
+        living.end();
+    }
+}
+
+#[test]
+fn a_window_sees_more_threads_come_and_go_than_it_has_records() {
+    const THREADS: usize = 4000;
+    for mode in MODES {
+        let session = CaptureSession::open(&Options {
+            pids: vec![std::process::id()],
+            attach_mode: mode,
+            ..Options::default()
+        })
+        .unwrap();
+        session.start(None).unwrap();
+        for index in 0..THREADS {
+            let thread = std::thread::Builder::new()
+                .name(format!("many{index}"))
+                .spawn(|| {
+                    // SAFETY: getppid has no preconditions.
+                    unsafe { libc::syscall(libc::SYS_getppid) };
+                });
+            thread.unwrap().join().unwrap();
+        }
+        let sample = closed_by_hand(&session);
+        assert_eq!(sample.losses.threads_untracked, 0, "{mode:?}");
+        assert_eq!(sample.losses.syscalls_untracked, 0, "{mode:?}");
+        let many: Vec<&Thread> = sample
+            .threads
+            .iter()
+            .filter(|thread| thread.comm.starts_with("many"))
+            .collect();
+        // `join` returns a moment before the thread says that it exits: the last one may not have come to it.
+        let ended = many.iter().filter(|thread| thread.exited).count();
+        assert!(ended >= THREADS - 1, "{mode:?}: {ended}");
+        let names: HashSet<&str> = many.iter().map(|thread| thread.comm.as_str()).collect();
+        assert_eq!((many.len(), names.len()), (THREADS, THREADS), "{mode:?}");
+        // Since 7.0 a program may be preempted, and then the kernel skips it for others on that CPU, and counts that.
+        let skipped = sample.losses.recursion_misses.unwrap_or(0);
+        let missed = many.iter().filter(|thread| count(thread, "getppid") != 1);
+        assert!(
+            missed.count() as i64 <= skipped,
+            "{mode:?}: {skipped} skipped"
+        );
+        assert_adds_up(&sample);
+    }
+}
+
+#[test]
+fn a_full_table_is_counted_and_never_made_up() {
+    let options = Options {
+        pids: vec![std::process::id()],
+        thread_capacity: Some(1),
+        ..Options::default()
+    };
+    let session = CaptureSession::open(&options).unwrap();
+    session.start(None).unwrap();
+    for _ in 0..5 {
+        std::thread::spawn(|| {}).join().unwrap();
+    }
+    let sample = closed_by_hand(&session);
+    assert!(sample.losses.threads_untracked > 0);
+}
