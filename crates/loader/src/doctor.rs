@@ -6,9 +6,9 @@ use crate::btf::{Btf, VMLINUX};
 use crate::error::Error;
 use crate::features;
 use crate::offsets;
-use crate::probes::{
-    AttachMode, Attachment, Capacity, Need, PROBES, PendingLoader, Probes, lockdown,
-};
+use crate::probe_list::{Need, PROBES};
+use crate::probes::{AttachMode, Attachment, Capacity, PendingLoader, Probes};
+use crate::refusal::lockdown;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {

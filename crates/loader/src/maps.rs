@@ -11,7 +11,7 @@ use bpf_probes::abi::thread::{Rename, ThreadRecord};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::mapped::MappedArray;
-use crate::probes::{Probes, map_data};
+use crate::probes::Probes;
 
 const HARD_IRQ_KEY_BYTES: usize = size_of::<HardIrqKey>();
 const HARD_IRQ_ROW_BYTES: usize = size_of::<HardIrqRow>();
@@ -36,6 +36,16 @@ fn map_error(error: impl std::fmt::Display) -> Error {
         ErrorKind::Internal,
         format!("a map of the probes cannot be used: {error}"),
     )
+}
+
+fn map_data(map: &Map) -> Result<&MapData> {
+    match map {
+        Map::Array(data) => Ok(data),
+        _ => Err(Error::new(
+            ErrorKind::Internal,
+            "a map of the eBPF object is of an unexpected type",
+        )),
+    }
 }
 
 impl Maps {

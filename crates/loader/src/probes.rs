@@ -1,9 +1,9 @@
-//! The list of probes: loads and attaches each one, as `tp_btf` where the kernel allows it, else as `raw_tp`.
+//! The eBPF object: loads and attaches each probe, as `tp_btf` where the kernel allows it, else as `raw_tp`.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread::JoinHandle;
 
-use aya::maps::{Map, MapData};
+use aya::maps::Map;
 use aya::programs::{
     BtfTracePoint, KProbe, Program, ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun,
     TracePoint,
@@ -14,84 +14,11 @@ use bpf_probes::abi::control::Command;
 
 use crate::btf::Btf;
 use crate::error::{Error, ErrorKind, Result};
+use crate::probe_list::PROBES;
+use crate::refusal::{chain, first_line, refused};
 use crate::sys;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/kdelay-probes"));
-
-/// When a probe is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    Always,
-    /// The targets are a set: its dead must leave it.
-    TargetSet,
-    /// Children join the targets.
-    Follow,
-}
-
-pub struct Probe {
-    pub tracepoint: &'static str,
-    pub need: Need,
-}
-
-/// In the order in which they are attached. The windows are closed meanwhile.
-pub const PROBES: [Probe; 14] = [
-    Probe {
-        tracepoint: "sched_process_fork",
-        need: Need::Follow,
-    },
-    Probe {
-        tracepoint: "sched_process_free",
-        need: Need::TargetSet,
-    },
-    Probe {
-        tracepoint: "sched_switch",
-        need: Need::Always,
-    },
-    Probe {
-        tracepoint: "sched_wakeup",
-        need: Need::Always,
-    },
-    Probe {
-        tracepoint: "sched_wakeup_new",
-        need: Need::Always,
-    },
-    Probe {
-        tracepoint: "sched_process_exit",
-        need: Need::Always,
-    },
-    Probe {
-        tracepoint: "sched_process_exec",
-        need: Need::Always,
-    },
-    Probe {
-        tracepoint: "task_rename",
-        need: Need::Always,
-    },
-    Probe {
-        tracepoint: "irq_handler_entry",
-        need: Need::Always,
-    },
-    Probe {
-        tracepoint: "irq_handler_exit",
-        need: Need::Always,
-    },
-    Probe {
-        tracepoint: "softirq_entry",
-        need: Need::Always,
-    },
-    Probe {
-        tracepoint: "softirq_exit",
-        need: Need::Always,
-    },
-    Probe {
-        tracepoint: "sys_enter",
-        need: Need::Always,
-    },
-    Probe {
-        tracepoint: "sys_exit",
-        need: Need::Always,
-    },
-];
 
 /// Interrupts come from few devices, and find few threads on a CPU.
 const HARD_IRQS_PER_THREAD: u32 = 2;
@@ -379,71 +306,4 @@ impl Probes {
             eprintln!("kdelay: probe {tracepoint}: {what}");
         }
     }
-}
-
-pub fn map_data(map: &Map) -> Result<&MapData> {
-    match map {
-        Map::Array(data) => Ok(data),
-        _ => Err(Error::new(
-            ErrorKind::Internal,
-            "a map of the eBPF object is of an unexpected type",
-        )),
-    }
-}
-
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
-}
-
-/// The error and what caused it, in one line, with the verifier's log after it if there is one.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let cause = error.to_string();
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-        source = error.source();
-    }
-    match text.strip_suffix(". Verifier output: ") {
-        Some(without_log) => without_log.to_owned(),
-        None => text,
-    }
-}
-
-/// A refusal of the kernel's, with what usually explains it.
-fn refused(what: &str, why: &str) -> Error {
-    let short = first_line(why);
-    // Not "Permission denied" (EACCES): that is the verifier's.
-    if why.contains("(os error 1)") {
-        let error = Error::new(ErrorKind::NotPermitted, format!("{what}: {short}"));
-        return match lockdown() {
-            Some(mode) => error.hint(format!("the kernel is locked down ({mode}): boot it without, or with 'integrity'")),
-            None => error.hint("run as root (CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN); -D shows the kernel's log"),
-        };
-    }
-    if why.contains("(os error 24)") || no_descriptor_is_left() {
-        return Error::new(
-            ErrorKind::Io,
-            format!("{what}: Too many open files (os error 24)"),
-        )
-        .hint("raise the limit of open files, for example with 'ulimit -n 1024'");
-    }
-    Error::new(ErrorKind::KernelUnsupported, format!("{what}: {short}"))
-        .hint("kdelay doctor says what this kernel lacks; -D shows the verifier's log")
-}
-
-/// aya asks once more, for the verifier's log, after any failure; the kernel's answer to that hides what the first one was.
-fn no_descriptor_is_left() -> bool {
-    std::fs::File::open("/dev/null").is_err_and(|error| error.raw_os_error() == Some(libc::EMFILE))
-}
-
-/// The lockdown mode if it is one that refuses eBPF to root.
-pub fn lockdown() -> Option<String> {
-    let modes = std::fs::read_to_string("/sys/kernel/security/lockdown").ok()?;
-    let active = modes
-        .split_whitespace()
-        .find_map(|mode| mode.strip_prefix('[')?.strip_suffix(']'))?;
-    (active == "confidentiality").then(|| active.to_owned())
 }
