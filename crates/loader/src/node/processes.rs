@@ -1,0 +1,64 @@
+//! Processes by pid, by name, and by the CPU time that they use.
+
+use std::time::Duration;
+
+use napi::Task;
+use napi::bindgen_prelude::{AsyncTask, Env};
+use napi_derive::napi;
+
+use crate::attached::require_initial_pid_namespace;
+use crate::sample::Target;
+use crate::{process, process_search};
+
+/// The process with this pid; throws if there is none that can be monitored.
+#[napi]
+pub fn inspect_process(pid: u32) -> napi::Result<Target> {
+    require_initial_pid_namespace()?;
+    Ok(process::inspect(pid)?)
+}
+
+/// User processes, this one left out, whose name, or whose executable's or first argument's base name, equals `name`.
+#[napi]
+pub fn find_processes(name: String) -> napi::Result<Vec<Target>> {
+    Ok(process_search::find(&name)?)
+}
+
+#[napi(object, use_nullable = true)]
+pub struct BindingBusyProcess {
+    pub pid: u32,
+    pub comm: String,
+    /// Of one CPU.
+    pub cpu_percent: f64,
+}
+
+pub struct BusyTask {
+    interval: Duration,
+    limit: usize,
+}
+
+impl Task for BusyTask {
+    type Output = Vec<process_search::BusyProcess>;
+    type JsValue = Vec<BindingBusyProcess>;
+
+    fn compute(&mut self) -> napi::Result<Self::Output> {
+        Ok(process_search::busiest(self.interval, self.limit)?)
+    }
+
+    fn resolve(&mut self, _: Env, busy: Self::Output) -> napi::Result<Self::JsValue> {
+        let binding = |busy: process_search::BusyProcess| BindingBusyProcess {
+            pid: busy.pid,
+            comm: busy.comm,
+            cpu_percent: busy.cpu_percent,
+        };
+        Ok(busy.into_iter().map(binding).collect())
+    }
+}
+
+/// The user processes, this one left out, that used the most CPU time over the interval, busiest first.
+#[napi(ts_return_type = "Promise<Array<BindingBusyProcess>>")]
+pub fn busy_processes(interval_ms: u32, limit: u32) -> AsyncTask<BusyTask> {
+    AsyncTask::new(BusyTask {
+        interval: Duration::from_millis(interval_ms.into()),
+        limit: limit as usize,
+    })
+}

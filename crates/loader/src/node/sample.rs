@@ -1,0 +1,82 @@
+//! Windows and their samples, as Node.js sees them.
+
+use napi::bindgen_prelude::BigInt;
+use napi_derive::napi;
+
+use crate::pending::{Start, Stop};
+use crate::sample::{Losses, Sample, Target, Thread, TriggeringThread};
+
+#[napi(object, use_nullable = true)]
+pub struct BindingWindowStart {
+    /// `CLOCK_MONOTONIC`.
+    pub monotonic_ns: BigInt,
+    /// Since the epoch.
+    pub wall_ns: BigInt,
+    /// The thread in which the start trigger fired; null: no trigger opened the window.
+    pub trigger: Option<TriggeringThread>,
+}
+
+impl From<Start> for BindingWindowStart {
+    fn from(start: Start) -> Self {
+        Self {
+            monotonic_ns: start.at_ns.into(),
+            wall_ns: start.wall_ns.into(),
+            trigger: start.by,
+        }
+    }
+}
+
+#[napi(object, use_nullable = true)]
+pub struct BindingWindowStop {
+    pub monotonic_ns: BigInt,
+    pub wall_ns: BigInt,
+    #[napi(ts_type = "'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout'")]
+    pub by: String,
+    /// The thread in which the stop trigger fired; null: no trigger closed the window.
+    pub trigger: Option<TriggeringThread>,
+}
+
+#[napi(object, use_nullable = true)]
+pub struct BindingWindow {
+    pub start: BindingWindowStart,
+    pub stop: BindingWindowStop,
+}
+
+impl From<(Start, Stop)> for BindingWindow {
+    fn from((start, stop): (Start, Stop)) -> Self {
+        let length_ns = stop.at_ns.saturating_sub(start.at_ns);
+        Self {
+            stop: BindingWindowStop {
+                monotonic_ns: stop.at_ns.into(),
+                wall_ns: start.wall_ns.saturating_add(length_ns).into(),
+                by: stop.reason.name().to_owned(),
+                trigger: stop.by,
+            },
+            start: start.into(),
+        }
+    }
+}
+
+#[napi(object, use_nullable = true)]
+pub struct BindingSample {
+    pub window: BindingWindow,
+    /// Start triggers since the last sample that found a window open.
+    pub starts_in_window: i64,
+    /// The first targets, then the children that joined.
+    pub targets: Vec<Target>,
+    /// In no particular order.
+    pub threads: Vec<Thread>,
+    pub losses: Losses,
+}
+
+impl From<Sample> for BindingSample {
+    fn from(sample: Sample) -> Self {
+        Self {
+            window: (sample.start, sample.stop).into(),
+            starts_in_window: sample.starts_in_window,
+            targets: sample.targets,
+            threads: sample.threads,
+            losses: sample.losses,
+        }
+    }
+}

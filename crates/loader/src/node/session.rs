@@ -1,0 +1,211 @@
+//! The session: its options, its methods, and the tasks that run where they may take time.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use napi::Task;
+use napi::bindgen_prelude::{AsyncTask, BigInt, Env};
+use napi_derive::napi;
+
+use super::sample::{BindingSample, BindingWindow, BindingWindowStart};
+use crate::capture::{CaptureSession, Options};
+use crate::error::{Error, ErrorKind};
+use crate::sample::{Sample, StopReason};
+use crate::triggers::TriggerScope;
+
+#[napi(object)]
+pub struct BindingOpenOptions {
+    /// tgids in the initial pid namespace, at least one.
+    pub pids: Vec<u32>,
+    /// Children forked while the session is open join the targets.
+    pub follow: bool,
+    /// 0: quiet; else the verifier's log level. What is attached, and how, goes to stderr.
+    pub debug_level: u32,
+    /// Threads that one window can hold; by default from the number of threads.
+    pub thread_capacity: Option<u32>,
+    /// What opens windows; without it `start` does.
+    pub start_trigger: Option<String>,
+    /// What closes windows that have no length.
+    pub stop_trigger: Option<String>,
+    /// Triggers on kernel code fire in the monitored processes only.
+    pub triggers_in_target_only: Option<bool>,
+    /// The program that the one process, held until then, is about to execute: its triggers are found in this file.
+    pub program: Option<String>,
+}
+
+pub struct OpenTask(Options);
+
+impl Task for OpenTask {
+    type Output = CaptureSession;
+    type JsValue = BindingSession;
+
+    fn compute(&mut self) -> napi::Result<CaptureSession> {
+        Ok(CaptureSession::open(&self.0)?)
+    }
+
+    fn resolve(&mut self, _: Env, session: CaptureSession) -> napi::Result<BindingSession> {
+        Ok(BindingSession {
+            session: Arc::new(session),
+        })
+    }
+}
+
+pub struct WaitTask {
+    session: Arc<CaptureSession>,
+    patience_ns: Option<u64>,
+}
+
+impl Task for WaitTask {
+    type Output = StopReason;
+    type JsValue = String;
+
+    fn compute(&mut self) -> napi::Result<StopReason> {
+        Ok(self.session.wait_for_triggers(self.patience_ns)?)
+    }
+
+    fn resolve(&mut self, _: Env, reason: StopReason) -> napi::Result<String> {
+        Ok(reason.name().to_owned())
+    }
+}
+
+pub struct ReadTask(Arc<CaptureSession>);
+
+impl Task for ReadTask {
+    type Output = Sample;
+    type JsValue = BindingSample;
+
+    fn compute(&mut self) -> napi::Result<Sample> {
+        Ok(self.0.read()?)
+    }
+
+    fn resolve(&mut self, _: Env, sample: Sample) -> napi::Result<BindingSample> {
+        Ok(sample.into())
+    }
+}
+
+pub struct DiscardTask(Arc<CaptureSession>);
+
+impl Task for DiscardTask {
+    type Output = ();
+    type JsValue = ();
+
+    fn compute(&mut self) -> napi::Result<()> {
+        Ok(self.0.discard()?)
+    }
+
+    fn resolve(&mut self, _: Env, (): ()) -> napi::Result<()> {
+        Ok(())
+    }
+}
+
+fn nanoseconds(value: BigInt) -> napi::Result<u64> {
+    match value.get_u64() {
+        (false, value, true) => Ok(value),
+        _ => Err(Error::new(
+            ErrorKind::InvalidArgument,
+            "a time must be from 0 to 2^64 - 1 ns",
+        )
+        .into()),
+    }
+}
+
+/// Probes attached to a set of processes. An abandoned session detaches when it is collected.
+#[napi]
+pub struct BindingSession {
+    session: Arc<CaptureSession>,
+}
+
+#[napi]
+impl BindingSession {
+    /// Attaches the probes. Nothing is counted before `start`.
+    #[napi(ts_return_type = "Promise<BindingSession>")]
+    pub fn open(options: BindingOpenOptions) -> AsyncTask<OpenTask> {
+        AsyncTask::new(OpenTask(Options {
+            pids: options.pids,
+            follow: options.follow,
+            debug_level: options.debug_level,
+            thread_capacity: options.thread_capacity,
+            start_trigger: options.start_trigger,
+            stop_trigger: options.stop_trigger,
+            trigger_scope: if options.triggers_in_target_only == Some(true) {
+                TriggerScope::Target
+            } else {
+                TriggerScope::Any
+            },
+            program: options.program.map(PathBuf::from),
+            ..Options::default()
+        }))
+    }
+
+    /// Opens a window now, or, where there is a start trigger, arms one for it. With a length the kernel side closes the
+    /// window at that very ns; without, it stays open until the stop trigger fires, until `stop`, or until every target
+    /// has ended.
+    #[napi]
+    pub fn start(&self, length_ns: Option<BigInt>) -> napi::Result<()> {
+        let length_ns = length_ns.map(nanoseconds).transpose()?;
+        Ok(self.session.start(length_ns)?)
+    }
+
+    /// How many windows may be armed, open or unread at the same time.
+    #[napi(getter)]
+    pub fn windows_ahead(&self) -> napi::Result<u32> {
+        Ok(self.session.windows_ahead()? as u32)
+    }
+
+    /// Resolves when the oldest window is closed, or will never open, with the reason. A trigger that does not fire in the
+    /// time that is given is no longer waited for.
+    #[napi(ts_return_type = "Promise<'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout'>")]
+    pub fn wait(&self, trigger_timeout_ns: Option<BigInt>) -> napi::Result<AsyncTask<WaitTask>> {
+        Ok(AsyncTask::new(WaitTask {
+            session: Arc::clone(&self.session),
+            patience_ns: trigger_timeout_ns.map(nanoseconds).transpose()?,
+        }))
+    }
+
+    /// Closes the open window now, and takes back those that are armed; without any, does nothing.
+    #[napi]
+    pub fn stop(&self) -> napi::Result<()> {
+        Ok(self.session.stop()?)
+    }
+
+    /// The oldest window's start; null while it is armed, and without any.
+    #[napi]
+    pub fn open_window(&self) -> Option<BindingWindowStart> {
+        self.session.open_window().map(Into::into)
+    }
+
+    /// The oldest window if it is closed and can be read, else null.
+    #[napi]
+    pub fn closed_window(&self) -> Option<BindingWindow> {
+        self.session.closed_window().map(Into::into)
+    }
+
+    /// The oldest window's sample; it must be closed.
+    #[napi(ts_return_type = "Promise<BindingSample>")]
+    pub fn read(&self) -> AsyncTask<ReadTask> {
+        AsyncTask::new(ReadTask(Arc::clone(&self.session)))
+    }
+
+    /// Forgets the oldest window, which must be closed.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn discard(&self) -> AsyncTask<DiscardTask> {
+        AsyncTask::new(DiscardTask(Arc::clone(&self.session)))
+    }
+
+    /// Detaches everything; a wait under way resolves. Closing twice is harmless.
+    #[napi]
+    pub fn close(&self) {
+        self.session.close();
+    }
+
+    #[napi(getter)]
+    pub fn closed(&self) -> bool {
+        self.session.is_closed()
+    }
+
+    /// False once every target has ended.
+    #[napi]
+    pub fn targets_alive(&self) -> napi::Result<bool> {
+        Ok(self.session.targets_alive()?)
+    }
+}
