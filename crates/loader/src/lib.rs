@@ -10,6 +10,7 @@ pub mod capture;
 pub mod clock;
 pub mod command;
 mod control;
+mod cpu_mode;
 mod describe;
 pub mod doctor;
 pub mod error;

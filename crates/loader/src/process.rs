@@ -119,6 +119,11 @@ pub fn tids(pid: u32) -> Result<Vec<u32>> {
     }
 }
 
+/// Where /proc shows a thread.
+pub fn thread_folder(pid: u32, tid: u32) -> String {
+    format!("/proc/{pid}/task/{tid}")
+}
+
 pub fn numeric_entries(path: &str) -> io::Result<Vec<u32>> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(path)? {

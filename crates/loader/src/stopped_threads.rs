@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::error::{Error, Result};
+use crate::process::thread_folder;
 use crate::{proc_stat, process};
 
 /// Only looked for where the leader is stopped: a stop is a whole process's.
@@ -15,7 +16,7 @@ pub fn stopped_threads(pids: &[u32]) -> Result<HashSet<u32>> {
         };
         if is_stopped(&format!("/proc/{pid}"))? {
             for tid in process::tids(pid)? {
-                if is_stopped(&format!("/proc/{pid}/task/{tid}"))? {
+                if is_stopped(&thread_folder(pid, tid))? {
                     stopped.insert(tid);
                 }
             }
