@@ -12,6 +12,7 @@ mod error;
 mod instructions;
 mod kernel;
 mod list;
+mod locate;
 mod maps;
 mod named;
 mod objects;
