@@ -31,6 +31,11 @@ export function nonEmpty(option: string, what: string, text: string): string {
   return text;
 }
 
+/** Separated by commas. */
+export function names(option: string, what: string, text: string): string[] {
+  return text.split(',').map((part) => nonEmpty(option, what, part));
+}
+
 export function choice<T extends string>(option: string, text: string, choices: readonly T[]): T {
   const chosen = choices.find((choice) => choice === text);
   if (chosen !== undefined) return chosen;

@@ -2,12 +2,14 @@
 import { KdelayError } from './errors.js';
 import { formatNames } from './formats/index.js';
 import * as parse from './option-values.js';
+import { pollNames } from './report/poll.js';
 import type { Options } from './report/types.js';
 
 export const optionGroups = {
   target: 'Target',
   window: 'Window',
   trigger: 'Triggers',
+  events: 'Single system calls',
   output: 'Output',
   diagnosis: 'Diagnosis',
 } as const;
@@ -175,6 +177,50 @@ export const captureOptions = {
     defaultText: 'none',
     parse: (text) => parse.seconds('--trigger-timeout', text, 1e-9, maximumSeconds),
   }),
+  syscallEvents: option<number | null>({
+    flags: '-s, --syscall-events [NS]',
+    group: 'events',
+    type: 'integer',
+    range: '0 to 2592000000000000 (30 days)',
+    description: 'record each system call; with NS only those that took longer than so many nanoseconds',
+    help: 'Calls that began and ended inside the window are printed one by one, in the order of time, with arguments and result. Calls that are shorter cost nothing more.',
+    default: null,
+    defaultText: 'off',
+    bare: '0',
+    parse: (text) => parse.integer('--syscall-events', text, 0, maximumSeconds * 1e9),
+  }),
+  skipSyscallPollEvents: option<boolean>({
+    flags: '--skip-syscall-poll-events',
+    group: 'events',
+    type: 'switch',
+    range: 'on or off',
+    description: `with -s, do not record calls that only wait: ${pollNames.join(', ')}`,
+    help: 'A server spends its idle time in one of these. Their 32-bit forms are left out too.',
+    default: false,
+    defaultText: 'off',
+  }),
+  syscall: option<string[]>({
+    flags: '--syscall <NAME[,NAME]>',
+    group: 'events',
+    type: 'text',
+    range: 'names as strace shows them; several with commas or by repeating the option',
+    description: 'with -s, record only calls of these names',
+    help: 'The statistics are of all calls all the same.',
+    default: [],
+    defaultText: 'every call',
+    parse: (text, before) => parse.unique(before, parse.names('--syscall', 'a system call', text)),
+  }),
+  eventLimit: option<number>({
+    flags: '--event-limit <N>',
+    group: 'events',
+    type: 'integer',
+    range: '1 to 10000000',
+    description: 'with -s, keep at most so many calls of a sample: the longest',
+    help: 'What is left out is counted and told. A call takes some 100 bytes until the sample is read, and about 1 KB then.',
+    default: 100_000,
+    defaultText: '100000',
+    parse: (text) => parse.integer('--event-limit', text, 1, 10_000_000),
+  }),
   format: option<string>({
     flags: '-f, --format <FORMAT>',
     group: 'output',
@@ -222,14 +268,14 @@ export const captureOptions = {
   }),
   bufferPageCount: option<number>({
     flags: '--buffer-page-count <N>',
-    group: 'diagnosis',
+    group: 'events',
     type: 'integer',
-    range: '1 to 1048576, rounded up to a power of two',
-    description: 'ring buffer size in pages; used by event recording only',
-    help: 'Samples by time record no events: there the option changes nothing.',
+    range: '1 to 262144, rounded up to a power of two',
+    description: 'with -s, pages of the ring buffer in which calls wait to be read',
+    help: 'Of 4096 bytes, whatever the machine’s own. The default holds some 35,000 calls, and is looked at every 2 ms. What does not fit is counted and told.',
     default: 1024,
     defaultText: '1024',
-    parse: (text) => parse.nextPowerOfTwo(parse.integer('--buffer-page-count', text, 1, 1_048_576)),
+    parse: (text) => parse.nextPowerOfTwo(parse.integer('--buffer-page-count', text, 1, 262_144)),
   }),
 };
 
@@ -246,6 +292,7 @@ export function effectiveOptions(given: GivenOptions, command: readonly string[]
   if (untilClosed && given.sampleTime === undefined) options.sampleTime = null;
   refuseConflicts(options);
   refuseTriggerConflicts(options);
+  refuseEventConflicts(options);
   return options;
 }
 
@@ -285,6 +332,16 @@ function refuseTriggerConflicts(options: Options): void {
     triggerTimeout !== null ? '--trigger-timeout' : triggerScope !== 'any' ? '--trigger-scope' : null;
   if (option !== null)
     throw conflict(`${option}: there is no trigger`, 'add --start-trigger or --stop-trigger');
+}
+
+function refuseEventConflicts({ syscallEvents, skipSyscallPollEvents, syscall }: Options): void {
+  if (syscallEvents !== null) return;
+  const option = skipSyscallPollEvents
+    ? '--skip-syscall-poll-events'
+    : syscall.length > 0
+      ? '--syscall'
+      : null;
+  if (option !== null) throw conflict(`${option}: no system calls are recorded`, 'add -s, or -s NS');
 }
 
 function conflict(message: string, hint: string): KdelayError {

@@ -64,8 +64,27 @@ export function rawSyscall(
   };
 }
 
+export function rawEvent(over: Partial<Binding.BindingSyscallEvent> = {}): Binding.BindingSyscallEvent {
+  return {
+    entryNs: String(startMonotonicNs + 1_000_000n),
+    exitNs: String(startMonotonicNs + 1_095_715n),
+    durationNs: 95_715,
+    pid: 100,
+    tid: 101,
+    comm: 'revalidator14',
+    name: 'futex',
+    number: 202,
+    abi: 'native',
+    arguments: ['0x7ffc0010', '0x80', '0x2', '0x0', '0x0', '0x0'],
+    result: '0',
+    errno: null,
+    ...over,
+  };
+}
+
 export const noRawLosses: Binding.BindingLosses = {
   eventsDropped: 0,
+  eventsOverLimit: 0,
   threadsUntracked: 0,
   syscallsUntracked: 0,
   stacksLost: 0,
@@ -98,6 +117,7 @@ export function rawSample(over: Partial<Binding.BindingSample> = {}): Binding.Bi
     startsInWindow: 0,
     targets: [rawTarget(100, 'main')],
     threads: [rawThread()],
+    syscallEvents: [],
     losses: noRawLosses,
     ...over,
   };

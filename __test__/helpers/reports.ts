@@ -4,6 +4,7 @@ import type { Header, Report } from '../../src/report/types.js';
 import {
   busyThread,
   noRawLosses,
+  rawEvent,
   rawSample,
   rawSyscall,
   rawTarget,
@@ -48,6 +49,20 @@ const child = rawTarget(200, 'child');
 
 export const reports: Readonly<Record<string, Report>> = {
   'one process with everything in it': report([parent], [{ threads: [busyThread(), exitedThread] }]),
+  'recorded calls': report(
+    [parent],
+    [
+      {
+        syscallEvents: [
+          rawEvent(),
+          rawEvent({ name: 'mmap', number: 9, result: '140737488355327', durationNs: 999 }),
+          rawEvent({ name: 'read', number: 3, abi: 'ia32', result: '-11', errno: 'EAGAIN' }),
+          rawEvent({ name: 'execve', number: 59, arguments: null, durationNs: 1_234_567_890 }),
+        ],
+        losses: { ...noRawLosses, eventsDropped: 3, eventsOverLimit: 70_000 },
+      },
+    ],
+  ),
   'hostile names': report(
     [rawTarget(100, hostile)],
     [

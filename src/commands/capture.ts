@@ -7,6 +7,7 @@ import { native } from '../native/index.js';
 import { type Output, openOutput } from '../output.js';
 import { createProgress } from '../progress.js';
 import { addLosses, lossWarnings, noLosses } from '../report/losses.js';
+import { pollFamily } from '../report/poll.js';
 import { buildHeader } from '../report/report.js';
 import type { Options } from '../report/types.js';
 import { type CadenceEnd, takeSamples } from '../samples/cadence.js';
@@ -43,6 +44,7 @@ async function captureTo(
       follow: options.follow,
       debugLevel: options.debug,
       ...triggerOptions(options, targets),
+      ...eventOptions(options),
       ...(options.threadCapacity === null ? {} : { threadCapacity: options.threadCapacity }),
     });
     try {
@@ -67,6 +69,19 @@ function triggerOptions(
     ...(startTrigger === null ? {} : { startTrigger }),
     ...(stopTrigger === null ? {} : { stopTrigger }),
     ...(program === null ? {} : { program }),
+  };
+}
+
+function eventOptions(options: Options): Partial<SessionOptions> {
+  if (options.syscallEvents === null) return {};
+  return {
+    syscallEvents: {
+      longerThanNs: options.syscallEvents,
+      ...(options.syscall.length === 0 ? {} : { only: options.syscall }),
+      except: options.skipSyscallPollEvents ? [...pollFamily] : [],
+      limit: options.eventLimit,
+      bufferPages: options.bufferPageCount,
+    },
   };
 }
 

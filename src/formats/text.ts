@@ -5,6 +5,7 @@ import type { Sample, Target, Thread, WindowStart, WindowStop } from '../report/
 import type { Window } from '../report/window.js';
 import { localTime, thousands } from '../units.js';
 import type { Format } from './format.js';
+import { eventLines } from './text-events.js';
 import { type Section, threadSections } from './text-sections.js';
 
 const indent = ' '.repeat(28);
@@ -44,6 +45,7 @@ function sampleLines(sample: Sample, targets: readonly Target[]): string[] {
     row('TID'.padEnd(10), 'THREAD', '<RESOURCE SPECIFIC>'),
     row('-'.repeat(10), '-'.repeat(16), '-'.repeat(76)),
     ...byProcess(sample.threads, targets),
+    ...eventLines(sample.syscallEvents),
   ];
 }
 

@@ -90,6 +90,19 @@ export interface BindingDiagnosis {
   checks: Array<BindingCheck>
 }
 
+export interface BindingEventOptions {
+  /** Calls that last at least this long. */
+  leastNs: number
+  /** Of these names only. */
+  only?: Array<string>
+  /** Not of these names. */
+  except: Array<string>
+  /** Of the ring buffer: a power of two, and a multiple of the page size. */
+  bufferBytes: number
+  /** Kept of one window, at most: the longest. */
+  limit: number
+}
+
 export interface BindingExitStatus {
   code: number | null
   signal: number | null
@@ -112,7 +125,10 @@ export interface BindingInterval {
 
 /** What could not be counted. Everything else was. */
 export interface BindingLosses {
+  /** Recorded calls for which the ring buffer had no room. */
   eventsDropped: number
+  /** Recorded calls that were left out of the sample, because longer ones filled it. */
+  eventsOverLimit: number
   /** Events of threads for which there was no free record. */
   threadsUntracked: number
   /** System calls and interrupts for which there was no free row. */
@@ -146,6 +162,8 @@ export interface BindingOpenOptions {
   triggersInTargetOnly?: boolean
   /** The program that the one process, held until then, is about to execute: its triggers are found in this file. */
   program?: string
+  /** Which system calls are recorded one by one; by default none. */
+  events?: BindingEventOptions
 }
 
 /** What can be a trigger. */
@@ -199,6 +217,8 @@ export interface BindingSample {
   targets: Array<Target>
   /** In no particular order. */
   threads: Array<Thread>
+  /** In the order of their beginnings. */
+  syscallEvents: Array<SyscallEvent>
   losses: Losses
 }
 
@@ -232,6 +252,27 @@ export interface BindingSyscall {
   inFlightNs: number
   /** Bucket i counts durations of [2^i, 2^(i+1)) ns, the last one all longer ones. Null: counters wrapped. */
   histogram: Array<number> | null
+}
+
+/** A system call that began and ended inside the window. */
+export interface BindingSyscallEvent {
+  /** `CLOCK_MONOTONIC`, decimal. */
+  entryNs: string
+  exitNs: string
+  durationNs: number
+  pid: number
+  tid: number
+  /** The thread's name as the call ended. */
+  comm: string
+  name: string
+  number: number
+  abi: 'native' | 'ia32' | 'x32' | 'arm32'
+  /** Six, hexadecimal, of which the call may use fewer; null: the call replaced the registers that held them. */
+  arguments: Array<string> | null
+  /** Decimal. */
+  result: string
+  /** The error's name; null: none, or one without a name. */
+  errno: string | null
 }
 
 /** A monitored process. `exe` and `cmdline` are null when it ended before they could be read. */

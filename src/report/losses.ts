@@ -6,6 +6,10 @@ const explanations: Readonly<Record<keyof Losses, readonly [what: string, advice
     'events were dropped: the ring buffer was full',
     'Increase it with the --buffer-page-count option.',
   ],
+  eventsOverLimit: [
+    'recorded calls were left out: longer ones filled the sample',
+    'Record fewer with -s NS or --syscall, or increase the --event-limit option.',
+  ],
   threadsUntracked: [
     'events of threads were not counted: no record was free for them',
     'Increase --thread-capacity, or capture fewer processes.',
@@ -35,6 +39,7 @@ const explanations: Readonly<Record<keyof Losses, readonly [what: string, advice
 
 export const noLosses: Losses = {
   eventsDropped: 0,
+  eventsOverLimit: 0,
   threadsUntracked: 0,
   syscallsUntracked: 0,
   stacksLost: 0,
@@ -48,6 +53,7 @@ export const noLosses: Losses = {
 export function addLosses(a: Losses, b: Losses): Losses {
   return {
     eventsDropped: a.eventsDropped + b.eventsDropped,
+    eventsOverLimit: a.eventsOverLimit + b.eventsOverLimit,
     threadsUntracked: a.threadsUntracked + b.threadsUntracked,
     syscallsUntracked: a.syscallsUntracked + b.syscallsUntracked,
     stacksLost: a.stacksLost + b.stacksLost,

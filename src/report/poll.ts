@@ -1,7 +1,7 @@
 import type { Syscall } from './types.js';
 
 /** Calls that wait for something to happen: an idle thread sits in one, so their time says nothing about the kernel. */
-const pollFamily: ReadonlySet<string> = new Set([
+export const pollNames = [
   'poll',
   'ppoll',
   'select',
@@ -9,7 +9,11 @@ const pollFamily: ReadonlySet<string> = new Set([
   'epoll_wait',
   'epoll_pwait',
   'epoll_pwait2',
-  // As 32-bit tables call them.
+] as const;
+
+/** And as 32-bit tables call them. */
+export const pollFamily: ReadonlySet<string> = new Set([
+  ...pollNames,
   '_newselect',
   'ppoll_time64',
   'pselect6_time64',

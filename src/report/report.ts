@@ -12,6 +12,7 @@ import type {
   Report,
   Sample,
   Syscall,
+  SyscallEvent,
   Target,
   Thread,
   TriggeringThread,
@@ -77,8 +78,18 @@ export function toSample(raw: Binding.BindingSample, index: number): Sample {
     startsInWindow: raw.startsInWindow,
     samplesSkipped: 0,
     threads: raw.threads.map(toThreadStatistics).sort(byName),
-    syscallEvents: [],
+    syscallEvents: raw.syscallEvents.map(toSyscallEvent),
     losses: { ...raw.losses, recursionMisses: raw.losses.recursionMisses ?? null },
+  };
+}
+
+function toSyscallEvent(raw: Binding.BindingSyscallEvent): SyscallEvent {
+  return {
+    ...raw,
+    arguments: raw.arguments ?? null,
+    errno: raw.errno ?? null,
+    kernelStack: [],
+    userStack: [],
   };
 }
 

@@ -152,6 +152,22 @@ export interface Options {
    */
   triggerTimeout: number | null;
   /**
+   * System calls that took longer than so many nanoseconds are recorded one by one; 0: each; null: none.
+   */
+  syscallEvents: number | null;
+  /**
+   * Calls that only wait, as poll does, are not recorded.
+   */
+  skipSyscallPollEvents: boolean;
+  /**
+   * Only calls of these names are recorded; empty: of any.
+   */
+  syscall: string[];
+  /**
+   * Recorded calls of a sample, at most: the longest.
+   */
+  eventLimit: number;
+  /**
    * Name of the output format.
    */
   format: string;
@@ -474,6 +490,22 @@ export interface SyscallEvent {
    */
   number: number;
   /**
+   * Through which system call table it was made.
+   */
+  abi: 'native' | 'ia32' | 'x32' | 'arm32';
+  /**
+   * The six registers of arguments, hexadecimal, of which the call may use fewer; null: the call replaced what they held.
+   */
+  arguments: string[] | null;
+  /**
+   * What the kernel returned, decimal.
+   */
+  result: string;
+  /**
+   * The error's name; null: none, or one without a name.
+   */
+  errno: string | null;
+  /**
    * Kernel frames, innermost first.
    */
   kernelStack: Frame[];
@@ -523,6 +555,10 @@ export interface Losses {
    * Events lost because the ring buffer was full.
    */
   eventsDropped: number;
+  /**
+   * Recorded system calls that were left out because longer ones filled the sample.
+   */
+  eventsOverLimit: number;
   /**
    * Events of threads without a record, because none was free; of how many threads is not known.
    */

@@ -25,8 +25,23 @@ export interface SessionOptions {
   stopTrigger?: string;
   /** Whether triggers on kernel code fire in any task or in the captured processes only. Default: any. */
   triggerScope?: 'any' | 'target';
+  /** Which system calls are recorded one by one, in `syscallEvents` of each sample. Default: none. */
+  syscallEvents?: SyscallEventOptions;
   /** The program that the one process, held until then, is about to execute: the triggers are looked up in it. */
   program?: string;
+}
+
+export interface SyscallEventOptions {
+  /** Calls that took longer than this, in ns. Default: 0, each. */
+  longerThanNs?: number;
+  /** Only calls of these names. Default: of any. */
+  only?: readonly string[];
+  /** No calls of these names. Default: none. */
+  except?: readonly string[];
+  /** Kept of one sample, at most: the longest. Default: 100,000. */
+  limit?: number;
+  /** Pages of 4096 bytes of the ring buffer, a power of two up to 2^18. Default: 1024. */
+  bufferPages?: number;
 }
 
 /**
@@ -74,6 +89,7 @@ export class CaptureSession implements AsyncDisposable {
         ...(options.triggerScope === 'target' ? { triggersInTargetOnly: true } : {}),
         ...pickTexts(options, ['startTrigger', 'stopTrigger', 'program']),
         ...(capacity === undefined ? {} : { threadCapacity: capacity }),
+        ...(options.syscallEvents === undefined ? {} : { events: toEvents(options.syscallEvents) }),
       }),
     );
     return new CaptureSession(session, targets);
@@ -194,6 +210,25 @@ function checkInteger(option: string, value: number, minimum: number, maximum: n
     `session: ${option} is ${value}`,
     `give an integer from ${minimum} to ${maximum}`,
   );
+}
+
+function toEvents(options: SyscallEventOptions): Binding.BindingEventOptions {
+  const longerThanNs = checkInteger('longerThanNs', options.longerThanNs ?? 0, 0, Number.MAX_SAFE_INTEGER);
+  const bufferPages = checkInteger('bufferPages', options.bufferPages ?? 1024, 1, 2 ** 18);
+  if (!Number.isInteger(Math.log2(bufferPages))) {
+    throw new KdelayError(
+      'INVALID_ARGUMENT',
+      `session: bufferPages is ${bufferPages}`,
+      'give a power of two',
+    );
+  }
+  return {
+    leastNs: longerThanNs === 0 ? 0 : longerThanNs + 1,
+    ...(options.only === undefined ? {} : { only: [...options.only] }),
+    except: [...(options.except ?? [])],
+    bufferBytes: bufferPages * 4096,
+    limit: checkInteger('limit', options.limit ?? 100_000, 1, 10_000_000),
+  };
 }
 
 /** The options that were given, and no key for the others. */

@@ -9,6 +9,7 @@
 #![allow(internal_features, reason = "see above")]
 #![no_main]
 
+mod event;
 mod kernel;
 mod maps;
 mod programs;

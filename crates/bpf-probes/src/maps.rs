@@ -18,20 +18,20 @@ pub static CONFIG: Global<Config> = Global::new(Config::UNSET);
 
 /// One field of the configuration: the verifier sees a constant.
 macro_rules! config {
-    ($($field:ident).+) => {{
+    ($($field:ident).+ $([$index:literal])?) => {{
         let config = &raw const $crate::maps::CONFIG;
         #[allow(unused_unsafe, reason = "some uses stand inside an unsafe block")]
         // SAFETY: `Global` is transparent over `Config`, which is always initialised; the volatile read keeps the
         // compiler from folding the value that the object file happens to hold.
         let value =
-            unsafe { core::ptr::read_volatile(&raw const (*config.cast::<bpf_probes::abi::config::Config>()).$($field).+) };
+            unsafe { core::ptr::read_volatile(&raw const (*config.cast::<bpf_probes::abi::config::Config>()).$($field).+ $([$index])?) };
         value
     }};
 }
 pub(crate) use config;
 
 const _: () =
-    assert!(size_of::<Global<Config>>() == size_of::<Config>() && size_of::<Offsets>() == 40);
+    assert!(size_of::<Global<Config>>() == size_of::<Config>() && size_of::<Offsets>() == 88);
 
 /// The windows. In a data section, because the programs then have its address and need no look-up.
 #[unsafe(link_section = ".data.windows")]
@@ -113,6 +113,10 @@ pub static SYSCALL_ROWS: Array<SyscallRow> = Array::with_max_entries(1, BPF_F_MM
 /// The free chunks of `SYSCALL_ROWS`. Empty: the call is counted as lost.
 #[map]
 pub static FREE_CHUNKS: Stack<u32> = Stack::with_max_entries(1, 0);
+
+/// Recorded calls, on their way to user space; sized by the loader. Full: counted as lost.
+#[map]
+pub static SYSCALL_EVENTS: RingBuf = RingBuf::with_byte_size(EDGES_BYTES, 0);
 
 /// Sized by the loader from the number of threads. Full: counted as lost.
 #[map]

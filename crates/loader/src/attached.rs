@@ -1,11 +1,13 @@
 //! The probes, attached to a set of processes: what a session holds while it is open. Dropping it detaches.
 
-use bpf_probes::abi::control::MOST_PENDING;
+use bpf_probes::abi::control::{EDGES_BYTES, MOST_PENDING};
 
 use crate::btf::Btf;
 use crate::capture::Options;
 use crate::control::Control;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event_selection::selection;
+use crate::events::{EventReader, event_ring};
 use crate::maps::Maps;
 use crate::offsets;
 use crate::pidfd::PidFd;
@@ -29,6 +31,8 @@ pub struct Attached {
     pub maps: Maps,
     pub grace_period: GracePeriod,
     pub control: Control,
+    /// `None`: no single calls are recorded.
+    pub events: Option<EventReader>,
     /// The targets that were named, as long as they live.
     pub processes: Vec<PidFd>,
     pub has_start_trigger: bool,
@@ -64,6 +68,9 @@ impl Attached {
         };
         config.start_in_any_task = in_any_task(&triggers.start).into();
         config.stop_in_any_task = in_any_task(&triggers.stop).into();
+        if let Some(events) = &options.events {
+            config.events = selection(events)?;
+        }
         let living = living_threads(pids)?;
         let capacity = capacity(living, options)?;
         let mut probes = Probes::new(
@@ -90,6 +97,10 @@ impl Attached {
                 probes.attach(probe.tracepoint)?;
             }
         }
+        let events = match &options.events {
+            Some(options) => Some(EventReader::new(event_ring(&mut probes)?, options.limit)?),
+            None => None,
+        };
         let control = Control::new(&mut probes)?;
         let has_start_trigger = triggers.start.is_some();
         let triggers = triggers.attach(&mut probes, options.follow)?;
@@ -104,6 +115,7 @@ impl Attached {
             maps,
             grace_period,
             control,
+            events,
             processes,
             has_start_trigger,
             most_pending,
@@ -156,6 +168,11 @@ fn capacity(living: u32, options: &Options) -> Result<Capacity> {
     Ok(Capacity {
         threads,
         syscall_chunks: threads.saturating_mul(CHUNKS_PER_THREAD),
+        // Without events it is there all the same, as small as any.
+        event_bytes: options
+            .events
+            .as_ref()
+            .map_or(EDGES_BYTES, |events| events.buffer_bytes),
     })
 }
 

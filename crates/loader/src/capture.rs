@@ -10,6 +10,7 @@ use bpf_probes::abi::control::UNTIL_CLOSED;
 use crate::attached::Attached;
 use crate::clock::monotonic_ns;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event_selection::EventOptions;
 use crate::harvester;
 use crate::pending::{PendingWindow, Stage, Start, Stop};
 use crate::pidfd::{PidFd, Signal, wait_readable};
@@ -34,6 +35,8 @@ pub struct Options {
     /// What closes windows that have no length.
     pub stop_trigger: Option<String>,
     pub trigger_scope: TriggerScope,
+    /// Which system calls are recorded one by one; `None`: none.
+    pub events: Option<EventOptions>,
     /// The one process is held just before it executes this: what it will be, and not what it is, has the triggers' places.
     pub program: Option<PathBuf>,
 }

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use bpf_probes::abi::config::Events;
+use bpf_probes::abi::control::EDGES_BYTES;
+
 use crate::btf::{Btf, VMLINUX};
 use crate::error::Error;
 use crate::features;
@@ -195,6 +198,11 @@ fn probes(btf: &Btf) -> Vec<Check> {
     };
     // A pid that no process has: the probes run, and filter everything.
     config.target_tgid = u32::MAX;
+    config.events = Events {
+        recorded: 1,
+        selected: 1,
+        ..Events::NONE
+    };
     let mut probes = match Probes::new(
         PendingLoader::begin(),
         btf,
@@ -202,6 +210,7 @@ fn probes(btf: &Btf) -> Vec<Check> {
         Capacity {
             threads: 1,
             syscall_chunks: 1,
+            event_bytes: EDGES_BYTES,
         },
         AttachMode::Best,
         0,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::pending::Stage;
+use crate::priority;
 use crate::state::Shared;
 
 /// How often it looks while a window is open: the least number of records then serves 100,000 threads a second, many more
@@ -13,9 +14,6 @@ use crate::state::Shared;
 const INTERVAL: Duration = Duration::from_millis(10);
 /// While a window is armed, as far as is known: nobody may be waiting for it to open.
 const ARMED_INTERVAL: Duration = Duration::from_millis(100);
-/// Its work is short, and what comes too late is lost. Without the privilege it keeps its place: a busy machine may then
-/// lose threads, which is counted.
-const NICENESS: libc::c_int = -15;
 
 /// Runs until the session is closed.
 pub fn start(shared: Arc<Shared>) -> Result<()> {
@@ -27,8 +25,7 @@ pub fn start(shared: Arc<Shared>) -> Result<()> {
 }
 
 fn run(shared: &Shared) {
-    // SAFETY: no addresses; 0 stands for the calling thread.
-    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
+    priority::raise();
     let mut state = shared.lock();
     while state.attached.is_some() {
         if let Err(error) = state.harvest() {

@@ -6,6 +6,7 @@
 
 mod attached;
 pub mod btf;
+mod call_events;
 pub mod capture;
 pub mod clock;
 pub mod command;
@@ -14,9 +15,12 @@ mod cpu_mode;
 mod describe;
 pub mod doctor;
 pub mod error;
+pub mod event_selection;
+mod events;
 mod features;
 mod harvester;
 mod idle_threads;
+mod longest;
 mod mapped;
 mod maps;
 #[cfg(feature = "node")]
@@ -25,6 +29,7 @@ pub mod offsets;
 pub mod pending;
 mod perf_event;
 mod pidfd;
+mod priority;
 mod probe_list;
 pub mod probes;
 mod proc_stat;

@@ -1,12 +1,35 @@
 //! Where this kernel keeps what the programs read.
 
-use bpf_probes::abi::config::{Config, NO_OFFSET, Offsets};
+use bpf_probes::abi::config::{Config, Events, NO_OFFSET, Offsets};
+use bpf_probes::abi::event::ARGUMENTS;
 
 use crate::btf::Btf;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The number of `sched_switch`'s arguments since it hands over the previous task's state (Linux 5.18, 9c2136be0878).
 const SWITCH_ARGUMENTS_WITH_STATE: usize = 4;
+
+/// In the order of a call's arguments. arm64 keeps them in an array, and the first one, which the result replaces, apart.
+const ARGUMENT_REGISTERS: [&str; ARGUMENTS] = if cfg!(target_arch = "x86_64") {
+    ["di", "si", "dx", "r10", "r8", "r9"]
+} else {
+    ["orig_x0", "regs", "regs", "regs", "regs", "regs"]
+};
+const COMPAT_ARGUMENT_REGISTERS: [&str; ARGUMENTS] = if cfg!(target_arch = "x86_64") {
+    ["bx", "cx", "dx", "si", "di", "bp"]
+} else {
+    ARGUMENT_REGISTERS
+};
+
+fn registers(btf: &Btf, names: [&str; ARGUMENTS]) -> [u32; ARGUMENTS] {
+    let mut index = 0;
+    names.map(|name| {
+        let within = if name == "regs" { 8 * index } else { 0 };
+        index += 1;
+        let offset = btf.member_offset("pt_regs", name);
+        offset.map_or(NO_OFFSET, |offset| offset + within)
+    })
+}
 
 /// What could not be found, and what that switches off.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +99,8 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
             "irqaction.name",
             "hard interrupts have no name",
         ),
+        arguments: registers(btf, ARGUMENT_REGISTERS),
+        compat_arguments: registers(btf, COMPAT_ARGUMENT_REGISTERS),
         reserved: 0,
     };
     let config = Config {
@@ -91,6 +116,7 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         },
         start_in_any_task: 0,
         stop_in_any_task: 0,
+        events: Events::NONE,
         has_task_registers: u32::from(btf.has_enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs")),
         offsets,
     };

@@ -66,6 +66,8 @@ impl TriggerProgram {
 pub struct Capacity {
     pub threads: u32,
     pub syscall_chunks: u32,
+    /// Of the ring buffer of recorded calls.
+    pub event_bytes: u32,
 }
 
 /// What the verifier may say, by `-D`'s level.
@@ -132,6 +134,7 @@ impl Probes {
                 "HARD_IRQS",
                 capacity.threads.saturating_mul(HARD_IRQS_PER_THREAD),
             )
+            .map_max_entries("SYSCALL_EVENTS", capacity.event_bytes)
             .load(OBJECT)
             .map_err(|error| refused("the kernel did not take the probes' maps", &chain(&error)))?;
         Ok(Self {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use crate::call_events;
 use crate::clock::monotonic_ns;
 use crate::control;
 use crate::describe::{self, FirstEvent, SeenThread};
@@ -72,6 +73,9 @@ impl State {
     /// Nobody waits for a start trigger that finds nothing armed now.
     fn rest_if_idle(&self) -> Result<()> {
         let attached = self.attached()?;
+        if let Some(events) = attached.events.as_ref().filter(|_| self.windows.is_empty()) {
+            events.await_more(false);
+        }
         if attached.has_start_trigger && self.windows.is_empty() {
             control::rest(&attached.probes)?;
         }
@@ -99,6 +103,10 @@ impl State {
             &window.stopped_at_start,
             &mut window.seen,
         )?;
+        let (calls, over_limit) = match &attached.events {
+            Some(events) => events.take(number).in_order(),
+            None => Default::default(),
+        };
         let firsts = first_events(&attached.maps, &self.windows, stop.at_ns);
         let lost_by_now = attached.maps.losses();
         let lost = lost_by_now.since(&self.losses_before);
@@ -138,8 +146,10 @@ impl State {
             starts_in_window: lost.starts_in_window as i64,
             targets: self.targets.clone(),
             threads,
+            syscall_events: calls.iter().map(call_events::describe).collect(),
             losses: Losses {
-                events_dropped: 0,
+                events_dropped: lost.events as i64,
+                events_over_limit: over_limit as i64,
                 threads_untracked: lost.thread_events as i64,
                 syscalls_untracked: (lost.syscalls + lost.irqs) as i64,
                 stacks_lost: 0,

@@ -163,6 +163,36 @@ pub struct Thread {
     pub budget: Budget,
 }
 
+/// A system call that began and ended inside the window.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingSyscallEvent")
+)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SyscallEvent {
+    /// `CLOCK_MONOTONIC`, decimal.
+    pub entry_ns: String,
+    pub exit_ns: String,
+    pub duration_ns: i64,
+    pub pid: u32,
+    pub tid: u32,
+    /// The thread's name as the call ended.
+    pub comm: String,
+    pub name: String,
+    pub number: u32,
+    #[cfg_attr(
+        feature = "node",
+        napi(ts_type = "'native' | 'ia32' | 'x32' | 'arm32'")
+    )]
+    pub abi: String,
+    /// Six, hexadecimal, of which the call may use fewer; null: the call replaced the registers that held them.
+    pub arguments: Option<Vec<String>>,
+    /// Decimal.
+    pub result: String,
+    /// The error's name; null: none, or one without a name.
+    pub errno: Option<String>,
+}
+
 /// What could not be counted. Everything else was.
 #[cfg_attr(
     feature = "node",
@@ -170,7 +200,10 @@ pub struct Thread {
 )]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Losses {
+    /// Recorded calls for which the ring buffer had no room.
     pub events_dropped: i64,
+    /// Recorded calls that were left out of the sample, because longer ones filled it.
+    pub events_over_limit: i64,
     /// Events of threads for which there was no free record.
     pub threads_untracked: i64,
     /// System calls and interrupts for which there was no free row.
@@ -207,6 +240,8 @@ pub struct Sample {
     /// The first targets, then the children that joined, as they were seen.
     pub targets: Vec<Target>,
     pub threads: Vec<Thread>,
+    /// In the order of their beginnings.
+    pub syscall_events: Vec<SyscallEvent>,
     pub losses: Losses,
 }
 

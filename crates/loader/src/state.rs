@@ -123,6 +123,9 @@ impl State {
             self.recursion_misses_before = attached.probes.recursion_misses()?;
             self.losses_before = attached.maps.losses();
         }
+        if let Some(events) = &attached.events {
+            events.await_more(true);
+        }
         let mut window = PendingWindow::new(self.latest + 1, length_ns);
         if attached.has_start_trigger {
             control::arm(&attached.probes, length_ns)?;

@@ -40,6 +40,7 @@ pub use list::{Entry, Listing, list, list_with};
 pub use objects::{Object, Objects};
 pub use pattern::Pattern;
 pub use resolve::{MOST_POINTS, Point, resolve, resolve_with};
+pub use suggest::near;
 pub use symbols::{Function, Functions};
 pub use trigger::{FunctionStart, LONGEST_TRIGGER, Location, Name, ObjectName, Trigger};
 pub use trigger_parse::parse;

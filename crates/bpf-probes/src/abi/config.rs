@@ -1,6 +1,9 @@
 //! What user space injects into the programs before it loads them. The map that holds it is frozen, so the verifier
 //! treats each field as a constant and drops the code that a field switches off.
 
+use crate::abi::event::ARGUMENTS;
+use crate::abi::syscall::{LAST_NUMBER, SyscallKey};
+
 /// Marks an offset that this kernel does not have.
 pub const NO_OFFSET: u32 = u32::MAX;
 
@@ -22,7 +25,46 @@ pub struct Config {
     pub start_in_any_task: u32,
     /// The same for stop triggers.
     pub stop_in_any_task: u32,
+    pub events: Events,
     pub offsets: Offsets,
+}
+
+/// Which system calls are recorded one by one.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Events {
+    /// Those that last at least this long.
+    pub least_ns: u64,
+    /// 1: they are recorded; 0: none is.
+    pub recorded: u32,
+    /// 1: only those in `calls`.
+    pub selected: u32,
+    /// A bit for each number of the native calls (x32's among them), then for each of the 32-bit ones.
+    pub calls: [[u64; CALL_WORDS]; 2],
+}
+
+/// Words of a bit for each number that a system call can have.
+pub const CALL_WORDS: usize = (LAST_NUMBER as usize + 1) / 64;
+
+impl Events {
+    pub const NONE: Self = Self {
+        least_ns: 0,
+        recorded: 0,
+        selected: 0,
+        calls: [[0; CALL_WORDS]; 2],
+    };
+
+    /// Where a call's bit is: the convention, the word, the bit.
+    #[inline(always)]
+    pub fn place(key: SyscallKey) -> (usize, usize, u32) {
+        let number = key.number() & LAST_NUMBER;
+        (key.is_compat() as usize, number as usize / 64, number % 64)
+    }
+
+    pub fn select(&mut self, key: SyscallKey) {
+        let (convention, word, bit) = Self::place(key);
+        self.calls[convention][word] |= 1 << bit;
+    }
 }
 
 /// Byte offsets of the kernel's struct members, from the running kernel's BTF. [`NO_OFFSET`]: not there.
@@ -41,6 +83,10 @@ pub struct Offsets {
     /// `orig_ax` (x86) or `syscallno` (arm64) in `pt_regs`.
     pub regs_syscall: u32,
     pub irqaction_name: u32,
+    /// In `pt_regs`, of a native call.
+    pub arguments: [u32; ARGUMENTS],
+    /// The same of a 32-bit one.
+    pub compat_arguments: [u32; ARGUMENTS],
     pub reserved: u32,
 }
 
@@ -59,6 +105,7 @@ impl Config {
         has_task_registers: 0,
         start_in_any_task: 0,
         stop_in_any_task: 0,
+        events: Events::NONE,
         offsets: Offsets {
             task_pid: NO_OFFSET,
             task_tgid: NO_OFFSET,
@@ -69,9 +116,15 @@ impl Config {
             task_compat: NO_OFFSET,
             regs_syscall: NO_OFFSET,
             irqaction_name: NO_OFFSET,
+            arguments: [NO_OFFSET; ARGUMENTS],
+            compat_arguments: [NO_OFFSET; ARGUMENTS],
             reserved: 0,
         },
     };
 }
 
-const _: () = assert!(size_of::<Config>() == 64, "Config has padding");
+const _: () = assert!(
+    size_of::<Events>() == 16 + 16 * CALL_WORDS
+        && size_of::<Config>() == 24 + size_of::<Events>() + size_of::<Offsets>(),
+    "Config has padding"
+);

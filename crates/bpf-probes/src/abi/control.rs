@@ -124,6 +124,8 @@ pub struct Losses {
     pub triggers: u64,
     /// No loss: start triggers that found a window open.
     pub starts_in_window: u64,
+    /// Recorded calls for which the ring buffer had no room.
+    pub events: u64,
 }
 
 impl Losses {
@@ -137,6 +139,7 @@ impl Losses {
             starts_in_window: self
                 .starts_in_window
                 .saturating_sub(before.starts_in_window),
+            events: self.events.saturating_sub(before.events),
         }
     }
 }
@@ -145,7 +148,7 @@ const _: () = assert!(
     size_of::<Window>() == 24
         && size_of::<Windows>() == 16 + 24 * WINDOWS
         && size_of::<Edge>() == 48
-        && size_of::<Losses>() == 40,
+        && size_of::<Losses>() == 48,
     "implicit padding"
 );
 const _: () = assert!(MOST_PENDING < WINDOWS && WINDOWS.is_power_of_two());

@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod control;
+pub mod event;
 pub mod histogram;
 pub mod irq;
 pub mod syscall;

@@ -43,7 +43,6 @@ impl SyscallKey {
     const PRESENT: u32 = 1 << 31;
 
     /// From the number that the kernel's tracepoint carries.
-    /// From the number that the kernel's tracepoint carries.
     #[inline(always)]
     pub fn new(raw: u64, compat: bool) -> Self {
         let number = raw as u32;
@@ -82,6 +81,11 @@ impl SyscallKey {
             1 => Abi::Compat,
             _ => Abi::X32,
         }
+    }
+
+    #[inline(always)]
+    pub fn is_compat(self) -> bool {
+        self.0 & (Abi::Compat as u32) << 16 != 0
     }
 
     #[inline(always)]

@@ -2,7 +2,9 @@
 
 use bpf_probes::abi::config::NO_OFFSET;
 use bpf_probes::abi::syscall::SyscallKey;
+use bpf_probes::thread_state::SyscallEnd;
 
+use crate::event;
 use crate::kernel::Access;
 use crate::maps::config;
 use crate::programs::{Arguments, probe};
@@ -26,6 +28,11 @@ fn exit<C: Arguments>(ctx: &C) -> Option<()> {
     let moment = Moment::in_window_or_after()?;
     let record = find(task, moment)?;
     let end = record.syscall_exited(moment.now_ns);
+    if let SyscallEnd::Whole { key, duration_ns } = end
+        && event::is_wanted(key, duration_ns)
+    {
+        event::record(ctx, record, moment, key, duration_ns);
+    }
     // The number comes from the call's beginning, because `execve` and `rt_sigreturn` change the registers; only a
     // call that began before the window has none.
     count_syscall(record, end, || {

@@ -4,7 +4,7 @@ use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 
 use crate::pending::{Start, Stop};
-use crate::sample::{Losses, Sample, Target, Thread, TriggeringThread};
+use crate::sample::{Losses, Sample, SyscallEvent, Target, Thread, TriggeringThread};
 
 #[napi(object, use_nullable = true)]
 pub struct BindingWindowStart {
@@ -66,6 +66,8 @@ pub struct BindingSample {
     pub targets: Vec<Target>,
     /// In no particular order.
     pub threads: Vec<Thread>,
+    /// In the order of their beginnings.
+    pub syscall_events: Vec<SyscallEvent>,
     pub losses: Losses,
 }
 
@@ -76,6 +78,7 @@ impl From<Sample> for BindingSample {
             starts_in_window: sample.starts_in_window,
             targets: sample.targets,
             threads: sample.threads,
+            syscall_events: sample.syscall_events,
             losses: sample.losses,
         }
     }

@@ -10,6 +10,7 @@ use napi_derive::napi;
 use super::sample::{BindingSample, BindingWindow, BindingWindowStart};
 use crate::capture::{CaptureSession, Options};
 use crate::error::{Error, ErrorKind};
+use crate::event_selection::EventOptions;
 use crate::sample::{Sample, StopReason};
 use crate::triggers::TriggerScope;
 
@@ -31,6 +32,34 @@ pub struct BindingOpenOptions {
     pub triggers_in_target_only: Option<bool>,
     /// The program that the one process, held until then, is about to execute: its triggers are found in this file.
     pub program: Option<String>,
+    /// Which system calls are recorded one by one; by default none.
+    pub events: Option<BindingEventOptions>,
+}
+
+#[napi(object)]
+pub struct BindingEventOptions {
+    /// Calls that last at least this long.
+    pub least_ns: i64,
+    /// Of these names only.
+    pub only: Option<Vec<String>>,
+    /// Not of these names.
+    pub except: Vec<String>,
+    /// Of the ring buffer: a power of two, and a multiple of the page size.
+    pub buffer_bytes: u32,
+    /// Kept of one window, at most: the longest.
+    pub limit: u32,
+}
+
+impl From<BindingEventOptions> for EventOptions {
+    fn from(options: BindingEventOptions) -> Self {
+        Self {
+            least_ns: options.least_ns.max(0) as u64,
+            only: options.only,
+            except: options.except,
+            buffer_bytes: options.buffer_bytes,
+            limit: options.limit as usize,
+        }
+    }
 }
 
 pub struct OpenTask(Options);
@@ -133,6 +162,7 @@ impl BindingSession {
                 TriggerScope::Any
             },
             program: options.program.map(PathBuf::from),
+            events: options.events.map(Into::into),
             ..Options::default()
         }))
     }

@@ -8,6 +8,7 @@
 )]
 
 mod doctor;
+mod events;
 mod sessions;
 #[path = "../support/mod.rs"]
 mod support;

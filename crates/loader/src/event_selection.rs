@@ -1,0 +1,124 @@
+//! Which system calls are recorded one by one.
+
+use bpf_probes::abi::config::Events;
+use bpf_probes::abi::syscall::{LAST_NUMBER, SyscallKey};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::syscall_names;
+
+#[derive(Clone, Debug)]
+pub struct EventOptions {
+    /// Calls that last at least this long.
+    pub least_ns: u64,
+    /// Of these names; `None`: of any.
+    pub only: Option<Vec<String>>,
+    /// Not of these names.
+    pub except: Vec<String>,
+    /// Of the ring buffer.
+    pub buffer_bytes: u32,
+    /// Kept of one window, at most: the longest.
+    pub limit: usize,
+}
+
+/// What the programs are told.
+pub fn selection(options: &EventOptions) -> Result<Events> {
+    let mut events = Events {
+        least_ns: options.least_ns,
+        recorded: 1,
+        selected: u32::from(options.only.is_some() || !options.except.is_empty()),
+        ..Events::NONE
+    };
+    let mut unknown: Vec<&String> = options.only.iter().flatten().collect();
+    for compat in [false, true] {
+        for number in 0..=LAST_NUMBER {
+            let key = SyscallKey::new(number.into(), compat);
+            let name = syscall_names::name(key);
+            unknown.retain(|&wanted| *wanted != name);
+            let is_wanted = match &options.only {
+                Some(only) => only.contains(&name),
+                None => true,
+            };
+            if is_wanted && !options.except.contains(&name) {
+                events.select(key);
+            }
+        }
+    }
+    match unknown[..] {
+        [] => Ok(events),
+        [name, ..] => Err(no_such_call(name)),
+    }
+}
+
+fn no_such_call(name: &str) -> Error {
+    let all: Vec<String> = (0..=LAST_NUMBER)
+        .map(|number| syscall_names::name(SyscallKey::new(number.into(), false)))
+        .collect();
+    let near = probe_points::near(name.as_bytes(), all.iter().map(String::as_bytes));
+    let near: Vec<_> = near
+        .iter()
+        .map(|name| String::from_utf8_lossy(name))
+        .collect();
+    let shown: String = name.chars().flat_map(char::escape_default).collect();
+    let error = Error::new(
+        ErrorKind::InvalidArgument,
+        format!("there is no system call '{shown}'"),
+    );
+    error.hint(if near.is_empty() {
+        "names are as strace shows them, such as futex or epoll_wait".to_owned()
+    } else {
+        format!("did you mean {}?", near.join(" or "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bpf_probes::abi::config::Events;
+    use bpf_probes::abi::syscall::{LAST_NUMBER, SyscallKey};
+
+    use super::{EventOptions, selection};
+
+    fn options(only: Option<&[&str]>, except: &[&str]) -> EventOptions {
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        EventOptions {
+            least_ns: 1,
+            only: only.map(owned),
+            except: owned(except),
+            buffer_bytes: 4096,
+            limit: 1,
+        }
+    }
+
+    fn selected(events: &Events, compat: bool) -> Vec<String> {
+        (0..=LAST_NUMBER)
+            .map(|number| SyscallKey::new(number.into(), compat))
+            .filter(|&key| {
+                let (convention, word, bit) = Events::place(key);
+                events.calls[convention][word] >> bit & 1 == 1
+            })
+            .map(crate::syscall_names::name)
+            .collect()
+    }
+
+    #[test]
+    fn names_stand_for_the_numbers_of_either_convention() {
+        let events = selection(&options(Some(&["getppid", "futex"]), &[])).unwrap();
+        assert_eq!(events.selected, 1);
+        for compat in [false, true] {
+            let mut names = selected(&events, compat);
+            names.sort();
+            assert_eq!(names, ["futex", "getppid"]);
+        }
+        let events = selection(&options(None, &["poll"])).unwrap();
+        let names = selected(&events, false);
+        assert!(!names.contains(&"poll".to_owned()) && names.contains(&"read".to_owned()));
+        assert_eq!(selection(&options(None, &[])).unwrap().selected, 0);
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_refused_with_what_is_near() {
+        let error = selection(&options(Some(&["futx"]), &[])).unwrap_err();
+        assert!(error.hint.unwrap().contains("futex"));
+        let error = selection(&options(Some(&["\n"]), &[])).unwrap_err();
+        assert!(!error.message.contains('\n'));
+    }
+}

@@ -1,0 +1,132 @@
+//! Recorded system calls: which ones, and their way from the ring buffer to the sample of their window.
+//!
+//! Nobody is woken for an event. A thread of its own looks every so often, whatever else the session is busy with: at
+//! three million events a second the default buffer is full after 12 ms.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use aya::maps::{MapData, RingBuf};
+use bpf_probes::abi::event::SyscallEvent;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::longest::Longest;
+use crate::priority;
+use crate::probes::Probes;
+
+const INTERVAL: Duration = Duration::from_millis(2);
+/// While no window is open or armed. Whoever changes that wakes the thread.
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The reading end.
+pub struct EventReader {
+    shared: Arc<Shared>,
+    thread: std::thread::Thread,
+}
+
+struct Shared {
+    buffer: Mutex<Buffer>,
+    is_awaited: AtomicBool,
+}
+
+struct Buffer {
+    ring: RingBuf<MapData>,
+    by_window: HashMap<u32, Longest>,
+    limit: usize,
+}
+
+/// The ring buffer's reading end.
+pub fn event_ring(probes: &mut Probes) -> Result<RingBuf<MapData>> {
+    RingBuf::try_from(probes.take_map("SYSCALL_EVENTS")?).map_err(|error| {
+        Error::new(
+            ErrorKind::Internal,
+            format!("the events' ring buffer cannot be used: {error}"),
+        )
+    })
+}
+
+impl EventReader {
+    /// `limit`: of one window, at most so many are kept: the longest.
+    pub fn new(ring: RingBuf<MapData>, limit: usize) -> Result<Self> {
+        let shared = Arc::new(Shared {
+            buffer: Mutex::new(Buffer {
+                ring,
+                by_window: HashMap::new(),
+                limit,
+            }),
+            is_awaited: AtomicBool::new(false),
+        });
+        let weak = Arc::downgrade(&shared);
+        let thread = std::thread::Builder::new()
+            .name("kdelay-events".to_owned())
+            .spawn(move || run(&weak))
+            .map_err(|error| Error::io("starting a thread", &error))?;
+        Ok(Self {
+            shared,
+            thread: thread.thread().clone(),
+        })
+    }
+
+    /// Whether a window is open or may open at any time.
+    pub fn await_more(&self, is_awaited: bool) {
+        let before = self.shared.is_awaited.swap(is_awaited, Ordering::AcqRel);
+        if is_awaited && !before {
+            self.thread.unpark();
+        }
+    }
+
+    /// Those of a window that is sealed, after a grace period; what there is of windows before it is forgotten.
+    pub fn take(&self, window: u32) -> Longest {
+        let mut buffer = self.shared.lock();
+        buffer.drain();
+        let limit = buffer.limit;
+        let taken = buffer.by_window.remove(&window);
+        buffer.by_window.retain(|&other, _| other > window);
+        taken.unwrap_or_else(|| Longest::new(limit))
+    }
+}
+
+impl Drop for EventReader {
+    fn drop(&mut self) {
+        // The thread finds the buffer gone.
+        self.thread.unpark();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Buffer {
+    fn drain(&mut self) {
+        while let Some(item) = self.ring.next() {
+            if item.len() != size_of::<SyscallEvent>() {
+                continue;
+            }
+            // SAFETY: the programs put only whole events into the ring buffer: plain integers and bytes.
+            let event = unsafe { item.as_ptr().cast::<SyscallEvent>().read_unaligned() };
+            self.by_window
+                .entry(event.window)
+                .or_insert_with(|| Longest::new(self.limit))
+                .add(event);
+        }
+    }
+}
+
+fn run(shared: &Weak<Shared>) {
+    priority::raise();
+    while let Some(shared) = shared.upgrade() {
+        shared.lock().drain();
+        let interval = if shared.is_awaited.load(Ordering::Acquire) {
+            INTERVAL
+        } else {
+            IDLE_INTERVAL
+        };
+        drop(shared);
+        std::thread::park_timeout(interval);
+    }
+}

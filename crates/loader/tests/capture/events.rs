@@ -1,0 +1,156 @@
+//! Single system calls, recorded.
+
+use loader::capture::{CaptureSession, Options};
+use loader::event_selection::EventOptions;
+use loader::sample::{Sample, SyscallEvent};
+
+use crate::worker::Worker;
+use crate::{MODES, closed_by_hand};
+
+fn every_call() -> EventOptions {
+    EventOptions {
+        least_ns: 0,
+        only: None,
+        except: Vec::new(),
+        buffer_bytes: 4 << 20,
+        limit: 1_000_000,
+    }
+}
+
+/// What a thread that did this made of it, by both kinds of program.
+fn recorded(options: &EventOptions, work: fn()) -> Vec<(Vec<SyscallEvent>, Sample)> {
+    MODES
+        .into_iter()
+        .map(|mode| {
+            let session = CaptureSession::open(&Options {
+                pids: vec![std::process::id()],
+                attach_mode: mode,
+                events: Some(options.clone()),
+                ..Options::default()
+            })
+            .unwrap();
+            let worker = Worker::new(work);
+            session.start(None).unwrap();
+            worker.run();
+            let sample = closed_by_hand(&session);
+            let events = sample.syscall_events.iter().cloned();
+            let own = events.filter(|event| event.tid == worker.tid).collect();
+            worker.end();
+            (own, sample)
+        })
+        .collect()
+}
+
+fn named<'a>(events: &'a [SyscallEvent], name: &str) -> Vec<&'a SyscallEvent> {
+    events.iter().filter(|event| event.name == name).collect()
+}
+
+fn calls() {
+    // SAFETY: none of these has preconditions, and the buffer is as long as it is said to be.
+    unsafe {
+        for signal in 0..100 {
+            libc::syscall(libc::SYS_tgkill, 1, 0x7fff_0000 + signal, 0);
+        }
+        libc::syscall(libc::SYS_close, -1);
+        libc::usleep(3000);
+    }
+}
+
+#[test]
+fn each_call_is_recorded_with_arguments_and_result() {
+    for (events, sample) in recorded(&every_call(), calls) {
+        let kills = named(&events, "tgkill");
+        assert_eq!(kills.len(), 100);
+        for (index, kill) in kills.iter().enumerate() {
+            let arguments = kill.arguments.as_ref().unwrap();
+            assert_eq!(arguments[0], "0x1");
+            assert_eq!(arguments[1], format!("{:#x}", 0x7fff_0000 + index));
+            assert_eq!(
+                (kill.result.as_str(), kill.errno.as_deref()),
+                ("-3", Some("ESRCH"))
+            );
+            assert_eq!(kill.pid, std::process::id());
+        }
+        assert_eq!(named(&events, "close")[0].errno.as_deref(), Some("EBADF"));
+        let sleep = named(&events, "clock_nanosleep")[0];
+        assert!(sleep.duration_ns >= 3_000_000);
+        let ns = |text: &str| text.parse::<u64>().unwrap();
+        for event in &events {
+            let (entry_ns, exit_ns) = (ns(&event.entry_ns), ns(&event.exit_ns));
+            assert_eq!((exit_ns - entry_ns) as i64, event.duration_ns);
+            assert!(sample.start.at_ns <= entry_ns && exit_ns <= sample.stop.at_ns);
+        }
+        assert!(events.is_sorted_by_key(|event| ns(&event.entry_ns)));
+        assert_eq!(sample.losses.events_dropped, 0);
+        // As many as were counted.
+        for thread in &sample.threads {
+            let counted: i64 = thread.syscalls.iter().map(|call| call.count).sum();
+            let of_thread = |event: &&SyscallEvent| event.tid == thread.tid;
+            let recorded = sample.syscall_events.iter().filter(of_thread).count();
+            assert_eq!(counted, recorded as i64);
+        }
+    }
+}
+
+#[test]
+fn only_the_calls_asked_for_are_recorded() {
+    let slow = EventOptions {
+        least_ns: 2_000_000,
+        only: Some(vec!["clock_nanosleep".to_owned(), "close".to_owned()]),
+        ..every_call()
+    };
+    for (events, _) in recorded(&slow, calls) {
+        let names: Vec<&str> = events.iter().map(|event| event.name.as_str()).collect();
+        assert_eq!(names, ["clock_nanosleep"]);
+    }
+    let but_kills = EventOptions {
+        except: vec!["tgkill".to_owned()],
+        ..every_call()
+    };
+    for (events, _) in recorded(&but_kills, calls) {
+        assert!(named(&events, "tgkill").is_empty());
+        assert_eq!(named(&events, "close").len(), 1);
+    }
+}
+
+/// A thread that calls as often as it can for that long.
+fn storm() {
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < std::time::Duration::from_millis(200) {
+        for _ in 0..1000 {
+            // SAFETY: getppid has no preconditions.
+            unsafe { libc::syscall(libc::SYS_getppid) };
+        }
+    }
+}
+
+/// Every call of a storm is in the sample, or counted as left out or dropped.
+#[test]
+fn what_is_left_out_or_dropped_is_counted() {
+    let few = EventOptions {
+        only: Some(vec!["getppid".to_owned()]),
+        limit: 1000,
+        ..every_call()
+    };
+    let no_room = EventOptions {
+        only: few.only.clone(),
+        buffer_bytes: 4096,
+        ..every_call()
+    };
+    for options in [few, no_room] {
+        for (_, sample) in recorded(&options, storm) {
+            let threads = sample.threads.iter();
+            let counted: i64 = threads
+                .map(|thread| crate::support::count(thread, "getppid"))
+                .sum();
+            let losses = &sample.losses;
+            let recorded = sample.syscall_events.len() as i64;
+            eprintln!("{counted} calls: {recorded} recorded, {losses:?}");
+            assert_eq!(
+                counted,
+                recorded + losses.events_dropped + losses.events_over_limit
+            );
+            assert!(losses.events_over_limit > 0 || losses.events_dropped > 0);
+        }
+    }
+}
