@@ -1,6 +1,6 @@
 /** `kdelay capture`: targets → session → samples → format → output, in this order. */
 import { KdelayError } from '../errors.js';
-import { findFormat } from '../formats/index.js';
+import { findFormat, type Pieces } from '../formats/index.js';
 import { type Interrupts, listenForInterrupts } from '../interrupts.js';
 import { note, warn } from '../messages.js';
 import { native } from '../native/index.js';
@@ -111,12 +111,12 @@ async function printSamples(
   let taken = 0;
   let end: CadenceEnd = 'complete';
   let losses = noLosses;
-  let header = formatter.header(buildHeader(session.targets, options));
+  let header: Pieces = formatter.header(buildHeader(session.targets, options));
   let wanted = true;
-  // With the first text, not before: a run that fails at once prints nothing but its error.
-  const print = async (text: string) => {
-    wanted = await output.write(header + text);
-    header = '';
+  // The header goes with the first text, not before: a run that fails at once prints nothing but its error.
+  const print = async (pieces: Pieces) => {
+    for (const text of inChunks(header, pieces)) wanted = wanted && (await output.write(text));
+    header = [];
   };
   try {
     while (wanted) {
@@ -140,6 +140,20 @@ async function printSamples(
   }
   for (const { what, advice } of lossWarnings(losses)) warn(stderr, what, advice);
   return { taken, end };
+}
+
+/** Of some size, so that a million lines are not a million writes. */
+function* inChunks(...sources: Pieces[]): Pieces {
+  const enough = 1 << 16;
+  let chunk = '';
+  for (const pieces of sources)
+    for (const piece of pieces) {
+      chunk += piece;
+      if (chunk.length < enough) continue;
+      yield chunk;
+      chunk = '';
+    }
+  yield chunk;
 }
 
 /** What the report does not say about how the run ended. */

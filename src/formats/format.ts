@@ -1,16 +1,22 @@
 import type { Header, Sample, Target } from '../report/types.js';
 import type { Window } from '../report/window.js';
 
+/**
+ * Text in pieces, made as they are asked for: a sample with millions of calls is longer than a string can be, and is never in
+ * memory as a whole.
+ */
+export type Pieces = Iterable<string>;
+
 /** Turns the finished report model into text, piece by piece in the order of the run; computes nothing. */
 export interface Formatter {
   /** Before the first window. */
-  header(header: Header): string;
+  header(header: Header): Pieces;
   /** After each window; `targets` are the processes known by then. */
-  sample(sample: Sample, targets: readonly Target[]): string;
+  sample(sample: Sample, targets: readonly Target[]): Pieces;
   /** In the place of a sample that was dropped because its window was shorter than the trigger delta. */
-  skipped(window: Window): string;
+  skipped(window: Window): Pieces;
   /** After the last window, or when the run ends early. */
-  footer(targets: readonly Target[]): string;
+  footer(targets: readonly Target[]): Pieces;
 }
 
 export interface Format {

@@ -5,7 +5,7 @@ import { json } from './json.js';
 import { ndjson } from './ndjson.js';
 import { text } from './text.js';
 
-export type { Format, Formatter } from './format.js';
+export type { Format, Formatter, Pieces } from './format.js';
 
 export const formats: readonly Format[] = [text, json, ndjson];
 
@@ -22,8 +22,8 @@ export function findFormat(name: string): Format {
 export function formatReport(report: Report, name: string): string {
   const formatter = findFormat(name).create();
   const { samples, ...header } = report;
-  const chunks = [formatter.header(header)];
-  for (const sample of samples) chunks.push(formatter.sample(sample, report.targets));
-  chunks.push(formatter.footer(report.targets));
-  return chunks.join('');
+  const pieces = [...formatter.header(header)];
+  for (const sample of samples) pieces.push(...formatter.sample(sample, report.targets));
+  pieces.push(...formatter.footer(report.targets));
+  return pieces.join('');
 }

@@ -1,6 +1,6 @@
-import { escapeJson } from '../escape.js';
 import type { Header, Report, Sample } from '../report/types.js';
 import type { Format } from './format.js';
+import { jsonPieces } from './json-pieces.js';
 
 /** One document, written at the end: only then are all targets known. */
 export const json: Format = {
@@ -11,17 +11,17 @@ export const json: Format = {
     return {
       header(header) {
         start = header;
-        return '';
+        return [];
       },
       sample(sample) {
         samples.push(sample);
-        return '';
+        return [];
       },
-      skipped: () => '',
+      skipped: () => [],
       footer(targets) {
-        if (start === undefined) return '';
+        if (start === undefined) return [];
         const report: Report = { ...start, targets: [...targets], samples };
-        return `${escapeJson(JSON.stringify(report, null, 2))}\n`;
+        return jsonPieces(report, 2);
       },
     };
   },

@@ -2,12 +2,13 @@
 import { escapeText } from '../escape.js';
 import type { SyscallEvent } from '../report/types.js';
 import { thousands } from '../units.js';
+import type { Pieces } from './format.js';
 
 const indent = '  ';
 
 /** Nothing where no calls were recorded. */
-export function eventLines(events: readonly SyscallEvent[]): string[] {
-  if (events.length === 0) return [];
+export function* eventPieces(events: readonly SyscallEvent[]): Pieces {
+  if (events.length === 0) return;
   const titles = line(
     'ENTRY (ns)',
     'EXIT (ns)',
@@ -19,7 +20,8 @@ export function eventLines(events: readonly SyscallEvent[]): string[] {
     'ARGUMENTS',
   );
   const rule = line(...([19, 19, 10, 16, 10, 16, 20, 9].map((width) => '-'.repeat(width)) as Cells));
-  return ['', '', '# SYSCALL EVENTS:', titles, rule, ...events.map(eventLine)];
+  yield `\n\n# SYSCALL EVENTS:\n${titles}\n${rule}\n`;
+  for (const event of events) yield `${eventLine(event)}\n`;
 }
 
 type Cells = [string, string, string, string, string, string, string, string];

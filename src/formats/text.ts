@@ -5,7 +5,7 @@ import type { Sample, Target, Thread, WindowStart, WindowStop } from '../report/
 import type { Window } from '../report/window.js';
 import { localTime, thousands } from '../units.js';
 import type { Format } from './format.js';
-import { eventLines } from './text-events.js';
+import { eventPieces } from './text-events.js';
 import { type Section, threadSections } from './text-sections.js';
 
 const indent = ' '.repeat(28);
@@ -15,20 +15,18 @@ export const text: Format = {
   create() {
     let losses = noLosses;
     return {
-      header: () => '',
-      sample(sample, targets) {
+      header: () => [],
+      *sample(sample, targets) {
         losses = addLosses(losses, sample.losses);
-        return `${sampleLines(sample, targets).join('\n')}\n`;
+        yield `${sampleLines(sample, targets).join('\n')}\n`;
+        yield* eventPieces(sample.syscallEvents);
       },
       skipped(window) {
         const { stop, windowNs } = window;
         const skipped = `# Sample dump skipped, delta ${thousands(windowNs)} ns @${localTime(stop.wall)}`;
-        return `${[...edgeLines(window), skipped].join('\n')}\n`;
+        return [`${[...edgeLines(window), skipped].join('\n')}\n`];
       },
-      footer: () =>
-        lossWarnings(losses)
-          .map(({ what, advice }) => `\n# WARNING: ${what}.\n# ${advice}\n`)
-          .join(''),
+      footer: () => lossWarnings(losses).map(({ what, advice }) => `\n# WARNING: ${what}.\n# ${advice}\n`),
     };
   },
 };
@@ -45,7 +43,6 @@ function sampleLines(sample: Sample, targets: readonly Target[]): string[] {
     row('TID'.padEnd(10), 'THREAD', '<RESOURCE SPECIFIC>'),
     row('-'.repeat(10), '-'.repeat(16), '-'.repeat(76)),
     ...byProcess(sample.threads, targets),
-    ...eventLines(sample.syscallEvents),
   ];
 }
 

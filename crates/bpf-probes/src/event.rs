@@ -4,6 +4,7 @@ use bpf_probes::abi::config::{CALL_WORDS, Events, NO_OFFSET};
 use bpf_probes::abi::event::SyscallEvent;
 use bpf_probes::abi::syscall::SyscallKey;
 use bpf_probes::abi::thread::ThreadRecord;
+use bpf_probes::jumpless::bounded;
 
 use crate::kernel::Access;
 use crate::maps::{CONFIG, SYSCALL_EVENTS, config};
@@ -23,13 +24,13 @@ pub fn is_wanted(key: SyscallKey, duration_ns: u64) -> bool {
 
 #[inline(always)]
 fn is_selected(key: SyscallKey) -> bool {
-    let (convention, word, bit) = Events::place(key);
+    let (word, bit) = Events::place(key);
     let events = (&raw const CONFIG).cast::<bpf_probes::abi::config::Config>();
-    // SAFETY: `Global` is transparent over `Config`; the index is below 2 * CALL_WORDS, which `place` sees to.
+    // SAFETY: `Global` is transparent over `Config`, and the index is masked to the array's length.
     let bits = unsafe {
         (&raw const (*events).events.calls)
             .cast::<u64>()
-            .add((convention & 1) * CALL_WORDS + (word & (CALL_WORDS - 1)))
+            .add(bounded::<CALL_WORDS>(word))
             .read_volatile()
     };
     bits >> bit & 1 != 0

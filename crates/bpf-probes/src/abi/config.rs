@@ -40,30 +40,31 @@ pub struct Events {
     /// 1: only those in `calls`.
     pub selected: u32,
     /// A bit for each number of the native calls (x32's among them), then for each of the 32-bit ones.
-    pub calls: [[u64; CALL_WORDS]; 2],
+    pub calls: [u64; CALL_WORDS],
 }
 
-/// Words of a bit for each number that a system call can have.
-pub const CALL_WORDS: usize = (LAST_NUMBER as usize + 1) / 64;
+/// Words of a bit for each number that a system call can have, in two conventions.
+pub const CALL_WORDS: usize = 2 * (LAST_NUMBER as usize + 1) / 64;
 
 impl Events {
     pub const NONE: Self = Self {
         least_ns: 0,
         recorded: 0,
         selected: 0,
-        calls: [[0; CALL_WORDS]; 2],
+        calls: [0; CALL_WORDS],
     };
 
-    /// Where a call's bit is: the convention, the word, the bit.
+    /// Where a call's bit is: the word, the bit.
     #[inline(always)]
-    pub fn place(key: SyscallKey) -> (usize, usize, u32) {
-        let number = key.number() & LAST_NUMBER;
-        (key.is_compat() as usize, number as usize / 64, number % 64)
+    pub fn place(key: SyscallKey) -> (usize, u32) {
+        let convention = key.is_compat() as u32;
+        let index = convention * (LAST_NUMBER + 1) + (key.number() & LAST_NUMBER);
+        (index as usize / 64, index % 64)
     }
 
     pub fn select(&mut self, key: SyscallKey) {
-        let (convention, word, bit) = Self::place(key);
-        self.calls[convention][word] |= 1 << bit;
+        let (word, bit) = Self::place(key);
+        self.calls[word] |= 1 << bit;
     }
 }
 
@@ -124,7 +125,7 @@ impl Config {
 }
 
 const _: () = assert!(
-    size_of::<Events>() == 16 + 16 * CALL_WORDS
+    size_of::<Events>() == 16 + 8 * CALL_WORDS
         && size_of::<Config>() == 24 + size_of::<Events>() + size_of::<Offsets>(),
     "Config has padding"
 );
