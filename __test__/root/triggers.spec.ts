@@ -136,6 +136,7 @@ test.serial('short calls are dropped, told in the report, and do not count', asy
   const triggers = ['--start-trigger', 'up:hidden', '--stop-trigger', 'up:libkdelaydemo.so:library_begin'];
   const args = ['capture', '-p', String(running.pid), ...triggers, '--trigger-delta', '10000000000'];
   const ran = await runMeanwhile('timeout', [
+    '--foreground',
     '--preserve-status',
     '-s',
     'INT',
