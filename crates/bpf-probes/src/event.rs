@@ -1,7 +1,7 @@
 //! Single system calls, handed over to user space.
 
 use bpf_probes::abi::config::{CALL_WORDS, Events, NO_OFFSET};
-use bpf_probes::abi::event::SyscallEvent;
+use bpf_probes::abi::event::{StackedEvent, SyscallEvent};
 use bpf_probes::abi::syscall::SyscallKey;
 use bpf_probes::abi::thread::ThreadRecord;
 use bpf_probes::jumpless::bounded;
@@ -10,6 +10,7 @@ use crate::kernel::Access;
 use crate::maps::{CONFIG, SYSCALL_EVENTS, config};
 use crate::programs::Arguments;
 use crate::record::lose;
+use crate::stacks;
 use crate::window::Moment;
 
 /// Nobody is woken, which would take longer than the call: user space looks by itself.
@@ -45,10 +46,87 @@ pub fn record<C: Arguments>(
     key: SyscallKey,
     duration_ns: u64,
 ) {
+    let is_recorded = match (config!(events.stacks), config!(events.stack_bytes)) {
+        (0, _) => false,
+        (_, 0) => record_with_stacks::<C, 0>(ctx, thread, moment, key, duration_ns),
+        (_, 0x1000) => record_with_stacks::<C, 0x1000>(ctx, thread, moment, key, duration_ns),
+        (_, 0x2000) => record_with_stacks::<C, 0x2000>(ctx, thread, moment, key, duration_ns),
+        (_, 0x4000) => record_with_stacks::<C, 0x4000>(ctx, thread, moment, key, duration_ns),
+        (_, 0x8000) => record_with_stacks::<C, 0x8000>(ctx, thread, moment, key, duration_ns),
+        (_, _) => record_with_stacks::<C, 0x10000>(ctx, thread, moment, key, duration_ns),
+    };
+    if is_recorded {
+        return;
+    }
     let Some(mut entry) = SYSCALL_EVENTS.reserve::<SyscallEvent>(0) else {
         return lose!(events);
     };
-    let event = entry.as_mut_ptr();
+    // SAFETY: memory of the ring buffer, as large and as aligned as an event, and ours until it is submitted.
+    unsafe { fill(entry.as_mut_ptr(), ctx, thread, moment, key, duration_ns) };
+    entry.submit(NO_WAKEUP);
+}
+
+#[repr(C)]
+struct WithStack<const BYTES: usize> {
+    event: StackedEvent,
+    stack: [u8; BYTES],
+}
+
+/// False: there was no room. A stack that is lost is counted; the call itself may still be recorded.
+#[inline(always)]
+fn record_with_stacks<C: Arguments, const BYTES: usize>(
+    ctx: &C,
+    thread: &ThreadRecord,
+    moment: Moment,
+    key: SyscallKey,
+    duration_ns: u64,
+) -> bool {
+    let Some(mut entry) = SYSCALL_EVENTS.reserve::<WithStack<BYTES>>(0) else {
+        lose!(stacks);
+        return false;
+    };
+    let place = entry.as_mut_ptr();
+    let registers = stacks::user_registers(ctx);
+    // SAFETY: memory of the ring buffer, as large and as aligned as the value, and ours until it is submitted.
+    unsafe {
+        let event = &raw mut (*place).event;
+        fill(
+            &raw mut (*event).call,
+            ctx,
+            thread,
+            moment,
+            key,
+            duration_ns,
+        );
+        stacks::copy_wait(thread, &raw mut (*event).wait);
+        // A 32-bit program's stack is one that nobody here can read.
+        let (base, bytes) = if key.is_compat() {
+            (registers.sp, 0)
+        } else {
+            stacks::copy_user_stack::<BYTES>((&raw mut (*place).stack).cast(), registers.sp)
+        };
+        (&raw mut (*event).registers.pc).write(registers.pc);
+        (&raw mut (*event).registers.sp).write(registers.sp);
+        (&raw mut (*event).registers.fp).write(registers.fp);
+        (&raw mut (*event).registers.lr).write(registers.lr);
+        (&raw mut (*event).stack_base).write(base);
+        (&raw mut (*event).stack_bytes).write(bytes);
+    }
+    entry.submit(NO_WAKEUP);
+    true
+}
+
+/// # Safety
+/// The place may be written.
+#[inline(always)]
+unsafe fn fill<C: Arguments>(
+    event: *mut SyscallEvent,
+    ctx: &C,
+    thread: &ThreadRecord,
+    moment: Moment,
+    key: SyscallKey,
+    duration_ns: u64,
+) {
     macro_rules! argument {
         ($index:literal) => {{
             let offset = if key.is_compat() {
@@ -62,7 +140,7 @@ pub fn record<C: Arguments>(
             }
         }};
     }
-    // SAFETY: `entry` is memory of the ring buffer, as large and as aligned as an event, and ours until it is submitted.
+    // SAFETY: the caller's.
     unsafe {
         (&raw mut (*event).exit_ns).write(moment.now_ns);
         (&raw mut (*event).duration_ns).write(duration_ns);
@@ -79,5 +157,4 @@ pub fn record<C: Arguments>(
         (&raw mut (*event).window).write(moment.window);
         (&raw mut (*event).comm).write(thread.comm);
     }
-    entry.submit(NO_WAKEUP);
 }

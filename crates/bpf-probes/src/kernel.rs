@@ -5,10 +5,11 @@ use core::marker::PhantomData;
 use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid, bpf_get_current_task, bpf_probe_read_kernel,
     bpf_probe_read_kernel_buf,
-    generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
+    generated::{bpf_get_current_task_btf, bpf_get_task_stack, bpf_task_pt_regs},
 };
 use bpf_probes::abi::COMM_BYTES;
 use bpf_probes::abi::config::{Config, NO_OFFSET};
+use bpf_probes::abi::event::{KERNEL_FRAME_BYTES, KERNEL_FRAMES};
 use bpf_probes::abi::syscall::SyscallKey;
 
 use crate::maps::config;
@@ -23,6 +24,10 @@ pub trait Access: Copy {
     fn read_u64(from: *const u8, offset: u32) -> u64;
     /// The task's registers as it entered the kernel; null where this kernel does not say.
     fn registers(task: *const u8) -> *const u8;
+    /// Whether the stack of a task that is not on a CPU can be had.
+    const HAS_TASK_STACKS: bool;
+    /// Puts the kernel frames of a task that is not on a CPU there; returns how many bytes of them, or an error.
+    fn task_stack(task: *const u8, to: &mut [u64; KERNEL_FRAMES]) -> i64;
 }
 
 /// `tp_btf`: its arguments are typed and trusted, so members are loaded like any memory; a fault reads as 0.
@@ -58,6 +63,21 @@ impl Access for Direct {
     fn read_u64(from: *const u8, offset: u32) -> u64 {
         // SAFETY: as in `read_u32`.
         unsafe { from.add(offset as usize).cast::<u64>().read_volatile() }
+    }
+
+    const HAS_TASK_STACKS: bool = true;
+
+    #[inline(always)]
+    fn task_stack(task: *const u8, to: &mut [u64; KERNEL_FRAMES]) -> i64 {
+        // SAFETY: the verifier checks that `task` is a trusted pointer to a task; the buffer is as large as it is said to be.
+        unsafe {
+            bpf_get_task_stack(
+                task.cast_mut().cast(),
+                to.as_mut_ptr().cast(),
+                KERNEL_FRAME_BYTES,
+                0,
+            )
+        }
     }
 
     #[inline(always)]
@@ -104,6 +124,13 @@ impl Access for Probed {
     fn registers(_: *const u8) -> *const u8 {
         core::ptr::null()
     }
+
+    const HAS_TASK_STACKS: bool = false;
+
+    #[inline(always)]
+    fn task_stack(_: *const u8, _: &mut [u64; KERNEL_FRAMES]) -> i64 {
+        -1
+    }
 }
 
 /// A `task_struct`.
@@ -131,6 +158,12 @@ impl<A: Access> Task<A> {
     pub fn is_current(self) -> bool {
         // SAFETY: the helper has no preconditions.
         self.address() == unsafe { bpf_get_current_task() }
+    }
+
+    /// See [`Access::task_stack`].
+    #[inline(always)]
+    pub fn stack(self, to: &mut [u64; KERNEL_FRAMES]) -> i64 {
+        A::task_stack(self.pointer, to)
     }
 
     #[inline(always)]

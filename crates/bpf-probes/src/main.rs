@@ -14,6 +14,7 @@ mod kernel;
 mod maps;
 mod programs;
 mod record;
+mod stacks;
 mod window;
 
 #[panic_handler]

@@ -7,6 +7,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, Queue, RingBuf, Stack};
 use bpf_probes::abi::config::{Config, Offsets};
 use bpf_probes::abi::control::{EDGES_BYTES, Losses, Windows};
+use bpf_probes::abi::event::Waits;
 use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
 use bpf_probes::abi::syscall::SyscallRow;
 use bpf_probes::abi::thread::{Rename, ThreadRecord};
@@ -31,7 +32,7 @@ macro_rules! config {
 pub(crate) use config;
 
 const _: () =
-    assert!(size_of::<Global<Config>>() == size_of::<Config>() && size_of::<Offsets>() == 88);
+    assert!(size_of::<Global<Config>>() == size_of::<Config>() && size_of::<Offsets>() == 104);
 
 /// The windows. In a data section, because the programs then have its address and need no look-up.
 #[unsafe(link_section = ".data.windows")]
@@ -117,6 +118,10 @@ pub static FREE_CHUNKS: Stack<u32> = Stack::with_max_entries(1, 0);
 /// Recorded calls, on their way to user space; sized by the loader. Full: counted as lost.
 #[map]
 pub static SYSCALL_EVENTS: RingBuf = RingBuf::with_byte_size(EDGES_BYTES, 0);
+
+/// By the index of the thread's record; as large as `THREADS` where stacks are recorded.
+#[map]
+pub static WAITS: Array<Waits> = Array::with_max_entries(1, 0);
 
 /// Sized by the loader from the number of threads. Full: counted as lost.
 #[map]

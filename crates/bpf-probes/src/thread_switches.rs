@@ -86,6 +86,7 @@ impl ThreadRecord {
         // Only where soft interrupts are threads' work (PREEMPT_RT) can one be left open here: it is no interrupt then.
         self.soft_irq_since_ns = 0;
         self.off_cpu_since_ns = now_ns;
+        self.switched_out_ns = now_ns;
         match why() {
             SwitchOut::Runnable => self.activity = Activity::ReadyPreempted,
             SwitchOut::Blocked => self.activity = Activity::Blocked,

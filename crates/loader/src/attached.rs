@@ -6,7 +6,7 @@ use crate::btf::Btf;
 use crate::capture::Options;
 use crate::control::Control;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event_selection::selection;
+use crate::event_selection::{EventOptions, selection};
 use crate::events::{EventReader, event_ring};
 use crate::maps::Maps;
 use crate::offsets;
@@ -173,6 +173,12 @@ fn capacity(living: u32, options: &Options) -> Result<Capacity> {
             .events
             .as_ref()
             .map_or(EDGES_BYTES, |events| events.buffer_bytes),
+        waits: match &options.events {
+            Some(EventOptions {
+                stacks: Some(_), ..
+            }) => threads,
+            _ => 1,
+        },
     })
 }
 

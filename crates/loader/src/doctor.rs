@@ -201,6 +201,8 @@ fn probes(btf: &Btf) -> Vec<Check> {
     config.events = Events {
         recorded: 1,
         selected: 1,
+        stacks: 1,
+        stack_bytes: 0x4000,
         ..Events::NONE
     };
     let mut probes = match Probes::new(
@@ -211,6 +213,7 @@ fn probes(btf: &Btf) -> Vec<Check> {
             threads: 1,
             syscall_chunks: 1,
             event_bytes: EDGES_BYTES,
+            waits: 1,
         },
         AttachMode::Best,
         0,

@@ -14,11 +14,22 @@ pub struct EventOptions {
     pub only: Option<Vec<String>>,
     /// Not of these names.
     pub except: Vec<String>,
+    /// With the stacks of where they waited and of who called; `None`: without.
+    pub stacks: Option<StackOptions>,
     /// Of the ring buffer.
     pub buffer_bytes: u32,
     /// Kept of one window, at most: the longest.
     pub limit: usize,
 }
+
+#[derive(Clone, Copy, Debug)]
+pub struct StackOptions {
+    /// Copied from each caller's stack: 0, or a power of two of 4096, up to 65536.
+    pub copied_bytes: u32,
+}
+
+/// A wait that makes up less of the least duration is not what a call was slow by.
+const LEAST_WAIT_SHARE: u64 = 8;
 
 /// What the programs are told.
 pub fn selection(options: &EventOptions) -> Result<Events> {
@@ -26,6 +37,9 @@ pub fn selection(options: &EventOptions) -> Result<Events> {
         least_ns: options.least_ns,
         recorded: 1,
         selected: u32::from(options.only.is_some() || !options.except.is_empty()),
+        stacks: u32::from(options.stacks.is_some()),
+        stack_bytes: options.stacks.map_or(0, |stacks| stacks.copied_bytes),
+        least_wait_ns: options.least_ns / LEAST_WAIT_SHARE,
         ..Events::NONE
     };
     let mut unknown: Vec<&String> = options.only.iter().flatten().collect();
@@ -83,6 +97,7 @@ mod tests {
             least_ns: 1,
             only: only.map(owned),
             except: owned(except),
+            stacks: None,
             buffer_bytes: 4096,
             limit: 1,
         }

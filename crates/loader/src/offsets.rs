@@ -9,13 +9,15 @@ use crate::error::{Error, ErrorKind, Result};
 /// The number of `sched_switch`'s arguments since it hands over the previous task's state (Linux 5.18, 9c2136be0878).
 const SWITCH_ARGUMENTS_WITH_STATE: usize = 4;
 
+const IS_X86: bool = cfg!(target_arch = "x86_64");
+
 /// In the order of a call's arguments. arm64 keeps them in an array, and the first one, which the result replaces, apart.
-const ARGUMENT_REGISTERS: [&str; ARGUMENTS] = if cfg!(target_arch = "x86_64") {
+const ARGUMENT_REGISTERS: [&str; ARGUMENTS] = if IS_X86 {
     ["di", "si", "dx", "r10", "r8", "r9"]
 } else {
     ["orig_x0", "regs", "regs", "regs", "regs", "regs"]
 };
-const COMPAT_ARGUMENT_REGISTERS: [&str; ARGUMENTS] = if cfg!(target_arch = "x86_64") {
+const COMPAT_ARGUMENT_REGISTERS: [&str; ARGUMENTS] = if IS_X86 {
     ["bx", "cx", "dx", "si", "di", "bp"]
 } else {
     ARGUMENT_REGISTERS
@@ -24,11 +26,17 @@ const COMPAT_ARGUMENT_REGISTERS: [&str; ARGUMENTS] = if cfg!(target_arch = "x86_
 fn registers(btf: &Btf, names: [&str; ARGUMENTS]) -> [u32; ARGUMENTS] {
     let mut index = 0;
     names.map(|name| {
-        let within = if name == "regs" { 8 * index } else { 0 };
+        let offset = register(btf, name, index);
         index += 1;
-        let offset = btf.member_offset("pt_regs", name);
-        offset.map_or(NO_OFFSET, |offset| offset + within)
+        offset
     })
+}
+
+/// Of arm64's array, the one with this index.
+fn register(btf: &Btf, name: &str, index: u32) -> u32 {
+    let within = if name == "regs" { 8 * index } else { 0 };
+    let offset = btf.member_offset("pt_regs", name);
+    offset.map_or(NO_OFFSET, |offset| offset + within)
 }
 
 /// What could not be found, and what that switches off.
@@ -101,6 +109,14 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         ),
         arguments: registers(btf, ARGUMENT_REGISTERS),
         compat_arguments: registers(btf, COMPAT_ARGUMENT_REGISTERS),
+        regs_pc: register(btf, if IS_X86 { "ip" } else { "pc" }, 0),
+        regs_sp: register(btf, "sp", 0),
+        regs_fp: register(btf, if IS_X86 { "bp" } else { "regs" }, 29),
+        regs_lr: if IS_X86 {
+            NO_OFFSET
+        } else {
+            register(btf, "regs", 30)
+        },
         reserved: 0,
     };
     let config = Config {

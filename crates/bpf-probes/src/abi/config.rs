@@ -39,6 +39,12 @@ pub struct Events {
     pub recorded: u32,
     /// 1: only those in `calls`.
     pub selected: u32,
+    /// 1: with the stacks of where they waited and of who called.
+    pub stacks: u32,
+    /// Copied from the caller's stack: 0, or a power of two of pages.
+    pub stack_bytes: u32,
+    /// Where a call was off the CPU is noted if it was for at least this long.
+    pub least_wait_ns: u64,
     /// A bit for each number of the native calls (x32's among them), then for each of the 32-bit ones.
     pub calls: [u64; CALL_WORDS],
 }
@@ -51,6 +57,9 @@ impl Events {
         least_ns: 0,
         recorded: 0,
         selected: 0,
+        stacks: 0,
+        stack_bytes: 0,
+        least_wait_ns: 0,
         calls: [0; CALL_WORDS],
     };
 
@@ -88,6 +97,11 @@ pub struct Offsets {
     pub arguments: [u32; ARGUMENTS],
     /// The same of a 32-bit one.
     pub compat_arguments: [u32; ARGUMENTS],
+    /// In `pt_regs`.
+    pub regs_pc: u32,
+    pub regs_sp: u32,
+    pub regs_fp: u32,
+    pub regs_lr: u32,
     pub reserved: u32,
 }
 
@@ -119,13 +133,17 @@ impl Config {
             irqaction_name: NO_OFFSET,
             arguments: [NO_OFFSET; ARGUMENTS],
             compat_arguments: [NO_OFFSET; ARGUMENTS],
+            regs_pc: NO_OFFSET,
+            regs_sp: NO_OFFSET,
+            regs_fp: NO_OFFSET,
+            regs_lr: NO_OFFSET,
             reserved: 0,
         },
     };
 }
 
 const _: () = assert!(
-    size_of::<Events>() == 16 + 8 * CALL_WORDS
+    size_of::<Events>() == 32 + 8 * CALL_WORDS
         && size_of::<Config>() == 24 + size_of::<Events>() + size_of::<Offsets>(),
     "Config has padding"
 );

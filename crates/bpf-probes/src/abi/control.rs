@@ -126,6 +126,8 @@ pub struct Losses {
     pub starts_in_window: u64,
     /// Recorded calls for which the ring buffer had no room.
     pub events: u64,
+    /// Stacks of recorded calls, for which it had none, or which the kernel did not hand over.
+    pub stacks: u64,
 }
 
 impl Losses {
@@ -140,6 +142,7 @@ impl Losses {
                 .starts_in_window
                 .saturating_sub(before.starts_in_window),
             events: self.events.saturating_sub(before.events),
+            stacks: self.stacks.saturating_sub(before.stacks),
         }
     }
 }
@@ -148,7 +151,7 @@ const _: () = assert!(
     size_of::<Window>() == 24
         && size_of::<Windows>() == 16 + 24 * WINDOWS
         && size_of::<Edge>() == 48
-        && size_of::<Losses>() == 48,
+        && size_of::<Losses>() == 56,
     "implicit padding"
 );
 const _: () = assert!(MOST_PENDING < WINDOWS && WINDOWS.is_power_of_two());

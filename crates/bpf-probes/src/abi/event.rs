@@ -1,4 +1,4 @@
-//! A recorded system call, as it goes through the ring buffer.
+//! A recorded system call, as it goes through the ring buffer: alone, or with what its stacks were.
 
 use crate::abi::COMM_BYTES;
 use crate::abi::syscall::SyscallKey;
@@ -24,4 +24,67 @@ pub struct SyscallEvent {
 /// Registers that carry a system call's arguments.
 pub const ARGUMENTS: usize = 6;
 
-const _: () = assert!(size_of::<SyscallEvent>() == 104, "SyscallEvent has padding");
+/// Innermost first.
+pub const KERNEL_FRAMES: usize = 64;
+pub const KERNEL_FRAME_BYTES: u32 = 8 * KERNEL_FRAMES as u32;
+
+/// Where a call was off the CPU for the longest time.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// The beginning of the call that it is about. 0: none.
+    pub call_since_ns: u64,
+    pub off_cpu_ns: u64,
+    /// 1: it was preempted; 0: it slept.
+    pub preempted: u32,
+    /// Of `frames`, in use; 0: they could not be had.
+    pub frame_bytes: u32,
+    /// In the kernel. The scheduler's own are left out where the kernel leaves them out (`__sched`).
+    pub frames: [u64; KERNEL_FRAMES],
+}
+
+/// A thread's longest wait, and, where stacks are taken before it is known how long a wait will be, the latest one's.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waits {
+    pub longest: Wait,
+    pub latest_bytes: u64,
+    pub latest: [u64; KERNEL_FRAMES],
+}
+
+/// User registers as a call returns.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UserRegisters {
+    pub pc: u64,
+    pub sp: u64,
+    /// The frame pointer.
+    pub fp: u64,
+    /// The link register; 0 where there is none.
+    pub lr: u64,
+}
+
+/// After it, as many bytes of the user stack as were asked for, of which `stack_bytes` are valid.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StackedEvent {
+    pub call: SyscallEvent,
+    /// Of another call if `call_since_ns` is not this one's beginning.
+    pub wait: Wait,
+    pub registers: UserRegisters,
+    /// Address of the first byte.
+    pub stack_base: u64,
+    pub stack_bytes: u64,
+}
+
+/// The sizes of user stacks that can be asked for are powers of two of pages, up to this.
+pub const STACK_PAGE_BYTES: usize = 4096;
+pub const MOST_STACK_BYTES: usize = 16 * STACK_PAGE_BYTES;
+
+const _: () = assert!(
+    size_of::<SyscallEvent>() == 104
+        && size_of::<Wait>() == 24 + KERNEL_FRAME_BYTES as usize
+        && size_of::<Waits>() == size_of::<Wait>() + 8 + KERNEL_FRAME_BYTES as usize
+        && size_of::<StackedEvent>() == 104 + size_of::<Wait>() + 48,
+    "implicit padding"
+);

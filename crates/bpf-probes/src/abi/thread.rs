@@ -135,6 +135,8 @@ pub struct ThreadRecord {
     pub run_since_ns: u64,
     /// Start of the time ready or stopped, 0: before the record begins.
     pub off_cpu_since_ns: u64,
+    /// When it was last switched out; 0: before the record begins.
+    pub switched_out_ns: u64,
     pub negative_intervals: u64,
 
     /// 0: none is being handled.
@@ -191,7 +193,7 @@ const _: () = assert!(
     size_of::<ThreadRecord>()
         == (64
             + 64
-            + 88
+            + 96
             + 64
             + 88
             + 8 * ACTIVITIES

@@ -7,6 +7,7 @@ use crate::kernel::{Access, Task};
 use crate::maps::{ENDED, RENAMES, THREAD_OF_TASK, config};
 use crate::programs::{Arguments, is_target, probe};
 use crate::record::{create, find, find_existing};
+use crate::stacks;
 use crate::window::Moment;
 
 /// `sched_switch(bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)`
@@ -25,6 +26,7 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
             && let Some(record) = find(prev, moment)
         {
             record.switched_out(moment.now_ns, || why(ctx, prev));
+            stacks::note_switch_out(ctx, record);
         }
         if why(ctx, prev) == SwitchOut::Dead {
             end(prev);
@@ -86,6 +88,7 @@ fn switch_in<A: Access>(next: Task<A>, moment: Moment) -> Option<()> {
             record = create(next, moment)?;
         }
     }
+    stacks::note_wait(next, record, moment);
     record.switched_in(moment.now_ns);
     None
 }

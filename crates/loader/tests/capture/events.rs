@@ -12,6 +12,7 @@ fn every_call() -> EventOptions {
         least_ns: 0,
         only: None,
         except: Vec::new(),
+        stacks: None,
         buffer_bytes: 4 << 20,
         limit: 1_000_000,
     }
