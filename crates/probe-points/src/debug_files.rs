@@ -50,44 +50,41 @@ fn add_separate<'a, R: ReadRef<'a>>(
     path: &[u8],
     root: &Root,
 ) -> bool {
-    if let Some(id) = elf.build_id(data) {
+    separate_files(elf, data, path, root)
+        .any(|file| read(&file, |data| functions.add(&Elf::parse(data)?, data)).is_ok())
+}
+
+/// The debug files that belong to a file, best first: by its build id, below the process's root and below ours, then by
+/// its `.gnu_debuglink`. `path`: as the process sees the file.
+pub fn separate_files<'a, R: ReadRef<'a>>(
+    elf: &Elf,
+    data: R,
+    path: &[u8],
+    root: &Root,
+) -> impl Iterator<Item = File> {
+    let by_id = elf.build_id(data).into_iter().flat_map(move |id| {
         let at = by_build_id(&id);
-        for file in [root.open_file(&at), open_file(&at)].into_iter().flatten() {
-            if add_file(functions, &file, |debug, data| {
-                debug.build_id(data).as_deref() == Some(&id)
-            }) {
-                return true;
-            }
-        }
-    }
-    let Some((name, checksum)) = debug_link(elf, data) else {
-        return false;
-    };
-    by_link(path, &name)
-        .iter()
-        .filter_map(|at| root.open_file(at).ok())
-        .any(|file| {
-            crc32(&file).is_ok_and(|found| found == checksum)
-                && add_file(functions, &file, |_, _| true)
-        })
+        let files = [root.open_file(&at), open_file(&at)].into_iter().flatten();
+        files.filter(move |file| has_build_id(file, &id))
+    });
+    let linked = debug_link(elf, data).into_iter();
+    let by_link = linked.flat_map(move |(name, checksum)| {
+        let files = by_link(path, &name).into_iter();
+        files
+            .filter_map(|at| root.open_file(&at).ok())
+            .filter(move |file| crc32(file).is_ok_and(|found| found == checksum))
+    });
+    by_id.chain(by_link)
 }
 
-fn add_file(
-    functions: &mut Functions,
-    file: &File,
-    fits: impl FnOnce(&Elf, &crate::cache::Cache<'_>) -> bool,
-) -> bool {
-    read(file, |data| {
-        let debug = Elf::parse(data)?;
-        if !fits(&debug, data) {
-            return Err(Error::corrupt("another file's symbols"));
-        }
-        functions.add(&debug, data)
-    })
-    .is_ok()
+/// Whether it is an ELF file of that build id.
+pub fn has_build_id(file: &File, id: &[u8]) -> bool {
+    let found = read(file, |data| Ok(Elf::parse(data)?.build_id(data)));
+    found.is_ok_and(|found| found.as_deref() == Some(id))
 }
 
-fn by_build_id(id: &[u8]) -> PathBuf {
+/// Where distributions install it.
+pub fn by_build_id(id: &[u8]) -> PathBuf {
     let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
     let (folder, name) = hex.split_at(2);
     PathBuf::from(format!("{DEBUG_FOLDER}/.build-id/{folder}/{name}.debug"))

@@ -42,6 +42,8 @@ pub struct Elf {
     pub is_64: bool,
     pub endian: Endianness,
     pub machine: u16,
+    /// The address where a program begins.
+    pub entry: u64,
     /// Of the file, in bytes.
     pub length: u64,
     pub segments: Vec<Segment>,
@@ -95,6 +97,7 @@ impl Elf {
             is_64,
             endian,
             machine: header.e_machine(endian),
+            entry: header.e_entry(endian).into(),
             length: data.len().map_err(|()| Error::corrupt("no length"))?,
             segments: programs
                 .iter()

@@ -61,7 +61,7 @@ impl Error {
         )
     }
 
-    pub(crate) fn within(mut self, what: impl fmt::Display) -> Self {
+    pub fn within(mut self, what: impl fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);
         self
     }
@@ -80,16 +80,20 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// A name inside a message of one line, cut if it is long.
-pub(crate) fn escaped(name: &[u8]) -> String {
-    const LONGEST: usize = 200;
+pub fn escaped(name: &[u8]) -> String {
+    escaped_within(name, 200)
+}
+
+/// The same, cut to a number of bytes before it is escaped.
+pub fn escaped_within(name: &[u8], longest: usize) -> String {
     let mut text = String::new();
-    for chunk in name[..name.len().min(LONGEST)].utf8_chunks() {
+    for chunk in name[..name.len().min(longest)].utf8_chunks() {
         text.extend(chunk.valid().chars().flat_map(escape));
         for byte in chunk.invalid() {
             text.push_str(&format!("\\x{byte:02x}"));
         }
     }
-    if name.len() > LONGEST {
+    if name.len() > longest {
         text.push('…');
     }
     text

@@ -3,7 +3,7 @@
 //! Nothing is attached here and nothing runs in the kernel: the result is what `perf_event_open` takes. Programs and
 //! libraries belong to the traced process, which may be hostile: what is read from them is bounded in time and memory.
 
-mod cache;
+pub mod cache;
 mod debug_files;
 mod demangle;
 mod dynamic;
@@ -13,10 +13,10 @@ mod instructions;
 mod kernel;
 mod list;
 mod locate;
-mod maps;
+pub mod maps;
 mod named;
 mod objects;
-mod open;
+pub mod open;
 mod pattern;
 mod resolve;
 mod resolve_kernel;
@@ -32,12 +32,12 @@ mod trigger_text;
 mod usdt;
 mod xz;
 
-pub use debug_files::{debug_link, unpacked};
+pub use debug_files::{by_build_id, debug_link, has_build_id, separate_files, unpacked};
 pub use demangle::demangled;
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Result, escaped, escaped_within};
 pub use kernel::{Kernel, ProbePmu};
 pub use list::{Entry, Listing, list, list_with};
-pub use objects::{Object, Objects};
+pub use objects::{Object, Objects, open_mapped, read};
 pub use pattern::Pattern;
 pub use resolve::{MOST_POINTS, Point, resolve, resolve_with};
 pub use suggest::near;

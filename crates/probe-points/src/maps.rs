@@ -1,21 +1,35 @@
-//! `/proc/PID/maps`: which files a process has mapped for execution.
+//! `/proc/PID/maps`: what a process has mapped for execution.
 
-/// One executable mapping of a file.
+/// One executable mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
     /// `START-END`, as in `/proc/PID/map_files`.
     pub range: String,
+    /// The first address, and the one after the last.
+    pub start: u64,
+    pub end: u64,
+    /// Where in the file it begins, in bytes.
+    pub offset: u64,
     /// Major and minor number, and inode, as the text has them.
     pub identity: (u32, u32, u64),
-    /// As the kernel writes it: line ends as `\012`, and ` (deleted)` behind it if so.
+    /// As the kernel writes it; empty if it has none: line ends as `\012`, and ` (deleted)` behind it if so.
     pub path: Vec<u8>,
 }
 
-/// Lines that are not understood are left out: the kernel writes them, and only the path is anybody else's.
+impl Mapping {
+    pub fn is_file(&self) -> bool {
+        self.identity.2 != 0 && self.path.starts_with(b"/")
+    }
+}
+
+/// Those of files.
 pub fn executable_files(maps: &[u8]) -> Vec<Mapping> {
-    maps.split(|&byte| byte == b'\n')
-        .filter_map(mapping)
-        .collect()
+    executable(maps).filter(Mapping::is_file).collect()
+}
+
+/// Lines that are not understood are left out: the kernel writes them, and only the path is anybody else's.
+pub fn executable(maps: &[u8]) -> impl Iterator<Item = Mapping> {
+    maps.split(|&byte| byte == b'\n').filter_map(mapping)
 }
 
 fn mapping(line: &[u8]) -> Option<Mapping> {
@@ -26,21 +40,20 @@ fn mapping(line: &[u8]) -> Option<Mapping> {
         rest = &rest[end + 1..];
         Some(field)
     };
-    let (range, permissions, _offset) = (field()?, field()?, field()?);
+    let (range, permissions, offset) = (field()?, field()?, field()?);
     let (major, minor) = field()?.split_once(':')?;
     let inode = field()?.parse().ok()?;
     let (start, end) = range.split_once('-')?;
-    // map_files has them without leading zeros.
-    let range = format!(
-        "{:x}-{:x}",
-        u64::from_str_radix(start, 16).ok()?,
-        u64::from_str_radix(end, 16).ok()?
-    );
-    let from = rest.iter().position(|&byte| byte != b' ')?;
-    let path = rest[from..].to_vec();
-    let is_file = inode != 0 && path.starts_with(b"/");
-    (permissions.as_bytes().get(2) == Some(&b'x') && is_file).then_some(Mapping {
-        range,
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    let (start, end) = (number(start)?, number(end)?);
+    let from = rest.iter().position(|&byte| byte != b' ');
+    let path = rest[from.unwrap_or(rest.len())..].to_vec();
+    (permissions.as_bytes().get(2) == Some(&b'x')).then_some(Mapping {
+        // map_files has them without leading zeros.
+        range: format!("{start:x}-{end:x}"),
+        start,
+        end,
+        offset: number(offset)?,
         identity: (
             u32::from_str_radix(major, 16).ok()?,
             u32::from_str_radix(minor, 16).ok()?,

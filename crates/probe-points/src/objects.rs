@@ -72,7 +72,7 @@ impl Objects {
                 ));
                 break;
             }
-            match objects.open_mapped(&folder, &mapping) {
+            match open_mapped(&folder, &mapping, &objects.root) {
                 Ok((path, file)) => objects.push(path, file),
                 Err(error) => objects
                     .problems
@@ -167,27 +167,28 @@ impl Objects {
             Err(error) => self.problems.push(format!("{shown}: {error}")),
         }
     }
+}
 
-    /// With its path, unescaped.
-    fn open_mapped(&self, process: &Path, mapping: &Mapping) -> io::Result<(Vec<u8>, File)> {
-        let mapped = process.join("map_files").join(&mapping.range);
-        let error = match open_file(&mapped) {
-            Ok(file) => {
-                let path = fs::read_link(fd_path(&file))?;
-                return Ok((path.as_os_str().as_bytes().to_vec(), file));
-            }
-            Err(error) => error,
-        };
-        // map_files needs CAP_CHECKPOINT_RESTORE. A path will do if it still leads to the same file.
-        match self
-            .root
-            .open_file(Path::new(OsStr::from_bytes(&mapping.path)))
-        {
-            Ok(file) if device_and_inode(&file)? == mapping.identity => {
-                Ok((mapping.path.clone(), file))
-            }
-            _ => Err(error),
+/// The file of a mapping, with its path, unescaped. `process` is the process's folder in /proc.
+pub fn open_mapped(
+    process: &Path,
+    mapping: &Mapping,
+    root: &Root,
+) -> io::Result<(Vec<u8>, File)> {
+    let mapped = process.join("map_files").join(&mapping.range);
+    let error = match open_file(&mapped) {
+        Ok(file) => {
+            let path = fs::read_link(fd_path(&file))?;
+            return Ok((path.as_os_str().as_bytes().to_vec(), file));
         }
+        Err(error) => error,
+    };
+    // map_files needs CAP_CHECKPOINT_RESTORE. A path will do if it still leads to the same file.
+    match root.open_file(Path::new(OsStr::from_bytes(&mapping.path))) {
+        Ok(file) if device_and_inode(&file)? == mapping.identity => {
+            Ok((mapping.path.clone(), file))
+        }
+        _ => Err(error),
     }
 }
 
@@ -207,7 +208,8 @@ impl Found<'_> {
 }
 
 impl Object {
-    pub(crate) fn new(path: Vec<u8>, file: File, root: &Arc<Root>) -> io::Result<Self> {
+    /// `root`: of the process that sees it at that path.
+    pub fn new(path: Vec<u8>, file: File, root: &Arc<Root>) -> io::Result<Self> {
         let identity = identity(&file)?;
         // A file's own name may end like that, too.
         let path = match path.strip_suffix(DELETED) {
@@ -236,6 +238,10 @@ impl Object {
 
     pub fn file(&self) -> &Arc<File> {
         &self.file
+    }
+
+    pub fn root(&self) -> &Arc<Root> {
+        &self.root
     }
 
     pub fn elf(&self) -> Result<&Elf> {
@@ -277,13 +283,14 @@ impl Object {
         notes.as_deref().map_err(Error::clone)
     }
 
-    fn read<T>(&self, parse: impl FnOnce(&Cache<'_>) -> Result<T>) -> Result<T> {
+    /// Reads parts of its file, bounded.
+    pub fn read<T>(&self, parse: impl FnOnce(&Cache<'_>) -> Result<T>) -> Result<T> {
         read(&self.file, parse).map_err(|error| error.within(escaped(&self.path)))
     }
 }
 
 /// Prefers the reason why a read failed to what the parser makes of it.
-pub(crate) fn read<T>(file: &File, parse: impl FnOnce(&Cache<'_>) -> Result<T>) -> Result<T> {
+pub fn read<T>(file: &File, parse: impl FnOnce(&Cache<'_>) -> Result<T>) -> Result<T> {
     let cache = Cache::new(file).map_err(|error| Error::io("cannot be read", &error))?;
     parse(&cache).map_err(|error| match cache.failure() {
         Some(failure) => Error::io("cannot be read", &failure),
