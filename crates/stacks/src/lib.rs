@@ -1,0 +1,37 @@
+//! From a thread's registers and a copy of its stack to the functions that called each other.
+//!
+//! Two steps. [`Unwinder`] walks the copy at once, with the unwind tables of the files that the process has mapped;
+//! [`Symbolizer`] names the frames later, also when the process has ended: [`ProcessMaps`] and frames hold the mapped
+//! files open. All that is read belongs to the traced process, which may be hostile: reads are bounded in time and memory,
+//! and files are never mapped while somebody else can cut them.
+
+mod arch;
+mod cfi;
+mod copied_stack;
+mod expression;
+mod extract;
+mod extract_elf;
+mod kernel;
+mod memory_file;
+mod module;
+mod perf_map;
+mod process_maps;
+mod rules;
+mod signal_frame;
+mod sources;
+mod step;
+mod symbol_frame;
+mod symbolizer;
+mod tables;
+mod unwinder;
+mod vet;
+
+pub use arch::{Arch, Registers};
+pub use copied_stack::CopiedStack;
+pub use kernel::KernelSymbols;
+pub use module::{Module, Modules};
+pub use perf_map::PerfMap;
+pub use process_maps::{Place, ProcessMaps};
+pub use symbol_frame::{ModuleName, Source, SymbolFrame};
+pub use symbolizer::Symbolizer;
+pub use unwinder::{End, FoundBy, Frame, MOST_FRAMES, Unwinder, Walk};

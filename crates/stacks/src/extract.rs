@@ -1,0 +1,147 @@
+//! The symbols and the debug information of a file, copied to where nobody else can change them, as blazesym reads them.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use probe_points::cache::Cache;
+use probe_points::elf::{Elf, Section};
+use probe_points::open::{Root, fd_path, open_file};
+use probe_points::{by_build_id, has_build_id};
+
+use crate::extract_elf::{self, Part};
+use crate::vet::is_shallow;
+
+const SYMBOLS: [&[u8]; 5] = [
+    b".symtab",
+    b".strtab",
+    b".dynsym",
+    b".dynstr",
+    b".note.gnu.build-id",
+];
+/// Those that lines, functions and inlined calls are read from.
+const DEBUG: [&[u8]; 10] = [
+    b".debug_info",
+    b".debug_abbrev",
+    b".debug_str",
+    b".debug_str_offsets",
+    b".debug_line",
+    b".debug_line_str",
+    b".debug_ranges",
+    b".debug_rnglists",
+    b".debug_addr",
+    b".debug_aranges",
+];
+/// What several debug files have in common, moved to one of its own: its path and build id.
+const COMMON: &[u8] = b".gnu_debugaltlink";
+
+#[derive(Debug)]
+pub struct Extract {
+    file: File,
+    pub bytes: u64,
+    pub has_debug_info: bool,
+    pub has_symbol_table: bool,
+    /// Open as long as this is: the copy refers to its descriptor.
+    _common: Option<Box<Extract>>,
+}
+
+impl Extract {
+    /// Debug information is left out if all is more than that, or if it cannot be trusted.
+    pub fn of_file(file: &File, root: &Root, most_bytes: u64) -> io::Result<Self> {
+        let common = find_common(file, root)
+            .and_then(|(file, id)| Some((Self::write(&file, most_bytes, true, None).ok()?, id)));
+        match Self::write(file, most_bytes, true, common) {
+            Ok(extract) if extract.is_trusted()? => Ok(extract),
+            _ => Self::write(file, most_bytes, false, None),
+        }
+    }
+
+    pub fn path(&self) -> PathBuf {
+        fd_path(&self.file)
+    }
+
+    fn write(
+        file: &File,
+        most_bytes: u64,
+        with_debug_info: bool,
+        common: Option<(Self, Vec<u8>)>,
+    ) -> io::Result<Self> {
+        let data = Cache::new(file)?;
+        let elf = Elf::parse(&data).map_err(io::Error::other)?;
+        let link = common.as_ref().map(|(common, id)| {
+            let path = common.path();
+            [path.as_os_str().as_bytes(), b"\0", id].concat()
+        });
+        let part = |section: &Section| {
+            let name = &section.name[..];
+            let is_debug = with_debug_info && DEBUG.contains(&name);
+            match &link {
+                Some(link) if name == COMMON => Part::Replace(link.clone()),
+                _ if SYMBOLS.contains(&name) || is_debug => Part::Copy,
+                _ => Part::Leave,
+            }
+        };
+        let (copy, places) = extract_elf::write(file, &elf, &data, most_bytes, part)?;
+        let has = |name: &[u8]| places.iter().any(|(n, (_, bytes))| n == name && *bytes > 0);
+        let mut extract = Self {
+            bytes: copy.metadata()?.len(),
+            has_debug_info: has(b".debug_info") && has(b".debug_abbrev"),
+            has_symbol_table: has(b".symtab"),
+            file: copy,
+            _common: common.map(|(common, _)| Box::new(common)),
+        };
+        extract.bytes += extract._common.as_ref().map_or(0, |common| common.bytes);
+        Ok(extract)
+    }
+
+    /// Its own debug information, and the common one.
+    fn is_trusted(&self) -> io::Result<bool> {
+        if !self.has_debug_info {
+            return Ok(true);
+        }
+        let data = Cache::new(&self.file)?;
+        let elf = Elf::parse(&data).map_err(io::Error::other)?;
+        let place = |name| {
+            let section = elf.section(name);
+            section.map_or((0, 0), |section| (section.offset, section.bytes))
+        };
+        let is_shallow = is_shallow(&self.file, place(b".debug_info"), place(b".debug_abbrev"))?;
+        let common = self._common.as_deref();
+        Ok(is_shallow && common.map_or(Ok(true), Self::is_trusted)?)
+    }
+}
+
+/// With its build id.
+fn find_common(file: &File, root: &Root) -> Option<(File, Vec<u8>)> {
+    let data = Cache::new(file).ok()?;
+    let link = Elf::parse(&data).ok()?.section(COMMON)?.data(&data)?;
+    let end = link.iter().position(|&byte| byte == 0)?;
+    let (path, id) = (&link[..end], &link[end + 1..]);
+    if !(2..=64).contains(&id.len()) {
+        return None;
+    }
+    let path = Path::new(OsStr::from_bytes(path));
+    let own = std::fs::read_link(fd_path(file)).ok()?;
+    let path = without_dots(&own.parent()?.join(path));
+    [by_build_id(id), path].iter().find_map(|path| {
+        let files = [root.open_file(path), open_file(path)];
+        let mut files = files.into_iter().flatten();
+        Some((files.find(|file| has_build_id(file, id))?, id.to_vec()))
+    })
+}
+
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::CurDir => {}
+            other => plain.push(other),
+        }
+    }
+    plain
+}

@@ -1,0 +1,153 @@
+//! One step of a walk: from a function's registers to its caller's.
+
+use crate::arch::Registers;
+use crate::cfi::{self, Context};
+use crate::copied_stack::CopiedStack;
+use crate::expression::Failure;
+use crate::module::Module;
+use crate::process_maps::Place;
+use crate::rules::{Rule, Rules};
+use crate::signal_frame;
+use crate::unwinder::{End, FoundBy};
+
+/// How the caller's registers were found.
+pub struct Stepped {
+    pub by: FoundBy,
+    /// The function was a signal trampoline: the caller was interrupted, and did not call.
+    pub is_signal: bool,
+}
+
+const fn called(by: FoundBy) -> Stepped {
+    Stepped {
+        by,
+        is_signal: false,
+    }
+}
+
+#[derive(Default)]
+pub struct Stepper {
+    context: Context,
+    rules: Rules,
+}
+
+impl Stepper {
+    /// `place`: of the instruction that is looked up, which for return addresses is one byte before.
+    pub fn step(
+        &mut self,
+        place: &Place,
+        registers: &mut Registers,
+        stack: &CopiedStack<'_>,
+    ) -> Result<Stepped, End> {
+        let Place::Module { module, address } = place else {
+            return by_frame_pointer(registers, stack);
+        };
+        let (context, address) = (&mut self.context, *address);
+        let make = || rule(module, context, registers, address);
+        match self.rules.get_or(module.id(), address, make) {
+            Rule::Compact(rule) => match rule.apply(registers, stack) {
+                Ok(()) => Ok(called(FoundBy::UnwindInfo)),
+                Err(Some(at)) => Err(not_copied(at, stack)),
+                Err(None) => Err(End::NoUnwindInfo),
+            },
+            Rule::Complex => self.run(module, address, registers, stack),
+            Rule::Complete => Err(End::Complete),
+            Rule::SignalFrame => {
+                let found = signal_frame::interrupted(registers, stack);
+                *registers = found.map_err(|at| not_copied(at, stack))?;
+                Ok(Stepped {
+                    by: FoundBy::UnwindInfo,
+                    is_signal: true,
+                })
+            }
+            Rule::Broken => Err(End::NoUnwindInfo),
+            Rule::NoEntry if is_entry(module, address) => Err(End::Complete),
+            Rule::NoEntry => by_frame_pointer(registers, stack),
+        }
+    }
+
+    fn run(
+        &mut self,
+        module: &Module,
+        address: u64,
+        registers: &mut Registers,
+        stack: &CopiedStack<'_>,
+    ) -> Result<Stepped, End> {
+        let ran = cfi::run(
+            module.tables(),
+            &mut self.context,
+            address,
+            registers,
+            stack,
+        );
+        match ran {
+            Ok((caller, is_signal)) => {
+                *registers = caller;
+                Ok(Stepped {
+                    by: FoundBy::UnwindInfo,
+                    is_signal,
+                })
+            }
+            Err(Failure::NotCopied(at)) => Err(not_copied(at, stack)),
+            Err(Failure::Other) => Err(End::NoUnwindInfo),
+        }
+    }
+}
+
+fn rule(module: &Module, context: &mut Context, registers: &Registers, address: u64) -> Rule {
+    let tables = module.tables();
+    if tables.arch.is_some_and(|arch| arch != registers.arch) {
+        return Rule::Broken;
+    }
+    match cfi::rule(tables, context, address) {
+        Rule::NoEntry if is_trampoline(module, registers, address) => Rule::SignalFrame,
+        rule => rule,
+    }
+}
+
+/// It is returned to, at its beginning: the address looked up is one byte before, except in the first frame.
+fn is_trampoline(module: &Module, registers: &Registers, address: u64) -> bool {
+    let Ok(elf) = module.object().elf() else {
+        return false;
+    };
+    [address.wrapping_add(1), address].iter().any(|&at| {
+        let offset = elf.code_offset(at);
+        let code = offset.and_then(|at| module.object().bytes_at(at, signal_frame::LONGEST).ok());
+        code.is_some_and(|code| signal_frame::is_trampoline(registers.arch, &code))
+    })
+}
+
+/// Where a program begins, which C libraries often leave without unwind information.
+fn is_entry(module: &Module, address: u64) -> bool {
+    /// In bytes.
+    const LONGEST: u64 = 64;
+    let entry = module.tables().entry;
+    entry != 0 && (entry..entry + LONGEST).contains(&address)
+}
+
+/// Generated code keeps them, and other code that has no unwind information sometimes.
+fn by_frame_pointer(registers: &mut Registers, stack: &CopiedStack<'_>) -> Result<Stepped, End> {
+    let (sp, fp) = (registers.sp(), registers.get(registers.arch.fp()));
+    let (Some(sp), Some(fp)) = (sp, fp) else {
+        return Err(End::NoUnwindInfo);
+    };
+    if fp < sp || fp % 8 != 0 {
+        return Err(End::NoUnwindInfo);
+    }
+    let (Some(caller), Some(pc)) = (stack.word(fp), stack.word(fp.wrapping_add(8))) else {
+        return Err(match stack.is_cut_at(fp.wrapping_add(8)) {
+            true => End::CutStack,
+            false => End::NoUnwindInfo,
+        });
+    };
+    registers.pc = registers.arch.code_address(pc);
+    registers.set(registers.arch.fp(), Some(caller));
+    registers.set(registers.arch.sp(), Some(fp.wrapping_add(16)));
+    Ok(called(FoundBy::FramePointer))
+}
+
+fn not_copied(address: u64, stack: &CopiedStack<'_>) -> End {
+    match stack.is_cut_at(address) {
+        true => End::CutStack,
+        false => End::Invalid,
+    }
+}

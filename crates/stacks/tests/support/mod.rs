@@ -1,0 +1,179 @@
+//! Programs compiled for a test, processes that run them until a thread of theirs waits, and what gdb says of it. Needs
+//! root, gdb, gcc, g++ and rustc.
+#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests stop where tests would"
+)]
+
+mod gdb;
+mod threads;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use stacks::{CopiedStack, End, Frame, Modules, ProcessMaps, SymbolFrame, Symbolizer, Unwinder};
+
+pub use gdb::plain;
+pub use threads::{Stopped, wait_until_blocked};
+
+/// A folder that is removed with all it holds.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("stacks-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path.canonicalize().unwrap())
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        std::fs::write(self.join(name), text).unwrap();
+        self.join(name)
+    }
+
+    pub fn compile(&self, compiler: &str, source: &str, options: &[&str]) -> PathBuf {
+        let extension = match compiler {
+            "g++" => "cc",
+            "rustc" => "rs",
+            _ => "c",
+        };
+        let source = self.write(&format!("program.{extension}"), source);
+        let program = self.join("program");
+        run(Command::new(compiler)
+            .current_dir(&self.0)
+            .arg(source)
+            .arg("-o")
+            .arg(&program)
+            .args(options));
+        program
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A process whose main thread, or the one of that number, waits in a system call for good.
+pub struct Running {
+    child: Child,
+    pub pid: u32,
+}
+
+impl Running {
+    pub fn start(program: &Path) -> Self {
+        Self::command(&mut Command::new(program))
+    }
+
+    pub fn command(command: &mut Command) -> Self {
+        let child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let running = Self {
+            pid: child.id(),
+            child,
+        };
+        wait_until_blocked(running.pid, running.pid);
+        running
+    }
+
+    /// Thread ids, the main thread's first.
+    pub fn threads(&self) -> Vec<u32> {
+        let folder = format!("/proc/{}/task", self.pid);
+        let entries = std::fs::read_dir(folder).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name());
+        let mut ids: Vec<u32> = names.map(|n| n.to_str().unwrap().parse().unwrap()).collect();
+        ids.sort();
+        ids
+    }
+
+    pub fn maps(&self) -> ProcessMaps {
+        ProcessMaps::open(self.pid, &Arc::new(Modules::default())).unwrap()
+    }
+
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Of a thread: the frames, how the walk ended.
+    pub fn walk(&self, thread: u32) -> (Vec<Frame>, End) {
+        let stopped = Stopped::take(self.pid, thread);
+        let walk = unwind(&mut self.maps(), &stopped, usize::MAX);
+        (walk.0, walk.1)
+    }
+
+    /// That the frames of a thread are those that gdb finds, with the same functions, up to the end; the functions.
+    pub fn assert_like_gdb(&self, thread: u32) -> Vec<String> {
+        let (frames, end) = self.walk(thread);
+        let symbols = symbols(&frames);
+        let ours: Vec<String> = symbols.iter().map(function).collect();
+        let shown: Vec<String> = symbols.iter().map(ToString::to_string).collect();
+        println!("{}", shown.join("\n"));
+        let theirs = gdb::functions(self.pid, thread);
+        assert_eq!(plain(&ours), plain(&theirs));
+        assert_eq!(end, End::Complete);
+        ours
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+pub fn unwind(maps: &mut ProcessMaps, stopped: &Stopped, most: usize) -> (Vec<Frame>, End) {
+    let stack = CopiedStack {
+        base: stopped.base,
+        bytes: &stopped.bytes[..stopped.bytes.len().min(most)],
+    };
+    let walk = Unwinder::new().unwind(maps, &stopped.registers, stack);
+    (walk.frames, walk.end)
+}
+
+/// With inlined ones, innermost first.
+pub fn symbols(frames: &[Frame]) -> Vec<SymbolFrame> {
+    let mut symbolizer = Symbolizer::new();
+    let found = frames
+        .iter()
+        .flat_map(|frame| symbolizer.place(&frame.place, frame.pc).to_vec());
+    found.collect()
+}
+
+pub fn function(frame: &SymbolFrame) -> String {
+    frame.function.clone().unwrap_or_else(|| "??".to_owned())
+}
+
+/// That a stack holds these functions one after the other.
+pub fn assert_chain(functions: &[String], wanted: &[&str]) {
+    let functions = plain(functions);
+    let is_there = functions
+        .windows(wanted.len())
+        .any(|part| part.iter().zip(wanted).all(|(a, b)| a == b));
+    assert!(is_there, "{wanted:?} in {functions:?}");
+}
