@@ -189,13 +189,21 @@ fn named(
         }
     };
     let symbol = source.has_debug_info.then(|| find(true)).flatten();
-    Some(frames(&symbol.or_else(|| find(false))?, address, module))
+    // Debug information may give functions in several parts the address of another part.
+    let plain = find(false);
+    let offset = plain.as_ref().or(symbol.as_ref())?.offset as u64;
+    Some(frames(&symbol.or(plain)?, offset, address, module))
 }
 
-fn frames(symbol: &Sym<'_>, address: u64, module: &Arc<ModuleName>) -> Vec<SymbolFrame> {
+fn frames(
+    symbol: &Sym<'_>,
+    offset: u64,
+    address: u64,
+    module: &Arc<ModuleName>,
+) -> Vec<SymbolFrame> {
     let frame = |name: &str, is_inlined, source: Option<&CodeInfo<'_>>| SymbolFrame {
         function: Some(function_name(name.as_bytes())),
-        offset: symbol.offset as u64,
+        offset,
         is_inlined,
         source: source.map(|info| Source {
             file: text(info.to_path().as_os_str().as_encoded_bytes()),

@@ -188,7 +188,7 @@ fn main() {
     assert!(main.iter().any(|name| name == "program::main"), "{main:?}");
     let other = running.assert_like_gdb(threads[1]);
     let has = |part: &str| assert!(other.iter().any(|name| name.contains(part)), "{part}: {other:?}");
-    has("program::middle::{{closure}}");
+    has("program::middle::{closure#0}");
     has("program::app::wait_here");
-    has("program::app::Tree<T>::depth");
+    has("Tree<u32>>::depth");
 }

@@ -2,52 +2,41 @@
 
 use std::process::Command;
 
-use super::run;
+use super::{Folder, run};
+
+/// Frames that tail calls have left are gdb's guess: there is nothing of them on the stack.
+const SCRIPT: &str = r#"
+import gdb
+thread = [t for t in gdb.selected_inferior().threads() if t.ptid[1] in (0, THREAD)][0]
+thread.switch()
+frame = gdb.newest_frame()
+while frame is not None:
+    if frame.type() == gdb.SIGTRAMP_FRAME:
+        print("FRAME __restore_rt")
+    elif frame.type() != gdb.TAILCALL_FRAME:
+        print("FRAME", frame.name() or "??")
+    frame = frame.older()
+"#;
 
 /// Of each frame, inlined ones included, innermost first. `??`: it has no name.
-pub fn functions(pid: u32, thread: u32) -> Vec<String> {
+pub fn functions(folder: &Folder, pid: u32, thread: u32) -> Vec<String> {
+    let script = SCRIPT.replace("THREAD", &thread.to_string());
+    let script = folder.write("frames.py", &script);
     let mut gdb = Command::new("gdb");
     for setting in [
         "debuginfod enabled off",
         "auto-load no",
-        "width 0",
-        "print frame-arguments none",
-        "print entry-values no",
-        "python print-stack none",
+        "backtrace past-main on",
+        "backtrace past-entry on",
     ] {
         gdb.args(["-iex", &format!("set {setting}")]);
     }
     let pid = pid.to_string();
-    let text = run(gdb
-        .args(["-nx", "-batch", "-p", &pid])
-        .args(["-ex", "thread apply all bt"]));
-    let head = format!("(LWP {thread})");
-    let mut lines = text.lines().skip_while(|line| {
-        let is_head = line.starts_with("Thread ") && line.contains(&head);
-        // Without libpthread there are no threads for gdb.
-        let is_only = line.starts_with("Thread ") && line.contains(&format!("process {thread}"));
-        !is_head && !is_only
-    });
-    lines.next();
-    let frames = lines.take_while(|line| line.starts_with('#'));
-    let found: Vec<String> = frames.map(function).collect();
+    let text = run(gdb.args(["-nx", "-batch", "-p", &pid, "-x"]).arg(script));
+    let frames = text.lines().filter_map(|line| line.strip_prefix("FRAME "));
+    let found: Vec<String> = frames.map(str::to_owned).collect();
     assert!(!found.is_empty(), "{text}");
     found
-}
-
-/// `#1  0x0000 in name (...) at file:line`
-fn function(line: &str) -> String {
-    let (_, rest) = line.split_once(' ').unwrap();
-    let rest = rest.trim_start();
-    let rest = match rest.split_once(" in ") {
-        Some((address, rest)) if address.starts_with("0x") => rest,
-        _ => rest,
-    };
-    if rest.starts_with("<signal handler called>") {
-        return "__restore_rt".to_owned();
-    }
-    let end = rest.find(" (...)").or_else(|| rest.find(" ()"));
-    rest[..end.unwrap_or(rest.len())].to_owned()
 }
 
 /// Without parameters, template arguments, return types and glibc's marks of internal names.
@@ -56,10 +45,14 @@ pub fn plain(names: &[String]) -> Vec<String> {
 }
 
 fn plain_name(name: &str) -> String {
-    let name = name.replace("operator()", "operator_call").replace("(anonymous namespace)", "anonymous").replace("{lambda", "lambda");
+    let name = name
+        .replace("operator()", "operator_call")
+        .replace("->", "")
+        .replace("::{shim:vtable#0}", "")
+        .replace("(anonymous namespace)", "anonymous");
     let mut plain = String::new();
     let mut depth = 0;
-    for letter in name.replace("->", "").chars() {
+    for letter in name.chars() {
         match letter {
             '<' | '(' | '[' => depth += 1,
             '>' | ')' | ']' => depth -= 1,
@@ -68,6 +61,7 @@ fn plain_name(name: &str) -> String {
         }
     }
     let plain = plain.trim_end_matches(" const").trim();
+    let plain = plain.trim_end_matches("::");
     let plain = plain.rsplit(' ').next().unwrap();
     let plain = plain.strip_prefix("__GI_").unwrap_or(plain);
     plain.trim_start_matches('_').to_owned()

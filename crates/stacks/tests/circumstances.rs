@@ -1,0 +1,266 @@
+//! Programs whose files are stripped, deleted, elsewhere or gone, and generated code. Needs root, python3 and node.
+
+mod support;
+
+use std::process::Command;
+use std::time::Duration;
+
+use stacks::{End, Place, Symbolizer};
+use support::{Folder, Running, Stopped, assert_chain, function, run, symbols, unwind};
+
+const CHAIN: &str = r#"
+#include <unistd.h>
+volatile int sink;
+__attribute__((noinline)) static int c(int x) { pause(); return x + sink; }
+__attribute__((noinline)) static int b(int x) { volatile char room[8000]; room[x] = 1; return c(x + 2) + room[x]; }
+__attribute__((noinline)) static int a(int x) { return b(x + 1) * 3; }
+int main(int n, char **t) { sink = a(n); return sink; }
+"#;
+const PLAIN: [&str; 3] = ["-O2", "-g", "-fomit-frame-pointer"];
+const OWN: [&str; 4] = ["c", "b", "a", "main"];
+
+fn functions(frames: &[stacks::Frame]) -> Vec<String> {
+    symbols(frames).iter().map(function).collect()
+}
+
+#[test]
+fn python() {
+    let mut command = Command::new("python3");
+    let text = "import threading\ndef f():\n  threading.Event().wait()\nf()";
+    let running = Running::command(command.args(["-c", text]));
+    let functions = running.assert_like_gdb(running.pid);
+    assert!(functions.len() > 10);
+    assert_eq!(functions.last().map(String::as_str), Some("_start"));
+}
+
+#[test]
+fn node_with_generated_code() {
+    let folder = Folder::new();
+    let source = "function innermost(x) { Atomics.wait(x, 0, 0); return x; }\n\
+        function middle(x, n) { let s = 0; for (let i = 0; i < 10; i++) s += i; return n ? s : innermost(x); }\n\
+        const x = new Int32Array(new SharedArrayBuffer(4));\n\
+        for (let i = 0; i < 200000; i++) middle(x, 1);\n\
+        setTimeout(() => middle(x, 0), 300);";
+    let script = folder.write("wait.js", source);
+    let mut command = Command::new("node");
+    // Compiled while it runs, it would be replaced by what another thread makes.
+    command.args(["--perf-basic-prof", "--no-opt"]).arg(script);
+    let running = Running::command(&mut command);
+    // Until it is no longer the event loop that waits.
+    let waits = |call: &str| call.starts_with("202 ");
+    let path = format!("/proc/{}/syscall", running.pid);
+    for _ in 0..100 {
+        if waits(&std::fs::read_to_string(&path).unwrap()) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    support::wait_until_blocked(running.pid, running.pid);
+    let (frames, end) = running.walk(running.pid);
+    let functions = functions(&frames);
+    println!("{functions:#?}");
+    assert_eq!(end, End::Complete);
+    assert_eq!(functions.last().map(String::as_str), Some("_start"));
+    let has = |part: &str| functions.iter().any(|name| name.contains(part));
+    assert!(has("innermost") && has("middle"), "{functions:?}");
+    let is_generated = |frame: &stacks::Frame| matches!(frame.place, Place::Generated { .. });
+    assert!(frames.iter().any(is_generated));
+    let _ = std::fs::remove_file(format!("/tmp/perf-{}.map", running.pid));
+}
+
+#[test]
+fn a_stripped_program_is_named_by_address_and_build_id() {
+    let folder = Folder::new();
+    let program = folder.compile("gcc", CHAIN, &PLAIN);
+    let whole = folder.join("whole");
+    std::fs::copy(&program, &whole).unwrap();
+    run(Command::new("strip").arg(&program));
+    let running = Running::start(&program);
+    let (frames, end) = running.walk(running.pid);
+    assert_eq!(end, End::Complete);
+    let symbols = symbols(&frames);
+    let own: Vec<_> = symbols
+        .iter()
+        .filter(|frame| frame.module.as_ref().is_some_and(|m| m.base_name() == "program"))
+        .collect();
+    assert_eq!(own.len(), OWN.len() + 1);
+    let id = run(Command::new("file").arg(&whole));
+    for (frame, wanted) in own.iter().zip(OWN) {
+        assert_eq!(frame.to_string(), format!("program+{:#x}", frame.address));
+        let module = frame.module.as_ref().unwrap();
+        assert!(id.contains(module.build_id.as_ref().unwrap()), "{id}");
+        // The whole file names it.
+        let address = format!("{:#x}", frame.address);
+        let mut tool = Command::new("addr2line");
+        let named = run(tool.arg("-fe").arg(&whole).arg(address));
+        assert_eq!(named.lines().next(), Some(wanted));
+    }
+}
+
+#[test]
+fn debug_files_by_link_and_by_build_id_and_packed_symbols() {
+    let folder = Folder::new();
+    let program = folder.compile("gcc", CHAIN, &[&PLAIN[..], &["-Wl,--build-id=0x0123456789abcdef0123456789abcdef01234567"]].concat());
+    let debug = folder.join("program.debug");
+    let mut copy = Command::new("objcopy");
+    run(copy.arg("--only-keep-debug").arg(&program).arg(&debug));
+    run(Command::new("strip").arg(&program));
+    let stripped = std::fs::read(&program).unwrap();
+    let link = format!("--add-gnu-debuglink={}", debug.display());
+    run(Command::new("objcopy").current_dir(folder.path()).arg(link).arg(&program));
+    let own = |running: &Running| {
+        let (frames, _) = running.walk(running.pid);
+        symbols(&frames)
+    };
+    let linked = own(&Running::start(&program));
+    assert_chain(&linked.iter().map(function).collect::<Vec<_>>(), &OWN);
+    assert_eq!(linked[1].source.as_ref().unwrap().line, Some(4));
+
+    // In a root of its own, by build id.
+    let other = Folder::new();
+    std::fs::write(other.join("program"), stripped).unwrap();
+    let at = other.join("usr/lib/debug/.build-id/01");
+    std::fs::create_dir_all(&at).unwrap();
+    std::fs::rename(&debug, at.join("23456789abcdef0123456789abcdef01234567.debug")).unwrap();
+    let running = in_root(&other);
+    let found = own(&running);
+    assert_chain(&found.iter().map(function).collect::<Vec<_>>(), &OWN);
+    assert_eq!(found[1].source.as_ref().unwrap().line, Some(4));
+}
+
+/// The program of that folder, with the folder as its root, and its own copy of the C library, in namespaces of its own.
+fn in_root(folder: &Folder) -> Running {
+    let program = folder.join("program");
+    let libraries = run(Command::new("ldd").arg(&program));
+    for library in libraries.split_ascii_whitespace().filter(|word| word.starts_with('/')) {
+        let to = folder.join(library.trim_start_matches('/'));
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(library, &to).unwrap();
+    }
+    run(Command::new("chmod").arg("755").arg(&program));
+    let mut command = Command::new("unshare");
+    // exec all the way: the process is the program.
+    let script = "mount -t tmpfs none \"$0/tmp\" && mkdir \"$0/tmp/root\" && cp -a \"$0\"/[!t]* \"$0/tmp/root\" && exec chroot \"$0/tmp/root\" /program";
+    std::fs::create_dir_all(folder.join("tmp")).unwrap();
+    command.args(["-m", "sh", "-c", script]).arg(folder.path());
+    Running::command(&mut command)
+}
+
+#[test]
+fn in_another_mount_namespace_and_gone() {
+    let folder = Folder::new();
+    folder.compile("gcc", CHAIN, &PLAIN);
+    let mut running = in_root(&folder);
+    let (frames, end) = running.walk(running.pid);
+    running.kill();
+    // What was mounted there has gone, too.
+    assert_eq!(end, End::Complete);
+    let functions = functions(&frames);
+    assert_chain(&functions, &OWN);
+    assert_eq!(functions.last().map(String::as_str), Some("_start"));
+}
+
+#[test]
+fn deleted_and_replaced_and_gone() {
+    let folder = Folder::new();
+    let program = folder.compile("gcc", CHAIN, &PLAIN);
+    let mut running = Running::start(&program);
+    std::fs::remove_file(&program).unwrap();
+    std::fs::write(&program, "another").unwrap();
+    let (frames, end) = running.walk(running.pid);
+    running.kill();
+    drop(running);
+    assert_eq!(end, End::Complete);
+    assert_chain(&functions(&frames), &OWN);
+    let Place::Module { module, .. } = &frames[1].place else {
+        panic!("{frames:?}");
+    };
+    assert_eq!(module.path(), program.as_os_str().as_encoded_bytes());
+}
+
+#[test]
+fn a_file_that_is_cut_meanwhile() {
+    let folder = Folder::new();
+    let program = folder.compile("gcc", CHAIN, &PLAIN);
+    // A running program cannot be written to; a library can.
+    let library = folder.join("copy.so");
+    std::fs::copy(&program, &library).unwrap();
+    let running = Running::start(&program);
+    let (frames, _) = running.walk(running.pid);
+    let mut symbolizer = Symbolizer::new();
+    let before = symbolizer.place(&frames[1].place, 0);
+    assert_eq!(before[0].function.as_deref(), Some("c"));
+    drop(running);
+    // Gone: nothing keeps it from being cut. The names that were not looked up yet are still there.
+    std::fs::File::options().write(true).open(&program).unwrap().set_len(100).unwrap();
+    let after = symbolizer.place(&frames[2].place, 0);
+    assert_eq!(after[0].function.as_deref(), Some("b"));
+    // And a look at what is left finds nothing, without harm.
+    let fresh = Symbolizer::new().place(&frames[2].place, 0);
+    assert_eq!(fresh[0].function, None);
+}
+
+#[test]
+fn a_copy_that_is_too_short() {
+    let folder = Folder::new();
+    let running = Running::start(&folder.compile("gcc", CHAIN, &PLAIN));
+    let stopped = Stopped::take(running.pid, running.pid);
+    let mut maps = running.maps();
+    let whole = unwind(&mut maps, &stopped, usize::MAX).0;
+    for most in [0, 1, 8, 16, 100, 4096, 8000] {
+        let (frames, end) = unwind(&mut maps, &stopped, most);
+        assert_eq!(end, End::CutStack, "{most}");
+        let pcs = |frames: &[stacks::Frame]| -> Vec<u64> { frames.iter().map(|f| f.pc).collect() };
+        assert_eq!(pcs(&frames), pcs(&whole[..frames.len()]));
+        assert!(frames.len() < whole.len());
+    }
+}
+
+#[test]
+fn a_library_loaded_later() {
+    const SOURCE: &str = r#"
+#include <dlfcn.h>
+#include <unistd.h>
+int main(int n, char **t) {
+    char byte;
+    read(0, &byte, 1);
+    void *library = dlopen("./later.so", RTLD_NOW);
+    return ((int (*)(void))dlsym(library, "in_library"))();
+}
+"#;
+    let folder = Folder::new();
+    folder.write("later.c", "#include <unistd.h>\nvolatile int x; int in_library(void) { pause(); return x; }");
+    let mut gcc = Command::new("gcc");
+    gcc.current_dir(folder.path());
+    run(gcc.args(["-shared", "-fPIC", "-O2", "-o", "later.so", "later.c"]));
+    let program = folder.compile("gcc", SOURCE, &PLAIN);
+    let mut running = Running::command(Command::new(program).current_dir(folder.path()));
+    let mut maps = running.maps();
+    running.go_on();
+    let stopped = Stopped::take(running.pid, running.pid);
+    let (frames, end) = unwind(&mut maps, &stopped, usize::MAX);
+    assert_eq!(end, End::Complete);
+    assert_chain(&functions(&frames), &["in_library", "main"]);
+}
+
+#[test]
+fn the_vdso_and_the_kernel() {
+    let folder = Folder::new();
+    let running = Running::start(&folder.compile("gcc", CHAIN, &PLAIN));
+    let maps = running.maps();
+    let vdso = maps.modules().find(|module| module.path() == b"[vdso]");
+    let functions = vdso.unwrap().object().functions().unwrap();
+    let function = functions.named(b"__vdso_gettimeofday")[0];
+    let mut symbolizer = Symbolizer::new();
+    let found = symbolizer.module(vdso.unwrap(), function.address);
+    let name = found[0].function.as_deref().unwrap();
+    assert!(name.contains("gettimeofday"), "{name}");
+
+    let text = std::fs::read_to_string("/proc/kallsyms").unwrap();
+    let line = text.lines().find(|line| line.ends_with(" T vfs_read"));
+    let address = u64::from_str_radix(&line.unwrap()[..16], 16).unwrap();
+    let found = symbolizer.kernel(address + 5);
+    assert_eq!(found.to_string(), "vfs_read+0x5");
+    assert_eq!(found.module.unwrap().path, "[kernel]");
+    assert_eq!(symbolizer.take_problems(), Vec::<String>::new());
+}
