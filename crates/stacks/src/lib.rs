@@ -7,6 +7,8 @@
 
 mod arch;
 mod cfi;
+#[cfg(test)]
+mod cfi_tests;
 mod copied_stack;
 mod expression;
 mod extract;

@@ -52,3 +52,49 @@ pub fn interrupted(registers: &Registers, stack: &CopiedStack<'_>) -> Result<Reg
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use gimli::Register;
+
+    use super::{interrupted, is_trampoline};
+    use crate::arch::{Arch, Registers};
+    use crate::copied_stack::CopiedStack;
+
+    /// Words with their own addresses as values.
+    fn stack(base: u64, words: u64) -> Vec<u8> {
+        let words = (0..words).map(|index| base + index * 8);
+        words.flat_map(u64::to_le_bytes).collect()
+    }
+
+    #[test]
+    fn both_processors() {
+        let base = 0x7f00_0000_1000;
+        let bytes = stack(base, 100);
+        let copy = CopiedStack {
+            base,
+            bytes: &bytes,
+        };
+        let found = interrupted(&Registers::x86_64(1, base, 2), &copy).unwrap();
+        assert_eq!(found.pc, base + 40 + 128);
+        assert_eq!(found.sp(), Some(base + 40 + 120));
+        assert_eq!(found.get(Register(6)), Some(base + 40 + 80));
+        let found = interrupted(&Registers::aarch64(1, base, 2, 3), &copy).unwrap();
+        assert_eq!(found.pc, base + 312 + 256);
+        assert_eq!(found.sp(), Some(base + 312 + 248));
+        assert_eq!(found.get(Register(29)), Some(base + 312 + 232));
+        let cut = CopiedStack {
+            base,
+            bytes: &bytes[..300],
+        };
+        assert!(interrupted(&Registers::aarch64(1, base, 2, 3), &cut).is_err());
+    }
+
+    #[test]
+    fn trampolines_are_known_by_their_instructions() {
+        assert!(is_trampoline(Arch::X86_64, b"\x48\xc7\xc0\x0f\0\0\0\x0f\x05"));
+        assert!(!is_trampoline(Arch::X86_64, b"\x48\xc7\xc0\x10\0\0\0\x0f\x05"));
+        assert!(is_trampoline(Arch::Aarch64, b"\x68\x11\x80\xd2\x01\0\0\xd4\0"));
+        assert!(!is_trampoline(Arch::Aarch64, b"\x68"));
+    }
+}

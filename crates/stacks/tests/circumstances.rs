@@ -43,8 +43,9 @@ fn node_with_generated_code() {
         setTimeout(() => middle(x, 0), 300);";
     let script = folder.write("wait.js", source);
     let mut command = Command::new("node");
-    // Compiled while it runs, it would be replaced by what another thread makes.
-    command.args(["--perf-basic-prof", "--no-opt"]).arg(script);
+    // With interpreted functions, which otherwise are frames of one and the same function.
+    let options = ["--perf-basic-prof", "--interpreted-frames-native-stack"];
+    command.args(options).arg(script);
     let running = Running::command(&mut command);
     // Until it is no longer the event loop that waits.
     let waits = |call: &str| call.starts_with("202 ");
@@ -98,7 +99,7 @@ fn a_stripped_program_is_named_by_address_and_build_id() {
 }
 
 #[test]
-fn debug_files_by_link_and_by_build_id_and_packed_symbols() {
+fn debug_files_by_link_and_by_build_id() {
     let folder = Folder::new();
     let program = folder.compile("gcc", CHAIN, &[&PLAIN[..], &["-Wl,--build-id=0x0123456789abcdef0123456789abcdef01234567"]].concat());
     let debug = folder.join("program.debug");
@@ -126,6 +127,19 @@ fn debug_files_by_link_and_by_build_id_and_packed_symbols() {
     let found = own(&running);
     assert_chain(&found.iter().map(function).collect::<Vec<_>>(), &OWN);
     assert_eq!(found[1].source.as_ref().unwrap().line, Some(4));
+}
+
+#[test]
+fn symbols_packed_inside() {
+    let folder = Folder::new();
+    let program = folder.compile("gcc", CHAIN, &PLAIN);
+    let script = "objcopy --strip-debug program small && xz -q small && strip program && \
+        objcopy --add-section .gnu_debugdata=small.xz program";
+    run(Command::new("sh").current_dir(folder.path()).args(["-c", script]));
+    let running = Running::start(&program);
+    let (frames, end) = running.walk(running.pid);
+    assert_eq!(end, End::Complete);
+    assert_chain(&functions(&frames), &OWN);
 }
 
 /// The program of that folder, with the folder as its root, and its own copy of the C library, in namespaces of its own.
