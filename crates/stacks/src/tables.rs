@@ -33,6 +33,7 @@ pub struct Tables {
     header: Vec<u8>,
     eh_frame: Vec<u8>,
     debug_frame: Vec<u8>,
+    eh_frame_address: u64,
     bases: BaseAddresses,
     eh_index: OnceLock<Index>,
     debug_index: OnceLock<Index>,
@@ -73,6 +74,7 @@ impl Tables {
         tables.set_header(&take(header_range(elf)), header_address(elf));
         let (range, at) = tables.eh_frame_range(elf);
         tables.eh_frame = take(range);
+        tables.eh_frame_address = at;
         tables.bases = std::mem::take(&mut tables.bases).set_eh_frame(at);
         tables.debug_frame = take(elf.section(b".debug_frame").and_then(plain));
         tables
@@ -144,9 +146,10 @@ impl Tables {
         if let Ok(header) = header.parse(&self.bases, 8)
             && let Some(table) = header.table()
         {
-            let get_cie = EhFrame::cie_from_offset;
-            let fde = table.fde_for_address(&section, &self.bases, address, get_cie);
-            return fde.ok().filter(is_short);
+            let pointer = table.lookup(address, &self.bases).ok()?.direct().ok()?;
+            // A wrong one may be anywhere: gimli's own subtraction does not expect that.
+            let offset = pointer.checked_sub(self.eh_frame_address)?;
+            return entry_at(&section, &self.bases, offset, address);
         }
         let index = self.eh_index.get_or_init(|| index(&section, &self.bases));
         indexed(&section, &self.bases, index, address)
@@ -163,11 +166,6 @@ impl Tables {
             .get_or_init(|| index(&section, &self.bases));
         indexed(&section, &self.bases, index, address)
     }
-}
-
-/// Otherwise to run it takes too long.
-fn is_short(fde: &Fde<'_>) -> bool {
-    fde.entry_len() <= LONGEST_ENTRY && fde.cie().entry_len() <= LONGEST_ENTRY
 }
 
 fn header_range(elf: &Elf) -> Option<(u64, u64)> {
@@ -225,7 +223,23 @@ where
 {
     let last = index.partition_point(|(start, _)| *start <= address);
     let (_, offset) = index.get(last.checked_sub(1)?)?;
-    let offset = S::Offset::from(*offset as usize);
+    entry_at(section, bases, *offset, address)
+}
+
+fn entry_at<'a, S>(
+    section: &S,
+    bases: &BaseAddresses,
+    offset: u64,
+    address: u64,
+) -> Option<Fde<'a>>
+where
+    S: UnwindSection<Bytes<'a>>,
+{
+    let offset = S::Offset::from(usize::try_from(offset).ok()?);
     let fde = section.fde_from_offset(bases, offset, S::cie_from_offset);
+    // Otherwise to run it takes too long.
+    let is_short = |fde: &Fde<'_>| {
+        fde.entry_len() <= LONGEST_ENTRY && fde.cie().entry_len() <= LONGEST_ENTRY
+    };
     fde.ok().filter(|fde| fde.contains(address) && is_short(fde))
 }

@@ -36,15 +36,19 @@ fn python() {
 #[test]
 fn node_with_generated_code() {
     let folder = Folder::new();
-    let source = "function innermost(x) { Atomics.wait(x, 0, 0); return x; }\n\
-        function middle(x, n) { let s = 0; for (let i = 0; i < 10; i++) s += i; return n ? s : innermost(x); }\n\
+    let source = "function innermost(x, n) { return Atomics.wait(x, 0, n); }\n\
+        function middle(x, n) { let s = 0; for (let i = 0; i < 10; i++) s += i; return innermost(x, n) + s; }\n\
         const x = new Int32Array(new SharedArrayBuffer(4));\n\
-        for (let i = 0; i < 200000; i++) middle(x, 1);\n\
+        for (let i = 0; i < 20000; i++) middle(x, 1);\n\
         setTimeout(() => middle(x, 0), 300);";
     let script = folder.write("wait.js", source);
     let mut command = Command::new("node");
     // With interpreted functions, which otherwise are frames of one and the same function.
-    let options = ["--perf-basic-prof", "--interpreted-frames-native-stack"];
+    let options = [
+        "--perf-basic-prof",
+        "--interpreted-frames-native-stack",
+        "--no-opt",
+    ];
     command.args(options).arg(script);
     let running = Running::command(&mut command);
     // Until it is no longer the event loop that waits.
