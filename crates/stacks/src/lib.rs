@@ -10,6 +10,7 @@ mod cfi;
 #[cfg(test)]
 mod cfi_tests;
 mod copied_stack;
+mod eh_frame_header;
 mod expression;
 mod extract;
 mod extract_elf;

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gimli::{
-    BaseAddresses, CieOrFde, DebugFrame, EhFrame, EhFrameHdr, EndianSlice, FrameDescriptionEntry,
+    BaseAddresses, CieOrFde, DebugFrame, EhFrame, EndianSlice, FrameDescriptionEntry,
     LittleEndian, UnwindSection,
 };
 use object::elf::{PT_GNU_EH_FRAME, PT_LOAD, SHT_NOBITS};
@@ -12,6 +12,7 @@ use object::read::ReadRef;
 use probe_points::elf::{Elf, Section as ElfSection};
 
 use crate::arch::Arch;
+use crate::eh_frame_header::EhFrameHeader;
 
 /// Of one section: several times what the largest programs have.
 const LONGEST_SECTION: u64 = 256 << 20;
@@ -31,6 +32,7 @@ type Index = Vec<(u64, u64)>;
 pub struct Tables {
     pub arch: Option<Arch>,
     header: Vec<u8>,
+    header_address: u64,
     eh_frame: Vec<u8>,
     debug_frame: Vec<u8>,
     eh_frame_address: u64,
@@ -71,18 +73,14 @@ impl Tables {
                 Vec::new()
             })
         };
-        tables.set_header(&take(header_range(elf)), header_address(elf));
+        tables.header = take(header_range(elf));
+        tables.header_address = header_address(elf);
         let (range, at) = tables.eh_frame_range(elf);
         tables.eh_frame = take(range);
         tables.eh_frame_address = at;
         tables.bases = std::mem::take(&mut tables.bases).set_eh_frame(at);
         tables.debug_frame = take(elf.section(b".debug_frame").and_then(plain));
         tables
-    }
-
-    fn set_header(&mut self, bytes: &[u8], address: u64) {
-        self.header = bytes.to_vec();
-        self.bases = std::mem::take(&mut self.bases).set_eh_frame_hdr(address);
     }
 
     #[cfg(test)]
@@ -105,10 +103,10 @@ impl Tables {
         if let Some(section) = elf.section(b".eh_frame") {
             return (plain(section), section.address);
         }
-        let parsed = EhFrameHdr::new(&self.header, LittleEndian).parse(&self.bases, 8);
-        let Some(address) = parsed.ok().and_then(|h| h.eh_frame_ptr().direct().ok()) else {
+        let Some(header) = EhFrameHeader::new(&self.header, self.header_address) else {
             return (None, 0);
         };
+        let address = header.eh_frame;
         let range = elf.segments.iter().find_map(|segment| {
             let within = address.checked_sub(segment.address)?;
             let bytes = segment.file_bytes.checked_sub(within)?;
@@ -142,13 +140,9 @@ impl Tables {
         if self.eh_frame.is_empty() {
             return None;
         }
-        let header = EhFrameHdr::new(&self.header, LittleEndian);
-        if let Ok(header) = header.parse(&self.bases, 8)
-            && let Some(table) = header.table()
-        {
-            let pointer = table.lookup(address, &self.bases).ok()?.direct().ok()?;
-            // A wrong one may be anywhere: gimli's own subtraction does not expect that.
-            let offset = pointer.checked_sub(self.eh_frame_address)?;
+        if let Some(header) = EhFrameHeader::new(&self.header, self.header_address) {
+            let entry = header.entry(address)?;
+            let offset = entry.checked_sub(self.eh_frame_address)?;
             return entry_at(&section, &self.bases, offset, address);
         }
         let index = self.eh_index.get_or_init(|| index(&section, &self.bases));

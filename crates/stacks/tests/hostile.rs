@@ -172,7 +172,7 @@ fn corrupted(sections: &[&str], times: usize, with_symbols: bool) {
 
 #[test]
 fn wrong_unwind_tables() {
-    corrupted(&[".eh_frame", ".eh_frame_hdr"], 300, false);
+    corrupted(&[".eh_frame", ".eh_frame_hdr"], 3000, false);
 }
 
 #[test]
