@@ -47,6 +47,11 @@ export function unique<T>(before: readonly T[] | undefined, more: readonly T[]):
   return [...new Set([...(before ?? []), ...more])];
 }
 
+/** Bytes of whole pages, a power of two of them; 0 stays 0. */
+export function pages(bytes: number): number {
+  return bytes === 0 ? 0 : Math.max(4096, nextPowerOfTwo(bytes));
+}
+
 export function nextPowerOfTwo(value: number): number {
   return 2 ** Math.ceil(Math.log2(value));
 }

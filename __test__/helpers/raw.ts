@@ -78,6 +78,28 @@ export function rawEvent(over: Partial<Binding.BindingSyscallEvent> = {}): Bindi
     arguments: ['0x7ffc0010', '0x80', '0x2', '0x0', '0x0', '0x0'],
     result: '0',
     errno: null,
+    wait: null,
+    kernelStack: null,
+    userStack: null,
+    userStackEnd: null,
+    ...over,
+  };
+}
+
+export function rawFrame(
+  symbol: string | null,
+  over: Partial<Binding.BindingFrame> = {},
+): Binding.BindingFrame {
+  return {
+    address: '0x7f0012345678',
+    symbol,
+    offset: symbol === null ? null : 0x30,
+    module: '/usr/lib/libc.so.6',
+    moduleAddress: '0x45678',
+    buildId: 'c0ffee',
+    file: null,
+    line: null,
+    inlined: false,
     ...over,
   };
 }
@@ -88,6 +110,8 @@ export const noRawLosses: Binding.BindingLosses = {
   threadsUntracked: 0,
   syscallsUntracked: 0,
   stacksLost: 0,
+  stacksTruncated: 0,
+  framesUnresolved: 0,
   triggersMissed: 0,
   recursionMisses: 0,
   negativeIntervals: 0,
@@ -118,6 +142,7 @@ export function rawSample(over: Partial<Binding.BindingSample> = {}): Binding.Bi
     targets: [rawTarget(100, 'main')],
     threads: [rawThread()],
     syscallEvents: [],
+    stacks: [],
     losses: noRawLosses,
     ...over,
   };

@@ -5,6 +5,7 @@ import {
   busyThread,
   noRawLosses,
   rawEvent,
+  rawFrame,
   rawSample,
   rawSyscall,
   rawTarget,
@@ -60,6 +61,39 @@ export const reports: Readonly<Record<string, Report>> = {
           rawEvent({ name: 'execve', number: 59, arguments: null, durationNs: 1_234_567_890 }),
         ],
         losses: { ...noRawLosses, eventsDropped: 3, eventsOverLimit: 70_000 },
+      },
+      {
+        syscallEvents: [
+          rawEvent({
+            wait: { offCpuNs: 90_000, preempted: false },
+            kernelStack: 0,
+            userStack: 1,
+            userStackEnd: 'complete',
+          }),
+          rawEvent({
+            wait: { offCpuNs: 1_000, preempted: true },
+            kernelStack: 3,
+            userStack: 2,
+            userStackEnd: 'cut',
+          }),
+        ],
+        stacks: [
+          [
+            rawFrame('futex_wait', { module: '[kernel]', buildId: null }),
+            rawFrame('f', { module: '[ext4]' }),
+          ],
+          [
+            rawFrame('inner', { inlined: true, file: 'work.c', line: 7 }),
+            rawFrame('main', { module: '/usr/bin/main', file: 'main.c' }),
+          ],
+          [
+            rawFrame(null),
+            rawFrame(null, { module: null, moduleAddress: null, buildId: null }),
+            rawFrame(hostile, { module: hostile, file: hostile }),
+          ],
+          [],
+        ],
+        losses: { ...noRawLosses, stacksLost: 2, stacksTruncated: 1, framesUnresolved: 2 },
       },
     ],
   ),

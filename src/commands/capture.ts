@@ -79,6 +79,7 @@ function eventOptions(options: Options): Partial<SessionOptions> {
       longerThanNs: options.syscallEvents,
       ...(options.syscall.length === 0 ? {} : { only: options.syscall }),
       except: options.skipSyscallPollEvents ? [...pollFamily] : [],
+      ...(options.stackTraceSize === 0 ? {} : { stackBytes: options.userStackBytes }),
       limit: options.eventLimit,
       bufferPages: options.bufferPageCount,
     },

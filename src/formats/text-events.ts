@@ -1,6 +1,6 @@
 /** The section of single system calls: the original's columns, and right of them what it lacks. */
 import { escapeText } from '../escape.js';
-import type { SyscallEvent } from '../report/types.js';
+import type { Frame, SyscallEvent } from '../report/types.js';
 import { thousands } from '../units.js';
 import type { Pieces } from './format.js';
 
@@ -21,7 +21,7 @@ export function* eventPieces(events: readonly SyscallEvent[]): Pieces {
   );
   const rule = line(...([19, 19, 10, 16, 10, 16, 20, 9].map((width) => '-'.repeat(width)) as Cells));
   yield `\n\n# SYSCALL EVENTS:\n${titles}\n${rule}\n`;
-  for (const event of events) yield `${eventLine(event)}\n`;
+  for (const event of events) yield `${[eventLine(event), ...stackLines(event)].join('\n')}\n`;
 }
 
 type Cells = [string, string, string, string, string, string, string, string];
@@ -38,6 +38,55 @@ function eventLine(event: SyscallEvent): string {
     errno === null ? shownResult(result) : `${result} ${errno}`,
     event.arguments === null ? '-' : event.arguments.join(', '),
   );
+}
+
+/** Below its call: where it waited longest, then who made it. */
+function stackLines({ wait, kernelStack, userStack, userStackEnd }: SyscallEvent): string[] {
+  const lines: string[] = [];
+  if (wait !== null) {
+    const verb = wait.preempted ? 'was preempted' : 'slept';
+    lines.push(`    ${verb} for ${thousands(Math.trunc(wait.offCpuNs / 1000))} us at:`);
+    lines.push(...(kernelStack.length === 0 ? ['      [unknown]'] : kernelStack.map(frameLine)));
+  }
+  if (userStackEnd !== null) {
+    lines.push('    called from:', ...userStack.map(frameLine));
+    if (userStackEnd !== 'complete') lines.push(`      [${endings[userStackEnd]}]`);
+  }
+  return lines;
+}
+
+const endings = {
+  cut: 'cut: the copy of the stack ends here',
+  'no unwind information': 'cut: no unwind information',
+  invalid: 'cut: the stack makes no sense from here on',
+  'too deep': 'cut: too many frames',
+} as const;
+
+function frameLine({
+  address,
+  symbol,
+  offset,
+  module,
+  moduleAddress,
+  buildId,
+  file,
+  line,
+  inlined,
+}: Frame): string {
+  const place = module === null ? '' : ` [${escapeText(baseName(module))}]`;
+  if (symbol === null) {
+    if (module === null) return `      [unknown] ${address}`;
+    const id = buildId === null ? '' : ` (build id ${buildId})`;
+    return `      [unknown] ${moduleAddress ?? address}${place}${id}`;
+  }
+  const where = inlined ? ' (inlined)' : `+0x${(offset ?? 0).toString(16)}`;
+  const source = file === null ? '' : ` ${escapeText(file)}${line === null ? '' : `:${line}`}`;
+  return `      ${escapeText(symbol)}${where}${place}${source}`;
+}
+
+/** Without brackets that are there already. */
+function baseName(module: string): string {
+  return /^\[.*\]$/.test(module) ? module.slice(1, -1) : module.slice(module.lastIndexOf('/') + 1);
 }
 
 /** Addresses are hexadecimal wherever they are read. */

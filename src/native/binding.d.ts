@@ -74,6 +74,13 @@ export interface BindingBusyProcess {
   cpuPercent: number
 }
 
+/** A time off the CPU inside of a call. */
+export interface BindingCallWait {
+  offCpuNs: number
+  /** It did not sleep: another thread took the CPU. */
+  preempted: boolean
+}
+
 export interface BindingCheck {
   name: string
   status: 'ok' | 'degraded' | 'failed'
@@ -97,6 +104,11 @@ export interface BindingEventOptions {
   only?: Array<string>
   /** Not of these names. */
   except: Array<string>
+  /**
+   * With their stacks; this many bytes are copied from each caller's: 0, or a power of two of 4096, up to 65536. By default
+   * without.
+   */
+  stackBytes?: number
   /** Of the ring buffer: a power of two, and a multiple of the page size. */
   bufferBytes: number
   /** Kept of one window, at most: the longest. */
@@ -106,6 +118,23 @@ export interface BindingEventOptions {
 export interface BindingExitStatus {
   code: number | null
   signal: number | null
+}
+
+/** A function on a stack. What is unknown is null. */
+export interface BindingFrame {
+  /** Hexadecimal: where it goes on when what it called returns. */
+  address: string
+  symbol: string | null
+  /** Of the address, from the function's start; of an inlined one from the start of the function that holds it. */
+  offset: number | null
+  /** As the process sees the file; `[vdso]`; of the kernel `[kernel]`, or its module in brackets. */
+  module: string | null
+  /** The address as the module's symbol table has it. */
+  moduleAddress: string | null
+  buildId: string | null
+  file: string | null
+  line: number | null
+  inlined: boolean
 }
 
 export interface BindingHardIrq {
@@ -133,7 +162,12 @@ export interface BindingLosses {
   threadsUntracked: number
   /** System calls and interrupts for which there was no free row. */
   syscallsUntracked: number
+  /** Stacks for which there was no room, or which the kernel did not hand over. */
   stacksLost: number
+  /** Stacks of recorded calls that do not reach the thread's first function. */
+  stacksTruncated: number
+  /** Frames of the sample's different stacks that have no name. */
+  framesUnresolved: number
   triggersMissed: number
   /** Null: this kernel does not count them (before 5.12). */
   recursionMisses: number | null
@@ -219,6 +253,8 @@ export interface BindingSample {
   threads: Array<Thread>
   /** In the order of their beginnings. */
   syscallEvents: Array<SyscallEvent>
+  /** Frames innermost first, of the stacks that the events name by index. */
+  stacks: Array<Array<Frame>>
   losses: Losses
 }
 
@@ -273,6 +309,13 @@ export interface BindingSyscallEvent {
   result: string
   /** The error's name; null: none, or one without a name. */
   errno: string | null
+  /** The longest time off the CPU; null: none that was worth noting, or none was looked for. */
+  wait: CallWait | null
+  /** Where it was then: an index into the sample's `stacks`. */
+  kernelStack: number | null
+  /** Who made the call: an index into the sample's `stacks`; null: unknown. */
+  userStack: number | null
+  userStackEnd: 'complete' | 'cut' | 'no unwind information' | 'invalid' | 'too deep' | null | null
 }
 
 /** A monitored process. `exe` and `cmdline` are null when it ended before they could be read. */

@@ -18,7 +18,18 @@ const explanations: Readonly<Record<keyof Losses, readonly [what: string, advice
     'system calls or interrupts were not counted: their table was full',
     'Increase --thread-capacity, or take shorter samples.',
   ],
-  stacksLost: ['stacks could not be recorded', 'Increase the --stack-trace-size option.'],
+  stacksLost: [
+    'stacks were lost: there was no room for them, or the kernel did not hand them over',
+    'Record fewer calls with -s NS or --syscall, or increase the --buffer-page-count option.',
+  ],
+  stacksTruncated: [
+    'user stacks do not reach the first function of their thread',
+    'Each says why at its end; where it is cut, increase the --user-stack-bytes option.',
+  ],
+  framesUnresolved: [
+    'stack frames have no name',
+    'Install the debug symbols of their modules, or name them elsewhere by build id and address.',
+  ],
   triggersMissed: [
     'triggers fired while the previous sample was still being read',
     'Choose a trigger that fires less often.',
@@ -43,6 +54,8 @@ export const noLosses: Losses = {
   threadsUntracked: 0,
   syscallsUntracked: 0,
   stacksLost: 0,
+  stacksTruncated: 0,
+  framesUnresolved: 0,
   triggersMissed: 0,
   recursionMisses: null,
   negativeIntervals: 0,
@@ -57,6 +70,8 @@ export function addLosses(a: Losses, b: Losses): Losses {
     threadsUntracked: a.threadsUntracked + b.threadsUntracked,
     syscallsUntracked: a.syscallsUntracked + b.syscallsUntracked,
     stacksLost: a.stacksLost + b.stacksLost,
+    stacksTruncated: a.stacksTruncated + b.stacksTruncated,
+    framesUnresolved: a.framesUnresolved + b.framesUnresolved,
     triggersMissed: a.triggersMissed + b.triggersMissed,
     recursionMisses:
       a.recursionMisses === null && b.recursionMisses === null

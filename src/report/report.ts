@@ -5,6 +5,7 @@ import { effectiveOptions } from '../options.js';
 import { isoTime } from '../units.js';
 import { version } from '../version.js';
 import type {
+  Frame,
   Header,
   HistogramBucket,
   Host,
@@ -78,18 +79,37 @@ export function toSample(raw: Binding.BindingSample, index: number): Sample {
     startsInWindow: raw.startsInWindow,
     samplesSkipped: 0,
     threads: raw.threads.map(toThreadStatistics).sort(byName),
-    syscallEvents: raw.syscallEvents.map(toSyscallEvent),
+    syscallEvents: toSyscallEvents(raw),
     losses: { ...raw.losses, recursionMisses: raw.losses.recursionMisses ?? null },
   };
 }
 
-function toSyscallEvent(raw: Binding.BindingSyscallEvent): SyscallEvent {
-  return {
+/** Events with the same stack share it: there may be many of them. */
+function toSyscallEvents(sample: Binding.BindingSample): SyscallEvent[] {
+  const stacks = sample.stacks.map((frames) => frames.map(toFrame));
+  const stack = (index: number | null | undefined) => (index == null ? [] : (stacks[index] ?? []));
+  return sample.syscallEvents.map((raw) => ({
     ...raw,
     arguments: raw.arguments ?? null,
     errno: raw.errno ?? null,
-    kernelStack: [],
-    userStack: [],
+    wait: raw.wait ?? null,
+    kernelStack: stack(raw.kernelStack),
+    userStack: stack(raw.userStack),
+    userStackEnd: raw.userStackEnd ?? null,
+  }));
+}
+
+function toFrame(raw: Binding.BindingFrame): Frame {
+  return {
+    address: raw.address,
+    symbol: raw.symbol ?? null,
+    offset: raw.offset ?? null,
+    module: raw.module ?? null,
+    moduleAddress: raw.moduleAddress ?? null,
+    buildId: raw.buildId ?? null,
+    file: raw.file ?? null,
+    line: raw.line ?? null,
+    inlined: raw.inlined,
   };
 }
 

@@ -168,6 +168,14 @@ export interface Options {
    */
   eventLimit: number;
   /**
+   * 0: recorded calls come without stacks.
+   */
+  stackTraceSize: number;
+  /**
+   * Bytes copied from each caller's stack; 0: no user stacks.
+   */
+  userStackBytes: number;
+  /**
    * Name of the output format.
    */
   format: string;
@@ -506,20 +514,38 @@ export interface SyscallEvent {
    */
   errno: string | null;
   /**
-   * Kernel frames, innermost first.
+   * The longest time off the CPU; null: none that was worth noting, or none was looked for.
+   */
+  wait: CallWait | null;
+  /**
+   * Where it was off the CPU for the longest time: kernel frames, innermost first. Empty: it was not, or nobody knows.
    */
   kernelStack: Frame[];
   /**
-   * User frames, innermost first.
+   * Who made the call: user frames, innermost first. Empty: nobody knows.
    */
   userStack: Frame[];
+  /**
+   * Whether the user stack reaches the thread's first function, and if not, why; null: there is none.
+   */
+  userStackEnd: 'complete' | 'cut' | 'no unwind information' | 'invalid' | 'too deep' | null;
+}
+/**
+ * A time off the CPU inside of a system call.
+ */
+export interface CallWait {
+  offCpuNs: DurationNs;
+  /**
+   * It did not sleep: another thread took the CPU.
+   */
+  preempted: boolean;
 }
 /**
  * One stack frame; null where a part is unknown.
  */
 export interface Frame {
   /**
-   * Address, hexadecimal.
+   * Address, hexadecimal: where it goes on when what it called returns.
    */
   address: string;
   /**
@@ -531,9 +557,17 @@ export interface Frame {
    */
   offset: number | null;
   /**
-   * Executable, library or kernel module.
+   * Executable or library, as the process sees it; [vdso]; [kernel], or a kernel module in brackets; null: generated code.
    */
   module: string | null;
+  /**
+   * The address as the module's symbol table has it.
+   */
+  moduleAddress: string | null;
+  /**
+   * The module's build id, hexadecimal: with it and moduleAddress the frame can be named where the symbols are.
+   */
+  buildId: string | null;
   /**
    * Source file.
    */
@@ -571,6 +605,14 @@ export interface Losses {
    * Stacks that could not be recorded.
    */
   stacksLost: number;
+  /**
+   * User stacks of recorded calls that do not reach the thread's first function.
+   */
+  stacksTruncated: number;
+  /**
+   * Frames of the sample's different stacks that have no name.
+   */
+  framesUnresolved: number;
   /**
    * Triggers that fired while the last sample was still being read.
    */

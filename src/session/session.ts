@@ -40,6 +40,11 @@ export interface SyscallEventOptions {
   except?: readonly string[];
   /** Kept of one sample, at most: the longest. Default: 100,000. */
   limit?: number;
+  /**
+   * With the stacks of where they waited and of who called; so many bytes are copied from each caller's stack: 0, for none,
+   * or a power of two from 4096 to 65536. Default: without stacks.
+   */
+  stackBytes?: number;
   /** Pages of 4096 bytes of the ring buffer, a power of two up to 2^18. Default: 1024. */
   bufferPages?: number;
 }
@@ -222,7 +227,16 @@ function toEvents(options: SyscallEventOptions): Binding.BindingEventOptions {
       'give a power of two',
     );
   }
+  const { stackBytes } = options;
+  if (stackBytes !== undefined && ![0, 4096, 8192, 16_384, 32_768, 65_536].includes(stackBytes)) {
+    throw new KdelayError(
+      'INVALID_ARGUMENT',
+      `session: stackBytes is ${stackBytes}`,
+      'give 0, or a power of two from 4096 to 65536',
+    );
+  }
   return {
+    ...(stackBytes === undefined ? {} : { stackBytes }),
     leastNs: longerThanNs === 0 ? 0 : longerThanNs + 1,
     ...(options.only === undefined ? {} : { only: [...options.only] }),
     except: [...(options.except ?? [])],

@@ -7,7 +7,7 @@ use bpf_probes::abi::thread::ThreadRecord;
 use bpf_probes::jumpless::bounded;
 
 use crate::kernel::Access;
-use crate::maps::{CONFIG, SYSCALL_EVENTS, config};
+use crate::maps::{CONFIG, STACKED_EVENTS, SYSCALL_EVENTS, config};
 use crate::programs::Arguments;
 use crate::record::lose;
 use crate::stacks;
@@ -81,7 +81,7 @@ fn record_with_stacks<C: Arguments, const BYTES: usize>(
     key: SyscallKey,
     duration_ns: u64,
 ) -> bool {
-    let Some(mut entry) = SYSCALL_EVENTS.reserve::<WithStack<BYTES>>(0) else {
+    let Some(mut entry) = STACKED_EVENTS.reserve::<WithStack<BYTES>>(0) else {
         lose!(stacks);
         return false;
     };

@@ -119,6 +119,10 @@ pub static FREE_CHUNKS: Stack<u32> = Stack::with_max_entries(1, 0);
 #[map]
 pub static SYSCALL_EVENTS: RingBuf = RingBuf::with_byte_size(EDGES_BYTES, 0);
 
+/// Those that come with stacks: sized by the loader. Full: counted, and the call goes into `SYSCALL_EVENTS` without.
+#[map]
+pub static STACKED_EVENTS: RingBuf = RingBuf::with_byte_size(EDGES_BYTES, 0);
+
 /// By the index of the thread's record; as large as `THREADS` where stacks are recorded.
 #[map]
 pub static WAITS: Array<Waits> = Array::with_max_entries(1, 0);

@@ -6,8 +6,8 @@ use crate::btf::Btf;
 use crate::capture::Options;
 use crate::control::Control;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event_selection::{EventOptions, selection};
-use crate::events::{EventReader, event_ring};
+use crate::event_selection::selection;
+use crate::events::EventReader;
 use crate::maps::Maps;
 use crate::offsets;
 use crate::pidfd::PidFd;
@@ -25,6 +25,10 @@ const LEAST_THREADS_FOLLOWED: u32 = 4096;
 const MOST_THREADS: u32 = 1 << 20;
 /// A chunk holds eight calls; most threads use fewer than sixteen.
 const CHUNKS_PER_THREAD: u32 = 2;
+
+/// A stack takes a hundred times the room of its call, and is recorded for fewer.
+const STACKED_EVENT_SHARE: u32 = 4;
+const MOST_RING_BYTES: u32 = 1 << 30;
 
 pub struct Attached {
     pub probes: Probes,
@@ -98,7 +102,7 @@ impl Attached {
             }
         }
         let events = match &options.events {
-            Some(options) => Some(EventReader::new(event_ring(&mut probes)?, options.limit)?),
+            Some(options) => Some(EventReader::new(&mut probes, pids, options.limit)?),
             None => None,
         };
         let control = Control::new(&mut probes)?;
@@ -165,20 +169,21 @@ fn capacity(living: u32, options: &Options) -> Result<Capacity> {
             living.saturating_mul(2).clamp(least, MOST_THREADS)
         }
     };
+    let events = options.events.as_ref();
+    let has_stacks = events.is_some_and(|events| events.stacks.is_some());
     Ok(Capacity {
         threads,
         syscall_chunks: threads.saturating_mul(CHUNKS_PER_THREAD),
-        // Without events it is there all the same, as small as any.
-        event_bytes: options
-            .events
-            .as_ref()
-            .map_or(EDGES_BYTES, |events| events.buffer_bytes),
-        waits: match &options.events {
-            Some(EventOptions {
-                stacks: Some(_), ..
-            }) => threads,
-            _ => 1,
+        // What is not used is there all the same, as small as any.
+        event_bytes: events.map_or(EDGES_BYTES, |events| events.buffer_bytes),
+        stacked_event_bytes: match events {
+            Some(events) if has_stacks => events
+                .buffer_bytes
+                .saturating_mul(STACKED_EVENT_SHARE)
+                .min(MOST_RING_BYTES),
+            _ => EDGES_BYTES,
         },
+        waits: if has_stacks { threads } else { 1 },
     })
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bpf_probes::abi::control::UNTIL_CLOSED;
 
 use crate::attached::Attached;
+use crate::call_events;
 use crate::clock::monotonic_ns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event_selection::EventOptions;
@@ -16,6 +17,7 @@ use crate::pending::{PendingWindow, Stage, Start, Stop};
 use crate::pidfd::{PidFd, Signal, wait_readable};
 use crate::probes::AttachMode;
 use crate::sample::{Sample, StopReason};
+use crate::stack_table::Symbols;
 use crate::state::{Shared, State};
 use crate::triggers::TriggerScope;
 
@@ -49,6 +51,8 @@ pub struct CaptureSession {
     shared: Arc<Shared>,
     interrupt: Signal,
     edges_taken: Arc<Signal>,
+    /// `None`: no calls are recorded.
+    symbols: Option<Symbols>,
 }
 
 impl CaptureSession {
@@ -94,6 +98,7 @@ impl CaptureSession {
             shared: Arc::new(Shared::new(state)),
             interrupt: signal()?,
             edges_taken,
+            symbols: options.events.is_some().then(Symbols::start).transpose()?,
         };
         harvester::start(Arc::clone(&session.shared))?;
         Ok(session)
@@ -234,9 +239,19 @@ impl CaptureSession {
 
     /// The oldest window's sample; it must be closed. The next one is the oldest then.
     pub fn read(&self) -> Result<Sample> {
-        let mut state = self.shared.lock();
-        state.advance()?;
-        state.take_sample()
+        let (mut sample, calls) = {
+            let mut state = self.shared.lock();
+            state.advance()?;
+            state.take_sample()?
+        };
+        if let Some(symbols) = &self.symbols {
+            let described = call_events::described(&calls, symbols)?;
+            sample.syscall_events = described.events;
+            sample.stacks = described.stacks;
+            sample.losses.stacks_truncated = described.stacks_truncated;
+            sample.losses.frames_unresolved = described.frames_unresolved;
+        }
+        Ok(sample)
     }
 
     /// Forgets the oldest window, which must be closed.

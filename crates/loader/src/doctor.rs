@@ -213,6 +213,7 @@ fn probes(btf: &Btf) -> Vec<Check> {
             threads: 1,
             syscall_chunks: 1,
             event_bytes: EDGES_BYTES,
+            stacked_event_bytes: EDGES_BYTES,
             waits: 1,
         },
         AttachMode::Best,

@@ -1,4 +1,4 @@
-//! Recorded system calls: which ones, and their way from the ring buffer to the sample of their window.
+//! The way of recorded system calls from the ring buffers to the sample of their window.
 //!
 //! Nobody is woken for an event. A thread of its own looks every so often, whatever else the session is busy with: at
 //! three million events a second the default buffer is full after 12 ms.
@@ -9,12 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use aya::maps::{MapData, RingBuf};
-use bpf_probes::abi::event::SyscallEvent;
+use bpf_probes::abi::event::{StackedEvent, SyscallEvent};
 
+use crate::call_events::starts_program;
 use crate::error::{Error, ErrorKind, Result};
 use crate::longest::Longest;
 use crate::priority;
 use crate::probes::Probes;
+use crate::recorded_call::RecordedCall;
+use crate::stack_reader::StackReader;
 
 const INTERVAL: Duration = Duration::from_millis(2);
 /// While no window is open or armed. Whoever changes that wakes the thread.
@@ -32,27 +35,30 @@ struct Shared {
 }
 
 struct Buffer {
-    ring: RingBuf<MapData>,
+    plain: RingBuf<MapData>,
+    stacked: RingBuf<MapData>,
+    stacks: StackReader,
     by_window: HashMap<u32, Longest>,
     limit: usize,
 }
 
-/// The ring buffer's reading end.
-pub fn event_ring(probes: &mut Probes) -> Result<RingBuf<MapData>> {
-    RingBuf::try_from(probes.take_map("SYSCALL_EVENTS")?).map_err(|error| {
+fn ring(probes: &mut Probes, name: &str) -> Result<RingBuf<MapData>> {
+    RingBuf::try_from(probes.take_map(name)?).map_err(|error| {
         Error::new(
             ErrorKind::Internal,
-            format!("the events' ring buffer cannot be used: {error}"),
+            format!("the ring buffer {name} cannot be used: {error}"),
         )
     })
 }
 
 impl EventReader {
     /// `limit`: of one window, at most so many are kept: the longest.
-    pub fn new(ring: RingBuf<MapData>, limit: usize) -> Result<Self> {
+    pub fn new(probes: &mut Probes, pids: &[u32], limit: usize) -> Result<Self> {
         let shared = Arc::new(Shared {
             buffer: Mutex::new(Buffer {
-                ring,
+                plain: ring(probes, "SYSCALL_EVENTS")?,
+                stacked: ring(probes, "STACKED_EVENTS")?,
+                stacks: StackReader::new(pids),
                 by_window: HashMap::new(),
                 limit,
             }),
@@ -103,18 +109,39 @@ impl Shared {
 
 impl Buffer {
     fn drain(&mut self) {
-        while let Some(item) = self.ring.next() {
+        while let Some(item) = self.plain.next() {
             if item.len() != size_of::<SyscallEvent>() {
                 continue;
             }
             // SAFETY: the programs put only whole events into the ring buffer: plain integers and bytes.
-            let event = unsafe { item.as_ptr().cast::<SyscallEvent>().read_unaligned() };
-            self.by_window
-                .entry(event.window)
-                .or_insert_with(|| Longest::new(self.limit))
-                .add(event);
+            let call = unsafe { item.as_ptr().cast::<SyscallEvent>().read_unaligned() };
+            window(&mut self.by_window, call.window, self.limit).add(call.into());
+        }
+        while let Some(item) = self.stacked.next() {
+            if item.len() < size_of::<StackedEvent>() {
+                continue;
+            }
+            // SAFETY: as above.
+            let event = unsafe { item.as_ptr().cast::<StackedEvent>().read_unaligned() };
+            let copied = &item[size_of::<StackedEvent>()..];
+            let copied = &copied[..copied.len().min(event.stack_bytes as usize)];
+            let window = window(&mut self.by_window, event.call.window, self.limit);
+            let call = event.call;
+            let is_new_program = starts_program(&call);
+            let stacks = (window.has_room_for(call.duration_ns) && !is_new_program)
+                .then(|| self.stacks.read(&event, copied));
+            if is_new_program {
+                self.stacks.forget(call.tgid);
+            }
+            window.add(RecordedCall { call, stacks });
         }
     }
+}
+
+fn window(by_window: &mut HashMap<u32, Longest>, number: u32, limit: usize) -> &mut Longest {
+    by_window
+        .entry(number)
+        .or_insert_with(|| Longest::new(limit))
 }
 
 fn run(shared: &Weak<Shared>) {

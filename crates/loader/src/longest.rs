@@ -3,10 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use bpf_probes::abi::event::SyscallEvent;
+use crate::recorded_call::RecordedCall;
 
 /// By duration; of equals, whichever.
-struct ByDuration(SyscallEvent);
+struct ByDuration(RecordedCall);
 
 pub struct Longest {
     limit: usize,
@@ -16,7 +16,7 @@ pub struct Longest {
 }
 
 enum Kept {
-    All(Vec<SyscallEvent>),
+    All(Vec<RecordedCall>),
     Some(BinaryHeap<Reverse<ByDuration>>),
 }
 
@@ -29,7 +29,7 @@ impl Longest {
         }
     }
 
-    pub fn add(&mut self, event: SyscallEvent) {
+    pub fn add(&mut self, event: RecordedCall) {
         match &mut self.kept {
             Kept::All(events) if events.len() < self.limit => events.push(event),
             Kept::All(events) => {
@@ -40,7 +40,7 @@ impl Longest {
             Kept::Some(heap) => {
                 self.left_out += 1;
                 if let Some(mut shortest) = heap.peek_mut()
-                    && shortest.0.0.duration_ns < event.duration_ns
+                    && shortest.0.0.call.duration_ns < event.call.duration_ns
                 {
                     *shortest = Reverse(ByDuration(event));
                 }
@@ -48,20 +48,30 @@ impl Longest {
         }
     }
 
+    /// Whether a call of this length would be kept.
+    pub fn has_room_for(&self, duration_ns: u64) -> bool {
+        match &self.kept {
+            Kept::All(_) => true,
+            Kept::Some(heap) => heap
+                .peek()
+                .is_some_and(|shortest| shortest.0.0.call.duration_ns < duration_ns),
+        }
+    }
+
     /// In the order of time, and how many shorter ones were left out.
-    pub fn in_order(self) -> (Vec<SyscallEvent>, u64) {
+    pub fn in_order(self) -> (Vec<RecordedCall>, u64) {
         let mut events = match self.kept {
             Kept::All(events) => events,
             Kept::Some(heap) => heap.into_iter().map(|Reverse(event)| event.0).collect(),
         };
-        events.sort_by_key(|event| (event.exit_ns.wrapping_sub(event.duration_ns), event.tid));
+        events.sort_by_key(|event| (event.entry_ns(), event.call.tid));
         (events, self.left_out)
     }
 }
 
 impl Ord for ByDuration {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.duration_ns.cmp(&other.0.duration_ns)
+        self.0.call.duration_ns.cmp(&other.0.call.duration_ns)
     }
 }
 
@@ -85,9 +95,10 @@ mod tests {
     use bpf_probes::abi::syscall::SyscallKey;
 
     use super::Longest;
+    use crate::recorded_call::RecordedCall;
 
-    fn event(exit_ns: u64, duration_ns: u64) -> SyscallEvent {
-        SyscallEvent {
+    fn event(exit_ns: u64, duration_ns: u64) -> RecordedCall {
+        RecordedCall::from(SyscallEvent {
             exit_ns,
             duration_ns,
             result: 0,
@@ -97,7 +108,7 @@ mod tests {
             tgid: 1,
             window: 1,
             comm: [0; 16],
-        }
+        })
     }
 
     fn durations(limit: usize, durations_ns: &[u64]) -> (Vec<u64>, u64) {
@@ -107,7 +118,7 @@ mod tests {
         }
         let (events, left_out) = longest.in_order();
         (
-            events.iter().map(|event| event.duration_ns).collect(),
+            events.iter().map(|event| event.call.duration_ns).collect(),
             left_out,
         )
     }

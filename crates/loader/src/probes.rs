@@ -68,6 +68,8 @@ pub struct Capacity {
     pub syscall_chunks: u32,
     /// Of the ring buffer of recorded calls.
     pub event_bytes: u32,
+    /// Of that of recorded calls with stacks.
+    pub stacked_event_bytes: u32,
     /// Threads whose waits are noted.
     pub waits: u32,
 }
@@ -137,6 +139,7 @@ impl Probes {
                 capacity.threads.saturating_mul(HARD_IRQS_PER_THREAD),
             )
             .map_max_entries("SYSCALL_EVENTS", capacity.event_bytes)
+            .map_max_entries("STACKED_EVENTS", capacity.stacked_event_bytes)
             .map_max_entries("WAITS", capacity.waits)
             .load(OBJECT)
             .map_err(|error| refused("the kernel did not take the probes' maps", &chain(&error)))?;

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::call_events;
 use crate::clock::monotonic_ns;
 use crate::control;
 use crate::describe::{self, FirstEvent, SeenThread};
 use crate::error::{Error, ErrorKind, Result};
 use crate::idle_threads;
 use crate::pending::{PendingWindow, Stage, Start, Stop};
+use crate::recorded_call::RecordedCall;
 use crate::sample::{Losses, Sample, Thread};
 use crate::snapshot::{self, Seen};
 use crate::state::{State, closed};
@@ -82,8 +82,9 @@ impl State {
         Ok(())
     }
 
-    /// The oldest window's sample.
-    pub fn take_sample(&mut self) -> Result<Sample> {
+    /// The oldest window's sample, and the calls that were recorded in it: to describe those may take seconds, and other windows
+    /// need not wait for it.
+    pub fn take_sample(&mut self) -> Result<(Sample, Vec<RecordedCall>)> {
         if self.closed_window().is_some() {
             self.harvest()?;
         }
@@ -140,25 +141,29 @@ impl State {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
-        Ok(Sample {
+        let sample = Sample {
             start,
             stop,
             starts_in_window: lost.starts_in_window as i64,
             targets: self.targets.clone(),
             threads,
-            syscall_events: calls.iter().map(call_events::describe).collect(),
+            syscall_events: Vec::new(),
+            stacks: Vec::new(),
             losses: Losses {
                 events_dropped: lost.events as i64,
                 events_over_limit: over_limit as i64,
                 threads_untracked: lost.thread_events as i64,
                 syscalls_untracked: (lost.syscalls + lost.irqs) as i64,
-                stacks_lost: 0,
+                stacks_lost: lost.stacks as i64,
+                stacks_truncated: 0,
+                frames_unresolved: 0,
                 triggers_missed,
                 recursion_misses,
                 negative_intervals: negative_intervals as i64,
                 switches_missed: switches_missed as i64,
             },
-        })
+        };
+        Ok((sample, calls))
     }
 }
 

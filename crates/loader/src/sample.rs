@@ -191,6 +191,53 @@ pub struct SyscallEvent {
     pub result: String,
     /// The error's name; null: none, or one without a name.
     pub errno: Option<String>,
+    /// The longest time off the CPU; null: none that was worth noting, or none was looked for.
+    pub wait: Option<CallWait>,
+    /// Where it was then: an index into the sample's `stacks`.
+    pub kernel_stack: Option<u32>,
+    /// Who made the call: an index into the sample's `stacks`; null: unknown.
+    pub user_stack: Option<u32>,
+    #[cfg_attr(
+        feature = "node",
+        napi(
+            ts_type = "'complete' | 'cut' | 'no unwind information' | 'invalid' | 'too deep' | null"
+        )
+    )]
+    pub user_stack_end: Option<String>,
+}
+
+/// A time off the CPU inside of a call.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingCallWait")
+)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallWait {
+    pub off_cpu_ns: i64,
+    /// It did not sleep: another thread took the CPU.
+    pub preempted: bool,
+}
+
+/// A function on a stack. What is unknown is null.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingFrame")
+)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frame {
+    /// Hexadecimal: where it goes on when what it called returns.
+    pub address: String,
+    pub symbol: Option<String>,
+    /// Of the address, from the function's start; of an inlined one from the start of the function that holds it.
+    pub offset: Option<i64>,
+    /// As the process sees the file; `[vdso]`; of the kernel `[kernel]`, or its module in brackets.
+    pub module: Option<String>,
+    /// The address as the module's symbol table has it.
+    pub module_address: Option<String>,
+    pub build_id: Option<String>,
+    pub file: Option<String>,
+    pub line: Option<u32>,
+    pub inlined: bool,
 }
 
 /// What could not be counted. Everything else was.
@@ -208,7 +255,12 @@ pub struct Losses {
     pub threads_untracked: i64,
     /// System calls and interrupts for which there was no free row.
     pub syscalls_untracked: i64,
+    /// Stacks for which there was no room, or which the kernel did not hand over.
     pub stacks_lost: i64,
+    /// Stacks of recorded calls that do not reach the thread's first function.
+    pub stacks_truncated: i64,
+    /// Frames of the sample's different stacks that have no name.
+    pub frames_unresolved: i64,
     pub triggers_missed: i64,
     /// Null: this kernel does not count them (before 5.12).
     pub recursion_misses: Option<i64>,
@@ -242,6 +294,8 @@ pub struct Sample {
     pub threads: Vec<Thread>,
     /// In the order of their beginnings.
     pub syscall_events: Vec<SyscallEvent>,
+    /// Frames innermost first, of the stacks that the events name by index.
+    pub stacks: Vec<Vec<Frame>>,
     pub losses: Losses,
 }
 

@@ -170,11 +170,7 @@ impl Objects {
 }
 
 /// The file of a mapping, with its path, unescaped. `process` is the process's folder in /proc.
-pub fn open_mapped(
-    process: &Path,
-    mapping: &Mapping,
-    root: &Root,
-) -> io::Result<(Vec<u8>, File)> {
+pub fn open_mapped(process: &Path, mapping: &Mapping, root: &Root) -> io::Result<(Vec<u8>, File)> {
     let mapped = process.join("map_files").join(&mapping.range);
     let error = match open_file(&mapped) {
         Ok(file) => {

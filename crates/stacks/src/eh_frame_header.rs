@@ -21,7 +21,9 @@ impl<'a> EhFrameHeader<'a> {
         if bytes.first_chunk() != Some(&FORM) {
             return None;
         }
-        let eh_frame = address.wrapping_add(4).wrapping_add_signed(number(4)?.into());
+        let eh_frame = address
+            .wrapping_add(4)
+            .wrapping_add_signed(number(4)?.into());
         let rows = bytes.get(TABLE..)?;
         let count = (number(8)? as u32 as usize).min(rows.len() / ROW);
         (count > 0).then_some(Self {
@@ -63,7 +65,14 @@ mod tests {
         assert_eq!(header.eh_frame, 0x1f04);
         let found = [0xfff, 0x1000, 0x17ff, 0x1800, 0x203f, 0x9000].map(|at| header.entry(at));
         let at = |address| Some(address);
-        let wanted = [None, at(0x2010), at(0x2010), at(0x2020), at(0x2020), at(0x2030)];
+        let wanted = [
+            None,
+            at(0x2010),
+            at(0x2010),
+            at(0x2020),
+            at(0x2020),
+            at(0x2030),
+        ];
         assert_eq!(found, wanted);
         assert!(EhFrameHeader::new(&bytes[..12], 0).is_none());
         assert!(EhFrameHeader::new(&[1, 0x1b, 0x03, 0x1b, 0, 0, 0, 0, 1, 0, 0, 0], 0).is_none());

@@ -118,8 +118,7 @@ impl Out {
         let left = self.left.checked_sub(bytes);
         self.left = left.ok_or_else(|| invalid("its symbols are too large"))?;
         let end = self.file.seek(SeekFrom::End(0))?;
-        self.file
-            .seek(SeekFrom::Start(end.next_multiple_of(16)))
+        self.file.seek(SeekFrom::Start(end.next_multiple_of(16)))
     }
 
     /// A section, unpacked. `None`: packed in a way that is not known.
@@ -155,9 +154,8 @@ impl Out {
         if header.ch_type.get(LE) != ELFCOMPRESS_ZLIB || size > self.left {
             return Ok(None);
         }
-        let bytes =
-            miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(packed, size as usize)
-                .map_err(|_| invalid("a packed section cannot be unpacked"))?;
+        let bytes = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(packed, size as usize)
+            .map_err(|_| invalid("a packed section cannot be unpacked"))?;
         Ok(Some((self.write(&bytes)?, bytes.len() as u64)))
     }
 }

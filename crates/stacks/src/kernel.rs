@@ -150,6 +150,11 @@ mod tests {
         assert_eq!(shown(0xffffffffc0000001), pair("probe+0x1", "[ext4]"));
         assert_eq!(shown(0xffffffffc0000100), pair("bpf_prog_1+0x0", "[bpf]"));
         assert_eq!(shown(0x1000), pair("[kernel]+0x1000", "[kernel]"));
-        assert!(KernelSymbols::parse(&b"0 T a\n"[..]).unwrap().items.is_empty());
+        assert!(
+            KernelSymbols::parse(&b"0 T a\n"[..])
+                .unwrap()
+                .items
+                .is_empty()
+        );
     }
 }

@@ -127,8 +127,13 @@ mod tests {
     fn the_last_name_written_counts() {
         let mut map = PerfMap::default();
         map.add(b"1000 20 first one\n1040 10 sec");
-        map.add(b"ond\nnonsense\n1010 20 third\n0x2000 0x10 other\nffffffffffffffff 2 x\n3000 1 cut");
-        let name = |address| map.find(address).map(|(name, start)| (name.to_vec(), start));
+        map.add(
+            b"ond\nnonsense\n1010 20 third\n0x2000 0x10 other\nffffffffffffffff 2 x\n3000 1 cut",
+        );
+        let name = |address| {
+            map.find(address)
+                .map(|(name, start)| (name.to_vec(), start))
+        };
         assert_eq!(name(0x1000), None);
         assert_eq!(name(0x1015), Some((b"third".to_vec(), 0x1010)));
         assert_eq!(name(0x1045), Some((b"second".to_vec(), 0x1040)));

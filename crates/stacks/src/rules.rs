@@ -73,7 +73,12 @@ impl Compact {
             .wrapping_add_signed(self.cfa_offset.into());
         let link = registers.arch.link();
         let mut pc = link.and_then(|link| registers.get(link)).ok_or(None);
-        for (register, offset) in self.registers.iter().zip(self.offsets).take(self.count.into()) {
+        for (register, offset) in self
+            .registers
+            .iter()
+            .zip(self.offsets)
+            .take(self.count.into())
+        {
             let address = cfa.wrapping_add_signed(offset.into());
             let value = stack.word(address);
             if *register == self.return_address {

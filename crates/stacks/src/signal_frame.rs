@@ -92,9 +92,18 @@ mod tests {
 
     #[test]
     fn trampolines_are_known_by_their_instructions() {
-        assert!(is_trampoline(Arch::X86_64, b"\x48\xc7\xc0\x0f\0\0\0\x0f\x05"));
-        assert!(!is_trampoline(Arch::X86_64, b"\x48\xc7\xc0\x10\0\0\0\x0f\x05"));
-        assert!(is_trampoline(Arch::Aarch64, b"\x68\x11\x80\xd2\x01\0\0\xd4\0"));
+        assert!(is_trampoline(
+            Arch::X86_64,
+            b"\x48\xc7\xc0\x0f\0\0\0\x0f\x05"
+        ));
+        assert!(!is_trampoline(
+            Arch::X86_64,
+            b"\x48\xc7\xc0\x10\0\0\0\x0f\x05"
+        ));
+        assert!(is_trampoline(
+            Arch::Aarch64,
+            b"\x68\x11\x80\xd2\x01\0\0\xd4\0"
+        ));
         assert!(!is_trampoline(Arch::Aarch64, b"\x68"));
     }
 }

@@ -127,7 +127,8 @@ impl Symbolizer {
             Ok(None) => Arc::new([SymbolFrame::unnamed(Some(known.name.clone()), address)]),
             Err(_) => {
                 let name = known.name.clone();
-                self.problems.push(format!("{}: corrupt symbols", name.path));
+                self.problems
+                    .push(format!("{}: corrupt symbols", name.path));
                 self.reset();
                 let sources = Vec::new();
                 let frame = SymbolFrame::unnamed(Some(name.clone()), address);

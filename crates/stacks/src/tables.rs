@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gimli::{
-    BaseAddresses, CieOrFde, DebugFrame, EhFrame, EndianSlice, FrameDescriptionEntry,
-    LittleEndian, UnwindSection,
+    BaseAddresses, CieOrFde, DebugFrame, EhFrame, EndianSlice, FrameDescriptionEntry, LittleEndian,
+    UnwindSection,
 };
 use object::elf::{PT_GNU_EH_FRAME, PT_LOAD, SHT_NOBITS};
 use object::read::ReadRef;
@@ -220,20 +220,15 @@ where
     entry_at(section, bases, *offset, address)
 }
 
-fn entry_at<'a, S>(
-    section: &S,
-    bases: &BaseAddresses,
-    offset: u64,
-    address: u64,
-) -> Option<Fde<'a>>
+fn entry_at<'a, S>(section: &S, bases: &BaseAddresses, offset: u64, address: u64) -> Option<Fde<'a>>
 where
     S: UnwindSection<Bytes<'a>>,
 {
     let offset = S::Offset::from(usize::try_from(offset).ok()?);
     let fde = section.fde_from_offset(bases, offset, S::cie_from_offset);
     // Otherwise to run it takes too long.
-    let is_short = |fde: &Fde<'_>| {
-        fde.entry_len() <= LONGEST_ENTRY && fde.cie().entry_len() <= LONGEST_ENTRY
-    };
-    fde.ok().filter(|fde| fde.contains(address) && is_short(fde))
+    let is_short =
+        |fde: &Fde<'_>| fde.entry_len() <= LONGEST_ENTRY && fde.cie().entry_len() <= LONGEST_ENTRY;
+    fde.ok()
+        .filter(|fde| fde.contains(address) && is_short(fde))
 }

@@ -86,7 +86,12 @@ fn a_stripped_program_is_named_by_address_and_build_id() {
     let symbols = symbols(&frames);
     let own: Vec<_> = symbols
         .iter()
-        .filter(|frame| frame.module.as_ref().is_some_and(|m| m.base_name() == "program"))
+        .filter(|frame| {
+            frame
+                .module
+                .as_ref()
+                .is_some_and(|m| m.base_name() == "program")
+        })
         .collect();
     assert_eq!(own.len(), OWN.len() + 1);
     let id = run(Command::new("file").arg(&whole));
@@ -105,14 +110,25 @@ fn a_stripped_program_is_named_by_address_and_build_id() {
 #[test]
 fn debug_files_by_link_and_by_build_id() {
     let folder = Folder::new();
-    let program = folder.compile("gcc", CHAIN, &[&PLAIN[..], &["-Wl,--build-id=0x0123456789abcdef0123456789abcdef01234567"]].concat());
+    let program = folder.compile(
+        "gcc",
+        CHAIN,
+        &[
+            &PLAIN[..],
+            &["-Wl,--build-id=0x0123456789abcdef0123456789abcdef01234567"],
+        ]
+        .concat(),
+    );
     let debug = folder.join("program.debug");
     let mut copy = Command::new("objcopy");
     run(copy.arg("--only-keep-debug").arg(&program).arg(&debug));
     run(Command::new("strip").arg(&program));
     let stripped = std::fs::read(&program).unwrap();
     let link = format!("--add-gnu-debuglink={}", debug.display());
-    run(Command::new("objcopy").current_dir(folder.path()).arg(link).arg(&program));
+    run(Command::new("objcopy")
+        .current_dir(folder.path())
+        .arg(link)
+        .arg(&program));
     let own = |running: &Running| {
         let (frames, _) = running.walk(running.pid);
         symbols(&frames)
@@ -126,7 +142,11 @@ fn debug_files_by_link_and_by_build_id() {
     std::fs::write(other.join("program"), stripped).unwrap();
     let at = other.join("usr/lib/debug/.build-id/01");
     std::fs::create_dir_all(&at).unwrap();
-    std::fs::rename(&debug, at.join("23456789abcdef0123456789abcdef01234567.debug")).unwrap();
+    std::fs::rename(
+        &debug,
+        at.join("23456789abcdef0123456789abcdef01234567.debug"),
+    )
+    .unwrap();
     let running = in_root(&other);
     let found = own(&running);
     assert_chain(&found.iter().map(function).collect::<Vec<_>>(), &OWN);
@@ -139,7 +159,9 @@ fn symbols_packed_inside() {
     let program = folder.compile("gcc", CHAIN, &PLAIN);
     let script = "objcopy --strip-debug program small && xz -q small && strip program && \
         objcopy --add-section .gnu_debugdata=small.xz program";
-    run(Command::new("sh").current_dir(folder.path()).args(["-c", script]));
+    run(Command::new("sh")
+        .current_dir(folder.path())
+        .args(["-c", script]));
     let running = Running::start(&program);
     let (frames, end) = running.walk(running.pid);
     assert_eq!(end, End::Complete);
@@ -150,7 +172,10 @@ fn symbols_packed_inside() {
 fn in_root(folder: &Folder) -> Running {
     let program = folder.join("program");
     let libraries = run(Command::new("ldd").arg(&program));
-    for library in libraries.split_ascii_whitespace().filter(|word| word.starts_with('/')) {
+    for library in libraries
+        .split_ascii_whitespace()
+        .filter(|word| word.starts_with('/'))
+    {
         let to = folder.join(library.trim_start_matches('/'));
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::copy(library, &to).unwrap();
@@ -210,7 +235,12 @@ fn a_file_that_is_cut_meanwhile() {
     assert_eq!(before[0].function.as_deref(), Some("c"));
     drop(running);
     // Gone: nothing keeps it from being cut. The names that were not looked up yet are still there.
-    std::fs::File::options().write(true).open(&program).unwrap().set_len(100).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(&program)
+        .unwrap()
+        .set_len(100)
+        .unwrap();
     let after = symbolizer.place(&frames[2].place, 0);
     assert_eq!(after[0].function.as_deref(), Some("b"));
     // And a look at what is left finds nothing, without harm.
@@ -247,7 +277,10 @@ int main(int n, char **t) {
 }
 "#;
     let folder = Folder::new();
-    folder.write("later.c", "#include <unistd.h>\nvolatile int x; int in_library(void) { pause(); return x; }");
+    folder.write(
+        "later.c",
+        "#include <unistd.h>\nvolatile int x; int in_library(void) { pause(); return x; }",
+    );
     let mut gcc = Command::new("gcc");
     gcc.current_dir(folder.path());
     run(gcc.args(["-shared", "-fPIC", "-O2", "-o", "later.so", "later.c"]));

@@ -49,7 +49,12 @@ fn a_static_program() {
 #[test]
 fn packed_debug_information() {
     let folder = Folder::new();
-    let options = ["-O2", "-g", "-gz=zlib", "-Wl,--compress-debug-sections=zlib"];
+    let options = [
+        "-O2",
+        "-g",
+        "-gz=zlib",
+        "-Wl,--compress-debug-sections=zlib",
+    ];
     let running = Running::start(&folder.compile("gcc", CHAIN, &options));
     let main = running.assert_like_gdb(running.pid);
     assert_chain(&main, &["c", "inlined", "b", "a", "main"]);
@@ -58,7 +63,12 @@ fn packed_debug_information() {
 #[test]
 fn only_debug_frame() {
     let folder = Folder::new();
-    let options = ["-O2", "-g", "-fomit-frame-pointer", "-fno-asynchronous-unwind-tables"];
+    let options = [
+        "-O2",
+        "-g",
+        "-fomit-frame-pointer",
+        "-fno-asynchronous-unwind-tables",
+    ];
     let running = Running::start(&folder.compile("gcc", CHAIN, &options));
     let main = running.assert_like_gdb(running.pid);
     assert_chain(&main, &["c", "inlined", "b", "a", "main"]);
@@ -99,7 +109,10 @@ int main(int n, char **t) {
         .iter()
         .map(support::function)
         .collect();
-    assert_chain(&functions, &["wait_here", "handler", "restore_rt", "faulty"]);
+    assert_chain(
+        &functions,
+        &["wait_here", "handler", "restore_rt", "faulty"],
+    );
     assert_ne!(end, stacks::End::Complete);
 }
 
@@ -151,7 +164,12 @@ int main(int n, char **) {
     let folder = Folder::new();
     let running = Running::start(&folder.compile("g++", SOURCE, &PLAIN));
     let main = running.assert_like_gdb(running.pid);
-    let has = |part: &str| assert!(main.iter().any(|name| name.contains(part)), "{part}: {main:?}");
+    let has = |part: &str| {
+        assert!(
+            main.iter().any(|name| name.contains(part)),
+            "{part}: {main:?}"
+        )
+    };
     has("app::less(int, int)");
     has("app::Waits::~Waits()");
     has("app::throws(int)");
@@ -187,7 +205,12 @@ fn main() {
     let main = running.assert_like_gdb(threads[0]);
     assert!(main.iter().any(|name| name == "program::main"), "{main:?}");
     let other = running.assert_like_gdb(threads[1]);
-    let has = |part: &str| assert!(other.iter().any(|name| name.contains(part)), "{part}: {other:?}");
+    let has = |part: &str| {
+        assert!(
+            other.iter().any(|name| name.contains(part)),
+            "{part}: {other:?}"
+        )
+    };
     has("program::middle::{closure#0}");
     has("program::app::wait_here");
     has("Tree<u32>>::depth");

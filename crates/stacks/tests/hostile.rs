@@ -8,7 +8,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stacks::{CopiedStack, MOST_FRAMES, Modules, Place, ProcessMaps, Registers, Symbolizer, Unwinder};
+use stacks::{
+    CopiedStack, MOST_FRAMES, Modules, Place, ProcessMaps, Registers, Symbolizer, Unwinder,
+};
 use support::{Folder, run};
 
 const SOURCE: &str = r#"
@@ -80,7 +82,9 @@ impl Drop for Mapped {
 /// Name, offset and length of sections, from readelf.
 fn section(program: &std::path::Path, name: &str) -> (usize, usize) {
     let text = run(Command::new("readelf").arg("-SW").arg(program));
-    let line = text.lines().find(|line| line.contains(&format!("] {name} ")));
+    let line = text
+        .lines()
+        .find(|line| line.contains(&format!("] {name} ")));
     let (_, fields) = line.unwrap().split_once(name).unwrap();
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
     let number = |text| usize::from_str_radix(text, 16).unwrap();
@@ -138,7 +142,10 @@ fn corrupted(sections: &[&str], times: usize, with_symbols: bool) {
     let folder = Folder::new();
     let program = folder.compile("g++", SOURCE, &["-O2", "-g"]);
     let whole = std::fs::read(&program).unwrap();
-    let places: Vec<(usize, usize)> = sections.iter().map(|name| section(&program, name)).collect();
+    let places: Vec<(usize, usize)> = sections
+        .iter()
+        .map(|name| section(&program, name))
+        .collect();
     let (offset, length) = executable(&program);
     let modules = Arc::new(Modules::default());
     let mut random = Random(0x2545_f491_4f6c_dd1d);

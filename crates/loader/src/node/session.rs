@@ -10,7 +10,7 @@ use napi_derive::napi;
 use super::sample::{BindingSample, BindingWindow, BindingWindowStart};
 use crate::capture::{CaptureSession, Options};
 use crate::error::{Error, ErrorKind};
-use crate::event_selection::EventOptions;
+use crate::event_selection::{EventOptions, StackOptions};
 use crate::sample::{Sample, StopReason};
 use crate::triggers::TriggerScope;
 
@@ -44,6 +44,9 @@ pub struct BindingEventOptions {
     pub only: Option<Vec<String>>,
     /// Not of these names.
     pub except: Vec<String>,
+    /// With their stacks; this many bytes are copied from each caller's: 0, or a power of two of 4096, up to 65536. By default
+    /// without.
+    pub stack_bytes: Option<u32>,
     /// Of the ring buffer: a power of two, and a multiple of the page size.
     pub buffer_bytes: u32,
     /// Kept of one window, at most: the longest.
@@ -56,6 +59,9 @@ impl From<BindingEventOptions> for EventOptions {
             least_ns: options.least_ns.max(0) as u64,
             only: options.only,
             except: options.except,
+            stacks: options
+                .stack_bytes
+                .map(|copied_bytes| StackOptions { copied_bytes }),
             buffer_bytes: options.buffer_bytes,
             limit: options.limit as usize,
         }

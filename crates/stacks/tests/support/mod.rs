@@ -106,7 +106,9 @@ impl Running {
         let folder = format!("/proc/{}/task", self.pid);
         let entries = std::fs::read_dir(folder).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name());
-        let mut ids: Vec<u32> = names.map(|n| n.to_str().unwrap().parse().unwrap()).collect();
+        let mut ids: Vec<u32> = names
+            .map(|n| n.to_str().unwrap().parse().unwrap())
+            .collect();
         ids.sort();
         ids
     }
@@ -146,7 +148,8 @@ impl Running {
         let last = |names: &[String]| -> Vec<String> {
             let names = plain(names).into_iter();
             let last = names.map(|name| name.rsplit("::").next().unwrap().to_owned());
-            last.map(|name| name.trim_start_matches('_').to_owned()).collect()
+            last.map(|name| name.trim_start_matches('_').to_owned())
+                .collect()
         };
         assert_eq!(last(&ours), last(&theirs));
         assert_eq!(end, End::Complete);

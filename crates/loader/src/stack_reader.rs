@@ -1,0 +1,115 @@
+//! From what the programs copied of a thread's stack to the addresses of its callers, at once: the copy is not kept, and the
+//! process may end.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bpf_probes::abi::event::{KERNEL_FRAMES, StackedEvent};
+use stacks::{Arch, CopiedStack, Modules, ProcessMaps, Registers, Unwinder, Walk};
+
+use crate::recorded_call::{CallStacks, WaitStack};
+
+/// Different stacks kept at a time; beyond that, equal ones may be kept twice.
+const MOST_KNOWN: usize = 1 << 16;
+/// Processes whose maps are kept at a time.
+const MOST_PROCESSES: usize = 1024;
+
+pub struct StackReader {
+    modules: Arc<Modules>,
+    /// `None`: they could not be read.
+    processes: HashMap<u32, Option<ProcessMaps>>,
+    unwinder: Unwinder,
+    walks: HashMap<Box<[u64]>, Arc<Walk>>,
+    waits: HashSet<Arc<[u64]>>,
+}
+
+impl StackReader {
+    /// Reads the maps of these processes now, so that it need not be done when they have ended.
+    pub fn new(pids: &[u32]) -> Self {
+        let mut reader = Self {
+            modules: Arc::new(Modules::default()),
+            processes: HashMap::new(),
+            unwinder: Unwinder::new(),
+            walks: HashMap::new(),
+            waits: HashSet::new(),
+        };
+        for &pid in pids {
+            reader.maps(pid);
+        }
+        reader
+    }
+
+    /// What the process had mapped is gone: it executes another program.
+    pub fn forget(&mut self, pid: u32) {
+        self.processes.remove(&pid);
+    }
+
+    /// `stack`: the bytes from `event.stack_base` on.
+    pub fn read(&mut self, event: &StackedEvent, stack: &[u8]) -> CallStacks {
+        let began_ns = event.call.exit_ns.wrapping_sub(event.call.duration_ns);
+        let wait = (event.wait.call_since_ns == began_ns && began_ns != 0).then(|| WaitStack {
+            off_cpu_ns: event.wait.off_cpu_ns,
+            is_preempted: event.wait.preempted != 0,
+            frames: self.known_wait(event),
+        });
+        CallStacks {
+            wait,
+            user: self.unwind(event, stack),
+        }
+    }
+
+    fn known_wait(&mut self, event: &StackedEvent) -> Arc<[u64]> {
+        let count = (event.wait.frame_bytes as usize / 8).min(KERNEL_FRAMES);
+        let frames = &event.wait.frames[..count];
+        if let Some(known) = self.waits.get(frames) {
+            return known.clone();
+        }
+        if self.waits.len() >= MOST_KNOWN {
+            self.waits.clear();
+        }
+        let frames: Arc<[u64]> = frames.into();
+        self.waits.insert(frames.clone());
+        frames
+    }
+
+    fn unwind(&mut self, event: &StackedEvent, stack: &[u8]) -> Option<Arc<Walk>> {
+        if stack.is_empty() {
+            return None;
+        }
+        self.maps(event.call.tgid);
+        let maps = self.processes.get_mut(&event.call.tgid)?.as_mut()?;
+        let from = event.registers;
+        let registers = match Arch::ours()? {
+            Arch::X86_64 => Registers::x86_64(from.pc, from.sp, from.fp),
+            Arch::Aarch64 => Registers::aarch64(from.pc, from.sp, from.fp, from.lr),
+        };
+        let copied = CopiedStack {
+            base: event.stack_base,
+            bytes: stack,
+        };
+        let walk = self.unwinder.unwind(maps, &registers, copied);
+        let mut key: Vec<u64> = walk.frames.iter().map(|frame| frame.pc).collect();
+        key.push(walk.end as u64);
+        key.push(event.call.tgid.into());
+        if let Some(known) = self.walks.get(&key[..]) {
+            return Some(known.clone());
+        }
+        if self.walks.len() >= MOST_KNOWN {
+            self.walks.clear();
+        }
+        let walk = Arc::new(walk);
+        self.walks.insert(key.into(), walk.clone());
+        Some(walk)
+    }
+
+    fn maps(&mut self, pid: u32) {
+        if self.processes.contains_key(&pid) {
+            return;
+        }
+        if self.processes.len() >= MOST_PROCESSES {
+            self.processes.clear();
+        }
+        let maps = ProcessMaps::open(pid, &self.modules).ok();
+        self.processes.insert(pid, maps);
+    }
+}

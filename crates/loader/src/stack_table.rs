@@ -1,0 +1,151 @@
+//! The different stacks of a sample's calls, each once, and the names of their frames.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use stacks::{SymbolFrame, Symbolizer, Walk};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::recorded_call::RecordedCall;
+use crate::sample::Frame;
+
+/// A stack without names.
+#[derive(Clone)]
+enum Stack {
+    Kernel(Arc<[u64]>),
+    User(Arc<Walk>),
+}
+
+/// Which stacks a call has, as indices.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StackIndices {
+    pub kernel: Option<u32>,
+    pub user: Option<u32>,
+}
+
+#[derive(Default)]
+pub struct StackTable {
+    stacks: Vec<Stack>,
+    /// By address in memory: equal ones are one.
+    indices: HashMap<usize, u32>,
+}
+
+impl StackTable {
+    pub fn add(&mut self, call: &RecordedCall) -> StackIndices {
+        let Some(stacks) = &call.stacks else {
+            return StackIndices::default();
+        };
+        let kernel = stacks.wait.as_ref().map(|wait| {
+            let key = wait.frames.as_ptr() as usize;
+            self.index(key, || Stack::Kernel(wait.frames.clone()))
+        });
+        let user = stacks.user.as_ref().map(|walk| {
+            let key = Arc::as_ptr(walk) as usize;
+            self.index(key, || Stack::User(walk.clone()))
+        });
+        StackIndices { kernel, user }
+    }
+
+    fn index(&mut self, key: usize, stack: impl FnOnce() -> Stack) -> u32 {
+        *self.indices.entry(key).or_insert_with(|| {
+            self.stacks.push(stack());
+            self.stacks.len() as u32 - 1
+        })
+    }
+}
+
+/// A thread that names frames, since what is known of symbols cannot move to another. It ends with this.
+pub struct Symbols {
+    requests: Sender<Request>,
+}
+
+struct Request {
+    stacks: Vec<Stack>,
+    reply: Sender<Vec<Vec<Frame>>>,
+}
+
+impl Symbols {
+    pub fn start() -> Result<Self> {
+        let (requests, received) = channel();
+        std::thread::Builder::new()
+            .name("kdelay-symbols".to_owned())
+            .spawn(move || run(&received))
+            .map_err(|error| Error::io("starting a thread", &error))?;
+        Ok(Self { requests })
+    }
+
+    /// The frames of each stack, innermost first; inlined functions are frames of their own.
+    pub fn name(&self, table: StackTable) -> Result<Vec<Vec<Frame>>> {
+        let ended = || {
+            Error::new(
+                ErrorKind::Internal,
+                "the thread that names frames has ended",
+            )
+        };
+        let (reply, named) = channel();
+        self.requests
+            .send(Request {
+                stacks: table.stacks,
+                reply,
+            })
+            .map_err(|_| ended())?;
+        named.recv().map_err(|_| ended())
+    }
+}
+
+fn run(requests: &Receiver<Request>) {
+    let mut symbolizer = Symbolizer::new();
+    while let Ok(Request { stacks, reply }) = requests.recv() {
+        let named = stacks
+            .iter()
+            .map(|stack| frames(&mut symbolizer, stack))
+            .collect();
+        // Whoever asked may have gone.
+        let _ = reply.send(named);
+    }
+}
+
+fn frames(symbolizer: &mut Symbolizer, stack: &Stack) -> Vec<Frame> {
+    match stack {
+        Stack::Kernel(addresses) => addresses
+            .iter()
+            .map(|&address| {
+                // Return addresses, all of them: the call is before it, maybe in another function.
+                let symbol = symbolizer.kernel(address.wrapping_sub(1));
+                frame(address, &symbol, true)
+            })
+            .collect(),
+        Stack::User(walk) => walk
+            .frames
+            .iter()
+            .flat_map(|walked| {
+                let symbols = symbolizer.place(&walked.place, walked.pc);
+                let named = symbols
+                    .iter()
+                    .map(|symbol| frame(walked.pc, symbol, !walked.is_exact));
+                named.collect::<Vec<_>>()
+            })
+            .collect(),
+    }
+}
+
+/// Offsets are those of the return address, as debuggers have them.
+fn frame(address: u64, symbol: &SymbolFrame, is_return: bool) -> Frame {
+    let beyond = u64::from(is_return);
+    let module = symbol.module.as_deref();
+    Frame {
+        address: format!("{address:#x}"),
+        symbol: symbol.function.clone(),
+        offset: symbol
+            .function
+            .is_some()
+            .then(|| symbol.offset.saturating_add(beyond) as i64),
+        module: module.map(|module| module.path.clone()),
+        module_address: module.map(|_| format!("{:#x}", symbol.address.wrapping_add(beyond))),
+        build_id: module.and_then(|module| module.build_id.clone()),
+        file: symbol.source.as_ref().map(|source| source.file.clone()),
+        line: symbol.source.as_ref().and_then(|source| source.line),
+        inlined: symbol.is_inlined,
+    }
+}
