@@ -108,14 +108,17 @@ fn run(requests: &Receiver<Request>) {
 
 fn frames(symbolizer: &mut Symbolizer, stack: &Stack) -> Vec<Frame> {
     match stack {
-        Stack::Kernel(addresses) => addresses
-            .iter()
-            .map(|&address| {
-                // Return addresses, all of them: the call is before it, maybe in another function.
-                let symbol = symbolizer.kernel(address.wrapping_sub(1));
-                frame(address, &symbol, true)
-            })
-            .collect(),
+        Stack::Kernel(addresses) => {
+            let frames = addresses
+                .iter()
+                .map(|&address| {
+                    // Return addresses, all of them: the call is before it, maybe in another function.
+                    let symbol = symbolizer.kernel(address.wrapping_sub(1));
+                    frame(address, &symbol, true)
+                })
+                .collect();
+            without_probe(frames)
+        }
         Stack::User(walk) => walk
             .frames
             .iter()
@@ -128,6 +131,17 @@ fn frames(symbolizer: &mut Symbolizer, stack: &Stack) -> Vec<Frame> {
             })
             .collect(),
     }
+}
+
+/// A stack that was taken in the switch itself begins with the probe that took it.
+fn without_probe(mut frames: Vec<Frame>) -> Vec<Frame> {
+    let scheduler = frames
+        .iter()
+        .position(|frame| frame.symbol.as_deref() == Some("__schedule"));
+    if let Some(scheduler) = scheduler {
+        frames.drain(..=scheduler);
+    }
+    frames
 }
 
 /// Offsets are those of the return address, as debuggers have them.

@@ -1,7 +1,7 @@
 //! Single system calls, recorded.
 
 use loader::capture::{CaptureSession, Options};
-use loader::event_selection::EventOptions;
+use loader::event_selection::{EventOptions, StackOptions};
 use loader::sample::{Sample, SyscallEvent};
 
 use crate::worker::Worker;
@@ -111,6 +111,52 @@ fn only_the_calls_asked_for_are_recorded() {
     for (events, _) in recorded(&but_kills, calls) {
         assert!(named(&events, "tgkill").is_empty());
         assert_eq!(named(&events, "close").len(), 1);
+    }
+}
+
+#[inline(never)]
+fn sleep_in_a_function() {
+    std::thread::sleep(std::time::Duration::from_millis(3));
+    // Or the sleep would be its last call, for which it would make way.
+    std::hint::black_box(());
+}
+
+#[test]
+fn a_call_comes_with_where_it_slept_and_who_made_it() {
+    let stacked = EventOptions {
+        least_ns: 2_000_000,
+        only: Some(vec!["clock_nanosleep".to_owned()]),
+        stacks: Some(StackOptions {
+            copied_bytes: 16 << 10,
+        }),
+        ..every_call()
+    };
+    for (events, sample) in recorded(&stacked, sleep_in_a_function) {
+        let event = &events[0];
+        let stack = |index: Option<u32>| {
+            let frames = sample.stacks[index.unwrap() as usize].iter();
+            let names = frames.map(|frame| frame.symbol.clone().unwrap_or_default());
+            names.collect::<Vec<String>>()
+        };
+        let user = stack(event.user_stack);
+        let is_ours = |name: &String| name.ends_with("sleep_in_a_function");
+        assert!(user.iter().any(is_ours), "{user:?}");
+        assert_eq!(
+            event.user_stack_end.as_deref(),
+            Some("complete"),
+            "{user:?}"
+        );
+        assert!(event.wait.as_ref().unwrap().off_cpu_ns <= event.duration_ns);
+        let kernel = stack(event.kernel_stack);
+        assert!(
+            kernel.iter().any(|name| name == "hrtimer_nanosleep"),
+            "{kernel:?}"
+        );
+        assert!(
+            !kernel.iter().any(|name| name.contains("bpf")),
+            "{kernel:?}"
+        );
+        assert_eq!(sample.losses.stacks_lost, 0);
     }
 }
 

@@ -1,0 +1,108 @@
+/** Stacks of recorded calls in real programs: from the thread's first function to where the kernel let it wait. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import type { Frame, SyscallEvent } from '../../src/index.js';
+import { samples } from './cli.js';
+import { Cluster } from './postgresql.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'kdelay-stacks-'));
+const started: ChildProcess[] = [];
+const cluster = new Cluster();
+test.serial.before(() => cluster.start());
+test.after.always(async () => {
+  for (const child of started) child.kill();
+  rmSync(folder, { recursive: true });
+  await cluster.end();
+});
+
+async function start(command: string, ...args: string[]): Promise<number> {
+  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  started.push(child);
+  await once(child, 'spawn');
+  return child.pid as number;
+}
+
+async function events(...args: string[]): Promise<SyscallEvent[]> {
+  return (await samples(...args)).flatMap(({ syscallEvents }) => syscallEvents);
+}
+
+const names = (frames: readonly Frame[]) => frames.map(({ symbol }) => symbol);
+
+/** Without frame pointers, as distributions compile. */
+function compile(source: string, ...flags: string[]): string {
+  const file = join(folder, `program-${started.length}`);
+  writeFileSync(`${file}.c`, source);
+  execFileSync('gcc', ['-O2', '-fomit-frame-pointer', '-g', '-o', file, `${file}.c`, ...flags]);
+  return file;
+}
+
+const chain = `
+#include <time.h>
+#define NEVER_INLINED __attribute__((noinline))
+NEVER_INLINED int inner(int x) { struct timespec t = { 0, 3000000 }; nanosleep(&t, 0); return x + 1; }
+static inline __attribute__((always_inline)) int inlined(int x) { return inner(x) * 3; }
+NEVER_INLINED int middle(int x) { return inlined(x) + 5; }
+NEVER_INLINED int outer(int x) { return middle(x) * 2; }`;
+
+test.serial('a call without frame pointers, from main to where it slept', async (t) => {
+  const pid = await start(compile(`${chain}\nint main() { for (int i = 0;; i++) outer(i); }`));
+  const recorded = await events('-p', String(pid), '-s', '1000000');
+  t.true(recorded.length > 10);
+  for (const event of recorded) {
+    t.is(event.name, 'clock_nanosleep');
+    t.is(event.userStackEnd, 'complete');
+    const own = names(event.userStack);
+    const from = own.indexOf('inner');
+    t.deepEqual(own.slice(from, from + 5), ['inner', 'inlined', 'middle', 'outer', 'main']);
+    t.is(own.at(-1), '_start');
+    const [frame] = event.userStack.filter(({ symbol }) => symbol === 'inlined');
+    t.true(frame?.inlined);
+    t.regex(frame?.file ?? '', /program-\d+\.c$/);
+    t.is(frame?.line, 5);
+    if (event.wait === null) continue;
+    t.true(event.wait.offCpuNs <= event.durationNs);
+    t.true(names(event.kernelStack).includes('hrtimer_nanosleep'));
+    t.is(event.kernelStack[0]?.module, '[kernel]');
+  }
+  t.true(recorded.some(({ wait }) => wait !== null));
+});
+
+test.serial('a copy that is too short says so', async (t) => {
+  const deep = `${chain}
+NEVER_INLINED int deep(int x) { volatile char room[6000]; room[x % 6000] = 1; return outer(x) + room[x % 6000]; }
+int main() { for (int i = 0;; i++) deep(i); }`;
+  const pid = await start(compile(deep));
+  const ends = async (bytes: string) =>
+    new Set(
+      (await events('-p', String(pid), '-s', '1000000', '--user-stack-bytes', bytes)).map(
+        ({ userStackEnd }) => userStackEnd,
+      ),
+    );
+  t.deepEqual(await ends('4096'), new Set(['cut']));
+  t.deepEqual(await ends('8192'), new Set(['complete']));
+  t.deepEqual(await ends('0'), new Set([null]));
+});
+
+test.serial('without stacks there are none', async (t) => {
+  const pid = await start(compile(`${chain}\nint main() { for (int i = 0;; i++) outer(i); }`));
+  const recorded = await events('-p', String(pid), '-s', '1000000', '--stack-trace-size', '0');
+  t.true(recorded.length > 0);
+  for (const { kernelStack, userStack, userStackEnd, wait } of recorded)
+    t.deepEqual([kernelStack, userStack, userStackEnd, wait], [[], [], null, null]);
+});
+
+test.serial('slow calls of PostgreSQL from Debian under pgbench reach the first function', async (t) => {
+  await cluster.load(120);
+  const recorded = await events('-n', 'postgres', '--all', '-s', '1000000', '--sample-time', '2');
+  t.true(recorded.length >= 50, String(recorded.length));
+  const complete = recorded.filter(({ userStack, userStackEnd }) => {
+    const first = userStack.at(-1)?.symbol ?? '';
+    return userStackEnd === 'complete' && /^(_start|clone3?|__clone3?)$/.test(first);
+  });
+  t.log(`${complete.length} of ${recorded.length} stacks reach the first function`);
+  t.true(complete.length >= recorded.length * 0.95);
+});
