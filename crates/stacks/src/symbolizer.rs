@@ -20,6 +20,8 @@ const MOST_KEPT: usize = 1 << 18;
 const MOST_BYTES: u64 = 1 << 30;
 const MOST_INLINED: usize = 256;
 
+struct Panicked;
+
 struct Known {
     name: Arc<ModuleName>,
     sources: Vec<Extract>,
@@ -116,26 +118,45 @@ impl Symbolizer {
         let Some(known) = self.modules.get(&module.id()) else {
             return Arc::new([SymbolFrame::unnamed(None, address)]);
         };
-        let blazesym = &self.blazesym;
-        let find = || {
-            let mut sources = known.sources.iter();
-            sources.find_map(|source| named(blazesym, source, address, &known.name))
-        };
-        // Its own code holds in spite of what a file says, as far as is known; should it not, this file has no names.
-        match catch_unwind(AssertUnwindSafe(find)) {
-            Ok(Some(frames)) => frames.into(),
-            Ok(None) => Arc::new([SymbolFrame::unnamed(Some(known.name.clone()), address)]),
-            Err(_) => {
-                let name = known.name.clone();
-                self.problems
-                    .push(format!("{}: corrupt symbols", name.path));
-                self.reset();
-                let sources = Vec::new();
-                let frame = SymbolFrame::unnamed(Some(name.clone()), address);
-                self.modules.insert(module.id(), Known { name, sources });
-                Arc::new([frame])
+        match self.find(known, address) {
+            Ok(frames) => frames,
+            Err(Panicked) => {
+                self.distrust(module);
+                self.look_up(module, address)
             }
         }
+    }
+
+    fn find(&self, known: &Known, address: u64) -> Result<Arc<[SymbolFrame]>, Panicked> {
+        let find = || {
+            let mut sources = known.sources.iter();
+            sources.find_map(|source| named(&self.blazesym, source, address, &known.name))
+        };
+        // blazesym takes it for granted that lines and files are consistent.
+        let found = catch_unwind(AssertUnwindSafe(find)).map_err(|_| Panicked)?;
+        let unnamed = || vec![SymbolFrame::unnamed(Some(known.name.clone()), address)];
+        Ok(found.unwrap_or_else(unnamed).into())
+    }
+
+    /// Makes do without a module's debug information or, if that was not it, without its symbols.
+    fn distrust(&mut self, module: &Module) {
+        self.blazesym = blazesym();
+        let Some(known) = self.modules.get_mut(&module.id()) else {
+            return;
+        };
+        let mut had_debug_info = false;
+        for source in &mut known.sources {
+            had_debug_info |= std::mem::take(&mut source.has_debug_info);
+        }
+        let what = match had_debug_info {
+            true => "debug information",
+            false => "symbols",
+        };
+        if !had_debug_info {
+            known.sources.clear();
+        }
+        self.problems
+            .push(format!("{}: its {what} is not intact", known.name.path));
     }
 
     fn load(&mut self, module: &Module) {
@@ -157,7 +178,7 @@ impl Symbolizer {
 
     /// Lets go of all copies, and keeps the names.
     fn reset(&mut self) {
-        self.modules.retain(|_, known| known.sources.is_empty());
+        self.modules.clear();
         self.blazesym = blazesym();
         self.bytes = 0;
     }

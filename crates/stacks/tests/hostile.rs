@@ -149,6 +149,7 @@ fn corrupted(sections: &[&str], times: usize, with_symbols: bool) {
     let (offset, length) = executable(&program);
     let modules = Arc::new(Modules::default());
     let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let mut problems = 0;
     let begin = Instant::now();
     for time in 0..times {
         let mut bytes = whole.clone();
@@ -172,14 +173,16 @@ fn corrupted(sections: &[&str], times: usize, with_symbols: bool) {
         assert!(is_whole || sections.contains(&".shstrtab"));
         let mut symbolizer = with_symbols.then(Symbolizer::new);
         walk_everywhere(&mut maps, &mapped, &mut random, &mut symbolizer);
+        // What blazesym stumbles over is said, and costs lines, not names.
+        problems += symbolizer.map_or(0, |mut it| it.take_problems().len());
     }
-    println!("{times} files took {:?}", begin.elapsed());
+    println!("{problems} problems; {times} files took {:?}", begin.elapsed());
     assert!(begin.elapsed() < Duration::from_secs(120));
 }
 
 #[test]
 fn wrong_unwind_tables() {
-    corrupted(&[".eh_frame", ".eh_frame_hdr"], 3000, false);
+    corrupted(&[".eh_frame", ".eh_frame_hdr"], 1000, false);
 }
 
 #[test]
@@ -195,7 +198,7 @@ fn wrong_symbols_and_debug_information() {
         ".debug_str",
         ".debug_aranges",
     ];
-    corrupted(&sections, 100, true);
+    corrupted(&sections, 200, true);
 }
 
 #[test]
@@ -213,13 +216,17 @@ fn deeply_nested_inlined_calls() {
         r#"
         .text
         .globl main
-main:   .byte 0x0f, 0x0b, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90
+        .file 1 "deep.c"
+main:   .loc 1 7
+        ud2
         .space 4096
 end:
+        .section .debug_line,"",@progbits
+lines:
         .section .debug_abbrev,"",@progbits
         .uleb128 1, 0x11
         .byte 1
-        .uleb128 0x11, 0x01, 0x12, 0x07, 0, 0
+        .uleb128 0x11, 0x01, 0x12, 0x07, 0x10, 0x17, 0, 0
         .uleb128 2, 0x2e
         .byte 1
         .uleb128 0x03, 0x08, 0x11, 0x01, 0x12, 0x07, 0, 0
@@ -234,6 +241,7 @@ unit:   .short 4
         .byte 8
         .uleb128 1
         .quad main, end - main
+        .long lines
         .uleb128 2
         .asciz "deep"
         .quad main, end - main
