@@ -1,4 +1,8 @@
 //! Programs whose files are stripped, deleted, elsewhere or gone, and generated code. Needs root, python3 and node.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests stop where tests would"
+)]
 
 mod support;
 

@@ -176,7 +176,10 @@ fn corrupted(sections: &[&str], times: usize, with_symbols: bool) {
         // What blazesym stumbles over is said, and costs lines, not names.
         problems += symbolizer.map_or(0, |mut it| it.take_problems().len());
     }
-    println!("{problems} problems; {times} files took {:?}", begin.elapsed());
+    println!(
+        "{problems} problems; {times} files took {:?}",
+        begin.elapsed()
+    );
     assert!(begin.elapsed() < Duration::from_secs(120));
 }
 
