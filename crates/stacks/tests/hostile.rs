@@ -1,4 +1,8 @@
 //! Unwind tables, symbols, registers and stacks with wrong bytes: no panic, and all in bounded time.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests stop where tests would"
+)]
 
 mod support;
 
