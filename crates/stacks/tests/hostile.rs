@@ -158,7 +158,7 @@ fn corrupted(sections: &[&str], times: usize, with_symbols: bool) {
     for time in 0..times {
         let mut bytes = whole.clone();
         // The first time, as it was.
-        for _ in 0..(time > 0).then(|| 1 << random.below(7)).unwrap_or(0) {
+        for _ in 0..if time > 0 { 1 << random.below(7) } else { 0 } {
             let (offset, length) = places[random.below(places.len() as u64) as usize];
             let at = offset + random.below(length as u64) as usize;
             bytes[at] = match random.below(3) {
