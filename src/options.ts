@@ -9,7 +9,7 @@ export const optionGroups = {
   target: 'Target',
   window: 'Window',
   trigger: 'Triggers',
-  events: 'Single system calls',
+  events: 'Single system calls and stacks',
   output: 'Output',
   diagnosis: 'Diagnosis',
 } as const;
@@ -237,11 +237,24 @@ export const captureOptions = {
     group: 'events',
     type: 'integer',
     range: '0 to 65536, rounded up to a power of two, at least 4096',
-    description: 'with -s, bytes to copy from each caller’s stack; 0: no user stacks',
+    description: 'with -s or --off-cpu, bytes to copy from user stacks; 0: no user stacks',
     help: 'Functions are found in the copy by the unwind tables of the program and its libraries: frame pointers are not needed. A deeper stack is cut, and says so.',
     default: 16_384,
     defaultText: '16384',
     parse: (text) => parse.pages(parse.integer('--user-stack-bytes', text, 0, 65_536)),
+  }),
+  offCpu: option<number | null>({
+    flags: '--off-cpu [N]',
+    group: 'events',
+    type: 'integer',
+    range: '1 to 1000000',
+    description:
+      'sum up time blocked by stack; the text report has the N longest of each thread, 10 if left out',
+    help: 'A hundred thousand short waits are as visible as a long one. A stack is taken each time a thread blocks, which costs it some microseconds. What began before the sample or ends after it is in the time budget only.',
+    default: null,
+    defaultText: 'off',
+    bare: '10',
+    parse: (text) => parse.integer('--off-cpu', text, 1, 1_000_000),
   }),
   format: option<string>({
     flags: '-f, --format <FORMAT>',
@@ -249,7 +262,7 @@ export const captureOptions = {
     type: 'text',
     range: formatNames.join(', '),
     description: `how to print the report: ${formatNames.join(', ')}`,
-    help: '`json` is one document, written at the end of the run; `text` and `ndjson` print each sample as it ends. `schema/kdelay-1.schema.json` describes both JSON forms.',
+    help: '`folded` is time blocked by stack, as flame graphs are drawn from, in ns; it needs `--off-cpu`. `json` is one document, written at the end of the run; `text` and `ndjson` print each sample as it ends. `schema/kdelay-1.schema.json` describes both JSON forms.',
     default: 'text',
     defaultText: 'text',
     parse: (text) => parse.choice('--format', text, formatNames),
@@ -356,7 +369,11 @@ function refuseTriggerConflicts(options: Options): void {
     throw conflict(`${option}: there is no trigger`, 'add --start-trigger or --stop-trigger');
 }
 
-function refuseEventConflicts({ syscallEvents, skipSyscallPollEvents, syscall }: Options): void {
+function refuseEventConflicts(options: Options): void {
+  const { syscallEvents, skipSyscallPollEvents, syscall, offCpu, format } = options;
+  if (format === 'folded' && offCpu === null) {
+    throw conflict('--format folded: no stacks are recorded', 'add --off-cpu');
+  }
   if (syscallEvents !== null) return;
   const option = skipSyscallPollEvents
     ? '--skip-syscall-poll-events'

@@ -104,6 +104,21 @@ export function rawFrame(
   };
 }
 
+export function rawOffCpu(over: Partial<Binding.BindingOffCpu> = {}): Binding.BindingOffCpu {
+  return {
+    pid: 100,
+    tid: 101,
+    comm: 'worker',
+    count: 1,
+    totalNs: 1000,
+    maxNs: 1000,
+    kernelStack: null,
+    userStack: null,
+    userStackEnd: null,
+    ...over,
+  };
+}
+
 export const noRawLosses: Binding.BindingLosses = {
   eventsDropped: 0,
   eventsOverLimit: 0,
@@ -142,6 +157,7 @@ export function rawSample(over: Partial<Binding.BindingSample> = {}): Binding.Bi
     targets: [rawTarget(100, 'main')],
     threads: [rawThread()],
     syscallEvents: [],
+    offCpu: [],
     stacks: [],
     losses: noRawLosses,
     ...over,

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import type { Frame, SyscallEvent } from '../../src/index.js';
-import { samples } from './cli.js';
+import { cli, runMeanwhile, samples } from './cli.js';
 import { Cluster } from './postgresql.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'kdelay-stacks-'));
@@ -29,6 +29,8 @@ async function start(command: string, ...args: string[]): Promise<number> {
 async function events(...args: string[]): Promise<SyscallEvent[]> {
   return (await samples(...args)).flatMap(({ syscallEvents }) => syscallEvents);
 }
+
+const kdelayMeanwhile = (...args: string[]) => runMeanwhile(process.execPath, [cli, ...args]);
 
 const names = (frames: readonly Frame[]) => frames.map(({ symbol }) => symbol);
 
@@ -93,6 +95,37 @@ test.serial('without stacks there are none', async (t) => {
   t.true(recorded.length > 0);
   for (const { kernelStack, userStack, userStackEnd, wait } of recorded)
     t.deepEqual([kernelStack, userStack, userStackEnd, wait], [[], [], null, null]);
+});
+
+test.serial('time blocked is summed up by stack, in JSON, in text and folded', async (t) => {
+  const ways = `${chain}
+NEVER_INLINED int often(int x) { for (int i = 0; i < 20; i++) { struct timespec s = { 0, 100000 }; nanosleep(&s, 0); } return x; }
+int main() { for (int i = 0;; i++) { outer(i); often(i); } }`;
+  const pid = await start(compile(ways));
+  const args = ['-p', String(pid), '--off-cpu', '--sample-time', '1'];
+  const [sample] = await samples(...args);
+  const times = sample?.offCpu ?? [];
+  const through = (name: string) => times.filter(({ userStack }) => names(userStack).includes(name));
+  const [once, others] = [through('outer'), through('often')];
+  t.deepEqual([once.length, others.length, times.length], [1, 1, 2]);
+  t.true((others[0]?.count ?? 0) > 10 * (once[0]?.count ?? 0));
+  for (const { userStackEnd, kernelStack, totalNs, maxNs } of times) {
+    t.is(userStackEnd, 'complete');
+    t.true(names(kernelStack).includes('hrtimer_nanosleep'));
+    t.true(maxNs > 0 && maxNs <= totalNs);
+  }
+  const total = times.reduce((sum, { totalNs }) => sum + totalNs, 0);
+  t.true(total <= (sample?.threads[0]?.budget.blockedNs ?? 0));
+  const text = await kdelayMeanwhile(
+    'capture',
+    ...args.map((arg) => (arg === '--off-cpu' ? '--off-cpu=1' : arg)),
+  );
+  t.regex(text.stdout, /# OFF-CPU TIME:[\s\S]*called from:[\s\S]*\n {2}\(1 more stacks: [\d,]+ ns/);
+  const folded = await kdelayMeanwhile('capture', ...args, '-f', 'folded');
+  const lines = folded.stdout.trimEnd().split('\n');
+  t.is(lines.length, 2);
+  for (const line of lines)
+    t.regex(line, /^\S+;_start;\S*main;\S*(outer|often);\S*hrtimer_nanosleep_\[k\]\S* \d+$/);
 });
 
 test.serial('slow calls of PostgreSQL from Debian under pgbench reach the first function', async (t) => {

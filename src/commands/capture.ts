@@ -73,8 +73,10 @@ function triggerOptions(
 }
 
 function eventOptions(options: Options): Partial<SessionOptions> {
-  if (options.syscallEvents === null) return {};
+  const offCpu = options.offCpu === null ? {} : { offCpuStackBytes: options.userStackBytes };
+  if (options.syscallEvents === null) return offCpu;
   return {
+    ...offCpu,
     syscallEvents: {
       longerThanNs: options.syscallEvents,
       ...(options.syscall.length === 0 ? {} : { only: options.syscall }),
@@ -99,7 +101,7 @@ async function printSamples(
   targets: RunTargets,
   interrupt: AbortSignal,
 ): Promise<RunResult> {
-  const formatter = findFormat(options.format).create();
+  const formatter = findFormat(options.format).create(options);
   const progress = createProgress(stderr, options);
   const samples = takeSamples(session, options, {
     interrupt,

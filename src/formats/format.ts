@@ -1,4 +1,4 @@
-import type { Header, Sample, Target } from '../report/types.js';
+import type { Header, Options, Sample, Target } from '../report/types.js';
 import type { Window } from '../report/window.js';
 
 /**
@@ -22,6 +22,6 @@ export interface Formatter {
 export interface Format {
   /** As given to --format. */
   readonly name: string;
-  /** A fresh formatter for one run. */
-  create(): Formatter;
+  /** A fresh formatter for one run, of which these were the options. */
+  create(options: Options): Formatter;
 }

@@ -1,5 +1,6 @@
 /** The registry of formats. A new one needs a file here and a line below. */
 import type { Report } from '../report/types.js';
+import { folded } from './folded.js';
 import type { Format } from './format.js';
 import { json } from './json.js';
 import { ndjson } from './ndjson.js';
@@ -7,7 +8,7 @@ import { text } from './text.js';
 
 export type { Format, Formatter, Pieces } from './format.js';
 
-export const formats: readonly Format[] = [text, json, ndjson];
+export const formats: readonly Format[] = [text, json, ndjson, folded];
 
 export const formatNames: readonly string[] = formats.map(({ name }) => name);
 
@@ -20,7 +21,7 @@ export function findFormat(name: string): Format {
 
 /** A whole report in the format of this name. Throws RangeError for an unknown name. */
 export function formatReport(report: Report, name: string): string {
-  const formatter = findFormat(name).create();
+  const formatter = findFormat(name).create(report.options);
   const { samples, ...header } = report;
   const pieces = [...formatter.header(header)];
   for (const sample of samples) pieces.push(...formatter.sample(sample, report.targets));

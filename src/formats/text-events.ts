@@ -1,8 +1,9 @@
 /** The section of single system calls: the original's columns, and right of them what it lacks. */
 import { escapeText } from '../escape.js';
-import type { Frame, SyscallEvent } from '../report/types.js';
+import type { SyscallEvent } from '../report/types.js';
 import { thousands } from '../units.js';
 import type { Pieces } from './format.js';
+import { endLines, frameLine } from './text-stacks.js';
 
 const indent = '  ';
 
@@ -50,43 +51,9 @@ function stackLines({ wait, kernelStack, userStack, userStackEnd }: SyscallEvent
   }
   if (userStackEnd !== null) {
     lines.push('    called from:', ...userStack.map(frameLine));
-    if (userStackEnd !== 'complete') lines.push(`      [${endings[userStackEnd]}]`);
+    lines.push(...endLines(userStackEnd));
   }
   return lines;
-}
-
-const endings = {
-  cut: 'cut: the copy of the stack ends here',
-  'no unwind information': 'cut: no unwind information',
-  invalid: 'cut: the stack makes no sense from here on',
-  'too deep': 'cut: too many frames',
-} as const;
-
-function frameLine({
-  address,
-  symbol,
-  offset,
-  module,
-  moduleAddress,
-  buildId,
-  file,
-  line,
-  inlined,
-}: Frame): string {
-  const place = module === null ? '' : ` [${escapeText(baseName(module))}]`;
-  if (symbol === null) {
-    if (module === null) return `      [unknown] ${address}`;
-    const id = buildId === null ? '' : ` (build id ${buildId})`;
-    return `      [unknown] ${moduleAddress ?? address}${place}${id}`;
-  }
-  const where = inlined ? ' (inlined)' : `+0x${(offset ?? 0).toString(16)}`;
-  const source = file === null ? '' : ` ${escapeText(file)}${line === null ? '' : `:${line}`}`;
-  return `      ${escapeText(symbol)}${where}${place}${source}`;
-}
-
-/** Without brackets that are there already. */
-function baseName(module: string): string {
-  return /^\[.*\]$/.test(module) ? module.slice(1, -1) : module.slice(module.lastIndexOf('/') + 1);
 }
 
 /** Addresses are hexadecimal wherever they are read. */

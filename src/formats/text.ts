@@ -6,13 +6,14 @@ import type { Window } from '../report/window.js';
 import { localTime, thousands } from '../units.js';
 import type { Format } from './format.js';
 import { eventPieces } from './text-events.js';
+import { offCpuPieces } from './text-off-cpu.js';
 import { type Section, threadSections } from './text-sections.js';
 
 const indent = ' '.repeat(28);
 
 export const text: Format = {
   name: 'text',
-  create() {
+  create({ offCpu }) {
     let losses = noLosses;
     return {
       header: () => [],
@@ -20,6 +21,7 @@ export const text: Format = {
         losses = addLosses(losses, sample.losses);
         yield `${sampleLines(sample, targets).join('\n')}\n`;
         yield* eventPieces(sample.syscallEvents);
+        if (offCpu !== null) yield* offCpuPieces(sample.offCpu, offCpu);
       },
       skipped(window) {
         const { stop, windowNs } = window;

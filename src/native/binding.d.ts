@@ -179,6 +179,20 @@ export interface BindingLosses {
   switchesMissed: number
 }
 
+/** Time that a thread was blocked with one stack: the times that began and ended inside the window. */
+export interface BindingOffCpu {
+  pid: number
+  tid: number
+  comm: string
+  count: number
+  totalNs: number
+  maxNs: number
+  /** Indices into the sample's `stacks`; null: unknown. */
+  kernelStack: number | null
+  userStack: number | null
+  userStackEnd: 'complete' | 'cut' | 'no unwind information' | 'invalid' | 'too deep' | null
+}
+
 export interface BindingOpenOptions {
   /** tgids in the initial pid namespace, at least one. */
   pids: Array<number>
@@ -198,6 +212,11 @@ export interface BindingOpenOptions {
   program?: string
   /** Which system calls are recorded one by one; by default none. */
   events?: BindingEventOptions
+  /**
+   * Time blocked is summed up by stack; this many bytes are copied from the user stack of each new one: 0, or a power of two
+   * of 4096, up to 65536. By default it is not.
+   */
+  offCpuStackBytes?: number
 }
 
 /** What can be a trigger. */
@@ -253,7 +272,9 @@ export interface BindingSample {
   threads: Array<Thread>
   /** In the order of their beginnings. */
   syscallEvents: Array<SyscallEvent>
-  /** Frames innermost first, of the stacks that the events name by index. */
+  /** In no particular order. */
+  offCpu: Array<OffCpu>
+  /** Frames innermost first, of the stacks that events and times name by index. */
   stacks: Array<Array<Frame>>
   losses: Losses
 }

@@ -13,7 +13,6 @@ import type {
   Report,
   Sample,
   Syscall,
-  SyscallEvent,
   Target,
   Thread,
   TriggeringThread,
@@ -79,16 +78,16 @@ export function toSample(raw: Binding.BindingSample, index: number): Sample {
     startsInWindow: raw.startsInWindow,
     samplesSkipped: 0,
     threads: raw.threads.map(toThreadStatistics).sort(byName),
-    syscallEvents: toSyscallEvents(raw),
+    ...withStacks(raw),
     losses: { ...raw.losses, recursionMisses: raw.losses.recursionMisses ?? null },
   };
 }
 
-/** Events with the same stack share it: there may be many of them. */
-function toSyscallEvents(sample: Binding.BindingSample): SyscallEvent[] {
+/** What has the same stack shares it: there may be many of them. */
+function withStacks(sample: Binding.BindingSample): Pick<Sample, 'syscallEvents' | 'offCpu'> {
   const stacks = sample.stacks.map((frames) => frames.map(toFrame));
   const stack = (index: number | null | undefined) => (index == null ? [] : (stacks[index] ?? []));
-  return sample.syscallEvents.map((raw) => ({
+  const syscallEvents = sample.syscallEvents.map((raw) => ({
     ...raw,
     arguments: raw.arguments ?? null,
     errno: raw.errno ?? null,
@@ -97,6 +96,14 @@ function toSyscallEvents(sample: Binding.BindingSample): SyscallEvent[] {
     userStack: stack(raw.userStack),
     userStackEnd: raw.userStackEnd ?? null,
   }));
+  const offCpu = sample.offCpu.map((raw) => ({
+    ...raw,
+    kernelStack: stack(raw.kernelStack),
+    userStack: stack(raw.userStack),
+    userStackEnd: raw.userStackEnd ?? null,
+  }));
+  offCpu.sort((a, b) => b.totalNs - a.totalNs || b.count - a.count || a.tid - b.tid);
+  return { syscallEvents, offCpu };
 }
 
 function toFrame(raw: Binding.BindingFrame): Frame {

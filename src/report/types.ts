@@ -176,6 +176,10 @@ export interface Options {
    */
   userStackBytes: number;
   /**
+   * Time blocked is summed up by stack; so many stacks of each thread are in the text report. null: it is not.
+   */
+  offCpu: number | null;
+  /**
    * Name of the output format.
    */
   format: string;
@@ -219,6 +223,10 @@ export interface Sample {
    * Single recorded system calls; empty unless event recording is on.
    */
   syscallEvents: SyscallEvent[];
+  /**
+   * Time blocked by thread and stack, longest first; empty unless it was asked for.
+   */
+  offCpu: OffCpu[];
   losses: Losses;
 }
 /**
@@ -580,6 +588,38 @@ export interface Frame {
    * The function was inlined into the frame below.
    */
   inlined: boolean;
+}
+/**
+ * Time that a thread was blocked with one stack: the times that began and ended inside the window.
+ */
+export interface OffCpu {
+  /**
+   * Id of the thread's process.
+   */
+  pid: number;
+  /**
+   * Thread id.
+   */
+  tid: number;
+  /**
+   * The thread's name.
+   */
+  comm: string;
+  count: Count;
+  totalNs: DurationNs;
+  maxNs: DurationNs;
+  /**
+   * Where it slept: kernel frames, innermost first. Empty: unknown.
+   */
+  kernelStack: Frame[];
+  /**
+   * User frames, innermost first. Empty: unknown.
+   */
+  userStack: Frame[];
+  /**
+   * Whether the user stack reaches the thread's first function, and if not, why; null: there is none.
+   */
+  userStackEnd: 'complete' | 'cut' | 'no unwind information' | 'invalid' | 'too deep' | null;
 }
 /**
  * What this sample lacks. All zero: the sample is complete.

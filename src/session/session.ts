@@ -27,6 +27,11 @@ export interface SessionOptions {
   triggerScope?: 'any' | 'target';
   /** Which system calls are recorded one by one, in `syscallEvents` of each sample. Default: none. */
   syscallEvents?: SyscallEventOptions;
+  /**
+   * Time blocked is summed up by stack, in `offCpu` of each sample; so many bytes are copied from each new user stack: 0, for
+   * none, or a power of two from 4096 to 65536. Default: it is not.
+   */
+  offCpuStackBytes?: number;
   /** The program that the one process, held until then, is about to execute: the triggers are looked up in it. */
   program?: string;
 }
@@ -94,6 +99,9 @@ export class CaptureSession implements AsyncDisposable {
         ...(options.triggerScope === 'target' ? { triggersInTargetOnly: true } : {}),
         ...pickTexts(options, ['startTrigger', 'stopTrigger', 'program']),
         ...(capacity === undefined ? {} : { threadCapacity: capacity }),
+        ...(options.offCpuStackBytes === undefined
+          ? {}
+          : { offCpuStackBytes: checkStackBytes('offCpuStackBytes', options.offCpuStackBytes) }),
         ...(options.syscallEvents === undefined ? {} : { events: toEvents(options.syscallEvents) }),
       }),
     );
@@ -228,21 +236,23 @@ function toEvents(options: SyscallEventOptions): Binding.BindingEventOptions {
     );
   }
   const { stackBytes } = options;
-  if (stackBytes !== undefined && ![0, 4096, 8192, 16_384, 32_768, 65_536].includes(stackBytes)) {
-    throw new KdelayError(
-      'INVALID_ARGUMENT',
-      `session: stackBytes is ${stackBytes}`,
-      'give 0, or a power of two from 4096 to 65536',
-    );
-  }
   return {
-    ...(stackBytes === undefined ? {} : { stackBytes }),
+    ...(stackBytes === undefined ? {} : { stackBytes: checkStackBytes('stackBytes', stackBytes) }),
     leastNs: longerThanNs === 0 ? 0 : longerThanNs + 1,
     ...(options.only === undefined ? {} : { only: [...options.only] }),
     except: [...(options.except ?? [])],
     bufferBytes: bufferPages * 4096,
     limit: checkInteger('limit', options.limit ?? 100_000, 1, 10_000_000),
   };
+}
+
+function checkStackBytes(option: string, bytes: number): number {
+  if ([0, 4096, 8192, 16_384, 32_768, 65_536].includes(bytes)) return bytes;
+  throw new KdelayError(
+    'INVALID_ARGUMENT',
+    `session: ${option} is ${bytes}`,
+    'give 0, or a power of two from 4096 to 65536',
+  );
 }
 
 /** The options that were given, and no key for the others. */

@@ -9,7 +9,7 @@ use aya_ebpf::helpers::{
 };
 use bpf_probes::abi::COMM_BYTES;
 use bpf_probes::abi::config::{Config, NO_OFFSET};
-use bpf_probes::abi::event::{KERNEL_FRAME_BYTES, KERNEL_FRAMES};
+use bpf_probes::abi::event::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserRegisters};
 use bpf_probes::abi::syscall::SyscallKey;
 
 use crate::maps::config;
@@ -158,6 +158,30 @@ impl<A: Access> Task<A> {
     pub fn is_current(self) -> bool {
         // SAFETY: the helper has no preconditions.
         self.address() == unsafe { bpf_get_current_task() }
+    }
+
+    /// Its user registers: the program counter, the stack pointer, the frame pointer, the link register; zeros where this
+    /// kernel does not say.
+    #[inline(always)]
+    pub fn user_registers(self) -> UserRegisters {
+        let registers = A::registers(self.pointer);
+        if registers.is_null() {
+            return UserRegisters::default();
+        }
+        macro_rules! register {
+            ($offset:ident) => {
+                match config!(offsets.$offset) {
+                    NO_OFFSET => 0,
+                    offset => Probed::read_u64(registers, offset),
+                }
+            };
+        }
+        UserRegisters {
+            pc: register!(regs_pc),
+            sp: register!(regs_sp),
+            fp: register!(regs_fp),
+            lr: register!(regs_lr),
+        }
     }
 
     /// See [`Access::task_stack`].

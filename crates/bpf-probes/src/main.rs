@@ -12,6 +12,7 @@
 mod event;
 mod kernel;
 mod maps;
+mod off_cpu;
 mod programs;
 mod record;
 mod stacks;

@@ -9,8 +9,9 @@ use bpf_probes::abi::config::{Config, Offsets};
 use bpf_probes::abi::control::{EDGES_BYTES, Losses, Windows};
 use bpf_probes::abi::event::Waits;
 use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
+use bpf_probes::abi::off_cpu::OffCpuKey;
 use bpf_probes::abi::syscall::SyscallRow;
-use bpf_probes::abi::thread::{Rename, ThreadRecord};
+use bpf_probes::abi::thread::{Durations, Rename, ThreadRecord};
 
 const BPF_F_MMAPABLE: u32 = 1 << 10;
 
@@ -123,7 +124,15 @@ pub static SYSCALL_EVENTS: RingBuf = RingBuf::with_byte_size(EDGES_BYTES, 0);
 #[map]
 pub static STACKED_EVENTS: RingBuf = RingBuf::with_byte_size(EDGES_BYTES, 0);
 
-/// By the index of the thread's record; as large as `THREADS` where stacks are recorded.
+/// Time blocked, by thread and stack; sized by the loader. Full: counted as lost.
+#[map]
+pub static OFF_CPU: HashMap<OffCpuKey, Durations> = HashMap::with_max_entries(1, 0);
+
+/// What new keys of `OFF_CPU` stand for. Full: the key is not used, which is counted.
+#[map]
+pub static OFF_CPU_STACKS: RingBuf = RingBuf::with_byte_size(EDGES_BYTES, 0);
+
+/// By the index of the thread's record; as large as `THREADS` where stacks are.
 #[map]
 pub static WAITS: Array<Waits> = Array::with_max_entries(1, 0);
 

@@ -23,7 +23,7 @@ fn is_in_call(record: &ThreadRecord) -> bool {
 }
 
 #[inline(always)]
-fn waits_of(record: &ThreadRecord) -> Option<&'static mut Waits> {
+pub fn waits_of(record: &ThreadRecord) -> Option<&'static mut Waits> {
     // SAFETY: the map lives as long as the program. The value is used where the record is, in the thread's own events, and
     // no program holds it twice.
     WAITS

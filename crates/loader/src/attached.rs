@@ -29,13 +29,19 @@ const CHUNKS_PER_THREAD: u32 = 2;
 /// A stack takes a hundred times the room of its call, and is recorded for fewer.
 const STACKED_EVENT_SHARE: u32 = 4;
 const MOST_RING_BYTES: u32 = 1 << 30;
+/// A hundred bytes each.
+const OFF_CPU_ROWS_PER_THREAD: u32 = 16;
+const LEAST_OFF_CPU_ROWS: u32 = 1 << 14;
+const MOST_OFF_CPU_ROWS: u32 = 1 << 20;
+/// Each stack comes once.
+const OFF_CPU_RING_BYTES: u32 = 8 << 20;
 
 pub struct Attached {
     pub probes: Probes,
     pub maps: Maps,
     pub grace_period: GracePeriod,
     pub control: Control,
-    /// `None`: no single calls are recorded.
+    /// `None`: neither calls nor stacks are recorded.
     pub events: Option<EventReader>,
     /// The targets that were named, as long as they live.
     pub processes: Vec<PidFd>,
@@ -75,6 +81,10 @@ impl Attached {
         if let Some(events) = &options.events {
             config.events = selection(events)?;
         }
+        if let Some(stacks) = options.off_cpu {
+            config.off_cpu = 1;
+            config.events.stack_bytes = stacks.copied_bytes;
+        }
         let living = living_threads(pids)?;
         let capacity = capacity(living, options)?;
         let mut probes = Probes::new(
@@ -101,9 +111,11 @@ impl Attached {
                 probes.attach(probe.tracepoint)?;
             }
         }
-        let events = match &options.events {
-            Some(options) => Some(EventReader::new(&mut probes, pids, options.limit)?),
-            None => None,
+        let events = if options.events.is_some() || options.off_cpu.is_some() {
+            let limit = options.events.as_ref().map_or(0, |events| events.limit);
+            Some(EventReader::new(&mut probes, pids, limit)?)
+        } else {
+            None
         };
         let control = Control::new(&mut probes)?;
         let has_start_trigger = triggers.start.is_some();
@@ -183,7 +195,21 @@ fn capacity(living: u32, options: &Options) -> Result<Capacity> {
                 .min(MOST_RING_BYTES),
             _ => EDGES_BYTES,
         },
-        waits: if has_stacks { threads } else { 1 },
+        off_cpu_rows: match options.off_cpu {
+            Some(_) => threads
+                .saturating_mul(OFF_CPU_ROWS_PER_THREAD)
+                .clamp(LEAST_OFF_CPU_ROWS, MOST_OFF_CPU_ROWS),
+            None => 1,
+        },
+        off_cpu_bytes: match options.off_cpu {
+            Some(_) => OFF_CPU_RING_BYTES,
+            None => EDGES_BYTES,
+        },
+        waits: if has_stacks || options.off_cpu.is_some() {
+            threads
+        } else {
+            1
+        },
     })
 }
 

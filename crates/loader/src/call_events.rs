@@ -1,86 +1,16 @@
-//! From a recorded system call to what a sample says of it.
+//! From a recorded system call to what a sample says of it, its stacks apart.
 
 use bpf_probes::abi::event::SyscallEvent as Recorded;
-use stacks::End;
 use syscalls::Errno;
 
 use crate::describe::name_of;
-use crate::error::Result;
-use crate::recorded_call::RecordedCall;
-use crate::sample::{CallWait, Frame, SyscallEvent};
-use crate::stack_table::{StackIndices, StackTable, Symbols};
+use crate::sample::SyscallEvent;
 use crate::syscall_names;
 
 /// Results from here to -1 are errors (`MAX_ERRNO` in include/linux/err.h).
 const LEAST_ERROR: i64 = -4095;
 
-/// The calls, the stacks that they name by index, and what could not be found out.
-pub fn described(calls: &[RecordedCall], symbols: &Symbols) -> Result<Described> {
-    let mut table = StackTable::default();
-    let mut truncated = 0;
-    let events = calls
-        .iter()
-        .map(|recorded| {
-            let event = with_stacks(recorded, table.add(recorded));
-            truncated += i64::from(
-                event
-                    .user_stack_end
-                    .as_deref()
-                    .is_some_and(|end| end != COMPLETE),
-            );
-            event
-        })
-        .collect();
-    let stacks = symbols.name(table)?;
-    let unnamed = stacks
-        .iter()
-        .flatten()
-        .filter(|frame| frame.symbol.is_none());
-    Ok(Described {
-        events,
-        stacks_truncated: truncated,
-        frames_unresolved: unnamed.count() as i64,
-        stacks,
-    })
-}
-
-#[derive(Default)]
-pub struct Described {
-    pub events: Vec<SyscallEvent>,
-    pub stacks: Vec<Vec<Frame>>,
-    pub stacks_truncated: i64,
-    pub frames_unresolved: i64,
-}
-
-fn with_stacks(recorded: &RecordedCall, indices: StackIndices) -> SyscallEvent {
-    let stacks = recorded.stacks.as_ref();
-    let wait = stacks.and_then(|stacks| stacks.wait.as_ref());
-    let walk = stacks.and_then(|stacks| stacks.user.as_ref());
-    SyscallEvent {
-        wait: wait.map(|wait| CallWait {
-            off_cpu_ns: wait.off_cpu_ns as i64,
-            preempted: wait.is_preempted,
-        }),
-        kernel_stack: indices.kernel,
-        user_stack: indices.user,
-        user_stack_end: walk.map(|walk| end_name(walk.end).to_owned()),
-        ..describe(&recorded.call)
-    }
-}
-
-const COMPLETE: &str = "complete";
-
-fn end_name(end: End) -> &'static str {
-    match end {
-        End::Complete => COMPLETE,
-        End::CutStack => "cut",
-        End::NoUnwindInfo => "no unwind information",
-        End::Invalid => "invalid",
-        End::TooDeep => "too deep",
-    }
-}
-
-fn describe(call: &Recorded) -> SyscallEvent {
+pub fn describe(call: &Recorded) -> SyscallEvent {
     let name = syscall_names::name(call.key);
     let errno = (LEAST_ERROR..0)
         .contains(&call.result)

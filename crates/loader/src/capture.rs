@@ -8,10 +8,9 @@ use std::sync::Arc;
 use bpf_probes::abi::control::UNTIL_CLOSED;
 
 use crate::attached::Attached;
-use crate::call_events;
 use crate::clock::monotonic_ns;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event_selection::EventOptions;
+use crate::event_selection::{EventOptions, StackOptions};
 use crate::harvester;
 use crate::pending::{PendingWindow, Stage, Start, Stop};
 use crate::pidfd::{PidFd, Signal, wait_readable};
@@ -39,6 +38,8 @@ pub struct Options {
     pub trigger_scope: TriggerScope,
     /// Which system calls are recorded one by one; `None`: none.
     pub events: Option<EventOptions>,
+    /// Time blocked is summed up by stack.
+    pub off_cpu: Option<StackOptions>,
     /// The one process is held just before it executes this: what it will be, and not what it is, has the triggers' places.
     pub program: Option<PathBuf>,
 }
@@ -98,7 +99,9 @@ impl CaptureSession {
             shared: Arc::new(Shared::new(state)),
             interrupt: signal()?,
             edges_taken,
-            symbols: options.events.is_some().then(Symbols::start).transpose()?,
+            symbols: (options.events.is_some() || options.off_cpu.is_some())
+                .then(Symbols::start)
+                .transpose()?,
         };
         harvester::start(Arc::clone(&session.shared))?;
         Ok(session)
@@ -239,14 +242,15 @@ impl CaptureSession {
 
     /// The oldest window's sample; it must be closed. The next one is the oldest then.
     pub fn read(&self) -> Result<Sample> {
-        let (mut sample, calls) = {
+        let (mut sample, recorded) = {
             let mut state = self.shared.lock();
             state.advance()?;
             state.take_sample()?
         };
         if let Some(symbols) = &self.symbols {
-            let described = call_events::described(&calls, symbols)?;
+            let described = recorded.described(symbols)?;
             sample.syscall_events = described.events;
+            sample.off_cpu = described.off_cpu;
             sample.stacks = described.stacks;
             sample.losses.stacks_truncated = described.stacks_truncated;
             sample.losses.frames_unresolved = described.frames_unresolved;

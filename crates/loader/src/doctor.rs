@@ -198,6 +198,7 @@ fn probes(btf: &Btf) -> Vec<Check> {
     };
     // A pid that no process has: the probes run, and filter everything.
     config.target_tgid = u32::MAX;
+    config.off_cpu = 1;
     config.events = Events {
         recorded: 1,
         selected: 1,
@@ -214,6 +215,8 @@ fn probes(btf: &Btf) -> Vec<Check> {
             syscall_chunks: 1,
             event_bytes: EDGES_BYTES,
             stacked_event_bytes: EDGES_BYTES,
+            off_cpu_rows: 1,
+            off_cpu_bytes: EDGES_BYTES,
             waits: 1,
         },
         AttachMode::Best,

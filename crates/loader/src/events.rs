@@ -10,18 +10,22 @@ use std::time::Duration;
 
 use aya::maps::{MapData, RingBuf};
 use bpf_probes::abi::event::{StackedEvent, SyscallEvent};
+use bpf_probes::abi::off_cpu::{OffCpuKey, OffCpuStack};
 
 use crate::call_events::starts_program;
 use crate::error::{Error, ErrorKind, Result};
 use crate::longest::Longest;
 use crate::priority;
 use crate::probes::Probes;
-use crate::recorded_call::RecordedCall;
+use crate::recorded_call::{CallStacks, RecordedCall};
 use crate::stack_reader::StackReader;
 
 const INTERVAL: Duration = Duration::from_millis(2);
 /// While no window is open or armed. Whoever changes that wakes the thread.
 const IDLE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// As many rows as there can be, with some to spare for those that come anew after they were read.
+const MOST_INTRODUCED: usize = 1 << 21;
 
 /// The reading end.
 pub struct EventReader {
@@ -37,7 +41,10 @@ struct Shared {
 struct Buffer {
     plain: RingBuf<MapData>,
     stacked: RingBuf<MapData>,
+    off_cpu: RingBuf<MapData>,
     stacks: StackReader,
+    /// What the keys of times blocked stand for.
+    introduced: HashMap<OffCpuKey, CallStacks>,
     by_window: HashMap<u32, Longest>,
     limit: usize,
 }
@@ -58,6 +65,8 @@ impl EventReader {
             buffer: Mutex::new(Buffer {
                 plain: ring(probes, "SYSCALL_EVENTS")?,
                 stacked: ring(probes, "STACKED_EVENTS")?,
+                off_cpu: ring(probes, "OFF_CPU_STACKS")?,
+                introduced: HashMap::new(),
                 stacks: StackReader::new(pids),
                 by_window: HashMap::new(),
                 limit,
@@ -91,6 +100,19 @@ impl EventReader {
         let taken = buffer.by_window.remove(&window);
         buffer.by_window.retain(|&other, _| other > window);
         taken.unwrap_or_else(|| Longest::new(limit))
+    }
+}
+
+impl EventReader {
+    /// What these keys stand for, as far as it is known.
+    pub fn stacks_of(
+        &self,
+        keys: impl Iterator<Item = OffCpuKey>,
+    ) -> HashMap<OffCpuKey, CallStacks> {
+        let mut buffer = self.shared.lock();
+        buffer.drain();
+        let known = |key: OffCpuKey| Some((key, buffer.introduced.get(&key)?.clone()));
+        keys.filter_map(known).collect()
     }
 }
 
@@ -134,6 +156,20 @@ impl Buffer {
                 self.stacks.forget(call.tgid);
             }
             window.add(RecordedCall { call, stacks });
+        }
+        while let Some(item) = self.off_cpu.next() {
+            if item.len() < size_of::<OffCpuStack>() {
+                continue;
+            }
+            // SAFETY: as above.
+            let stack = unsafe { item.as_ptr().cast::<OffCpuStack>().read_unaligned() };
+            let copied = &item[size_of::<OffCpuStack>()..];
+            let copied = &copied[..copied.len().min(stack.stack_bytes as usize)];
+            if self.introduced.len() >= MOST_INTRODUCED {
+                self.introduced.clear();
+            }
+            let stacks = self.stacks.read_off_cpu(&stack, copied);
+            self.introduced.insert(stack.key, stacks);
         }
     }
 }

@@ -36,6 +36,7 @@ mod proc_stat;
 pub mod process;
 pub mod process_search;
 mod reading;
+mod recorded;
 mod recorded_call;
 mod refusal;
 pub mod sample;

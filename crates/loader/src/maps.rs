@@ -6,14 +6,16 @@ use std::ptr;
 use aya::maps::{HashMap as BpfHashMap, Map, MapData, MapError, Queue, Stack};
 use bpf_probes::abi::control::Losses;
 use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
+use bpf_probes::abi::off_cpu::OffCpuKey;
 use bpf_probes::abi::syscall::{ROWS_PER_CHUNK, SyscallRow};
-use bpf_probes::abi::thread::{Rename, ThreadRecord};
+use bpf_probes::abi::thread::{Durations, Rename, ThreadRecord};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::mapped::MappedArray;
 use crate::probes::Probes;
 
 const HARD_IRQ_KEY_BYTES: usize = size_of::<HardIrqKey>();
+const OFF_CPU_KEY_BYTES: usize = size_of::<OffCpuKey>();
 const HARD_IRQ_ROW_BYTES: usize = size_of::<HardIrqRow>();
 
 pub struct Maps {
@@ -25,6 +27,7 @@ pub struct Maps {
     free_threads: Stack<MapData, u32>,
     free_chunks: Stack<MapData, u32>,
     hard_irqs: BpfHashMap<MapData, [u8; HARD_IRQ_KEY_BYTES], [u8; HARD_IRQ_ROW_BYTES]>,
+    off_cpu: BpfHashMap<MapData, [u8; OFF_CPU_KEY_BYTES], [u8; size_of::<Durations>()]>,
     thread_of_task: BpfHashMap<MapData, u64, u32>,
     targets: BpfHashMap<MapData, u32, u8>,
     ended: Queue<MapData, u32>,
@@ -74,6 +77,7 @@ impl Maps {
             free_threads: other(probes, "FREE_THREADS")?,
             free_chunks: other(probes, "FREE_CHUNKS")?,
             hard_irqs: other(probes, "HARD_IRQS")?,
+            off_cpu: other(probes, "OFF_CPU")?,
             thread_of_task: other(probes, "THREAD_OF_TASK")?,
             targets: other(probes, "TARGETS")?,
             ended: other(probes, "ENDED")?,
@@ -187,6 +191,35 @@ impl Maps {
                 // SAFETY: `HardIrqKey` is `repr(C)` without padding (asserted where it is defined).
                 let bytes: [u8; HARD_IRQ_KEY_BYTES] = unsafe { std::mem::transmute(key) };
                 self.hard_irqs.remove(&bytes).map_err(map_error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every row of time blocked.
+    pub fn off_cpu(&self) -> Result<Vec<(OffCpuKey, Durations)>> {
+        self.off_cpu
+            .iter()
+            .map(|entry| {
+                let (key, row) = entry.map_err(map_error)?;
+                // SAFETY: both are plain integers of exactly these sizes.
+                Ok(unsafe {
+                    (
+                        key.as_ptr().cast::<OffCpuKey>().read_unaligned(),
+                        row.as_ptr().cast::<Durations>().read_unaligned(),
+                    )
+                })
+            })
+            .collect()
+    }
+
+    /// Forgets the rows of these threads.
+    pub fn remove_off_cpu(&mut self, is_of: impl Fn(u32) -> bool) -> Result<()> {
+        for (key, _) in self.off_cpu()? {
+            if is_of(key.slot) {
+                // SAFETY: `OffCpuKey` is `repr(C)` without padding (asserted where it is defined).
+                let bytes: [u8; OFF_CPU_KEY_BYTES] = unsafe { std::mem::transmute(key) };
+                self.off_cpu.remove(&bytes).map_err(map_error)?;
             }
         }
         Ok(())

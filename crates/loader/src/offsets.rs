@@ -132,6 +132,8 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         },
         start_in_any_task: 0,
         stop_in_any_task: 0,
+        off_cpu: 0,
+        reserved: 0,
         events: Events::NONE,
         has_task_registers: u32::from(btf.has_enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs")),
         offsets,

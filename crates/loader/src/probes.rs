@@ -70,6 +70,9 @@ pub struct Capacity {
     pub event_bytes: u32,
     /// Of that of recorded calls with stacks.
     pub stacked_event_bytes: u32,
+    /// Stacks by which time blocked is summed up, and bytes of the ring buffer in which they come.
+    pub off_cpu_rows: u32,
+    pub off_cpu_bytes: u32,
     /// Threads whose waits are noted.
     pub waits: u32,
 }
@@ -140,6 +143,8 @@ impl Probes {
             )
             .map_max_entries("SYSCALL_EVENTS", capacity.event_bytes)
             .map_max_entries("STACKED_EVENTS", capacity.stacked_event_bytes)
+            .map_max_entries("OFF_CPU", capacity.off_cpu_rows)
+            .map_max_entries("OFF_CPU_STACKS", capacity.off_cpu_bytes)
             .map_max_entries("WAITS", capacity.waits)
             .load(OBJECT)
             .map_err(|error| refused("the kernel did not take the probes' maps", &chain(&error)))?;

@@ -9,7 +9,7 @@ use crate::describe::{self, FirstEvent, SeenThread};
 use crate::error::{Error, ErrorKind, Result};
 use crate::idle_threads;
 use crate::pending::{PendingWindow, Stage, Start, Stop};
-use crate::recorded_call::RecordedCall;
+use crate::recorded::Recorded;
 use crate::sample::{Losses, Sample, Thread};
 use crate::snapshot::{self, Seen};
 use crate::state::{State, closed};
@@ -84,7 +84,7 @@ impl State {
 
     /// The oldest window's sample, and the calls that were recorded in it: to describe those may take seconds, and other windows
     /// need not wait for it.
-    pub fn take_sample(&mut self) -> Result<(Sample, Vec<RecordedCall>)> {
+    pub fn take_sample(&mut self) -> Result<(Sample, Recorded)> {
         if self.closed_window().is_some() {
             self.harvest()?;
         }
@@ -108,6 +108,10 @@ impl State {
             Some(events) => events.take(number).in_order(),
             None => Default::default(),
         };
+        let introduced = match &attached.events {
+            Some(events) => events.stacks_of(window.seen.off_cpu.iter().map(|time| time.key)),
+            None => Default::default(),
+        };
         let firsts = first_events(&attached.maps, &self.windows, stop.at_ns);
         let lost_by_now = attached.maps.losses();
         let lost = lost_by_now.since(&self.losses_before);
@@ -124,6 +128,7 @@ impl State {
         self.recursion_misses_before = misses;
         let Seen {
             threads: seen,
+            off_cpu,
             negative_intervals,
             switches_missed,
         } = window.seen;
@@ -148,13 +153,14 @@ impl State {
             targets: self.targets.clone(),
             threads,
             syscall_events: Vec::new(),
+            off_cpu: Vec::new(),
             stacks: Vec::new(),
             losses: Losses {
                 events_dropped: lost.events as i64,
                 events_over_limit: over_limit as i64,
                 threads_untracked: lost.thread_events as i64,
                 syscalls_untracked: (lost.syscalls + lost.irqs) as i64,
-                stacks_lost: lost.stacks as i64,
+                stacks_lost: (lost.stacks + lost.off_cpu) as i64,
                 stacks_truncated: 0,
                 frames_unresolved: 0,
                 triggers_missed,
@@ -163,7 +169,12 @@ impl State {
                 switches_missed: switches_missed as i64,
             },
         };
-        Ok((sample, calls))
+        let recorded = Recorded {
+            calls,
+            blocked: off_cpu,
+            stacks: introduced,
+        };
+        Ok((sample, recorded))
     }
 }
 

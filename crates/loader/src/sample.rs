@@ -218,6 +218,29 @@ pub struct CallWait {
     pub preempted: bool,
 }
 
+/// Time that a thread was blocked with one stack: the times that began and ended inside the window.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingOffCpu")
+)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OffCpu {
+    pub pid: u32,
+    pub tid: u32,
+    pub comm: String,
+    pub count: i64,
+    pub total_ns: i64,
+    pub max_ns: i64,
+    /// Indices into the sample's `stacks`; null: unknown.
+    pub kernel_stack: Option<u32>,
+    pub user_stack: Option<u32>,
+    #[cfg_attr(
+        feature = "node",
+        napi(ts_type = "'complete' | 'cut' | 'no unwind information' | 'invalid' | 'too deep'")
+    )]
+    pub user_stack_end: Option<String>,
+}
+
 /// A function on a stack. What is unknown is null.
 #[cfg_attr(
     feature = "node",
@@ -294,7 +317,9 @@ pub struct Sample {
     pub threads: Vec<Thread>,
     /// In the order of their beginnings.
     pub syscall_events: Vec<SyscallEvent>,
-    /// Frames innermost first, of the stacks that the events name by index.
+    /// In no particular order.
+    pub off_cpu: Vec<OffCpu>,
+    /// Frames innermost first, of the stacks that events and times name by index.
     pub stacks: Vec<Vec<Frame>>,
     pub losses: Losses,
 }

@@ -8,8 +8,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::ptr;
 
 use bpf_probes::abi::irq::HardIrqRow;
+use bpf_probes::abi::off_cpu::OffCpuKey;
 use bpf_probes::abi::syscall::SyscallKey;
-use bpf_probes::abi::thread::{Activity, ThreadRecord};
+use bpf_probes::abi::thread::{Activity, Durations, ThreadRecord};
 
 use crate::clock::monotonic_ns;
 use crate::describe::{self, FirstEvent, SeenThread};
@@ -25,8 +26,18 @@ const MOST_HARVESTED: usize = 1 << 16;
 #[derive(Default)]
 pub struct Seen {
     pub threads: Vec<SeenThread>,
+    pub off_cpu: Vec<BlockedTime>,
     pub negative_intervals: u64,
     pub switches_missed: u64,
+}
+
+/// Time that a thread was blocked with one stack.
+pub struct BlockedTime {
+    pub pid: u32,
+    pub tid: u32,
+    pub comm: String,
+    pub key: OffCpuKey,
+    pub durations: Durations,
 }
 
 /// Reads the threads that have ended since the last call, and frees their records: no program will use them again, since
@@ -109,6 +120,7 @@ fn free(maps: &mut Maps, records: &[*mut ThreadRecord]) -> Result<()> {
         .map(|&record| unsafe { (*record).slot })
         .collect();
     maps.remove_hard_irqs(|slot| slots.contains(&slot))?;
+    maps.remove_off_cpu(|slot| slots.contains(&slot))?;
     records.iter().try_for_each(|&record| maps.free(record))
 }
 
@@ -148,6 +160,7 @@ fn read(
     seen: &mut Seen,
 ) -> Result<()> {
     let mut irqs = hard_irqs_by_slot(maps)?;
+    let mut blocked = blocked_by_slot(maps)?;
     let renames = maps.renames()?;
     for (mut record, twin) in one_per_thread(records) {
         // Born while the end of the window was making its way to the CPUs.
@@ -168,6 +181,16 @@ fn read(
         seen.switches_missed += record.switches_missed;
         let mut hard_irqs = irqs.remove(&record.slot).unwrap_or_default();
         hard_irqs.extend(twin.and_then(|slot| irqs.remove(&slot)).unwrap_or_default());
+        let comm = describe::name_of(&record.comm);
+        let blocked = blocked.remove(&record.slot).unwrap_or_default();
+        seen.off_cpu
+            .extend(blocked.into_iter().map(|(key, durations)| BlockedTime {
+                pid: record.tgid,
+                tid: record.tid,
+                comm: comm.clone(),
+                key,
+                durations,
+            }));
         let syscalls = syscalls(maps, &record, open_call)?;
         seen.threads.push(describe::thread(
             record,
@@ -232,6 +255,17 @@ fn syscalls(
         syscalls.push(describe::in_flight(key, open_ns));
     }
     Ok(syscalls)
+}
+
+/// Rows that were made and not used are left out: the thread is blocked still.
+fn blocked_by_slot(maps: &Maps) -> Result<HashMap<u32, Vec<(OffCpuKey, Durations)>>> {
+    let mut by_slot: HashMap<u32, Vec<(OffCpuKey, Durations)>> = HashMap::new();
+    for (key, durations) in maps.off_cpu()? {
+        if durations.count > 0 {
+            by_slot.entry(key.slot).or_default().push((key, durations));
+        }
+    }
+    Ok(by_slot)
 }
 
 fn hard_irqs_by_slot(maps: &Maps) -> Result<HashMap<u32, Vec<HardIrq>>> {

@@ -4,7 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bpf_probes::abi::event::{KERNEL_FRAMES, StackedEvent};
+use bpf_probes::abi::event::{KERNEL_FRAMES, StackedEvent, UserRegisters};
+use bpf_probes::abi::off_cpu::OffCpuStack;
 use stacks::{Arch, CopiedStack, Modules, ProcessMaps, Registers, Unwinder, Walk};
 
 use crate::recorded_call::{CallStacks, WaitStack};
@@ -50,17 +51,28 @@ impl StackReader {
         let wait = (event.wait.call_since_ns == began_ns && began_ns != 0).then(|| WaitStack {
             off_cpu_ns: event.wait.off_cpu_ns,
             is_preempted: event.wait.preempted != 0,
-            frames: self.known_wait(event),
+            frames: self.known_frames(&event.wait.frames, event.wait.frame_bytes),
         });
         CallStacks {
             wait,
-            user: self.unwind(event, stack),
+            user: self.unwind(event.call.tgid, &event.registers, event.stack_base, stack),
         }
     }
 
-    fn known_wait(&mut self, event: &StackedEvent) -> Arc<[u64]> {
-        let count = (event.wait.frame_bytes as usize / 8).min(KERNEL_FRAMES);
-        let frames = &event.wait.frames[..count];
+    /// Of a thread that is about to sleep.
+    pub fn read_off_cpu(&mut self, event: &OffCpuStack, stack: &[u8]) -> CallStacks {
+        CallStacks {
+            wait: Some(WaitStack {
+                off_cpu_ns: 0,
+                is_preempted: false,
+                frames: self.known_frames(&event.frames, event.frame_bytes),
+            }),
+            user: self.unwind(event.tgid, &event.registers, event.stack_base, stack),
+        }
+    }
+
+    fn known_frames(&mut self, frames: &[u64; KERNEL_FRAMES], bytes: u32) -> Arc<[u64]> {
+        let frames = &frames[..(bytes as usize / 8).min(KERNEL_FRAMES)];
         if let Some(known) = self.waits.get(frames) {
             return known.clone();
         }
@@ -72,25 +84,27 @@ impl StackReader {
         frames
     }
 
-    fn unwind(&mut self, event: &StackedEvent, stack: &[u8]) -> Option<Arc<Walk>> {
+    fn unwind(
+        &mut self,
+        pid: u32,
+        from: &UserRegisters,
+        base: u64,
+        stack: &[u8],
+    ) -> Option<Arc<Walk>> {
         if stack.is_empty() {
             return None;
         }
-        self.maps(event.call.tgid);
-        let maps = self.processes.get_mut(&event.call.tgid)?.as_mut()?;
-        let from = event.registers;
+        self.maps(pid);
+        let maps = self.processes.get_mut(&pid)?.as_mut()?;
         let registers = match Arch::ours()? {
             Arch::X86_64 => Registers::x86_64(from.pc, from.sp, from.fp),
             Arch::Aarch64 => Registers::aarch64(from.pc, from.sp, from.fp, from.lr),
         };
-        let copied = CopiedStack {
-            base: event.stack_base,
-            bytes: stack,
-        };
+        let copied = CopiedStack { base, bytes: stack };
         let walk = self.unwinder.unwind(maps, &registers, copied);
         let mut key: Vec<u64> = walk.frames.iter().map(|frame| frame.pc).collect();
         key.push(walk.end as u64);
-        key.push(event.call.tgid.into());
+        key.push(pid.into());
         if let Some(known) = self.walks.get(&key[..]) {
             return Some(known.clone());
         }

@@ -1,4 +1,4 @@
-//! The different stacks of a sample's calls, each once, and the names of their frames.
+//! The different stacks of a sample, each once, and the names of their frames.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use stacks::{SymbolFrame, Symbolizer, Walk};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::recorded_call::RecordedCall;
+use crate::recorded_call::CallStacks;
 use crate::sample::Frame;
 
 /// A stack without names.
@@ -17,7 +17,7 @@ enum Stack {
     User(Arc<Walk>),
 }
 
-/// Which stacks a call has, as indices.
+/// Which stacks a call or a time has, as indices.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StackIndices {
     pub kernel: Option<u32>,
@@ -32,8 +32,8 @@ pub struct StackTable {
 }
 
 impl StackTable {
-    pub fn add(&mut self, call: &RecordedCall) -> StackIndices {
-        let Some(stacks) = &call.stacks else {
+    pub fn add(&mut self, stacks: Option<&CallStacks>) -> StackIndices {
+        let Some(stacks) = stacks else {
             return StackIndices::default();
         };
         let kernel = stacks.wait.as_ref().map(|wait| {

@@ -25,6 +25,9 @@ pub struct Config {
     pub start_in_any_task: u32,
     /// The same for stop triggers.
     pub stop_in_any_task: u32,
+    /// 1: time blocked is summed up by stack.
+    pub off_cpu: u32,
+    pub reserved: u32,
     pub events: Events,
     pub offsets: Offsets,
 }
@@ -120,6 +123,8 @@ impl Config {
         has_task_registers: 0,
         start_in_any_task: 0,
         stop_in_any_task: 0,
+        off_cpu: 0,
+        reserved: 0,
         events: Events::NONE,
         offsets: Offsets {
             task_pid: NO_OFFSET,
@@ -144,6 +149,6 @@ impl Config {
 
 const _: () = assert!(
     size_of::<Events>() == 32 + 8 * CALL_WORDS
-        && size_of::<Config>() == 24 + size_of::<Events>() + size_of::<Offsets>(),
+        && size_of::<Config>() == 32 + size_of::<Events>() + size_of::<Offsets>(),
     "Config has padding"
 );

@@ -126,8 +126,10 @@ pub struct Losses {
     pub starts_in_window: u64,
     /// Recorded calls for which the ring buffer had no room.
     pub events: u64,
-    /// Stacks of recorded calls, for which it had none, or which the kernel did not hand over.
+    /// Stacks for which a ring buffer had no room, or which the kernel did not hand over.
     pub stacks: u64,
+    /// Times blocked for which there was no free row, or of which the stack was lost.
+    pub off_cpu: u64,
 }
 
 impl Losses {
@@ -143,6 +145,7 @@ impl Losses {
                 .saturating_sub(before.starts_in_window),
             events: self.events.saturating_sub(before.events),
             stacks: self.stacks.saturating_sub(before.stacks),
+            off_cpu: self.off_cpu.saturating_sub(before.off_cpu),
         }
     }
 }
@@ -151,7 +154,7 @@ const _: () = assert!(
     size_of::<Window>() == 24
         && size_of::<Windows>() == 16 + 24 * WINDOWS
         && size_of::<Edge>() == 48
-        && size_of::<Losses>() == 56,
+        && size_of::<Losses>() == 64,
     "implicit padding"
 );
 const _: () = assert!(MOST_PENDING < WINDOWS && WINDOWS.is_power_of_two());

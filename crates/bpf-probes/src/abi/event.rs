@@ -1,6 +1,7 @@
 //! A recorded system call, as it goes through the ring buffer: alone, or with what its stacks were.
 
 use crate::abi::COMM_BYTES;
+use crate::abi::off_cpu::Blocked;
 use crate::abi::syscall::SyscallKey;
 
 /// A call that began and ended inside a window.
@@ -48,6 +49,7 @@ pub struct Wait {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waits {
     pub longest: Wait,
+    pub blocked: Blocked,
     pub latest_bytes: u64,
     pub latest: [u64; KERNEL_FRAMES],
 }
@@ -84,7 +86,7 @@ pub const MOST_STACK_BYTES: usize = 16 * STACK_PAGE_BYTES;
 const _: () = assert!(
     size_of::<SyscallEvent>() == 104
         && size_of::<Wait>() == 24 + KERNEL_FRAME_BYTES as usize
-        && size_of::<Waits>() == size_of::<Wait>() + 8 + KERNEL_FRAME_BYTES as usize
+        && size_of::<Waits>() == size_of::<Wait>() + 40 + 8 + KERNEL_FRAME_BYTES as usize
         && size_of::<StackedEvent>() == 104 + size_of::<Wait>() + 48,
     "implicit padding"
 );

@@ -6,6 +6,7 @@ pub mod control;
 pub mod event;
 pub mod histogram;
 pub mod irq;
+pub mod off_cpu;
 pub mod syscall;
 pub mod thread;
 

@@ -5,6 +5,7 @@ use bpf_probes::thread_state::SwitchOut;
 
 use crate::kernel::{Access, Task};
 use crate::maps::{ENDED, RENAMES, THREAD_OF_TASK, config};
+use crate::off_cpu;
 use crate::programs::{Arguments, is_target, probe};
 use crate::record::{create, find, find_existing};
 use crate::stacks;
@@ -27,6 +28,7 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
         {
             record.switched_out(moment.now_ns, || why(ctx, prev));
             stacks::note_switch_out(ctx, record);
+            off_cpu::switched_out(ctx, prev, record);
         }
         if why(ctx, prev) == SwitchOut::Dead {
             end(prev);
@@ -89,6 +91,7 @@ fn switch_in<A: Access>(next: Task<A>, moment: Moment) -> Option<()> {
         }
     }
     stacks::note_wait(next, record, moment);
+    off_cpu::switched_in(record);
     record.switched_in(moment.now_ns);
     None
 }

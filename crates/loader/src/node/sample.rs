@@ -4,7 +4,9 @@ use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 
 use crate::pending::{Start, Stop};
-use crate::sample::{Frame, Losses, Sample, SyscallEvent, Target, Thread, TriggeringThread};
+use crate::sample::{
+    Frame, Losses, OffCpu, Sample, SyscallEvent, Target, Thread, TriggeringThread,
+};
 
 #[napi(object, use_nullable = true)]
 pub struct BindingWindowStart {
@@ -68,7 +70,9 @@ pub struct BindingSample {
     pub threads: Vec<Thread>,
     /// In the order of their beginnings.
     pub syscall_events: Vec<SyscallEvent>,
-    /// Frames innermost first, of the stacks that the events name by index.
+    /// In no particular order.
+    pub off_cpu: Vec<OffCpu>,
+    /// Frames innermost first, of the stacks that events and times name by index.
     pub stacks: Vec<Vec<Frame>>,
     pub losses: Losses,
 }
@@ -81,6 +85,7 @@ impl From<Sample> for BindingSample {
             targets: sample.targets,
             threads: sample.threads,
             syscall_events: sample.syscall_events,
+            off_cpu: sample.off_cpu,
             stacks: sample.stacks,
             losses: sample.losses,
         }

@@ -34,6 +34,9 @@ pub struct BindingOpenOptions {
     pub program: Option<String>,
     /// Which system calls are recorded one by one; by default none.
     pub events: Option<BindingEventOptions>,
+    /// Time blocked is summed up by stack; this many bytes are copied from the user stack of each new one: 0, or a power of two
+    /// of 4096, up to 65536. By default it is not.
+    pub off_cpu_stack_bytes: Option<u32>,
 }
 
 #[napi(object)]
@@ -169,6 +172,9 @@ impl BindingSession {
             },
             program: options.program.map(PathBuf::from),
             events: options.events.map(Into::into),
+            off_cpu: options
+                .off_cpu_stack_bytes
+                .map(|copied_bytes| StackOptions { copied_bytes }),
             ..Options::default()
         }))
     }

@@ -9,6 +9,7 @@
 
 mod doctor;
 mod events;
+mod off_cpu;
 mod sessions;
 #[path = "../support/mod.rs"]
 mod support;

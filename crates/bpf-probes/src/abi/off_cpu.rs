@@ -1,0 +1,50 @@
+//! Time blocked, by thread and stack.
+
+use crate::abi::event::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserRegisters};
+
+/// A stack: of which thread, through which kernel functions, from which user code. How deep the user stack is tells apart the
+/// ways that lead to the same instruction.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct OffCpuKey {
+    /// Of the thread's record.
+    pub slot: u32,
+    pub reserved: u32,
+    /// A hash of the kernel frames.
+    pub kernel: u64,
+    /// User registers; 0: this kernel does not say.
+    pub pc: u64,
+    pub sp: u64,
+}
+
+/// A thread that is blocked: as what.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    pub key: OffCpuKey,
+    /// As in the thread's record, or it is about another time.
+    pub since_ns: u64,
+}
+
+/// What a key stands for, handed over when it is new. After it, as many bytes of the user stack as were asked for, of which
+/// `stack_bytes` are valid.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OffCpuStack {
+    pub key: OffCpuKey,
+    pub tgid: u32,
+    /// Of `frames`, in use.
+    pub frame_bytes: u32,
+    pub registers: UserRegisters,
+    /// Address of the first byte.
+    pub stack_base: u64,
+    pub stack_bytes: u64,
+    pub frames: [u64; KERNEL_FRAMES],
+}
+
+const _: () = assert!(
+    size_of::<OffCpuKey>() == 32
+        && size_of::<Blocked>() == 40
+        && size_of::<OffCpuStack>() == 32 + 8 + 32 + 16 + KERNEL_FRAME_BYTES as usize,
+    "implicit padding"
+);

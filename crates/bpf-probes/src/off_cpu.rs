@@ -1,0 +1,162 @@
+//! Time blocked, summed up by stack.
+
+use aya_ebpf::helpers::generated::{bpf_get_stack, bpf_probe_read_kernel};
+use bpf_probes::abi::event::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserRegisters};
+use bpf_probes::abi::off_cpu::{OffCpuKey, OffCpuStack};
+use bpf_probes::abi::thread::{Activity, Durations, ThreadRecord};
+use bpf_probes::jumpless::bounded;
+
+use crate::kernel::Task;
+use crate::maps::{OFF_CPU, OFF_CPU_STACKS, config};
+use crate::programs::Arguments;
+use crate::record::lose;
+use crate::stacks::{copy_user_stack, waits_of};
+
+const BPF_NOEXIST: u64 = 1;
+const NO_WAKEUP: u64 = 1;
+
+/// The thread, which is the current one, is about to leave the CPU; its record says so already.
+#[inline(always)]
+pub fn switched_out<C: Arguments>(ctx: &C, task: Task<C::Access>, record: &ThreadRecord) {
+    if config!(off_cpu) == 0 || record.activity as u8 != Activity::Blocked as u8 {
+        return;
+    }
+    let Some(waits) = waits_of(record) else {
+        return;
+    };
+    // SAFETY: the buffer is as large as it is said to be.
+    let bytes = unsafe {
+        bpf_get_stack(
+            ctx.as_ptr(),
+            waits.latest.as_mut_ptr().cast(),
+            KERNEL_FRAME_BYTES,
+            0,
+        )
+    };
+    let bytes = if bytes > 0 { bytes as u64 } else { 0 };
+    waits.latest_bytes = bytes;
+    let registers = task.user_registers();
+    let key = OffCpuKey {
+        slot: record.slot,
+        reserved: 0,
+        kernel: hash(&waits.latest, bytes),
+        pc: registers.pc,
+        sp: registers.sp,
+    };
+    // SAFETY: only presence is asked.
+    if unsafe { OFF_CPU.get(&key) }.is_none()
+        && !introduce(&key, record, &waits.latest, bytes, registers)
+    {
+        return lose!(off_cpu);
+    }
+    waits.blocked.key = key;
+    waits.blocked.since_ns = record.switched_out_ns;
+}
+
+/// The thread is about to be on a CPU again. It was blocked until it was woken; since then it has been ready.
+#[inline(always)]
+pub fn switched_in(record: &ThreadRecord) {
+    if config!(off_cpu) == 0 || record.activity as u8 != Activity::ReadyWoken as u8 {
+        return;
+    }
+    let Some(waits) = waits_of(record) else {
+        return;
+    };
+    let since_ns = record.switched_out_ns;
+    if since_ns == 0 || waits.blocked.since_ns != since_ns || record.off_cpu_since_ns < since_ns {
+        return;
+    }
+    waits.blocked.since_ns = 0;
+    // SAFETY: the row is the thread's own, and this its only writer.
+    if let Some(row) = OFF_CPU.get_ptr_mut(&waits.blocked.key) {
+        unsafe { (*row).add(record.off_cpu_since_ns - since_ns) };
+    }
+}
+
+#[inline(always)]
+fn hash(frames: &[u64; KERNEL_FRAMES], bytes: u64) -> u64 {
+    let mut hash = bytes;
+    for index in 0..KERNEL_FRAMES {
+        if index as u64 * 8 >= bytes {
+            break;
+        }
+        // SAFETY: masked to the array's length.
+        let frame = unsafe { frames.as_ptr().add(bounded::<KERNEL_FRAMES>(index)).read() };
+        // The golden ratio's digits, as in the kernel's own hash_64().
+        hash = (hash ^ frame).wrapping_mul(0x61c8_8646_80b5_83eb);
+        hash ^= hash >> 32;
+    }
+    hash
+}
+
+#[repr(C)]
+struct WithStack<const BYTES: usize> {
+    event: OffCpuStack,
+    stack: [u8; BYTES],
+}
+
+/// Makes a row, and hands over what it is about. Neither without the other.
+#[inline(always)]
+fn introduce(
+    key: &OffCpuKey,
+    record: &ThreadRecord,
+    frames: &[u64; KERNEL_FRAMES],
+    bytes: u64,
+    registers: UserRegisters,
+) -> bool {
+    if OFF_CPU.insert(key, &Durations::EMPTY, BPF_NOEXIST).is_err() {
+        return false;
+    }
+    let is_handed_over = match config!(events.stack_bytes) {
+        0 => hand_over::<0>(key, record, frames, bytes, registers),
+        0x1000 => hand_over::<0x1000>(key, record, frames, bytes, registers),
+        0x2000 => hand_over::<0x2000>(key, record, frames, bytes, registers),
+        0x4000 => hand_over::<0x4000>(key, record, frames, bytes, registers),
+        0x8000 => hand_over::<0x8000>(key, record, frames, bytes, registers),
+        _ => hand_over::<0x10000>(key, record, frames, bytes, registers),
+    };
+    if !is_handed_over {
+        let _ = OFF_CPU.remove(key);
+    }
+    is_handed_over
+}
+
+#[inline(always)]
+fn hand_over<const BYTES: usize>(
+    key: &OffCpuKey,
+    record: &ThreadRecord,
+    frames: &[u64; KERNEL_FRAMES],
+    bytes: u64,
+    registers: UserRegisters,
+) -> bool {
+    let Some(mut entry) = OFF_CPU_STACKS.reserve::<WithStack<BYTES>>(0) else {
+        return false;
+    };
+    let place = entry.as_mut_ptr();
+    // SAFETY: memory of the ring buffer, as large and as aligned as the value, and ours until it is submitted; the frames are
+    // as many on both sides.
+    unsafe {
+        let event = &raw mut (*place).event;
+        let (base, copied) = if registers.sp == 0 {
+            (0, 0)
+        } else {
+            copy_user_stack::<BYTES>((&raw mut (*place).stack).cast(), registers.sp)
+        };
+        (&raw mut (*event).key).write(*key);
+        (&raw mut (*event).tgid).write(record.tgid);
+        (&raw mut (*event).frame_bytes).write(bytes as u32);
+        (&raw mut (*event).registers.pc).write(registers.pc);
+        (&raw mut (*event).registers.sp).write(registers.sp);
+        (&raw mut (*event).registers.fp).write(registers.fp);
+        (&raw mut (*event).registers.lr).write(registers.lr);
+        (&raw mut (*event).stack_base).write(base);
+        (&raw mut (*event).stack_bytes).write(copied);
+        bpf_probe_read_kernel(
+            (&raw mut (*event).frames).cast(),
+            KERNEL_FRAME_BYTES,
+            frames.as_ptr().cast(),
+        );
+    }
+    entry.submit(NO_WAKEUP);
+    true
+}

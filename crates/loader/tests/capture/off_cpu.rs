@@ -1,0 +1,96 @@
+//! Time blocked, summed up by stack.
+
+use loader::capture::{CaptureSession, Options};
+use loader::event_selection::StackOptions;
+use loader::sample::{OffCpu, Sample};
+
+use crate::worker::Worker;
+use crate::{MODES, closed_by_hand, thread};
+
+const SHORT: usize = 200;
+const LONG: usize = 3;
+
+#[inline(never)]
+fn many_short_sleeps() {
+    for _ in 0..SHORT {
+        std::thread::sleep(std::time::Duration::from_micros(100));
+    }
+    std::hint::black_box(());
+}
+
+#[inline(never)]
+fn few_long_sleeps() {
+    for _ in 0..LONG {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    std::hint::black_box(());
+}
+
+fn functions(sample: &Sample, index: Option<u32>) -> Vec<String> {
+    let Some(index) = index else {
+        return Vec::new();
+    };
+    let frames = sample.stacks[index as usize].iter();
+    frames
+        .map(|frame| frame.symbol.clone().unwrap_or_default())
+        .collect()
+}
+
+#[test]
+fn each_way_into_sleep_has_its_own_sum() {
+    for mode in MODES {
+        let session = CaptureSession::open(&Options {
+            pids: vec![std::process::id()],
+            attach_mode: mode,
+            off_cpu: Some(StackOptions {
+                copied_bytes: 16 << 10,
+            }),
+            ..Options::default()
+        })
+        .unwrap();
+        let worker = Worker::new(|| {
+            many_short_sleeps();
+            few_long_sleeps();
+        });
+        session.start(None).unwrap();
+        worker.run();
+        let sample = closed_by_hand(&session);
+        let own: Vec<&OffCpu> = sample
+            .off_cpu
+            .iter()
+            .filter(|time| time.tid == worker.tid)
+            .collect();
+        for time in &own {
+            assert!(time.count > 0 && time.max_ns <= time.total_ns);
+            let kernel = functions(&sample, time.kernel_stack);
+            assert!(!kernel.is_empty() && !kernel.iter().any(|name| name.contains("bpf")));
+        }
+        // What began or ended outside of the window is in the budget only.
+        let total_ns: i64 = own.iter().map(|time| time.total_ns).sum();
+        let blocked_ns = thread(&sample, worker.tid).budget.blocked_ns;
+        assert!(total_ns <= blocked_ns, "{total_ns} of {blocked_ns}");
+        let of = |name: &str| -> Vec<&&OffCpu> {
+            let is_in = |time: &&&OffCpu| {
+                let user = functions(&sample, time.user_stack);
+                user.iter().any(|function| function.ends_with(name))
+            };
+            own.iter().filter(is_in).collect()
+        };
+        let count = |name: &str| of(name).iter().map(|time| time.count).sum::<i64>();
+        // As `raw_tp`, the kernel hands over no registers.
+        if own.iter().any(|time| time.user_stack.is_some()) {
+            assert_eq!(count("many_short_sleeps"), SHORT as i64, "{mode:?}");
+            assert_eq!(count("few_long_sleeps"), LONG as i64, "{mode:?}");
+            assert_eq!(of("few_long_sleeps").len(), 1);
+            assert!(of("few_long_sleeps")[0].max_ns > 0);
+        }
+        let sleeps = own.iter().filter(|time| {
+            let kernel = functions(&sample, time.kernel_stack);
+            kernel.iter().any(|name| name == "hrtimer_nanosleep")
+        });
+        let sleeps: i64 = sleeps.map(|time| time.count).sum();
+        assert_eq!(sleeps, (SHORT + LONG) as i64, "{mode:?}");
+        assert_eq!(sample.losses.stacks_lost, 0);
+        worker.end();
+    }
+}
