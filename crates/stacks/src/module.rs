@@ -95,13 +95,8 @@ impl Default for Modules {
 }
 
 impl Modules {
-    /// That of a file, which stays open as long as the module is in use.
-    pub(crate) fn of_file(
-        &self,
-        path: Vec<u8>,
-        file: File,
-        root: &Arc<Root>,
-    ) -> io::Result<Arc<Module>> {
+    /// That of a file, which stays open as long as the module is in use. `path`: as the process with that root sees it.
+    pub fn of_file(&self, path: Vec<u8>, file: File, root: &Arc<Root>) -> io::Result<Arc<Module>> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let metadata = file.metadata()?;
         let identity = (

@@ -50,17 +50,20 @@ impl PerfMap {
         {
             self.file = root.open_file(Path::new(path)).ok();
         }
+        let Some(file) = self.file.take() else {
+            return;
+        };
         let mut chunk = vec![0; CHUNK];
         while self.read < MOST_BYTES {
-            let Some(file) = &self.file else { return };
             match file.read_at(&mut chunk, self.read) {
                 Ok(count) if count > 0 => {
                     self.read += count as u64;
                     self.add(&chunk[..count]);
                 }
-                _ => return,
+                _ => break,
             }
         }
+        self.file = Some(file);
     }
 
     /// Text that follows what has been added.

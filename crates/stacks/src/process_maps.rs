@@ -45,6 +45,9 @@ struct Area {
 }
 
 /// Those of one process, as last read. They stay when it ends.
+///
+/// An address in none of them has them read again. That something else was mapped in the same place, as after `exec` or
+/// `dlclose`, cannot be seen from addresses: whoever knows of it calls [`ProcessMaps::refresh`].
 #[derive(Debug)]
 pub struct ProcessMaps {
     folder: PathBuf,

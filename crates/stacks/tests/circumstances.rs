@@ -1,6 +1,7 @@
 //! Programs whose files are stripped, deleted, elsewhere or gone, and generated code. Needs root, python3 and node.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "helpers of tests stop where tests would"
 )]
 
@@ -53,7 +54,8 @@ fn node_with_generated_code() {
         "--interpreted-frames-native-stack",
         "--no-opt",
     ];
-    command.args(options).arg(script);
+    // V8 writes a log where it is started.
+    command.current_dir(folder.path()).args(options).arg(script);
     let running = Running::command(&mut command);
     // Until it is no longer the event loop that waits.
     let waits = |call: &str| call.starts_with("202 ");
@@ -78,126 +80,10 @@ fn node_with_generated_code() {
 }
 
 #[test]
-fn a_stripped_program_is_named_by_address_and_build_id() {
-    let folder = Folder::new();
-    let program = folder.compile("gcc", CHAIN, &PLAIN);
-    let whole = folder.join("whole");
-    std::fs::copy(&program, &whole).unwrap();
-    run(Command::new("strip").arg(&program));
-    let running = Running::start(&program);
-    let (frames, end) = running.walk(running.pid);
-    assert_eq!(end, End::Complete);
-    let symbols = symbols(&frames);
-    let own: Vec<_> = symbols
-        .iter()
-        .filter(|frame| {
-            frame
-                .module
-                .as_ref()
-                .is_some_and(|m| m.base_name() == "program")
-        })
-        .collect();
-    assert_eq!(own.len(), OWN.len() + 1);
-    let id = run(Command::new("file").arg(&whole));
-    for (frame, wanted) in own.iter().zip(OWN) {
-        assert_eq!(frame.to_string(), format!("program+{:#x}", frame.address));
-        let module = frame.module.as_ref().unwrap();
-        assert!(id.contains(module.build_id.as_ref().unwrap()), "{id}");
-        // The whole file names it.
-        let address = format!("{:#x}", frame.address);
-        let mut tool = Command::new("addr2line");
-        let named = run(tool.arg("-fe").arg(&whole).arg(address));
-        assert_eq!(named.lines().next(), Some(wanted));
-    }
-}
-
-#[test]
-fn debug_files_by_link_and_by_build_id() {
-    let folder = Folder::new();
-    let program = folder.compile(
-        "gcc",
-        CHAIN,
-        &[
-            &PLAIN[..],
-            &["-Wl,--build-id=0x0123456789abcdef0123456789abcdef01234567"],
-        ]
-        .concat(),
-    );
-    let debug = folder.join("program.debug");
-    let mut copy = Command::new("objcopy");
-    run(copy.arg("--only-keep-debug").arg(&program).arg(&debug));
-    run(Command::new("strip").arg(&program));
-    let stripped = std::fs::read(&program).unwrap();
-    let link = format!("--add-gnu-debuglink={}", debug.display());
-    run(Command::new("objcopy")
-        .current_dir(folder.path())
-        .arg(link)
-        .arg(&program));
-    let own = |running: &Running| {
-        let (frames, _) = running.walk(running.pid);
-        symbols(&frames)
-    };
-    let linked = own(&Running::start(&program));
-    assert_chain(&linked.iter().map(function).collect::<Vec<_>>(), &OWN);
-    assert_eq!(linked[1].source.as_ref().unwrap().line, Some(4));
-
-    // In a root of its own, by build id.
-    let other = Folder::new();
-    std::fs::write(other.join("program"), stripped).unwrap();
-    let at = other.join("usr/lib/debug/.build-id/01");
-    std::fs::create_dir_all(&at).unwrap();
-    std::fs::rename(
-        &debug,
-        at.join("23456789abcdef0123456789abcdef01234567.debug"),
-    )
-    .unwrap();
-    let running = in_root(&other);
-    let found = own(&running);
-    assert_chain(&found.iter().map(function).collect::<Vec<_>>(), &OWN);
-    assert_eq!(found[1].source.as_ref().unwrap().line, Some(4));
-}
-
-#[test]
-fn symbols_packed_inside() {
-    let folder = Folder::new();
-    let program = folder.compile("gcc", CHAIN, &PLAIN);
-    let script = "objcopy --strip-debug program small && xz -q small && strip program && \
-        objcopy --add-section .gnu_debugdata=small.xz program";
-    run(Command::new("sh")
-        .current_dir(folder.path())
-        .args(["-c", script]));
-    let running = Running::start(&program);
-    let (frames, end) = running.walk(running.pid);
-    assert_eq!(end, End::Complete);
-    assert_chain(&functions(&frames), &OWN);
-}
-
-/// The program of that folder, with the folder as its root, and its own copy of the C library, in namespaces of its own.
-fn in_root(folder: &Folder) -> Running {
-    let program = folder.join("program");
-    let libraries = run(Command::new("ldd").arg(&program));
-    for library in libraries
-        .split_ascii_whitespace()
-        .filter(|word| word.starts_with('/'))
-    {
-        let to = folder.join(library.trim_start_matches('/'));
-        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-        std::fs::copy(library, &to).unwrap();
-    }
-    run(Command::new("chmod").arg("755").arg(&program));
-    let mut command = Command::new("unshare");
-    // exec all the way: the process is the program.
-    let script = "mount -t tmpfs none \"$0/tmp\" && mkdir \"$0/tmp/root\" && cp -a \"$0\"/[!t]* \"$0/tmp/root\" && exec chroot \"$0/tmp/root\" /program";
-    std::fs::create_dir_all(folder.join("tmp")).unwrap();
-    command.args(["-m", "sh", "-c", script]).arg(folder.path());
-    Running::command(&mut command)
-}
-
-#[test]
 fn in_another_mount_namespace_and_gone() {
     let folder = Folder::new();
     folder.compile("gcc", CHAIN, &PLAIN);
-    let mut running = in_root(&folder);
+    let mut running = Running::in_root(&folder);
     let (frames, end) = running.walk(running.pid);
     running.kill();
     // What was mounted there has gone, too.
@@ -318,4 +204,13 @@ fn the_vdso_and_the_kernel() {
     assert_eq!(found.to_string(), "vfs_read+0x5");
     assert_eq!(found.module.unwrap().path, "[kernel]");
     assert_eq!(symbolizer.take_problems(), Vec::<String>::new());
+}
+
+#[test]
+fn frames_go_from_the_thread_that_walks_to_the_one_that_names() {
+    fn can_be_sent<T: Send>() {}
+    can_be_sent::<stacks::Walk>();
+    can_be_sent::<stacks::Unwinder>();
+    can_be_sent::<stacks::ProcessMaps>();
+    can_be_sent::<stacks::SymbolFrame>();
 }

@@ -1,4 +1,9 @@
 //! Programs whose functions are known, against gdb's opinion, frame by frame. Needs root.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests stop where tests would"
+)]
 
 mod support;
 

@@ -1,6 +1,7 @@
 //! Unwind tables, symbols, registers and stacks with wrong bytes: no panic, and all in bounded time.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "helpers of tests stop where tests would"
 )]
 
@@ -13,7 +14,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stacks::{
-    CopiedStack, MOST_FRAMES, Modules, Place, ProcessMaps, Registers, Symbolizer, Unwinder,
+    CopiedStack, MOST_FRAMES, Modules, Place, ProcessMaps, Registers, SymbolFrame, Symbolizer,
+    Unwinder,
 };
 use support::{Folder, run};
 
@@ -213,11 +215,19 @@ fn wrong_names_of_sections() {
     corrupted(&[".shstrtab", ".note.gnu.build-id"], 50, true);
 }
 
-/// Inlined calls nested in each other without end: blazesym alone overflows the thread's stack here.
+/// Without end, blazesym alone overflows the thread's stack.
 #[test]
 fn deeply_nested_inlined_calls() {
+    let frame = innermost_of_nested(2_000_000);
+    assert_eq!(frame.function.as_deref(), Some("main"));
+    assert_eq!(frame.source, None);
+    let frame = innermost_of_nested(250);
+    assert_eq!(frame.function.as_deref(), Some("deep"));
+    assert_eq!(frame.source.unwrap().line, Some(7));
+}
+
+fn innermost_of_nested(depth: usize) -> SymbolFrame {
     let folder = Folder::new();
-    const DEPTH: usize = 2_000_000;
     // One subprogram, and in it inlined subroutines that hold each other.
     let source = format!(
         r#"
@@ -252,8 +262,8 @@ unit:   .short 4
         .uleb128 2
         .asciz "deep"
         .quad main, end - main
-        .fill {DEPTH}, 1, 3
-        .fill {DEPTH}, 1, 0
+        .fill {depth}, 1, 3
+        .fill {depth}, 1, 0
         .byte 0, 0
 unit_end:
         "#
@@ -268,7 +278,5 @@ unit_end:
     let mapped = Mapped::new(&File::open(&program).unwrap(), offset, length);
     let maps = ProcessMaps::open(std::process::id(), &Arc::default()).unwrap();
     let place = maps.find(mapped.start as u64 + (length - 64) as u64);
-    let frames = Symbolizer::new().place(&place, 0);
-    assert_eq!(frames[0].function.as_deref(), Some("main"));
-    assert_eq!(frames[0].source, None);
+    Symbolizer::new().place(&place, 0)[0].clone()
 }

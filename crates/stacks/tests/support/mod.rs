@@ -101,6 +101,27 @@ impl Running {
         running
     }
 
+    /// The program of that folder, with the folder as its root, and its own copy of the C library, in namespaces of its own.
+    pub fn in_root(folder: &Folder) -> Self {
+        let program = folder.join("program");
+        let libraries = run(Command::new("ldd").arg(&program));
+        for library in libraries
+            .split_ascii_whitespace()
+            .filter(|word| word.starts_with('/'))
+        {
+            let to = folder.join(library.trim_start_matches('/'));
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(library, &to).unwrap();
+        }
+        run(Command::new("chmod").arg("755").arg(&program));
+        let mut command = Command::new("unshare");
+        // exec all the way: the process is the program.
+        let script = "mount -t tmpfs none \"$0/tmp\" && mkdir \"$0/tmp/root\" && cp -a \"$0\"/[!t]* \"$0/tmp/root\" && exec chroot \"$0/tmp/root\" /program";
+        std::fs::create_dir_all(folder.join("tmp")).unwrap();
+        command.args(["-m", "sh", "-c", script]).arg(folder.path());
+        Self::command(&mut command)
+    }
+
     /// Thread ids, the main thread's first.
     pub fn threads(&self) -> Vec<u32> {
         let folder = format!("/proc/{}/task", self.pid);

@@ -37,11 +37,12 @@ impl Stopped {
             NT_PRSTATUS,
             (&raw mut part) as usize,
         );
+        let (registers, sp) = registers(&values);
         let memory = File::open(format!("/proc/{pid}/mem")).unwrap();
         let mut bytes = Vec::new();
         let mut page = [0; 4096];
         while bytes.len() < 1 << 20 {
-            let at = values.rsp + bytes.len() as u64;
+            let at = sp + bytes.len() as u64;
             let wanted = 4096 - (at % 4096) as usize;
             match memory.read_at(&mut page[..wanted], at) {
                 Ok(count) if count > 0 => bytes.extend_from_slice(&page[..count]),
@@ -50,11 +51,24 @@ impl Stopped {
         }
         call(libc::PTRACE_DETACH, 0, 0);
         Self {
-            registers: Registers::x86_64(values.rip, values.rsp, values.rbp),
-            base: values.rsp,
+            registers,
+            base: sp,
             bytes,
         }
     }
+}
+
+/// With the stack pointer.
+#[cfg(target_arch = "x86_64")]
+fn registers(values: &libc::user_regs_struct) -> (Registers, u64) {
+    let registers = Registers::x86_64(values.rip, values.rsp, values.rbp);
+    (registers, values.rsp)
+}
+
+#[cfg(target_arch = "aarch64")]
+fn registers(values: &libc::user_regs_struct) -> (Registers, u64) {
+    let (fp, lr) = (values.regs[29], values.regs[30]);
+    (Registers::aarch64(values.pc, values.sp, fp, lr), values.sp)
 }
 
 /// Until it waits in a system call that does not end by itself.
