@@ -34,9 +34,11 @@ const kdelayMeanwhile = (...args: string[]) => runMeanwhile(process.execPath, [c
 
 const names = (frames: readonly Frame[]) => frames.map(({ symbol }) => symbol);
 
+let compiled = 0;
+
 /** Without frame pointers, as distributions compile. */
 function compile(source: string, ...flags: string[]): string {
-  const file = join(folder, `program-${started.length}`);
+  const file = join(folder, `program-${++compiled}`);
   writeFileSync(`${file}.c`, source);
   execFileSync('gcc', ['-O2', '-fomit-frame-pointer', '-g', '-o', file, `${file}.c`, ...flags]);
   return file;
@@ -87,6 +89,23 @@ int main() { for (int i = 0;; i++) deep(i); }`;
   t.deepEqual(await ends('4096'), new Set(['cut']));
   t.deepEqual(await ends('8192'), new Set(['complete']));
   t.deepEqual(await ends('0'), new Set([null]));
+});
+
+test.serial('a process that executes another program has that one’s functions', async (t) => {
+  const second = compile(
+    `${chain.replaceAll('outer', 'second_outer')}\nint main() { for (int i = 0; i < 100; i++) second_outer(i); }`,
+    '-no-pie',
+  );
+  const first = `${chain}
+#include <unistd.h>
+int main() { for (int i = 0; i < 100; i++) outer(i); execl("${second}", "second", (char *)0); return 1; }`;
+  // At the same addresses, and the call that begins the second is none of those that are recorded.
+  const recorded = await events('-s', '1000000', '--', compile(first, '-no-pie'));
+  const of = (name: string) => recorded.filter(({ userStack }) => names(userStack).includes(name));
+  t.is(of('outer').length, 100);
+  t.is(of('second_outer').length, 100);
+  const sleeps = recorded.filter(({ name }) => name === 'clock_nanosleep');
+  t.is(of('outer').length + of('second_outer').length, sleeps.length);
 });
 
 test.serial('without stacks there are none', async (t) => {

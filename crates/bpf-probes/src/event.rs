@@ -1,12 +1,13 @@
 //! Single system calls, handed over to user space.
 
+use aya_ebpf::helpers::bpf_get_current_task;
 use bpf_probes::abi::config::{CALL_WORDS, Events, NO_OFFSET};
 use bpf_probes::abi::event::{StackedEvent, SyscallEvent};
 use bpf_probes::abi::syscall::SyscallKey;
 use bpf_probes::abi::thread::ThreadRecord;
 use bpf_probes::jumpless::bounded;
 
-use crate::kernel::Access;
+use crate::kernel::{Access, Task};
 use crate::maps::{CONFIG, STACKED_EVENTS, SYSCALL_EVENTS, config};
 use crate::programs::Arguments;
 use crate::record::lose;
@@ -87,6 +88,9 @@ fn record_with_stacks<C: Arguments, const BYTES: usize>(
     };
     let place = entry.as_mut_ptr();
     let registers = stacks::user_registers(ctx);
+    // SAFETY: the helper has no preconditions.
+    let task = Task::<C::Access>::new(unsafe { bpf_get_current_task() } as *const u8);
+    let memory = task.memory();
     // SAFETY: memory of the ring buffer, as large and as aligned as the value, and ours until it is submitted.
     unsafe {
         let event = &raw mut (*place).event;
@@ -109,6 +113,7 @@ fn record_with_stacks<C: Arguments, const BYTES: usize>(
         (&raw mut (*event).registers.sp).write(registers.sp);
         (&raw mut (*event).registers.fp).write(registers.fp);
         (&raw mut (*event).registers.lr).write(registers.lr);
+        (&raw mut (*event).memory).write(memory);
         (&raw mut (*event).stack_base).write(base);
         (&raw mut (*event).stack_bytes).write(bytes);
     }

@@ -160,6 +160,15 @@ impl<A: Access> Task<A> {
         self.address() == unsafe { bpf_get_current_task() }
     }
 
+    /// The address of its `mm_struct`.
+    #[inline(always)]
+    pub fn memory(self) -> u64 {
+        match config!(offsets.task_mm) {
+            NO_OFFSET => 0,
+            offset => Probed::read_u64(self.pointer, offset),
+        }
+    }
+
     /// Its user registers: the program counter, the stack pointer, the frame pointer, the link register; zeros where this
     /// kernel does not say.
     #[inline(always)]

@@ -6,7 +6,7 @@ use bpf_probes::abi::off_cpu::{OffCpuKey, OffCpuStack};
 use bpf_probes::abi::thread::{Activity, Durations, ThreadRecord};
 use bpf_probes::jumpless::bounded;
 
-use crate::kernel::Task;
+use crate::kernel::{Access, Task};
 use crate::maps::{OFF_CPU, OFF_CPU_STACKS, config};
 use crate::programs::Arguments;
 use crate::record::lose;
@@ -45,7 +45,7 @@ pub fn switched_out<C: Arguments>(ctx: &C, task: Task<C::Access>, record: &Threa
     };
     // SAFETY: only presence is asked.
     if unsafe { OFF_CPU.get(&key) }.is_none()
-        && !introduce(&key, record, &waits.latest, bytes, registers)
+        && !introduce(&key, task, record, &waits.latest, bytes, registers)
     {
         return lose!(off_cpu);
     }
@@ -97,8 +97,9 @@ struct WithStack<const BYTES: usize> {
 
 /// Makes a row, and hands over what it is about. Neither without the other.
 #[inline(always)]
-fn introduce(
+fn introduce<A: Access>(
     key: &OffCpuKey,
+    task: Task<A>,
     record: &ThreadRecord,
     frames: &[u64; KERNEL_FRAMES],
     bytes: u64,
@@ -108,12 +109,12 @@ fn introduce(
         return false;
     }
     let is_handed_over = match config!(events.stack_bytes) {
-        0 => hand_over::<0>(key, record, frames, bytes, registers),
-        0x1000 => hand_over::<0x1000>(key, record, frames, bytes, registers),
-        0x2000 => hand_over::<0x2000>(key, record, frames, bytes, registers),
-        0x4000 => hand_over::<0x4000>(key, record, frames, bytes, registers),
-        0x8000 => hand_over::<0x8000>(key, record, frames, bytes, registers),
-        _ => hand_over::<0x10000>(key, record, frames, bytes, registers),
+        0 => hand_over::<A, 0>(key, task, record, frames, bytes, registers),
+        0x1000 => hand_over::<A, 0x1000>(key, task, record, frames, bytes, registers),
+        0x2000 => hand_over::<A, 0x2000>(key, task, record, frames, bytes, registers),
+        0x4000 => hand_over::<A, 0x4000>(key, task, record, frames, bytes, registers),
+        0x8000 => hand_over::<A, 0x8000>(key, task, record, frames, bytes, registers),
+        _ => hand_over::<A, 0x10000>(key, task, record, frames, bytes, registers),
     };
     if !is_handed_over {
         let _ = OFF_CPU.remove(key);
@@ -122,8 +123,9 @@ fn introduce(
 }
 
 #[inline(always)]
-fn hand_over<const BYTES: usize>(
+fn hand_over<A: Access, const BYTES: usize>(
     key: &OffCpuKey,
+    task: Task<A>,
     record: &ThreadRecord,
     frames: &[u64; KERNEL_FRAMES],
     bytes: u64,
@@ -149,6 +151,7 @@ fn hand_over<const BYTES: usize>(
         (&raw mut (*event).registers.sp).write(registers.sp);
         (&raw mut (*event).registers.fp).write(registers.fp);
         (&raw mut (*event).registers.lr).write(registers.lr);
+        (&raw mut (*event).memory).write(task.memory());
         (&raw mut (*event).stack_base).write(base);
         (&raw mut (*event).stack_bytes).write(copied);
         bpf_probe_read_kernel(

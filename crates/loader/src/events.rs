@@ -149,12 +149,9 @@ impl Buffer {
             let copied = &copied[..copied.len().min(event.stack_bytes as usize)];
             let window = window(&mut self.by_window, event.call.window, self.limit);
             let call = event.call;
-            let is_new_program = starts_program(&call);
-            let stacks = (window.has_room_for(call.duration_ns) && !is_new_program)
+            // Where another program begins, nobody has called.
+            let stacks = (window.has_room_for(call.duration_ns) && !starts_program(&call))
                 .then(|| self.stacks.read(&event, copied));
-            if is_new_program {
-                self.stacks.forget(call.tgid);
-            }
             window.add(RecordedCall { call, stacks });
         }
         while let Some(item) = self.off_cpu.next() {

@@ -117,7 +117,7 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         } else {
             register(btf, "regs", 30)
         },
-        reserved: 0,
+        task_mm: btf.member_offset("task_struct", "mm").unwrap_or(NO_OFFSET),
     };
     let config = Config {
         target_tgid: 0,

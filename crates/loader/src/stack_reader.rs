@@ -15,10 +15,16 @@ const MOST_KNOWN: usize = 1 << 16;
 /// Processes whose maps are kept at a time.
 const MOST_PROCESSES: usize = 1024;
 
+struct Process {
+    /// `None`: they could not be read.
+    maps: Option<ProcessMaps>,
+    /// Of which memory they are: of another program since. `None`: of the one that the first event names, most likely.
+    memory: Option<u64>,
+}
+
 pub struct StackReader {
     modules: Arc<Modules>,
-    /// `None`: they could not be read.
-    processes: HashMap<u32, Option<ProcessMaps>>,
+    processes: HashMap<u32, Process>,
     unwinder: Unwinder,
     walks: HashMap<Box<[u64]>, Arc<Walk>>,
     waits: HashSet<Arc<[u64]>>,
@@ -35,14 +41,9 @@ impl StackReader {
             waits: HashSet::new(),
         };
         for &pid in pids {
-            reader.maps(pid);
+            reader.read_maps(pid, None);
         }
         reader
-    }
-
-    /// What the process had mapped is gone: it executes another program.
-    pub fn forget(&mut self, pid: u32) {
-        self.processes.remove(&pid);
     }
 
     /// `stack`: the bytes from `event.stack_base` on.
@@ -55,7 +56,13 @@ impl StackReader {
         });
         CallStacks {
             wait,
-            user: self.unwind(event.call.tgid, &event.registers, event.stack_base, stack),
+            user: self.unwind(
+                event.call.tgid,
+                event.memory,
+                &event.registers,
+                event.stack_base,
+                stack,
+            ),
         }
     }
 
@@ -67,7 +74,13 @@ impl StackReader {
                 is_preempted: false,
                 frames: self.known_frames(&event.frames, event.frame_bytes),
             }),
-            user: self.unwind(event.tgid, &event.registers, event.stack_base, stack),
+            user: self.unwind(
+                event.tgid,
+                event.memory,
+                &event.registers,
+                event.stack_base,
+                stack,
+            ),
         }
     }
 
@@ -87,6 +100,7 @@ impl StackReader {
     fn unwind(
         &mut self,
         pid: u32,
+        memory: u64,
         from: &UserRegisters,
         base: u64,
         stack: &[u8],
@@ -94,8 +108,8 @@ impl StackReader {
         if stack.is_empty() {
             return None;
         }
-        self.maps(pid);
-        let maps = self.processes.get_mut(&pid)?.as_mut()?;
+        self.update_maps(pid, memory);
+        let maps = self.processes.get_mut(&pid)?.maps.as_mut()?;
         let registers = match Arch::ours()? {
             Arch::X86_64 => Registers::x86_64(from.pc, from.sp, from.fp),
             Arch::Aarch64 => Registers::aarch64(from.pc, from.sp, from.fp, from.lr),
@@ -116,14 +130,25 @@ impl StackReader {
         Some(walk)
     }
 
-    fn maps(&mut self, pid: u32) {
-        if self.processes.contains_key(&pid) {
-            return;
+    fn update_maps(&mut self, pid: u32, memory: u64) {
+        match self.processes.get_mut(&pid) {
+            Some(process) if process.memory == Some(memory) => {}
+            Some(process) if process.memory.is_none() => {
+                process.memory = Some(memory);
+                // It may have begun another program since they were read; if it has ended, what was read is what there is.
+                if let Some(maps) = &mut process.maps {
+                    let _ = maps.refresh();
+                }
+            }
+            _ => self.read_maps(pid, Some(memory)),
         }
+    }
+
+    fn read_maps(&mut self, pid: u32, memory: Option<u64>) {
         if self.processes.len() >= MOST_PROCESSES {
             self.processes.clear();
         }
         let maps = ProcessMaps::open(pid, &self.modules).ok();
-        self.processes.insert(pid, maps);
+        self.processes.insert(pid, Process { maps, memory });
     }
 }

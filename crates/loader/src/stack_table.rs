@@ -1,12 +1,13 @@
 //! The different stacks of a sample, each once, and the names of their frames.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use stacks::{SymbolFrame, Symbolizer, Walk};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::recorded_call::CallStacks;
 use crate::sample::Frame;
 
@@ -57,8 +58,11 @@ impl StackTable {
 
 /// A thread that names frames, since what is known of symbols cannot move to another. It ends with this.
 pub struct Symbols {
-    requests: Sender<Request>,
+    requests: Mutex<Sender<Request>>,
 }
+
+/// For the names of one sample. The largest programs take seconds; a file that is made to take for ever is left alone.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Request {
     stacks: Vec<Stack>,
@@ -67,30 +71,45 @@ struct Request {
 
 impl Symbols {
     pub fn start() -> Result<Self> {
-        let (requests, received) = channel();
-        std::thread::Builder::new()
-            .name("kdelay-symbols".to_owned())
-            .spawn(move || run(&received))
-            .map_err(|error| Error::io("starting a thread", &error))?;
-        Ok(Self { requests })
+        Ok(Self {
+            requests: Mutex::new(start()?),
+        })
     }
 
-    /// The frames of each stack, innermost first; inlined functions are frames of their own.
+    /// The frames of each stack, innermost first; inlined functions are frames of their own. Without names if those cannot be
+    /// found in bearable time.
     pub fn name(&self, table: StackTable) -> Result<Vec<Vec<Frame>>> {
-        let ended = || {
-            Error::new(
-                ErrorKind::Internal,
-                "the thread that names frames has ended",
-            )
-        };
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         let (reply, named) = channel();
-        self.requests
-            .send(Request {
-                stacks: table.stacks,
-                reply,
-            })
-            .map_err(|_| ended())?;
-        named.recv().map_err(|_| ended())
+        let stacks = table.stacks.clone();
+        if requests.send(Request { stacks, reply }).is_ok()
+            && let Ok(named) = named.recv_timeout(PATIENCE)
+        {
+            return Ok(named);
+        }
+        // It goes on with what it is about, and ends then.
+        *requests = start()?;
+        Ok(table.stacks.iter().map(unnamed).collect())
+    }
+}
+
+fn start() -> Result<Sender<Request>> {
+    let (requests, received) = channel();
+    std::thread::Builder::new()
+        .name("kdelay-symbols".to_owned())
+        .spawn(move || run(&received))
+        .map_err(|error| Error::io("starting a thread", &error))?;
+    Ok(requests)
+}
+
+fn unnamed(stack: &Stack) -> Vec<Frame> {
+    let frame = |address: u64| Frame {
+        address: format!("{address:#x}"),
+        ..Frame::default()
+    };
+    match stack {
+        Stack::Kernel(addresses) => addresses.iter().map(|&address| frame(address)).collect(),
+        Stack::User(walk) => walk.frames.iter().map(|walked| frame(walked.pc)).collect(),
     }
 }
 

@@ -105,7 +105,7 @@ pub struct Offsets {
     pub regs_sp: u32,
     pub regs_fp: u32,
     pub regs_lr: u32,
-    pub reserved: u32,
+    pub task_mm: u32,
 }
 
 impl Config {
@@ -142,7 +142,7 @@ impl Config {
             regs_sp: NO_OFFSET,
             regs_fp: NO_OFFSET,
             regs_lr: NO_OFFSET,
-            reserved: 0,
+            task_mm: NO_OFFSET,
         },
     };
 }

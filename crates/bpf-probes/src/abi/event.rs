@@ -74,6 +74,8 @@ pub struct StackedEvent {
     /// Of another call if `call_since_ns` is not this one's beginning.
     pub wait: Wait,
     pub registers: UserRegisters,
+    /// Address of the kernel's `mm_struct`: another one, another program. 0: not known.
+    pub memory: u64,
     /// Address of the first byte.
     pub stack_base: u64,
     pub stack_bytes: u64,
@@ -87,6 +89,6 @@ const _: () = assert!(
     size_of::<SyscallEvent>() == 104
         && size_of::<Wait>() == 24 + KERNEL_FRAME_BYTES as usize
         && size_of::<Waits>() == size_of::<Wait>() + 40 + 8 + KERNEL_FRAME_BYTES as usize
-        && size_of::<StackedEvent>() == 104 + size_of::<Wait>() + 48,
+        && size_of::<StackedEvent>() == 104 + size_of::<Wait>() + 56,
     "implicit padding"
 );

@@ -36,6 +36,8 @@ pub struct OffCpuStack {
     /// Of `frames`, in use.
     pub frame_bytes: u32,
     pub registers: UserRegisters,
+    /// As in a `StackedEvent`.
+    pub memory: u64,
     /// Address of the first byte.
     pub stack_base: u64,
     pub stack_bytes: u64,
@@ -45,6 +47,6 @@ pub struct OffCpuStack {
 const _: () = assert!(
     size_of::<OffCpuKey>() == 32
         && size_of::<Blocked>() == 40
-        && size_of::<OffCpuStack>() == 32 + 8 + 32 + 16 + KERNEL_FRAME_BYTES as usize,
+        && size_of::<OffCpuStack>() == 32 + 8 + 32 + 24 + KERNEL_FRAME_BYTES as usize,
     "implicit padding"
 );
