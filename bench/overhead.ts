@@ -10,6 +10,8 @@ export interface Cost {
   /** Its time as a multiple of the time without the tracer. */
   ratio: Spread;
   bystanderAddedNs: Spread;
+  /** Per cent of recorded calls, or of their stacks; null: none are recorded. */
+  lost: Spread | null;
 }
 
 export interface Overhead {
@@ -46,7 +48,10 @@ export async function measureOverhead(
   const perOperation = handoversPerOperation[body];
   const bareNs: number[] = [];
   const samples = new Map(
-    tracers.map(({ name }) => [name, { added: [], ratio: [], bystander: [] } as Record<string, number[]>]),
+    tracers.map(({ name }) => [
+      name,
+      { added: [], ratio: [], bystander: [], lost: [] } as Record<string, number[]>,
+    ]),
   );
   try {
     await slices();
@@ -55,7 +60,7 @@ export async function measureOverhead(
         const before = await slices();
         const attached = await tracer.attach(watched.pid);
         const during = await slices();
-        await attached.detach([during.watched]);
+        const lost = await attached.detach([during.watched]);
         const after = await slices();
         const bare = (before.watched.p10Ns + after.watched.p10Ns) / 2;
         const bareBystander = (before.bystander.p10Ns + after.bystander.p10Ns) / 2;
@@ -63,6 +68,7 @@ export async function measureOverhead(
         const of = samples.get(tracer.name);
         of?.['added']?.push((during.watched.p10Ns - bare) / perOperation);
         of?.['ratio']?.push(during.watched.p10Ns / bare);
+        if (lost !== null) of?.['lost']?.push(100 * lost);
         of?.['bystander']?.push((during.bystander.p10Ns - bareBystander) / perOperation);
       }
       process.stderr.write(`bench: ${body}: round ${round + 1} of ${rounds}\n`);
@@ -78,6 +84,7 @@ export async function measureOverhead(
       addedNs: spread(of?.['added'] ?? []),
       ratio: spread(of?.['ratio'] ?? []),
       bystanderAddedNs: spread(of?.['bystander'] ?? []),
+      lost: of?.['lost']?.length ? spread(of['lost']) : null,
     };
   });
   return { body, bareNs: spread(bareNs), costs };

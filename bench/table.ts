@@ -23,9 +23,12 @@ export function markdown(
   ];
   for (const { body, bareNs, costs } of overheads) {
     lines.push('', `**${titles[body]}**: ${shown(bareNs, 0)} ns without a tracer`, '');
-    lines.push('| tracer | added ns | ratio | bystander: added ns |', '|---|---|---|---|');
-    for (const { tracer, addedNs, ratio, bystanderAddedNs } of costs) {
-      lines.push(`| ${tracer} | ${shown(addedNs, 0)} | ${shown(ratio, 2)} | ${shown(bystanderAddedNs, 0)} |`);
+    lines.push('| tracer | added ns | ratio | bystander: added ns | lost % |', '|---|---|---|---|---|');
+    for (const { tracer, addedNs, ratio, bystanderAddedNs, lost } of costs) {
+      const lostShown = lost === null ? '' : shown(lost, 1);
+      lines.push(
+        `| ${tracer} | ${shown(addedNs, 0)} | ${shown(ratio, 2)} | ${shown(bystanderAddedNs, 0)} | ${lostShown} |`,
+      );
     }
     lines.push('', ...relations(costs));
   }

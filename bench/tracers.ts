@@ -3,12 +3,15 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { CaptureSession } from '../dist/index.js';
+import { CaptureSession, type Sample, type SessionOptions } from '../dist/index.js';
 import type { Slice } from './load.js';
 
 export interface Attached {
-  /** Takes it off again. Throws if it did not count what the load did. */
-  detach(slices: readonly Slice[]): Promise<void>;
+  /**
+   * Takes it off again. Throws if it did not count what the load did. Resolves with the share of recorded calls, or of their
+   * stacks, that was lost; null: it records none.
+   */
+  detach(slices: readonly Slice[]): Promise<number | null>;
 }
 
 export interface Tracer {
@@ -53,6 +56,7 @@ export async function started(
       if (signal === undefined) child.stdin?.end();
       else child.kill(signal);
       await exited;
+      return null;
     },
   };
 }
@@ -79,37 +83,66 @@ const bpftraceScript = (pid: number) => `
     @calls[tid, args->id] = stats(nsecs - @start[tid]); delete(@start[tid]); }
   BEGIN { printf("attached\\n"); }`;
 
-const kdelay: Tracer = {
-  name: 'kdelay',
-  what: 'everything on: calls, run, ready, interrupts, histograms',
-  async attach(pid) {
-    const session = await CaptureSession.open({ pid });
-    session.start();
-    return {
-      async detach(slices) {
-        session.stop();
-        const { threads, losses } = await session.read();
-        await session.close();
-        const names = new Set(slices.flatMap(({ syscalls }) => Object.keys(syscalls)));
-        for (const name of names) {
-          const made = slices.reduce((sum, { syscalls }) => sum + (syscalls[name] ?? 0), 0);
-          const calls = threads.flatMap((thread) => thread.syscalls.filter((call) => call.name === name));
-          const counted = calls.reduce((sum, { count }) => sum + count, 0);
-          // What comes in between two slices is the load's own reading and writing, and its partner's calls.
-          if (counted < made) throw new Error(`kdelay counted ${counted} of ${made} ${name}`);
-        }
-        if (losses.syscallsUntracked + losses.threadsUntracked > 0) throw new Error('kdelay lost events');
-      },
-    };
-  },
-};
+function kdelay(name: string, what: string, options: Partial<SessionOptions> = {}): Tracer {
+  return {
+    name,
+    what,
+    async attach(pid) {
+      const session = await CaptureSession.open({ pid, ...options });
+      session.start();
+      return {
+        async detach(slices) {
+          session.stop();
+          const sample = await session.read();
+          await session.close();
+          const made = assertCounted(sample, slices);
+          const { eventsDropped, eventsOverLimit, stacksLost } = sample.losses;
+          if (options.syscallEvents === undefined || (options.syscallEvents.longerThanNs ?? 0) > 0)
+            return null;
+          const lost = options.syscallEvents.stackBytes === undefined ? eventsDropped : stacksLost;
+          return lost / Math.max(made, sample.syscallEvents.length + eventsOverLimit + eventsDropped);
+        },
+      };
+    },
+  };
+}
+
+/** How many calls the load made. */
+function assertCounted({ threads, losses }: Sample, slices: readonly Slice[]): number {
+  const names = new Set(slices.flatMap(({ syscalls }) => Object.keys(syscalls)));
+  let all = 0;
+  for (const name of names) {
+    const made = slices.reduce((sum, { syscalls }) => sum + (syscalls[name] ?? 0), 0);
+    const calls = threads.flatMap((thread) => thread.syscalls.filter((call) => call.name === name));
+    const counted = calls.reduce((sum, { count }) => sum + count, 0);
+    // What comes in between two slices is the load's own reading and writing, and its partner's calls.
+    if (counted < made) throw new Error(`kdelay counted ${counted} of ${made} ${name}`);
+    all += made;
+  }
+  if (losses.syscallsUntracked + losses.threadsUntracked > 0) throw new Error('kdelay lost events');
+  return all;
+}
+
+/** Each call; all but a few are left out once they have been read. */
+const each = { limit: 1000 };
 
 export const tracers: readonly Tracer[] = [
   floor('empty', 'empty `tp_btf` programs on sys_enter and sys_exit'),
   floor('emptyall', 'empty `tp_btf` programs on all nine tracepoints that kdelay uses on the way'),
   floor('floor', 'C: calls only, count, total, max and histogram in global arrays'),
   floor('original', 'C: calls only, by the original’s design: classic tracepoints, two hash maps'),
-  kdelay,
+  kdelay('kdelay', 'everything on: calls, run, ready, interrupts, histograms'),
+  kdelay('slower calls', 'the same, and `-s` with a threshold that no call reaches', {
+    syscallEvents: { longerThanNs: 10_000_000_000, stackBytes: 16_384 },
+  }),
+  kdelay('each call', 'the same, and `-s`, without stacks', { syscallEvents: each }),
+  kdelay('kernel stacks', 'the same, with kernel stacks', { syscallEvents: { ...each, stackBytes: 0 } }),
+  ...[4, 8, 16, 32].map((kib) =>
+    kdelay(`stacks, ${kib} KiB`, `the same, with kernel stacks and ${kib} KiB of each user stack`, {
+      syscallEvents: { ...each, stackBytes: kib * 1024 },
+    }),
+  ),
+  kdelay('off-CPU', 'everything on, and `--off-cpu`', { offCpuStackBytes: 16_384 }),
   {
     name: 'syscount',
     what: 'libbpf-tools: `syscount -p PID -L`',
