@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { bodies } from './load.js';
 import { measureOverhead, type Overhead } from './overhead.js';
+import { measureRate } from './rate.js';
 import { measureStartUp } from './start-up.js';
 import { markdown, writeInto } from './table.js';
 import { tracers } from './tracers.js';
@@ -20,6 +21,7 @@ const chosen = tracers.filter(({ name }) => values.only === undefined || values.
 
 const overheads: Overhead[] = [];
 for (const body of bodies) overheads.push(await measureOverhead(body, chosen, rounds));
-const figures = markdown(overheads, await measureStartUp(rounds), rounds);
+const rate = await measureRate(rounds);
+const figures = markdown(overheads, rate, await measureStartUp(rounds), rounds);
 process.stdout.write(`${figures}\n`);
 if (values.write) writeInto(new URL('README.md', import.meta.url), figures);

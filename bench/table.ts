@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import type { Body } from './load.js';
 import type { Overhead } from './overhead.js';
+import type { Rate } from './rate.js';
 import type { StartUp } from './start-up.js';
 import type { Spread } from './statistics.js';
 import { tracers } from './tracers.js';
@@ -15,6 +16,7 @@ const titles: Record<Body, string> = {
 
 export function markdown(
   overheads: readonly Overhead[],
+  rate: Rate,
   startUps: readonly StartUp[],
   rounds: number,
 ): string {
@@ -33,6 +35,8 @@ export function markdown(
     lines.push('', ...relations(costs));
   }
   lines.push(
+    '',
+    `**each call of two processes recorded, without stacks**: ${shown(rate.millionsPerSecond, 2)} million calls a second, ${shown(rate.droppedPercent, 2)} % dropped at the default buffer; reading them takes ${shown(rate.readerPercent, 1)} % of a CPU.`,
     '',
     '**start-up**',
     '',

@@ -131,19 +131,44 @@ impl Shared {
 
 impl Buffer {
     fn drain(&mut self) {
+        self.drain_plain();
+        self.drain_stacked();
+        self.drain_off_cpu();
+    }
+
+    fn drain_plain(&mut self) {
+        // There may be millions a second, most of them of one window, and soon too short to be kept.
+        let (mut number, mut window) = (0, Longest::new(self.limit));
         while let Some(item) = self.plain.next() {
             if item.len() != size_of::<SyscallEvent>() {
                 continue;
             }
-            // SAFETY: the programs put only whole events into the ring buffer: plain integers and bytes.
-            let call = unsafe { item.as_ptr().cast::<SyscallEvent>().read_unaligned() };
-            window(&mut self.by_window, call.window, self.limit).add(call.into());
+            // SAFETY: the programs put only whole events into the ring buffer, which are plain integers and bytes, and the
+            // ring buffer aligns what is in it to 8 bytes.
+            let call = unsafe { &*item.as_ptr().cast::<SyscallEvent>() };
+            if call.window != number {
+                put_back(&mut self.by_window, number, window);
+                number = call.window;
+                window = self
+                    .by_window
+                    .remove(&number)
+                    .unwrap_or_else(|| Longest::new(self.limit));
+            }
+            if window.has_room_for(call.duration_ns) {
+                window.add((*call).into());
+            } else {
+                window.leave_out();
+            }
         }
+        put_back(&mut self.by_window, number, window);
+    }
+
+    fn drain_stacked(&mut self) {
         while let Some(item) = self.stacked.next() {
             if item.len() < size_of::<StackedEvent>() {
                 continue;
             }
-            // SAFETY: as above.
+            // SAFETY: the programs put only whole events into the ring buffer: plain integers and bytes.
             let event = unsafe { item.as_ptr().cast::<StackedEvent>().read_unaligned() };
             let copied = &item[size_of::<StackedEvent>()..];
             let copied = &copied[..copied.len().min(event.stack_bytes as usize)];
@@ -154,11 +179,14 @@ impl Buffer {
                 .then(|| self.stacks.read(&event, copied));
             window.add(RecordedCall { call, stacks });
         }
+    }
+
+    fn drain_off_cpu(&mut self) {
         while let Some(item) = self.off_cpu.next() {
             if item.len() < size_of::<OffCpuStack>() {
                 continue;
             }
-            // SAFETY: as above.
+            // SAFETY: as for the others.
             let stack = unsafe { item.as_ptr().cast::<OffCpuStack>().read_unaligned() };
             let copied = &item[size_of::<OffCpuStack>()..];
             let copied = &copied[..copied.len().min(stack.stack_bytes as usize)];
@@ -175,6 +203,13 @@ fn window(by_window: &mut HashMap<u32, Longest>, number: u32, limit: usize) -> &
     by_window
         .entry(number)
         .or_insert_with(|| Longest::new(limit))
+}
+
+/// Windows are numbered from 1.
+fn put_back(by_window: &mut HashMap<u32, Longest>, number: u32, window: Longest) {
+    if number != 0 {
+        by_window.insert(number, window);
+    }
 }
 
 fn run(shared: &Weak<Shared>) {

@@ -58,6 +58,11 @@ impl Longest {
         }
     }
 
+    /// Instead of `add`, of one for which there is no room.
+    pub fn leave_out(&mut self) {
+        self.left_out += 1;
+    }
+
     /// In the order of time, and how many shorter ones were left out.
     pub fn in_order(self) -> (Vec<RecordedCall>, u64) {
         let mut events = match self.kept {
