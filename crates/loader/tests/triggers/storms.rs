@@ -55,17 +55,18 @@ fn recursion_and_threads_that_start_at_once_open_one_window() {
 /// A process that fires as often as it can until it is told to end, and counts.
 struct Storm {
     pid: libc::pid_t,
-    shared: &'static [AtomicU64; 3],
+    shared: &'static [AtomicU64; 4],
 }
 
 impl Storm {
     const GO: usize = 0;
     const END: usize = 1;
     const FIRED: usize = 2;
+    const ENDED: usize = 3;
 
     fn new(fire: fn()) -> Self {
         // SAFETY: a new shared mapping, zeroed, larger and better aligned than the array, and never unmapped.
-        let shared: &'static [AtomicU64; 3] = unsafe {
+        let shared: &'static [AtomicU64; 4] = unsafe {
             &*libc::mmap(
                 std::ptr::null_mut(),
                 4096,
@@ -83,15 +84,16 @@ impl Storm {
                 std::hint::spin_loop();
             }
             while shared[Self::END].load(Ordering::Acquire) == 0 {
-                fire();
                 shared[Self::FIRED].fetch_add(1, Ordering::Release);
+                fire();
             }
+            shared[Self::ENDED].store(1, Ordering::Release);
             // Once more, when the last window is armed: it tells what was missed until then.
             while shared[Self::GO].load(Ordering::Acquire) == 1 {
                 std::hint::spin_loop();
             }
-            fire();
             shared[Self::FIRED].fetch_add(1, Ordering::Release);
+            fire();
             loop {
                 // SAFETY: no preconditions.
                 unsafe { libc::pause() };
@@ -161,7 +163,9 @@ fn a_storm_of_triggers_loses_only_what_it_counts() {
         }
         let (fired, elapsed) = (storm.fired(), begun.elapsed());
         storm.shared[Storm::END].store(1, Ordering::Release);
-        std::thread::sleep(Duration::from_millis(50));
+        while storm.shared[Storm::ENDED].load(Ordering::Acquire) == 0 {
+            std::thread::yield_now();
+        }
         while session.closed_window().is_some() {
             read();
         }
