@@ -1,29 +1,19 @@
 /** Triggers in programs that nobody wrote for this: servers, interpreters, run-time libraries, and what compilers make of names. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Sample } from '../../src/report/types.js';
 import { cli, runMeanwhile, samples } from './cli.js';
 import { Cluster } from './postgresql.js';
+import { Programs } from './programs.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'kdelay-real-programs-'));
+const programs = new Programs();
 const cluster = new Cluster();
-const started: ChildProcess[] = [];
 test.after.always(async () => {
-  for (const child of started) child.kill();
-  rmSync(folder, { recursive: true });
+  programs.end();
   await cluster.end();
 });
-
-async function start(command: string, ...args: string[]): Promise<number> {
-  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-  started.push(child);
-  await once(child, 'spawn');
-  return child.pid as number;
-}
 
 /** Three windows of this process between the two, each opened and closed by the process itself. */
 async function between(t: ExecutionContext, pid: number, start: string, stop: string): Promise<Sample[]> {
@@ -62,7 +52,7 @@ test.serial('a query of PostgreSQL, by its USDT probes and by its functions', as
 });
 
 test.serial('a garbage collection of python3', async (t) => {
-  const pid = await start(
+  const pid = await programs.start(
     '/usr/bin/python3',
     '-c',
     'import gc, os\nclass Dying:\n  def __init__(self): self.me = self\n  def __del__(self): os.getppid()\nwhile True:\n  Dying(); gc.collect(); os.getpgid(0)',
@@ -76,7 +66,7 @@ test.serial('a garbage collection of python3', async (t) => {
 });
 
 test.serial('an exception of C++, from its throw to its catch', async (t) => {
-  const file = join(folder, 'throwing');
+  const file = join(programs.folder, 'throwing');
   const program = `
 #include <unistd.h>
 struct Unwound { ~Unwound() { getppid(); } };
@@ -87,7 +77,7 @@ int main() {
 }`;
   writeFileSync(`${file}.cc`, program);
   execFileSync('g++', ['-O1', '-o', file, `${file}.cc`]);
-  const pid = await start(file);
+  const pid = await programs.start(file);
   for (const sample of await between(t, pid, 'u:libstdcxx:throw', 'u:libstdcxx:catch')) {
     t.is(counted(sample, 'getppid'), 1);
     t.is(counted(sample, 'getpgid'), 0);
@@ -95,7 +85,7 @@ int main() {
 });
 
 test.serial('a function of Rust by its name in the source', async (t) => {
-  const file = join(folder, 'demo');
+  const file = join(programs.folder, 'demo');
   const program = `
 mod steps {
     #[inline(never)]
@@ -113,7 +103,7 @@ fn main() {
 }`;
   writeFileSync(`${file}.rs`, program);
   execFileSync('rustc', ['-O', '-o', file, `${file}.rs`]);
-  const pid = await start(file);
+  const pid = await programs.start(file);
   for (const sample of await between(t, pid, 'up:demo::steps::work', 'ur:demo::steps::work'))
     t.is(counted(sample, 'getppid'), 7);
 });

@@ -1,30 +1,20 @@
 /** Stacks of recorded calls in real programs: from the thread's first function to where the kernel let it wait. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import type { Frame, SyscallEvent } from '../../src/index.js';
 import { cli, runMeanwhile, samples } from './cli.js';
 import { Cluster } from './postgresql.js';
+import { Programs } from './programs.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'kdelay-stacks-'));
-const started: ChildProcess[] = [];
+const programs = new Programs();
 const cluster = new Cluster();
 test.serial.before(() => cluster.start());
 test.after.always(async () => {
-  for (const child of started) child.kill();
-  rmSync(folder, { recursive: true });
+  programs.end();
   await cluster.end();
 });
-
-async function start(command: string, ...args: string[]): Promise<number> {
-  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-  started.push(child);
-  await once(child, 'spawn');
-  return child.pid as number;
-}
 
 async function events(...args: string[]): Promise<SyscallEvent[]> {
   return (await samples(...args)).flatMap(({ syscallEvents }) => syscallEvents);
@@ -38,7 +28,7 @@ let compiled = 0;
 
 /** Without frame pointers, as distributions compile. */
 function compile(source: string, ...flags: string[]): string {
-  const file = join(folder, `program-${++compiled}`);
+  const file = join(programs.folder, `program-${++compiled}`);
   writeFileSync(`${file}.c`, source);
   execFileSync('gcc', ['-O2', '-fomit-frame-pointer', '-g', '-o', file, `${file}.c`, ...flags]);
   return file;
@@ -53,7 +43,7 @@ NEVER_INLINED int middle(int x) { return inlined(x) + 5; }
 NEVER_INLINED int outer(int x) { return middle(x) * 2; }`;
 
 test.serial('a call without frame pointers, from main to where it slept', async (t) => {
-  const pid = await start(compile(`${chain}\nint main() { for (int i = 0;; i++) outer(i); }`));
+  const pid = await programs.start(compile(`${chain}\nint main() { for (int i = 0;; i++) outer(i); }`));
   const recorded = await events('-p', String(pid), '-s', '1000000');
   t.true(recorded.length > 10);
   for (const event of recorded) {
@@ -79,7 +69,7 @@ test.serial('a copy that is too short says so', async (t) => {
   const deep = `${chain}
 NEVER_INLINED int deep(int x) { volatile char room[6000]; room[x % 6000] = 1; return outer(x) + room[x % 6000]; }
 int main() { for (int i = 0;; i++) deep(i); }`;
-  const pid = await start(compile(deep));
+  const pid = await programs.start(compile(deep));
   const ends = async (bytes: string) =>
     new Set(
       (await events('-p', String(pid), '-s', '1000000', '--user-stack-bytes', bytes)).map(
@@ -109,7 +99,7 @@ int main() { for (int i = 0; i < 100; i++) outer(i); execl("${second}", "second"
 });
 
 test.serial('without stacks there are none', async (t) => {
-  const pid = await start(compile(`${chain}\nint main() { for (int i = 0;; i++) outer(i); }`));
+  const pid = await programs.start(compile(`${chain}\nint main() { for (int i = 0;; i++) outer(i); }`));
   const recorded = await events('-p', String(pid), '-s', '1000000', '--stack-trace-size', '0');
   t.true(recorded.length > 0);
   for (const { kernelStack, userStack, userStackEnd, wait } of recorded)
@@ -120,7 +110,7 @@ test.serial('time blocked is summed up by stack, in JSON, in text and folded', a
   const ways = `${chain}
 NEVER_INLINED int often(int x) { for (int i = 0; i < 20; i++) { struct timespec s = { 0, 100000 }; nanosleep(&s, 0); } return x; }
 int main() { for (int i = 0;; i++) { outer(i); often(i); } }`;
-  const pid = await start(compile(ways));
+  const pid = await programs.start(compile(ways));
   const args = ['-p', String(pid), '--off-cpu', '--sample-time', '1'];
   const [sample] = await samples(...args);
   const times = sample?.offCpu ?? [];

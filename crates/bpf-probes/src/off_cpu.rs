@@ -1,6 +1,6 @@
 //! Time blocked, summed up by stack.
 
-use aya_ebpf::helpers::generated::{bpf_get_stack, bpf_probe_read_kernel};
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use bpf_probes::abi::event::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserRegisters};
 use bpf_probes::abi::off_cpu::{OffCpuKey, OffCpuStack};
 use bpf_probes::abi::thread::{Activity, Durations, ThreadRecord};
@@ -10,7 +10,7 @@ use crate::kernel::{Access, Task};
 use crate::maps::{OFF_CPU, OFF_CPU_STACKS, config};
 use crate::programs::Arguments;
 use crate::record::lose;
-use crate::stacks::{copy_user_stack, waits_of};
+use crate::stacks::{copy_user_stack, take_stack, waits_of};
 
 const BPF_NOEXIST: u64 = 1;
 const NO_WAKEUP: u64 = 1;
@@ -24,17 +24,7 @@ pub fn switched_out<C: Arguments>(ctx: &C, task: Task<C::Access>, record: &Threa
     let Some(waits) = waits_of(record) else {
         return;
     };
-    // SAFETY: the buffer is as large as it is said to be.
-    let bytes = unsafe {
-        bpf_get_stack(
-            ctx.as_ptr(),
-            waits.latest.as_mut_ptr().cast(),
-            KERNEL_FRAME_BYTES,
-            0,
-        )
-    };
-    let bytes = if bytes > 0 { bytes as u64 } else { 0 };
-    waits.latest_bytes = bytes;
+    let bytes = take_stack(ctx, waits);
     let registers = task.user_registers();
     let key = OffCpuKey {
         slot: record.slot,

@@ -39,6 +39,12 @@ pub fn note_switch_out<C: Arguments>(ctx: &C, record: &ThreadRecord) {
     let Some(waits) = waits_of(record) else {
         return;
     };
+    take_stack(ctx, waits);
+}
+
+/// Puts the current task's kernel frames into `latest`; returns how many bytes of them.
+#[inline(always)]
+pub fn take_stack<C: Arguments>(ctx: &C, waits: &mut Waits) -> u64 {
     // SAFETY: the buffer is as large as it is said to be.
     let bytes = unsafe {
         bpf_get_stack(
@@ -49,6 +55,7 @@ pub fn note_switch_out<C: Arguments>(ctx: &C, record: &ThreadRecord) {
         )
     };
     waits.latest_bytes = if bytes > 0 { bytes as u64 } else { 0 };
+    waits.latest_bytes
 }
 
 /// The thread is about to be switched in. If it was away for longer than ever in its call, the wait becomes the one to tell of.
