@@ -1,5 +1,8 @@
 //! Time blocked, summed up by stack.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use loader::capture::{CaptureSession, Options};
 use loader::event_selection::StackOptions;
 use loader::sample::{OffCpu, Sample};
@@ -9,6 +12,16 @@ use crate::{MODES, closed_by_hand, thread};
 
 const SHORT: usize = 200;
 const LONG: usize = 3;
+
+/// How often this thread has left a CPU to sleep, as the scheduler counts it: a timer may ring before its thread sleeps.
+fn sleeps_so_far() -> i64 {
+    // SAFETY: plain integers, for which zeros are values; the call fills them in.
+    unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        assert_eq!(libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage), 0);
+        usage.ru_nvcsw
+    }
+}
 
 #[inline(never)]
 fn many_short_sleeps() {
@@ -48,13 +61,21 @@ fn each_way_into_sleep_has_its_own_sum() {
             ..Options::default()
         })
         .unwrap();
-        let worker = Worker::new(|| {
+        let truth = Arc::new([AtomicI64::new(0), AtomicI64::new(0)]);
+        let counts = Arc::clone(&truth);
+        let worker = Worker::new(move || {
+            let before = sleeps_so_far();
             many_short_sleeps();
+            let between = sleeps_so_far();
             few_long_sleeps();
+            counts[0].store(between - before, Ordering::Release);
+            counts[1].store(sleeps_so_far() - between, Ordering::Release);
         });
         session.start(None).unwrap();
         worker.run();
         let sample = closed_by_hand(&session);
+        let [short, long] = [0, 1].map(|index: usize| truth[index].load(Ordering::Acquire));
+        assert!(short > 0 && long > 0);
         let own: Vec<&OffCpu> = sample
             .off_cpu
             .iter()
@@ -79,8 +100,8 @@ fn each_way_into_sleep_has_its_own_sum() {
         let count = |name: &str| of(name).iter().map(|time| time.count).sum::<i64>();
         // As `raw_tp`, the kernel hands over no registers.
         if own.iter().any(|time| time.user_stack.is_some()) {
-            assert_eq!(count("many_short_sleeps"), SHORT as i64, "{mode:?}");
-            assert_eq!(count("few_long_sleeps"), LONG as i64, "{mode:?}");
+            assert_eq!(count("many_short_sleeps"), short, "{mode:?}");
+            assert_eq!(count("few_long_sleeps"), long, "{mode:?}");
             assert_eq!(of("few_long_sleeps").len(), 1);
             assert!(of("few_long_sleeps")[0].max_ns > 0);
         }
@@ -89,7 +110,7 @@ fn each_way_into_sleep_has_its_own_sum() {
             kernel.iter().any(|name| name == "hrtimer_nanosleep")
         });
         let sleeps: i64 = sleeps.map(|time| time.count).sum();
-        assert_eq!(sleeps, (SHORT + LONG) as i64, "{mode:?}");
+        assert_eq!(sleeps, short + long, "{mode:?}");
         assert_eq!(sample.losses.stacks_lost, 0);
         worker.end();
     }
