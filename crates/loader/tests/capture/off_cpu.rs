@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use loader::capture::{CaptureSession, Options};
 use loader::event_selection::StackOptions;
+use loader::probes::AttachMode;
 use loader::sample::{OffCpu, Sample};
 
 use crate::worker::Worker;
@@ -52,66 +53,78 @@ fn functions(sample: &Sample, index: Option<u32>) -> Vec<String> {
 #[test]
 fn each_way_into_sleep_has_its_own_sum() {
     for mode in MODES {
-        let session = CaptureSession::open(&Options {
-            pids: vec![std::process::id()],
-            attach_mode: mode,
-            off_cpu: Some(StackOptions {
-                copied_bytes: 16 << 10,
-            }),
-            ..Options::default()
-        })
-        .unwrap();
-        let truth = Arc::new([AtomicI64::new(0), AtomicI64::new(0)]);
-        let counts = Arc::clone(&truth);
-        let worker = Worker::new(move || {
-            let before = sleeps_so_far();
-            many_short_sleeps();
-            let between = sleeps_so_far();
-            few_long_sleeps();
-            counts[0].store(between - before, Ordering::Release);
-            counts[1].store(sleeps_so_far() - between, Ordering::Release);
-        });
-        session.start(None).unwrap();
-        worker.run();
-        let sample = closed_by_hand(&session);
-        let [short, long] = [0, 1].map(|index: usize| truth[index].load(Ordering::Acquire));
-        assert!(short > 0 && long > 0);
-        let own: Vec<&OffCpu> = sample
-            .off_cpu
-            .iter()
-            .filter(|time| time.tid == worker.tid)
-            .collect();
-        for time in &own {
-            assert!(time.count > 0 && time.max_ns <= time.total_ns);
-            let kernel = functions(&sample, time.kernel_stack);
-            assert!(!kernel.is_empty() && !kernel.iter().any(|name| name.contains("bpf")));
-        }
-        // What began or ended outside of the window is in the budget only.
-        let total_ns: i64 = own.iter().map(|time| time.total_ns).sum();
-        let blocked_ns = thread(&sample, worker.tid).budget.blocked_ns;
-        assert!(total_ns <= blocked_ns, "{total_ns} of {blocked_ns}");
-        let of = |name: &str| -> Vec<&&OffCpu> {
-            let is_in = |time: &&&OffCpu| {
-                let user = functions(&sample, time.user_stack);
-                user.iter().any(|function| function.ends_with(name))
-            };
-            own.iter().filter(is_in).collect()
-        };
-        let count = |name: &str| of(name).iter().map(|time| time.count).sum::<i64>();
-        // As `raw_tp`, the kernel hands over no registers.
-        if own.iter().any(|time| time.user_stack.is_some()) {
-            assert_eq!(count("many_short_sleeps"), short, "{mode:?}");
-            assert_eq!(count("few_long_sleeps"), long, "{mode:?}");
-            assert_eq!(of("few_long_sleeps").len(), 1);
-            assert!(of("few_long_sleeps")[0].max_ns > 0);
-        }
-        let sleeps = own.iter().filter(|time| {
-            let kernel = functions(&sample, time.kernel_stack);
-            kernel.iter().any(|name| name == "hrtimer_nanosleep")
-        });
-        let sleeps: i64 = sleeps.map(|time| time.count).sum();
-        assert_eq!(sleeps, short + long, "{mode:?}");
-        assert_eq!(sample.losses.stacks_lost, 0);
-        worker.end();
+        // What the kernel does not report, or skips, it says: not this time.
+        assert!((0..10).any(|_| is_summed_up_in(mode)), "{mode:?}");
     }
+}
+
+/// False: the kernel has hidden something.
+fn is_summed_up_in(mode: AttachMode) -> bool {
+    let session = CaptureSession::open(&Options {
+        pids: vec![std::process::id()],
+        attach_mode: mode,
+        off_cpu: Some(StackOptions {
+            copied_bytes: 16 << 10,
+        }),
+        ..Options::default()
+    })
+    .unwrap();
+    let truth = Arc::new([AtomicI64::new(0), AtomicI64::new(0)]);
+    let counts = Arc::clone(&truth);
+    let worker = Worker::new(move || {
+        let before = sleeps_so_far();
+        many_short_sleeps();
+        let between = sleeps_so_far();
+        few_long_sleeps();
+        counts[0].store(between - before, Ordering::Release);
+        counts[1].store(sleeps_so_far() - between, Ordering::Release);
+    });
+    session.start(None).unwrap();
+    worker.run();
+    let sample = closed_by_hand(&session);
+    let losses = &sample.losses;
+    if losses.switches_missed > 0 || losses.recursion_misses.unwrap_or(0) > 0 {
+        worker.end();
+        return false;
+    }
+    let [short, long] = [0, 1].map(|index: usize| truth[index].load(Ordering::Acquire));
+    assert!(short > 0 && long > 0);
+    let own: Vec<&OffCpu> = sample
+        .off_cpu
+        .iter()
+        .filter(|time| time.tid == worker.tid)
+        .collect();
+    for time in &own {
+        assert!(time.count > 0 && time.max_ns <= time.total_ns);
+        let kernel = functions(&sample, time.kernel_stack);
+        assert!(!kernel.is_empty() && !kernel.iter().any(|name| name.contains("bpf")));
+    }
+    // What began or ended outside of the window is in the budget only.
+    let total_ns: i64 = own.iter().map(|time| time.total_ns).sum();
+    let blocked_ns = thread(&sample, worker.tid).budget.blocked_ns;
+    assert!(total_ns <= blocked_ns, "{total_ns} of {blocked_ns}");
+    let of = |name: &str| -> Vec<&&OffCpu> {
+        let is_in = |time: &&&OffCpu| {
+            let user = functions(&sample, time.user_stack);
+            user.iter().any(|function| function.ends_with(name))
+        };
+        own.iter().filter(is_in).collect()
+    };
+    let count = |name: &str| of(name).iter().map(|time| time.count).sum::<i64>();
+    // As `raw_tp`, the kernel hands over no registers.
+    if own.iter().any(|time| time.user_stack.is_some()) {
+        assert_eq!(count("many_short_sleeps"), short, "{mode:?}");
+        assert_eq!(count("few_long_sleeps"), long, "{mode:?}");
+        assert_eq!(of("few_long_sleeps").len(), 1);
+        assert!(of("few_long_sleeps")[0].max_ns > 0);
+    }
+    let sleeps = own.iter().filter(|time| {
+        let kernel = functions(&sample, time.kernel_stack);
+        kernel.iter().any(|name| name == "hrtimer_nanosleep")
+    });
+    let sleeps: i64 = sleeps.map(|time| time.count).sum();
+    assert_eq!(sleeps, short + long, "{mode:?}");
+    assert_eq!(sample.losses.stacks_lost, 0);
+    worker.end();
+    true
 }
