@@ -116,9 +116,9 @@ int main() { for (int i = 0;; i++) { outer(i); often(i); } }`;
   const times = sample?.offCpu ?? [];
   const through = (name: string) => times.filter(({ userStack }) => names(userStack).includes(name));
   const [once, others] = [through('outer'), through('often')];
-  t.deepEqual([once.length, others.length, times.length], [1, 1, 2]);
+  t.deepEqual([once.length, others.length], [1, 1]);
   t.true((others[0]?.count ?? 0) > 10 * (once[0]?.count ?? 0));
-  for (const { userStackEnd, kernelStack, totalNs, maxNs } of times) {
+  for (const { userStackEnd, kernelStack, totalNs, maxNs } of [...once, ...others]) {
     t.is(userStackEnd, 'complete');
     t.true(names(kernelStack).includes('hrtimer_nanosleep'));
     t.true(maxNs > 0 && maxNs <= totalNs);
@@ -132,8 +132,10 @@ int main() { for (int i = 0;; i++) { outer(i); often(i); } }`;
   t.regex(text.stdout, /# OFF-CPU TIME:[\s\S]*called from:[\s\S]*\n {2}\(1 more stacks: [\d,]+ ns/);
   const folded = await kdelayMeanwhile('capture', ...args, '-f', 'folded');
   const lines = folded.stdout.trimEnd().split('\n');
-  t.is(lines.length, 2);
-  for (const line of lines)
+  // A page that is not there may make it wait, too.
+  const ours = lines.filter((line) => /outer|often/.test(line));
+  t.is(ours.length, 2);
+  for (const line of ours)
     t.regex(line, /^\S+;_start;\S*main;\S*(outer|often);\S*hrtimer_nanosleep_\[k\]\S* \d+$/);
 });
 
