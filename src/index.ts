@@ -3,5 +3,10 @@ export { KdelayError, type KdelayErrorCode } from './errors.js';
 export { type Format, type Formatter, formatNames, formatReport, formats } from './formats/index.js';
 export { buildReport } from './report/report.js';
 export type * from './report/types.js';
-export { CaptureSession, type SessionOptions, type StopReason } from './session/session.js';
+export {
+  CaptureSession,
+  type SessionOptions,
+  type StopReason,
+  type SyscallEventOptions,
+} from './session/session.js';
 export { version } from './version.js';
