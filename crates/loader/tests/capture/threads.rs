@@ -91,13 +91,16 @@ fn a_window_sees_more_threads_come_and_go_than_it_has_records() {
             .iter()
             .filter(|thread| thread.comm.starts_with("many"))
             .collect();
+        // Since 7.0 a program may be preempted, and then the kernel skips it for others on that CPU, and counts that: a thread
+        // whose naming was skipped is one of another name.
+        let skipped = sample.losses.recursion_misses.unwrap_or(0);
+        let names: HashSet<&str> = many.iter().map(|thread| thread.comm.as_str()).collect();
+        assert_eq!(names.len(), many.len(), "{mode:?}");
+        let unnamed = (THREADS - many.len()) as i64;
+        assert!(unnamed <= skipped, "{mode:?}: {unnamed}, {skipped} skipped");
         // `join` returns a moment before the thread says that it exits: the last one may not have come to it.
         let ended = many.iter().filter(|thread| thread.exited).count();
-        assert!(ended >= THREADS - 1, "{mode:?}: {ended}");
-        let names: HashSet<&str> = many.iter().map(|thread| thread.comm.as_str()).collect();
-        assert_eq!((many.len(), names.len()), (THREADS, THREADS), "{mode:?}");
-        // Since 7.0 a program may be preempted, and then the kernel skips it for others on that CPU, and counts that.
-        let skipped = sample.losses.recursion_misses.unwrap_or(0);
+        assert!(ended + 1 >= many.len(), "{mode:?}: {ended}");
         let missed = many.iter().filter(|thread| count(thread, "getppid") != 1);
         assert!(
             missed.count() as i64 <= skipped,
