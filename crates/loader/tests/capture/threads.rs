@@ -6,7 +6,7 @@ use loader::capture::{CaptureSession, Options};
 use loader::probes::AttachMode;
 use loader::sample::Thread;
 
-use super::support::{assert_adds_up, count};
+use super::support::{assert_adds_up, assert_count, count};
 use super::worker::Worker;
 use super::{MODES, closed_by_hand, open, thread};
 
@@ -36,7 +36,7 @@ fn threads_that_end_keep_their_name_and_numbers() {
             .iter()
             .find(|thread| thread.tid == tid && thread.comm == name);
         let thread = thread.unwrap_or_else(|| panic!("{name} is not in the sample"));
-        assert_eq!(count(thread, "getppid"), 1);
+        assert_count(&sample, thread, "getppid", 1, "ended");
         assert!(thread.budget.wall_ns > 0 && thread.budget.unknown_ns == 0);
     }
     assert_adds_up(&sample);

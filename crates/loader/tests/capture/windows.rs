@@ -8,7 +8,7 @@ use loader::capture::{CaptureSession, Options};
 use loader::probes::AttachMode;
 use loader::sample::{Sample, StopReason};
 
-use super::support::{assert_adds_up, count};
+use super::support::{assert_adds_up, assert_count, count};
 use super::worker::Worker;
 use super::{MODES, closed_by_hand, open, thread};
 
@@ -26,7 +26,7 @@ fn calls_are_counted_exactly_by_both_kinds_of_program() {
         worker.run();
         let sample = closed_by_hand(&session);
         let thread = thread(&sample, worker.tid);
-        assert_eq!(count(thread, "getppid"), 1234, "{mode:?}");
+        assert_count(&sample, thread, "getppid", 1234, &format!("{mode:?}"));
         assert!(!thread.exited);
         assert_adds_up(&sample);
         worker.end();

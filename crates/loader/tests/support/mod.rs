@@ -12,6 +12,17 @@ pub fn count(thread: &Thread, name: &str) -> i64 {
         .sum()
 }
 
+/// As many as were made. Since Linux 7 a program may be preempted; then the kernel skips it for others on that CPU, and counts
+/// that.
+pub fn assert_count(sample: &Sample, thread: &Thread, name: &str, made: i64, when: &str) {
+    let counted = count(thread, name);
+    let skipped = sample.losses.recursion_misses.unwrap_or(0);
+    assert!(
+        counted <= made && made <= counted + skipped,
+        "{when}: {counted} of {made} {name}, {skipped} skipped"
+    );
+}
+
 /// Each thread's budget is its wall time exactly, and no thread has more of that than the window.
 pub fn assert_adds_up(sample: &Sample) {
     let window_ns = (sample.stop.at_ns - sample.start.at_ns) as i64;

@@ -11,7 +11,7 @@ use loader::triggers::TriggerScope;
 use probe::probe;
 
 use crate::functions::{kdelay_test_begin, kdelay_test_end};
-use crate::support::{assert_adds_up, count};
+use crate::support::{assert_adds_up, assert_count};
 use crate::{alone, getppid, options, own, own_tid};
 
 /// A kind at one end of a window: its text, and how this thread fires it.
@@ -195,7 +195,7 @@ fn every_kind_closes_a_window_that_was_opened_at_once() {
         assert_eq!(session.wait().unwrap(), StopReason::Trigger);
         let sample = session.read().unwrap();
         assert!(closed_ns.contains(&sample.stop.at_ns), "{}", kind.stop.text);
-        assert_eq!(count(own(&sample), "getppid"), 6, "{}", kind.stop.text);
+        assert_count(&sample, own(&sample), "getppid", 6, &kind.stop.text);
         assert!(sample.start.by.is_none());
         assert_eq!(sample.stop.by.as_ref().unwrap().tid, own_tid());
         assert_adds_up(&sample);
@@ -224,7 +224,7 @@ fn every_kind_opens_what_its_like_or_another_closes() {
         let sample = session.read().unwrap();
         assert!(opened_ns.contains(&sample.start.at_ns), "{pair}");
         assert!(closed_ns.contains(&sample.stop.at_ns), "{pair}");
-        assert_eq!(count(own(&sample), "getppid"), 10, "{pair}");
+        assert_count(&sample, own(&sample), "getppid", 10, &pair);
         for by in [&sample.start.by, &sample.stop.by] {
             assert_eq!(by.as_ref().unwrap().tid, own_tid(), "{pair}");
         }

@@ -6,7 +6,7 @@ use loader::sample::StopReason;
 use loader::triggers::TriggerScope;
 
 use crate::functions::{kdelay_test_never, kdelay_test_race};
-use crate::support::count;
+use crate::support::assert_count;
 use crate::{alone, getppid, open, options, own};
 
 #[test]
@@ -26,7 +26,7 @@ fn a_trigger_that_does_not_fire_is_given_up() {
     assert_eq!(reason, StopReason::Timeout);
     let sample = session.read().unwrap();
     assert!(sample.stop.at_ns - sample.start.at_ns >= 30_000_000);
-    assert_eq!(count(own(&sample), "getppid"), 3);
+    assert_count(&sample, own(&sample), "getppid", 3, "given up");
     // Nothing waits for it any more.
     kdelay_test_never(1);
 }

@@ -6,7 +6,7 @@ use loader::clock::monotonic_ns;
 use loader::sample::{Sample, StopReason};
 
 use crate::functions::{kdelay_test_begin, kdelay_test_end, kdelay_test_sleep};
-use crate::support::{assert_adds_up, count};
+use crate::support::{assert_adds_up, assert_count};
 use crate::{alone, getppid, open, own, own_tid};
 
 #[test]
@@ -29,7 +29,7 @@ fn a_window_is_exactly_what_lies_between_two_triggers() {
     let sample = session.read().unwrap();
     assert!((before_ns..=begun_ns).contains(&sample.start.at_ns));
     assert!((ended_ns..=after_ns).contains(&sample.stop.at_ns));
-    assert_eq!(count(own(&sample), "getppid"), 100);
+    assert_count(&sample, own(&sample), "getppid", 100, "between");
     let by = sample.start.by.clone().unwrap();
     assert_eq!((by.pid, by.tid), (std::process::id(), own_tid()));
     assert_eq!(sample.stop.by.clone().unwrap().tid, own_tid());
@@ -77,7 +77,7 @@ fn a_function_is_captured_from_its_call_to_its_return() {
     let window_ns = sample.stop.at_ns - sample.start.at_ns;
     assert!((20_000_000..=own_ns).contains(&window_ns), "{window_ns}");
     let thread = own(&sample);
-    assert_eq!(count(thread, "clock_nanosleep"), 1);
+    assert_count(&sample, thread, "clock_nanosleep", 1, "between");
     // How soon it sleeps in the call, and how late it is back, is the machine's.
     assert!(thread.budget.blocked_ns > 0);
     assert_adds_up(&sample);
@@ -107,7 +107,7 @@ fn a_stop_trigger_alone_ends_a_window_that_was_opened_at_once() {
     assert_eq!(session.wait().unwrap(), StopReason::Trigger);
     let sample = session.read().unwrap();
     assert!(sample.start.by.is_none() && sample.stop.by.is_some());
-    assert_eq!(count(own(&sample), "getppid"), 5);
+    assert_count(&sample, own(&sample), "getppid", 5, "between");
     assert_adds_up(&sample);
 }
 
@@ -132,7 +132,13 @@ fn consecutive_captures_leave_no_time_between_them() {
     for index in 0..WINDOWS {
         assert_eq!(session.wait().unwrap(), StopReason::Trigger);
         let sample = session.read().unwrap();
-        assert_eq!(count(own(&sample), "getppid"), index as i64 + 1);
+        assert_count(
+            &sample,
+            own(&sample),
+            "getppid",
+            index as i64 + 1,
+            "between",
+        );
         assert_eq!(sample.losses.triggers_missed, 0);
         assert_adds_up(&sample);
         if let Some(before) = before {
@@ -189,7 +195,7 @@ fn a_thread_without_events_in_its_window_is_told_by_its_next_event() {
     }
     session.wait().unwrap();
     let second = session.read().unwrap();
-    assert_eq!(count(&of(&second), "getppid"), 4);
+    assert_count(&second, &of(&second), "getppid", 4, "second");
     assert_adds_up(&first);
     assert_adds_up(&second);
     drop(wake);
@@ -214,6 +220,6 @@ fn discarded_windows_give_their_records_back() {
     kdelay_test_end(1);
     session.wait().unwrap();
     let sample = session.read().unwrap();
-    assert_eq!(count(own(&sample), "getppid"), 2);
+    assert_count(&sample, own(&sample), "getppid", 2, "between");
     assert_eq!(sample.losses.threads_untracked, 0);
 }
