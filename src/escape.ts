@@ -7,8 +7,12 @@
  */
 const unsafe = /[\p{C}\p{Zl}\p{Zp}\p{DI}]/gu;
 
+const printable = /^[\x20-\x7e]*$/;
+
 /** Makes what a terminal would not show, or would obey, visible: \n, \x1b, \u202e, \u{e0041}. */
 export function escapeText(text: string): string {
+  // Nearly all there is, and quickly told: there may be 100,000s of names.
+  if (printable.test(text)) return text;
   return text.replace(unsafe, visible);
 }
 
