@@ -8,14 +8,11 @@ use bpf_probes::abi::thread::ThreadRecord;
 use bpf_probes::jumpless::bounded;
 
 use crate::kernel::{Access, Task};
-use crate::maps::{CONFIG, STACKED_EVENTS, SYSCALL_EVENTS, config};
+use crate::maps::{CONFIG, NO_WAKEUP, STACKED_EVENTS, SYSCALL_EVENTS, config};
 use crate::programs::Arguments;
 use crate::record::lose;
 use crate::stacks;
 use crate::window::Moment;
-
-/// Nobody is woken, which would take longer than the call: user space looks by itself.
-const NO_WAKEUP: u64 = 1;
 
 #[inline(always)]
 pub fn is_wanted(key: SyscallKey, duration_ns: u64) -> bool {

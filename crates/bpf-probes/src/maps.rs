@@ -14,6 +14,9 @@ use bpf_probes::abi::syscall::SyscallRow;
 use bpf_probes::abi::thread::{Durations, Rename, ThreadRecord};
 
 const BPF_F_MMAPABLE: u32 = 1 << 10;
+/// `BPF_RB_NO_WAKEUP`, for what is put into a ring buffer: user space looks by itself. To wake it would take longer than what
+/// is told.
+pub const NO_WAKEUP: u64 = 1;
 
 #[unsafe(no_mangle)]
 pub static CONFIG: Global<Config> = Global::new(Config::UNSET);

@@ -7,13 +7,12 @@ use bpf_probes::abi::thread::{Activity, Durations, ThreadRecord};
 use bpf_probes::jumpless::bounded;
 
 use crate::kernel::{Access, Task};
-use crate::maps::{OFF_CPU, OFF_CPU_STACKS, config};
+use crate::maps::{NO_WAKEUP, OFF_CPU, OFF_CPU_STACKS, config};
 use crate::programs::Arguments;
 use crate::record::lose;
 use crate::stacks::{copy_user_stack, take_stack, waits_of};
 
 const BPF_NOEXIST: u64 = 1;
-const NO_WAKEUP: u64 = 1;
 
 /// The thread, which is the current one, is about to leave the CPU; its record says so already.
 #[inline(always)]

@@ -9,11 +9,10 @@ use bpf_probes::abi::control::{
 };
 use bpf_probes::jumpless::exceeds;
 
-use crate::maps::{CHANGE, EDGES, LOSSES, WINDOWS as STATE};
+use crate::maps::{CHANGE, EDGES, LOSSES, NO_WAKEUP, WINDOWS as STATE};
 use crate::record::lose;
 
-/// `BPF_RB_NO_WAKEUP` and `BPF_RB_FORCE_WAKEUP`. Left to itself the ring buffer wakes only whom it has nothing older for.
-const NO_WAKEUP: u64 = 1;
+/// `BPF_RB_FORCE_WAKEUP`. Left to itself the ring buffer wakes only whom it has nothing older for.
 const FORCE_WAKEUP: u64 = 2;
 
 #[inline(always)]

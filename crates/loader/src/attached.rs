@@ -113,7 +113,13 @@ impl Attached {
         }
         let events = if options.events.is_some() || options.off_cpu.is_some() {
             let limit = options.events.as_ref().map_or(0, |events| events.limit);
-            Some(EventReader::new(&mut probes, pids, limit)?)
+            // Without user stacks nobody looks at what processes have mapped.
+            let walked = if config.events.stack_bytes == 0 {
+                &[]
+            } else {
+                pids
+            };
+            Some(EventReader::new(&mut probes, walked, limit)?)
         } else {
             None
         };

@@ -101,9 +101,7 @@ impl EventReader {
         buffer.by_window.retain(|&other, _| other > window);
         taken.unwrap_or_else(|| Longest::new(limit))
     }
-}
 
-impl EventReader {
     /// What these keys stand for, as far as it is known.
     pub fn stacks_of(
         &self,

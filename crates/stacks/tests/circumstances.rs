@@ -11,22 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use stacks::{End, Place, Symbolizer};
-use support::{Folder, Running, Stopped, assert_chain, function, run, symbols, unwind};
-
-const CHAIN: &str = r#"
-#include <unistd.h>
-volatile int sink;
-__attribute__((noinline)) static int c(int x) { pause(); return x + sink; }
-__attribute__((noinline)) static int b(int x) { volatile char room[8000]; room[x] = 1; return c(x + 2) + room[x]; }
-__attribute__((noinline)) static int a(int x) { return b(x + 1) * 3; }
-int main(int n, char **t) { sink = a(n); return sink; }
-"#;
-const PLAIN: [&str; 3] = ["-O2", "-g", "-fomit-frame-pointer"];
-const OWN: [&str; 4] = ["c", "b", "a", "main"];
-
-fn functions(frames: &[stacks::Frame]) -> Vec<String> {
-    symbols(frames).iter().map(function).collect()
-}
+use support::{CHAIN, Folder, OWN, PLAIN, Running, Stopped, assert_chain, functions, run, unwind};
 
 #[test]
 fn python() {

@@ -10,22 +10,9 @@ mod support;
 use std::process::Command;
 
 use stacks::End;
-use support::{Folder, Running, assert_chain, function, run, symbols};
-
-const CHAIN: &str = r#"
-#include <unistd.h>
-volatile int sink;
-__attribute__((noinline)) static int c(int x) { pause(); return x + sink; }
-__attribute__((noinline)) static int b(int x) { volatile char room[8000]; room[x] = 1; return c(x + 2) + room[x]; }
-__attribute__((noinline)) static int a(int x) { return b(x + 1) * 3; }
-int main(int n, char **t) { sink = a(n); return sink; }
-"#;
-const PLAIN: [&str; 3] = ["-O2", "-g", "-fomit-frame-pointer"];
-const OWN: [&str; 4] = ["c", "b", "a", "main"];
-
-fn functions(frames: &[stacks::Frame]) -> Vec<String> {
-    symbols(frames).iter().map(function).collect()
-}
+use support::{
+    CHAIN, Folder, OWN, PLAIN, Running, assert_chain, function, functions, run, symbols,
+};
 
 #[test]
 fn a_stripped_program_is_named_by_address_and_build_id() {

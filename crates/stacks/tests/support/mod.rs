@@ -20,6 +20,22 @@ use stacks::{CopiedStack, End, Frame, Modules, ProcessMaps, SymbolFrame, Symboli
 pub use gdb::plain;
 pub use threads::{Stopped, wait_until_blocked};
 
+/// Four functions that call each other, the last of which waits; the stack is deeper than two pages.
+pub const CHAIN: &str = r#"
+#include <unistd.h>
+volatile int sink;
+__attribute__((noinline)) static int c(int x) { pause(); return x + sink; }
+__attribute__((noinline)) static int b(int x) { volatile char room[8000]; room[x] = 1; return c(x + 2) + room[x]; }
+__attribute__((noinline)) static int a(int x) { return b(x + 1) * 3; }
+int main(int n, char **t) { sink = a(n); return sink; }
+"#;
+pub const PLAIN: [&str; 3] = ["-O2", "-g", "-fomit-frame-pointer"];
+pub const OWN: [&str; 4] = ["c", "b", "a", "main"];
+
+pub fn functions(frames: &[Frame]) -> Vec<String> {
+    symbols(frames).iter().map(function).collect()
+}
+
 /// A folder that is removed with all it holds.
 pub struct Folder(PathBuf);
 
