@@ -141,7 +141,10 @@ int main() { for (int i = 0;; i++) { outer(i); often(i); } }`;
 
 test.serial('slow calls of PostgreSQL from Debian under pgbench reach the first function', async (t) => {
   await cluster.load(120);
-  const recorded = await events('-n', 'postgres', '--all', '-s', '1000000', '--sample-time', '2');
+  const recorded: SyscallEvent[] = [];
+  // How many calls are slow is the machine's.
+  for (let captures = 0; recorded.length < 50 && captures < 20; captures++)
+    recorded.push(...(await events('-n', 'postgres', '--all', '-s', '1000000', '--sample-time', '2')));
   t.true(recorded.length >= 50, String(recorded.length));
   const complete = recorded.filter(({ userStack, userStackEnd }) => {
     const first = userStack.at(-1)?.symbol ?? '';
