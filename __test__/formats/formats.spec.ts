@@ -39,10 +39,13 @@ for (const { name } of formats) {
   });
 }
 
+/** Nothing of it is still to be read from native memory. */
+const plain = (value: object) => JSON.parse(JSON.stringify(value));
+
 for (const [title, report] of Object.entries(reports)) {
   test(`json of ${title} is the report, and valid`, (t) => {
     const parsed = JSON.parse(formatReport(report, 'json'));
-    t.deepEqual(parsed, report);
+    t.deepEqual(parsed, plain(report));
     t.true(matches('', parsed));
   });
 
@@ -51,7 +54,7 @@ for (const [title, report] of Object.entries(reports)) {
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line));
-    t.deepEqual({ ...header, samples }, report);
+    t.deepEqual({ ...header, samples }, plain(report));
     t.true(matches('#/$defs/Header', header));
     for (const sample of samples) t.true(matches('#/$defs/Sample', sample));
   });

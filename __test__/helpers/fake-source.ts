@@ -1,5 +1,6 @@
+import type { CapturedSample } from '../../src/report/events.js';
 import { toSample, toWindow } from '../../src/report/report.js';
-import type { Sample, WindowStart } from '../../src/report/types.js';
+import type { WindowStart } from '../../src/report/types.js';
 import type { Window } from '../../src/report/window.js';
 import type { Clock, WindowSource } from '../../src/samples/cadence.js';
 import type { StopReason } from '../../src/session/session.js';
@@ -64,7 +65,7 @@ export class FakeSource implements WindowSource {
     this.end('interrupt');
   }
 
-  async read(): Promise<Sample> {
+  async read(): Promise<CapturedSample> {
     this.log.push('read');
     const window = this.#take();
     return toSample(rawSample({ window }), this.#index++);

@@ -150,13 +150,18 @@ export function rawWindow(
   };
 }
 
+/** Described ones, as if they were taken out of native memory. */
+export function rawCalls(events: Binding.BindingSyscallEvent[]): Binding.BindingCalls {
+  return { length: events.length, slice: (from, to) => events.slice(from, to) } as Binding.BindingCalls;
+}
+
 export function rawSample(over: Partial<Binding.BindingSample> = {}): Binding.BindingSample {
   return {
     window: rawWindow(),
     startsInWindow: 0,
     targets: [rawTarget(100, 'main')],
     threads: [rawThread()],
-    syscallEvents: [],
+    calls: rawCalls([]),
     offCpu: [],
     stacks: [],
     losses: noRawLosses,

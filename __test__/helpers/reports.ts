@@ -1,9 +1,12 @@
 /** Reports that every format is tried on. */
+
+import type { CapturedReport } from '../../src/report/events.js';
 import { buildReport, toSample } from '../../src/report/report.js';
-import type { Header, Report } from '../../src/report/types.js';
+import type { Header } from '../../src/report/types.js';
 import {
   busyThread,
   noRawLosses,
+  rawCalls,
   rawEvent,
   rawFrame,
   rawOffCpu,
@@ -49,22 +52,22 @@ const exitedThread = rawThread({
 const parent = rawTarget(100, 'main');
 const child = rawTarget(200, 'child');
 
-export const reports: Readonly<Record<string, Report>> = {
+export const reports: Readonly<Record<string, CapturedReport>> = {
   'one process with everything in it': report([parent], [{ threads: [busyThread(), exitedThread] }]),
   'recorded calls': report(
     [parent],
     [
       {
-        syscallEvents: [
+        calls: rawCalls([
           rawEvent(),
           rawEvent({ name: 'mmap', number: 9, result: '140737488355327', durationNs: 999 }),
           rawEvent({ name: 'read', number: 3, abi: 'ia32', result: '-11', errno: 'EAGAIN' }),
           rawEvent({ name: 'execve', number: 59, arguments: null, durationNs: 1_234_567_890 }),
-        ],
+        ]),
         losses: { ...noRawLosses, eventsDropped: 3, eventsOverLimit: 70_000 },
       },
       {
-        syscallEvents: [
+        calls: rawCalls([
           rawEvent({
             wait: { offCpuNs: 90_000, preempted: false },
             kernelStack: 0,
@@ -77,7 +80,7 @@ export const reports: Readonly<Record<string, Report>> = {
             userStack: 2,
             userStackEnd: 'cut',
           }),
-        ],
+        ]),
         stacks: [
           [
             rawFrame('futex_wait', { module: '[kernel]', buildId: null }),
@@ -175,7 +178,7 @@ export const reports: Readonly<Record<string, Report>> = {
 function report(
   targets: Parameters<typeof buildReport>[0],
   samples: Array<Parameters<typeof rawSample>[0]>,
-): Report {
+): CapturedReport {
   const built = buildReport(
     targets,
     samples.map((over, index) => toSample(rawSample(over), index)),

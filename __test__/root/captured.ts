@@ -1,6 +1,6 @@
 /** Captures exactly while an oracle works, and looks things up in what came out. */
 import type { ExecutionContext } from 'ava';
-import { CaptureSession, type Sample, type Syscall, type Thread } from '../../src/index.js';
+import { type CapturedSample, CaptureSession, type Syscall, type Thread } from '../../src/index.js';
 import { Oracle } from './oracle.js';
 
 export interface TruthThread {
@@ -20,7 +20,7 @@ export interface Truth {
 }
 
 export interface Captured<T extends Truth> {
-  sample: Sample;
+  sample: CapturedSample;
   truth: T;
   session: CaptureSession;
 }
@@ -45,7 +45,7 @@ export async function captured<T extends Truth = Truth>(
 }
 
 /** The sample's only entry of this thread. */
-export function threadOf(sample: Sample, tid: number): Thread {
+export function threadOf(sample: CapturedSample, tid: number): Thread {
   const [thread, ...others] = sample.threads.filter((candidate) => candidate.tid === tid);
   if (thread === undefined || others.length > 0) {
     throw new Error(`${thread === undefined ? 'no entry' : 'several entries'} of ${tid}`);
@@ -77,7 +77,7 @@ export function budgetError({ budget }: Thread): number {
   return Object.values(parts).reduce((sum, part) => sum + part, 0) - wallNs;
 }
 
-export function assertAddsUp(t: ExecutionContext, { threads, losses }: Sample): void {
+export function assertAddsUp(t: ExecutionContext, { threads, losses }: CapturedSample): void {
   for (const thread of threads) t.is(budgetError(thread), 0, `${thread.tid} ${thread.comm}`);
   const { switchesMissed, ...others } = losses;
   t.deepEqual(

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
-import type { CaptureSession, Sample } from '../../src/index.js';
+import type { CapturedSample, CaptureSession } from '../../src/index.js';
 
 interface Account {
   runNs: number;
@@ -23,7 +23,7 @@ async function accounts(pids: readonly number[]): Promise<Map<number, Account>> 
 }
 
 export interface Witnessed {
-  sample: Sample;
+  sample: CapturedSample;
   /** Asserts that run and ready of each thread that lives agree; returns how many threads there were. */
   assertAgrees(t: ExecutionContext): number;
 }

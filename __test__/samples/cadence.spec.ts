@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Sample } from '../../src/report/types.js';
+import type { CapturedSample } from '../../src/report/events.js';
 import {
   type CadenceEnd,
   type CadenceHooks,
@@ -18,7 +18,7 @@ const plan = (over: Partial<CadencePlan> = {}): CadencePlan => ({
 });
 
 interface Taken {
-  samples: Sample[];
+  samples: CapturedSample[];
   skippedNs: number[];
   end: CadenceEnd;
 }
@@ -29,7 +29,7 @@ async function take(
   hooks: Partial<CadenceHooks> = {},
 ): Promise<Taken> {
   const generator = takeSamples(source, plan(over), { interrupt: new AbortController().signal, ...hooks });
-  const samples: Sample[] = [];
+  const samples: CapturedSample[] = [];
   const skippedNs: number[] = [];
   for (;;) {
     const next = await generator.next();

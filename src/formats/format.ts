@@ -1,4 +1,5 @@
-import type { Header, Options, Sample, Target } from '../report/types.js';
+import type { CapturedSample } from '../report/events.js';
+import type { Header, Options, Target } from '../report/types.js';
 import type { Window } from '../report/window.js';
 
 /**
@@ -12,7 +13,7 @@ export interface Formatter {
   /** Before the first window. */
   header(header: Header): Pieces;
   /** After each window; `targets` are the processes known by then. */
-  sample(sample: Sample, targets: readonly Target[]): Pieces;
+  sample(sample: CapturedSample, targets: readonly Target[]): Pieces;
   /** In the place of a sample that was dropped because its window was shorter than the trigger delta. */
   skipped(window: Window): Pieces;
   /** After the last window, or when the run ends early. */

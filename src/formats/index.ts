@@ -1,5 +1,5 @@
 /** The registry of formats. A new one needs a file here and a line below. */
-import type { Report } from '../report/types.js';
+import type { CapturedReport } from '../report/events.js';
 import { folded } from './folded.js';
 import type { Format } from './format.js';
 import { json } from './json.js';
@@ -20,7 +20,7 @@ export function findFormat(name: string): Format {
 }
 
 /** A whole report in the format of this name. Throws RangeError for an unknown name. */
-export function formatReport(report: Report, name: string): string {
+export function formatReport(report: CapturedReport, name: string): string {
   const formatter = findFormat(name).create(report.options);
   const { samples, ...header } = report;
   const pieces = [...formatter.header(header)];

@@ -1,4 +1,5 @@
-import type { Header, Report, Sample } from '../report/types.js';
+import type { CapturedReport, CapturedSample } from '../report/events.js';
+import type { Header } from '../report/types.js';
 import type { Format } from './format.js';
 import { jsonPieces } from './json-pieces.js';
 
@@ -6,7 +7,7 @@ import { jsonPieces } from './json-pieces.js';
 export const json: Format = {
   name: 'json',
   create() {
-    const samples: Sample[] = [];
+    const samples: CapturedSample[] = [];
     let start: Header | undefined;
     return {
       header(header) {
@@ -20,7 +21,7 @@ export const json: Format = {
       skipped: () => [],
       footer(targets) {
         if (start === undefined) return [];
-        const report: Report = { ...start, targets: [...targets], samples };
+        const report: CapturedReport = { ...start, targets: [...targets], samples };
         return jsonPieces(report, 2);
       },
     };

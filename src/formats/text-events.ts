@@ -1,5 +1,6 @@
 /** The section of single system calls: the original's columns, and right of them what it lacks. */
 import { escapeText } from '../escape.js';
+import type { SyscallEvents } from '../report/events.js';
 import type { SyscallEvent } from '../report/types.js';
 import { thousands } from '../units.js';
 import type { Pieces } from './format.js';
@@ -8,7 +9,7 @@ import { endLines, frameLine } from './text-stacks.js';
 const indent = '  ';
 
 /** Nothing where no calls were recorded. */
-export function* eventPieces(events: readonly SyscallEvent[]): Pieces {
+export function* eventPieces(events: SyscallEvents): Pieces {
   if (events.length === 0) return;
   const titles = line(
     'ENTRY (ns)',

@@ -1,7 +1,8 @@
 /** The report for people, in the sections, order and columns of OVS's kernel_delay script; what it lacks stands right of or after them. */
 import { escapeText } from '../escape.js';
+import type { CapturedSample } from '../report/events.js';
 import { addLosses, lossWarnings, noLosses } from '../report/losses.js';
-import type { Sample, Target, Thread, WindowStart, WindowStop } from '../report/types.js';
+import type { Target, Thread, WindowStart, WindowStop } from '../report/types.js';
 import type { Window } from '../report/window.js';
 import { localTime, thousands } from '../units.js';
 import type { Format } from './format.js';
@@ -33,7 +34,7 @@ export const text: Format = {
   },
 };
 
-function sampleLines(sample: Sample, targets: readonly Target[]): string[] {
+function sampleLines(sample: CapturedSample, targets: readonly Target[]): string[] {
   const { start, stop, windowNs } = sample;
   const dump =
     start.by === 'trigger' && stop.by === 'trigger'

@@ -4,14 +4,13 @@ import type { Binding } from '../native/index.js';
 import { effectiveOptions } from '../options.js';
 import { isoTime } from '../units.js';
 import { version } from '../version.js';
+import { type CapturedReport, type CapturedSample, RecordedEvents } from './events.js';
 import type {
   Frame,
   Header,
   HistogramBucket,
   Host,
   Options,
-  Report,
-  Sample,
   Syscall,
   Target,
   Thread,
@@ -23,9 +22,9 @@ import type { Window } from './window.js';
 /** A whole report of samples taken with a CaptureSession, as the formats take it. `options` are those that were used. */
 export function buildReport(
   targets: readonly Target[],
-  samples: readonly Sample[],
+  samples: readonly CapturedSample[],
   options: Partial<Options> = {},
-): Report {
+): CapturedReport {
   const defaults = effectiveOptions(
     { pid: targets.map(({ pid }) => pid), sampleCount: Math.max(1, samples.length) },
     null,
@@ -71,7 +70,7 @@ function toThread(thread: Binding.BindingTriggeringThread | null | undefined): T
   return thread == null ? null : { ...thread };
 }
 
-export function toSample(raw: Binding.BindingSample, index: number): Sample {
+export function toSample(raw: Binding.BindingSample, index: number): CapturedSample {
   return {
     index,
     ...toWindow(raw.window),
@@ -84,18 +83,10 @@ export function toSample(raw: Binding.BindingSample, index: number): Sample {
 }
 
 /** What has the same stack shares it: there may be many of them. */
-function withStacks(sample: Binding.BindingSample): Pick<Sample, 'syscallEvents' | 'offCpu'> {
+function withStacks(sample: Binding.BindingSample): Pick<CapturedSample, 'syscallEvents' | 'offCpu'> {
   const stacks = sample.stacks.map((frames) => frames.map(toFrame));
   const stack = (index: number | null | undefined) => (index == null ? [] : (stacks[index] ?? []));
-  const syscallEvents = sample.syscallEvents.map((raw) => ({
-    ...raw,
-    arguments: raw.arguments ?? null,
-    errno: raw.errno ?? null,
-    wait: raw.wait ?? null,
-    kernelStack: stack(raw.kernelStack),
-    userStack: stack(raw.userStack),
-    userStackEnd: raw.userStackEnd ?? null,
-  }));
+  const syscallEvents = new RecordedEvents(sample.calls, stack);
   const offCpu = sample.offCpu.map((raw) => ({
     ...raw,
     kernelStack: stack(raw.kernelStack),

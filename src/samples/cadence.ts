@@ -1,6 +1,7 @@
 /** How often: windows one after the other, until there are enough, the user interrupts, or every target has ended. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Sample, WindowStart } from '../report/types.js';
+import type { CapturedSample } from '../report/events.js';
+import type { WindowStart } from '../report/types.js';
 import type { Window } from '../report/window.js';
 import type { StopReason } from '../session/session.js';
 
@@ -25,7 +26,7 @@ export interface WindowSource {
   start(seconds: number | null): WindowStart | null;
   wait(options: { triggerTimeout: number | null }): Promise<StopReason>;
   stop(): void;
-  read(): Promise<Sample>;
+  read(): Promise<CapturedSample>;
   discard(): Promise<void>;
 }
 
@@ -46,7 +47,7 @@ export interface Clock {
 }
 
 /** What came of a window. */
-export type Taken = { sample: Sample } | { skipped: Window };
+export type Taken = { sample: CapturedSample } | { skipped: Window };
 
 /** `start-timeout`, `stop-timeout`: which trigger did not fire in time. */
 export type CadenceEnd = 'complete' | 'interrupt' | 'exit' | 'start-timeout' | 'stop-timeout';

@@ -1,7 +1,8 @@
 import { KdelayError } from '../errors.js';
 import { awaitNative, type Binding, callNative, native } from '../native/index.js';
+import type { CapturedSample } from '../report/events.js';
 import { toSample, toTarget, toWindow, toWindowStart } from '../report/report.js';
-import type { Sample, Target, WindowStart, WindowStop } from '../report/types.js';
+import type { Target, WindowStart, WindowStop } from '../report/types.js';
 import type { Window } from '../report/window.js';
 import { secondsToNs } from '../units.js';
 
@@ -167,14 +168,14 @@ export class CaptureSession implements AsyncDisposable {
   }
 
   /** The oldest window's sample; it must be closed. Its index counts the samples of this session from 0. */
-  async read(): Promise<Sample> {
+  async read(): Promise<CapturedSample> {
     const raw = await this.#useAsync((session) => session.read());
     this.#targets = raw.targets.map(toTarget);
     return toSample(raw, this.#samplesRead++);
   }
 
   /** One window of this many seconds and its sample. */
-  async sample(seconds: number): Promise<Sample> {
+  async sample(seconds: number): Promise<CapturedSample> {
     this.start(seconds);
     await this.wait();
     return this.read();

@@ -249,7 +249,7 @@ impl CaptureSession {
         };
         if let Some(symbols) = &self.symbols {
             let described = recorded.described(symbols)?;
-            sample.syscall_events = described.events;
+            sample.calls = described.calls;
             sample.off_cpu = described.off_cpu;
             sample.stacks = described.stacks;
             sample.losses.stacks_truncated = described.stacks_truncated;

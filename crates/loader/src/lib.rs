@@ -7,6 +7,7 @@
 mod attached;
 pub mod btf;
 mod call_events;
+pub mod calls;
 pub mod capture;
 pub mod clock;
 pub mod command;

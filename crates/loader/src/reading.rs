@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use crate::calls::Calls;
 use crate::clock::monotonic_ns;
 use crate::control;
 use crate::describe::{self, FirstEvent, SeenThread};
@@ -152,7 +153,7 @@ impl State {
             starts_in_window: lost.starts_in_window as i64,
             targets: self.targets.clone(),
             threads,
-            syscall_events: Vec::new(),
+            calls: Calls::default(),
             off_cpu: Vec::new(),
             stacks: Vec::new(),
             losses: Losses {

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use bpf_probes::abi::off_cpu::OffCpuKey;
 use stacks::End;
 
-use crate::call_events;
+use crate::calls::Calls;
 use crate::error::Result;
 use crate::recorded_call::{CallStacks, RecordedCall};
-use crate::sample::{CallWait, Frame, OffCpu, SyscallEvent};
+use crate::sample::{Frame, OffCpu};
 use crate::snapshot::BlockedTime;
 use crate::stack_table::{StackIndices, StackTable, Symbols};
 
@@ -21,25 +21,22 @@ pub struct Recorded {
 
 #[derive(Default)]
 pub struct Described {
-    pub events: Vec<SyscallEvent>,
+    pub calls: Calls,
     pub off_cpu: Vec<OffCpu>,
     pub stacks: Vec<Vec<Frame>>,
     pub stacks_truncated: i64,
     pub frames_unresolved: i64,
 }
 
-const COMPLETE: &str = "complete";
-
 impl Recorded {
     /// Calls and times name their stacks by index.
-    pub fn described(&self, symbols: &Symbols) -> Result<Described> {
+    pub fn described(self, symbols: &Symbols) -> Result<Described> {
         let mut table = StackTable::default();
-        let events: Vec<SyscallEvent> = self
-            .calls
-            .iter()
-            .map(|recorded| event(recorded, table.add(recorded.stacks.as_ref())))
-            .collect();
-        let off_cpu: Vec<OffCpu> = self
+        let of_calls = self.calls.iter().map(|recorded| &recorded.stacks);
+        let of_times = self.stacks.values().map(Some);
+        let stacks = of_calls.map(Option::as_ref).chain(of_times);
+        let stacks_truncated = stacks.filter(|&stacks| is_truncated(stacks)).count() as i64;
+        let off_cpu = self
             .blocked
             .iter()
             .map(|time| {
@@ -47,35 +44,17 @@ impl Recorded {
                 off_cpu(time, stacks, table.add(stacks))
             })
             .collect();
-        let of_events = events.iter().map(|event| &event.user_stack_end);
-        let of_times = off_cpu.iter().map(|time| &time.user_stack_end);
-        let ends = of_events.chain(of_times).flatten();
-        let stacks_truncated = ends.filter(|&end| end != COMPLETE).count() as i64;
+        let calls = Calls::new(self.calls, &mut table);
         let stacks = symbols.name(table)?;
         let frames = stacks.iter().flatten();
         let frames_unresolved = frames.filter(|frame| frame.symbol.is_none()).count() as i64;
         Ok(Described {
-            events,
+            calls,
             off_cpu,
             stacks,
             stacks_truncated,
             frames_unresolved,
         })
-    }
-}
-
-fn event(recorded: &RecordedCall, indices: StackIndices) -> SyscallEvent {
-    let stacks = recorded.stacks.as_ref();
-    let wait = stacks.and_then(|stacks| stacks.wait.as_ref());
-    SyscallEvent {
-        wait: wait.map(|wait| CallWait {
-            off_cpu_ns: wait.off_cpu_ns as i64,
-            preempted: wait.is_preempted,
-        }),
-        kernel_stack: indices.kernel,
-        user_stack: indices.user,
-        user_stack_end: user_stack_end(stacks),
-        ..call_events::describe(&recorded.call)
     }
 }
 
@@ -89,18 +68,23 @@ fn off_cpu(time: &BlockedTime, stacks: Option<&CallStacks>, indices: StackIndice
         max_ns: time.durations.max_ns as i64,
         kernel_stack: indices.kernel,
         user_stack: indices.user,
-        user_stack_end: user_stack_end(stacks),
+        user_stack_end: user_stack_end(stacks).map(str::to_owned),
     }
 }
 
-fn user_stack_end(stacks: Option<&CallStacks>) -> Option<String> {
+fn is_truncated(stacks: Option<&CallStacks>) -> bool {
+    let walk = stacks.and_then(|stacks| stacks.user.as_ref());
+    walk.is_some_and(|walk| walk.end != End::Complete)
+}
+
+/// How the walk of the user stack ended; `None`: there is none.
+pub fn user_stack_end(stacks: Option<&CallStacks>) -> Option<&'static str> {
     let walk = stacks?.user.as_ref()?;
-    let name = match walk.end {
-        End::Complete => COMPLETE,
+    Some(match walk.end {
+        End::Complete => "complete",
         End::CutStack => "cut",
         End::NoUnwindInfo => "no unwind information",
         End::Invalid => "invalid",
         End::TooDeep => "too deep",
-    };
-    Some(name.to_owned())
+    })
 }

@@ -1,6 +1,7 @@
 //! What one window saw: plain values, in the shape of the JSON contract. Durations are ns that fit JavaScript's
 //! numbers (2^53 ns are 104 days); absolute times are `u64`, which become bigints.
 
+use crate::calls::Calls;
 use crate::pending::{Start, Stop};
 
 /// A monitored process. `exe` and `cmdline` are null when it ended before they could be read.
@@ -306,7 +307,7 @@ pub struct TriggeringThread {
 }
 
 /// A finished window.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Sample {
     pub start: Start,
     pub stop: Stop,
@@ -315,8 +316,7 @@ pub struct Sample {
     /// The first targets, then the children that joined, as they were seen.
     pub targets: Vec<Target>,
     pub threads: Vec<Thread>,
-    /// In the order of their beginnings.
-    pub syscall_events: Vec<SyscallEvent>,
+    pub calls: Calls,
     /// In no particular order.
     pub off_cpu: Vec<OffCpu>,
     /// Frames innermost first, of the stacks that events and times name by index.

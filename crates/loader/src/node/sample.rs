@@ -3,6 +3,7 @@
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 
+use crate::calls::Calls;
 use crate::pending::{Start, Stop};
 use crate::sample::{
     Frame, Losses, OffCpu, Sample, SyscallEvent, Target, Thread, TriggeringThread,
@@ -59,7 +60,25 @@ impl From<(Start, Stop)> for BindingWindow {
     }
 }
 
-#[napi(object, use_nullable = true)]
+/// The recorded calls of a sample, in the order of their beginnings. They are described as they are asked for.
+#[napi]
+pub struct BindingCalls(Calls);
+
+#[napi]
+impl BindingCalls {
+    #[napi(getter)]
+    pub fn length(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Those of these indices that there are.
+    #[napi]
+    pub fn slice(&self, from: u32, to: u32) -> Vec<SyscallEvent> {
+        self.0.range(from as usize..to as usize).collect()
+    }
+}
+
+#[napi(object, object_from_js = false, use_nullable = true)]
 pub struct BindingSample {
     pub window: BindingWindow,
     /// Start triggers since the last sample that found a window open.
@@ -68,8 +87,7 @@ pub struct BindingSample {
     pub targets: Vec<Target>,
     /// In no particular order.
     pub threads: Vec<Thread>,
-    /// In the order of their beginnings.
-    pub syscall_events: Vec<SyscallEvent>,
+    pub calls: BindingCalls,
     /// In no particular order.
     pub off_cpu: Vec<OffCpu>,
     /// Frames innermost first, of the stacks that events and times name by index.
@@ -84,7 +102,7 @@ impl From<Sample> for BindingSample {
             starts_in_window: sample.starts_in_window,
             targets: sample.targets,
             threads: sample.threads,
-            syscall_events: sample.syscall_events,
+            calls: BindingCalls(sample.calls),
             off_cpu: sample.off_cpu,
             stacks: sample.stacks,
             losses: sample.losses,

@@ -49,7 +49,7 @@ fn recorded_once(
     session.start(None).unwrap();
     worker.run();
     let sample = closed_by_hand(&session);
-    let events = sample.syscall_events.iter().cloned();
+    let events = sample.calls.iter();
     let own = events.filter(|event| event.tid == worker.tid).collect();
     worker.end();
     (own, sample)
@@ -99,8 +99,8 @@ fn each_call_is_recorded_with_arguments_and_result() {
         // As many as were counted.
         for thread in &sample.threads {
             let counted: i64 = thread.syscalls.iter().map(|call| call.count).sum();
-            let of_thread = |event: &&SyscallEvent| event.tid == thread.tid;
-            let recorded = sample.syscall_events.iter().filter(of_thread).count();
+            let of_thread = |event: &SyscallEvent| event.tid == thread.tid;
+            let recorded = sample.calls.iter().filter(of_thread).count();
             assert_eq!(counted, recorded as i64);
         }
     }
@@ -204,7 +204,7 @@ fn what_is_left_out_or_dropped_is_counted() {
                 .map(|thread| crate::support::count(thread, "getppid"))
                 .sum();
             let losses = &sample.losses;
-            let recorded = sample.syscall_events.len() as i64;
+            let recorded = sample.calls.len() as i64;
             eprintln!("{counted} calls: {recorded} recorded, {losses:?}");
             assert_eq!(
                 counted,
