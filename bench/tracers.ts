@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { CaptureSession, type Sample, type SessionOptions } from '../dist/index.js';
+import { type CapturedSample, CaptureSession, type SessionOptions } from '../dist/index.js';
 import type { Slice } from './load.js';
 
 export interface Attached {
