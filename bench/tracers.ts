@@ -108,7 +108,7 @@ function kdelay(name: string, what: string, options: Partial<SessionOptions> = {
 }
 
 /** How many calls the load made. */
-function assertCounted({ threads, losses }: Sample, slices: readonly Slice[]): number {
+function assertCounted({ threads, losses }: CapturedSample, slices: readonly Slice[]): number {
   const names = new Set(slices.flatMap(({ syscalls }) => Object.keys(syscalls)));
   let all = 0;
   for (const name of names) {
