@@ -99,7 +99,7 @@ function kdelay(name: string, what: string, options: Partial<SessionOptions> = {
           const { eventsDropped, eventsOverLimit, stacksLost } = sample.losses;
           if (options.syscallEvents === undefined || (options.syscallEvents.longerThanNs ?? 0) > 0)
             return null;
-          const lost = options.syscallEvents.stackBytes === undefined ? eventsDropped : stacksLost;
+          const lost = options.syscallEvents.stacks ? stacksLost : eventsDropped;
           return lost / Math.max(made, sample.syscallEvents.length + eventsOverLimit + eventsDropped);
         },
       };
@@ -125,6 +125,7 @@ function assertCounted({ threads, losses }: CapturedSample, slices: readonly Sli
 
 /** Each call; all but a few are left out once they have been read. */
 const each = { limit: 1000 };
+const stacked = { ...each, stacks: true };
 
 export const tracers: readonly Tracer[] = [
   floor('empty', 'empty `tp_btf` programs on sys_enter and sys_exit'),
@@ -133,16 +134,21 @@ export const tracers: readonly Tracer[] = [
   floor('original', 'C: calls only, by the original’s design: classic tracepoints, two hash maps'),
   kdelay('kdelay', 'everything on: calls, run, ready, interrupts, histograms'),
   kdelay('slower calls', 'the same, and `-s` with a threshold that no call reaches', {
-    syscallEvents: { longerThanNs: 10_000_000_000, stackBytes: 16_384 },
+    syscallEvents: { longerThanNs: 10_000_000_000, stacks: true },
   }),
   kdelay('each call', 'the same, and `-s`, without stacks', { syscallEvents: each }),
-  kdelay('kernel stacks', 'the same, with kernel stacks', { syscallEvents: { ...each, stackBytes: 0 } }),
+  kdelay('kernel stacks', 'the same, with kernel stacks', { syscallEvents: stacked, userStackBytes: 0 }),
+  kdelay('frame pointers', 'the same, with kernel stacks, and user stacks by frame pointers', {
+    syscallEvents: stacked,
+    userStackBy: 'fp',
+  }),
   ...[4, 8, 16, 32].map((kib) =>
     kdelay(`stacks, ${kib} KiB`, `the same, with kernel stacks and ${kib} KiB of each user stack`, {
-      syscallEvents: { ...each, stackBytes: kib * 1024 },
+      syscallEvents: stacked,
+      userStackBytes: kib * 1024,
     }),
   ),
-  kdelay('off-CPU', 'everything on, and `--off-cpu`', { offCpuStackBytes: 16_384 }),
+  kdelay('off-CPU', 'everything on, and `--off-cpu`', { offCpu: true }),
   {
     name: 'syscount',
     what: 'libbpf-tools: `syscount -p PID -L`',

@@ -4,10 +4,6 @@ export { type Format, type Formatter, formatNames, formatReport, formats } from 
 export type { CapturedReport, CapturedSample, SyscallEvents } from './report/events.js';
 export { buildReport } from './report/report.js';
 export type * from './report/types.js';
-export {
-  CaptureSession,
-  type SessionOptions,
-  type StopReason,
-  type SyscallEventOptions,
-} from './session/session.js';
+export type { SyscallEventOptions, UserStackMethod, UserStackOptions } from './session/event-options.js';
+export { CaptureSession, type SessionOptions, type StopReason } from './session/session.js';
 export { version } from './version.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { replaceNative } from '../../src/native/index.js';
 import { run } from '../../src/run.js';
-import { type FakeScript, fakeNative, nativeError } from '../helpers/fake-native.js';
+import { type FakeScript, fakeNative, nativeError, noStacks } from '../helpers/fake-native.js';
 import { noRawLosses, rawTarget, rawThread } from '../helpers/raw.js';
 import { Collector, FailingStream } from '../helpers/streams.js';
 
@@ -30,7 +30,7 @@ test.serial('a capture by pid opens, samples, prints and closes', async (t) => {
   t.is(stderr, '');
   t.true(stdout.startsWith('# Start sampling @2026-11-24T03:58:11.123456 (03:58:11 UTC)\n'));
   t.deepEqual(calls.slice(-4), [
-    'open {"pids":[100],"follow":false,"debugLevel":0}',
+    `open {"pids":[100],"follow":false,"debugLevel":0,${noStacks}}`,
     'start 500000000',
     'read 0',
     'close',
@@ -47,19 +47,19 @@ test.serial('options reach the session', async (t) => {
     '2',
     '--sample-count=2',
   );
-  t.true(calls.includes('open {"pids":[100],"follow":true,"debugLevel":1}'));
+  t.true(calls.includes(`open {"pids":[100],"follow":true,"debugLevel":1,${noStacks}}`));
   t.is(calls.filter((call) => call === 'start 2000000000').length, 2);
 });
 
 test.serial('a level given with -D is taken', async (t) => {
   const { calls } = await capture({}, '-p', '100', '-D', '4');
-  t.true(calls.includes('open {"pids":[100],"follow":false,"debugLevel":4}'));
+  t.true(calls.includes(`open {"pids":[100],"follow":false,"debugLevel":4,${noStacks}}`));
 });
 
 test.serial('a name finds its process', async (t) => {
   const { code, calls } = await capture({ processes: [rawTarget(7, 'nginx')] }, '-n', 'nginx');
   t.is(code, 0);
-  t.true(calls.includes('open {"pids":[7],"follow":false,"debugLevel":0}'));
+  t.true(calls.includes(`open {"pids":[7],"follow":false,"debugLevel":0,${noStacks}}`));
 });
 
 test.serial('json is one document with the effective options', async (t) => {
@@ -265,7 +265,7 @@ test.serial('a command is held until its window is open, and captured until it e
   t.deepEqual(calls, [
     'spawn make -j4 -- x (stdout to stderr)',
     'inspect 4242',
-    'open {"pids":[4242],"follow":false,"debugLevel":0}',
+    `open {"pids":[4242],"follow":false,"debugLevel":0,${noStacks}}`,
     'start open-ended',
     'release',
     'read 0',

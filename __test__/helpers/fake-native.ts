@@ -24,6 +24,9 @@ export interface FakeNative extends NativeModule {
   readonly calls: string[];
 }
 
+/** Of a session's options as they are logged, those of one that records nothing. */
+export const noStacks = '"offCpu":false,"byFramePointer":false,"userStackBytes":16384';
+
 /** An error as the native module throws it. */
 export function nativeError(code: string, message: string): Error {
   return Object.assign(new Error(`${code}\n${message}`), { code: 'GenericFailure' });

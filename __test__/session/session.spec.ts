@@ -2,7 +2,7 @@ import test from 'ava';
 import { KdelayError } from '../../src/errors.js';
 import { replaceNative } from '../../src/native/index.js';
 import { CaptureSession, type SessionOptions } from '../../src/session/session.js';
-import { type FakeScript, fakeNative, nativeError } from '../helpers/fake-native.js';
+import { type FakeScript, fakeNative, nativeError, noStacks } from '../helpers/fake-native.js';
 import { rawTarget } from '../helpers/raw.js';
 
 function install(script: FakeScript = {}): string[] {
@@ -14,7 +14,11 @@ function install(script: FakeScript = {}): string[] {
 test.serial('open passes pids, follow and debug level on', async (t) => {
   const calls = install({ processes: [rawTarget(1, 'a'), rawTarget(2, 'b')] });
   const session = await CaptureSession.open({ pids: [1, 2, 1], follow: true, debugLevel: 3 });
-  t.deepEqual(calls, ['inspect 1', 'inspect 2', 'open {"pids":[1,2],"follow":true,"debugLevel":3}']);
+  t.deepEqual(calls, [
+    'inspect 1',
+    'inspect 2',
+    `open {"pids":[1,2],"follow":true,"debugLevel":3,${noStacks}}`,
+  ]);
   t.deepEqual(
     session.targets.map(({ comm }) => comm),
     ['a', 'b'],
@@ -24,10 +28,12 @@ test.serial('open passes pids, follow and debug level on', async (t) => {
 test.serial('one pid needs no list', async (t) => {
   const calls = install();
   await CaptureSession.open({ pid: 100 });
-  t.is(calls.at(-1), 'open {"pids":[100],"follow":false,"debugLevel":0}');
+  t.is(calls.at(-1), `open {"pids":[100],"follow":false,"debugLevel":0,${noStacks}}`);
 });
 
 const badOptions: Array<[string, SessionOptions]> = [
+  ['a stack size that is none', { pid: 1, userStackBytes: 5000 }],
+  ['a way of walking that is none', { pid: 1, userStackBy: 'lbr' as 'fp' }],
   ['neither pid nor pids', {}],
   ['both pid and pids', { pid: 1, pids: [1] }],
   ['an empty list', { pids: [] }],

@@ -73,15 +73,16 @@ function triggerOptions(
 }
 
 function eventOptions(options: Options): Partial<SessionOptions> {
-  const offCpu = options.offCpu === null ? {} : { offCpuStackBytes: options.userStackBytes };
-  if (options.syscallEvents === null) return offCpu;
+  const { userStackBy, userStackBytes } = options;
+  const stacks = { offCpu: options.offCpu !== null, userStackBy, userStackBytes };
+  if (options.syscallEvents === null) return stacks;
   return {
-    ...offCpu,
+    ...stacks,
     syscallEvents: {
       longerThanNs: options.syscallEvents,
       ...(options.syscall.length === 0 ? {} : { only: options.syscall }),
       except: options.skipSyscallPollEvents ? [...pollFamily] : [],
-      ...(options.stackTraceSize === 0 ? {} : { stackBytes: options.userStackBytes }),
+      stacks: options.stackTraceSize !== 0,
       limit: options.eventLimit,
       bufferPages: options.bufferPageCount,
     },

@@ -10,6 +10,7 @@ export function endLines(end: SyscallEvent['userStackEnd']): string[] {
 const endings = {
   cut: 'cut: the copy of the stack ends here',
   'no unwind information': 'cut: no unwind information',
+  'no frame pointer': 'cut: no frame pointer leads on',
   invalid: 'cut: the stack makes no sense from here on',
   'too deep': 'cut: too many frames',
 } as const;

@@ -111,11 +111,8 @@ export interface BindingEventOptions {
   only?: Array<string>
   /** Not of these names. */
   except: Array<string>
-  /**
-   * With their stacks; this many bytes are copied from each caller's: 0, or a power of two of 4096, up to 65536. By default
-   * without.
-   */
-  stackBytes?: number
+  /** With their stacks. */
+  stacks: boolean
   /** Of the ring buffer: a power of two, and a multiple of the page size. */
   bufferBytes: number
   /** Kept of one window, at most: the longest. */
@@ -197,7 +194,7 @@ export interface BindingOffCpu {
   /** Indices into the sample's `stacks`; null: unknown. */
   kernelStack: number | null
   userStack: number | null
-  userStackEnd: 'complete' | 'cut' | 'no unwind information' | 'invalid' | 'too deep' | null
+  userStackEnd: 'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep' | null
 }
 
 export interface BindingOpenOptions {
@@ -219,11 +216,15 @@ export interface BindingOpenOptions {
   program?: string
   /** Which system calls are recorded one by one; by default none. */
   events?: BindingEventOptions
+  /** Time blocked is summed up by stack. */
+  offCpu: boolean
   /**
-   * Time blocked is summed up by stack; this many bytes are copied from the user stack of each new one: 0, or a power of two
-   * of 4096, up to 65536. By default it is not.
+   * Of the user stacks of recorded calls and of time blocked, this many bytes are copied: 0, or a power of two of 4096, up to
+   * 65536.
    */
-  offCpuStackBytes?: number
+  userStackBytes: number
+  /** They are walked by frame pointers in the kernel, and not copied. */
+  byFramePointer: boolean
 }
 
 /** What can be a trigger. */
@@ -342,7 +343,7 @@ export interface BindingSyscallEvent {
   kernelStack: number | null
   /** Who made the call: an index into the sample's `stacks`; null: unknown. */
   userStack: number | null
-  userStackEnd: 'complete' | 'cut' | 'no unwind information' | 'invalid' | 'too deep' | null | null
+  userStackEnd: 'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep' | null | null
 }
 
 /** A monitored process. `exe` and `cmdline` are null when it ended before they could be read. */

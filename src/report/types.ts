@@ -172,7 +172,11 @@ export interface Options {
    */
   stackTraceSize: number;
   /**
-   * Bytes copied from each caller's stack; 0: no user stacks.
+   * How user stacks are found: dwarf, from a copy by unwind tables; fp, by frame pointers.
+   */
+  userStackBy: 'dwarf' | 'fp';
+  /**
+   * Bytes copied from each caller's stack, by dwarf; 0: no user stacks.
    */
   userStackBytes: number;
   /**
@@ -536,7 +540,8 @@ export interface SyscallEvent {
   /**
    * Whether the user stack reaches the thread's first function, and if not, why; null: there is none.
    */
-  userStackEnd: 'complete' | 'cut' | 'no unwind information' | 'invalid' | 'too deep' | null;
+  userStackEnd:
+    'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep' | null;
 }
 /**
  * A time off the CPU inside of a system call.
@@ -619,7 +624,8 @@ export interface OffCpu {
   /**
    * Whether the user stack reaches the thread's first function, and if not, why; null: there is none.
    */
-  userStackEnd: 'complete' | 'cut' | 'no unwind information' | 'invalid' | 'too deep' | null;
+  userStackEnd:
+    'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep' | null;
 }
 /**
  * What this sample lacks. All zero: the sample is complete.

@@ -5,8 +5,10 @@ import { toSample, toTarget, toWindow, toWindowStart } from '../report/report.js
 import type { Target, WindowStart, WindowStop } from '../report/types.js';
 import type { Window } from '../report/window.js';
 import { secondsToNs } from '../units.js';
+import { checkInteger } from './check.js';
+import { type SyscallEventOptions, toEvents, toUserStacks, type UserStackOptions } from './event-options.js';
 
-export interface SessionOptions {
+export interface SessionOptions extends UserStackOptions {
   /** The process to capture, in the initial pid namespace. Either this or `pids`. */
   pid?: number;
   /** The processes to capture, at least one. */
@@ -28,31 +30,10 @@ export interface SessionOptions {
   triggerScope?: 'any' | 'target';
   /** Which system calls are recorded one by one, in `syscallEvents` of each sample. Default: none. */
   syscallEvents?: SyscallEventOptions;
-  /**
-   * Time blocked is summed up by stack, in `offCpu` of each sample; so many bytes are copied from each new user stack: 0, for
-   * none, or a power of two from 4096 to 65536. Default: it is not.
-   */
-  offCpuStackBytes?: number;
+  /** Time blocked is summed up by stack, in `offCpu` of each sample. Default: false. */
+  offCpu?: boolean;
   /** The program that the one process, held until then, is about to execute: the triggers are looked up in it. */
   program?: string;
-}
-
-export interface SyscallEventOptions {
-  /** Calls that took longer than this, in ns. Default: 0, each. */
-  longerThanNs?: number;
-  /** Only calls of these names. Default: of any. */
-  only?: readonly string[];
-  /** No calls of these names. Default: none. */
-  except?: readonly string[];
-  /** Kept of one sample, at most: the longest. Default: 100,000. */
-  limit?: number;
-  /**
-   * With the stacks of where they waited and of who called; so many bytes are copied from each caller's stack: 0, for none,
-   * or a power of two from 4096 to 65536. Default: without stacks.
-   */
-  stackBytes?: number;
-  /** Pages of 4096 bytes of the ring buffer, a power of two up to 2^18. Default: 1024. */
-  bufferPages?: number;
 }
 
 /**
@@ -90,6 +71,8 @@ export class CaptureSession implements AsyncDisposable {
     const debugLevel = checkInteger('debugLevel', options.debugLevel ?? 0, 0, 7);
     const capacity = options.threadCapacity;
     if (capacity !== undefined) checkInteger('threadCapacity', capacity, 1, 2 ** 20);
+    const userStacks = toUserStacks(options);
+    const events = options.syscallEvents === undefined ? {} : { events: toEvents(options.syscallEvents) };
     const { BindingSession, inspectProcess } = native();
     const targets = callNative(() => pids.map((pid) => toTarget(inspectProcess(pid))));
     const session = await awaitNative(() =>
@@ -100,10 +83,9 @@ export class CaptureSession implements AsyncDisposable {
         ...(options.triggerScope === 'target' ? { triggersInTargetOnly: true } : {}),
         ...pickTexts(options, ['startTrigger', 'stopTrigger', 'program']),
         ...(capacity === undefined ? {} : { threadCapacity: capacity }),
-        ...(options.offCpuStackBytes === undefined
-          ? {}
-          : { offCpuStackBytes: checkStackBytes('offCpuStackBytes', options.offCpuStackBytes) }),
-        ...(options.syscallEvents === undefined ? {} : { events: toEvents(options.syscallEvents) }),
+        offCpu: options.offCpu ?? false,
+        ...userStacks,
+        ...events,
       }),
     );
     return new CaptureSession(session, targets);
@@ -215,45 +197,6 @@ function checkPids({ pid, pids }: SessionOptions): number[] {
   if (all.length === 0) throw new KdelayError('INVALID_ARGUMENT', 'session: pids is empty', hint);
   if (bad !== undefined) throw new KdelayError('INVALID_ARGUMENT', `session: ${bad} is not a pid`, hint);
   return all;
-}
-
-function checkInteger(option: string, value: number, minimum: number, maximum: number): number {
-  if (Number.isInteger(value) && value >= minimum && value <= maximum) return value;
-  throw new KdelayError(
-    'INVALID_ARGUMENT',
-    `session: ${option} is ${value}`,
-    `give an integer from ${minimum} to ${maximum}`,
-  );
-}
-
-function toEvents(options: SyscallEventOptions): Binding.BindingEventOptions {
-  const longerThanNs = checkInteger('longerThanNs', options.longerThanNs ?? 0, 0, Number.MAX_SAFE_INTEGER);
-  const bufferPages = checkInteger('bufferPages', options.bufferPages ?? 1024, 1, 2 ** 18);
-  if (!Number.isInteger(Math.log2(bufferPages))) {
-    throw new KdelayError(
-      'INVALID_ARGUMENT',
-      `session: bufferPages is ${bufferPages}`,
-      'give a power of two',
-    );
-  }
-  const { stackBytes } = options;
-  return {
-    ...(stackBytes === undefined ? {} : { stackBytes: checkStackBytes('stackBytes', stackBytes) }),
-    leastNs: longerThanNs === 0 ? 0 : longerThanNs + 1,
-    ...(options.only === undefined ? {} : { only: [...options.only] }),
-    except: [...(options.except ?? [])],
-    bufferBytes: bufferPages * 4096,
-    limit: checkInteger('limit', options.limit ?? 100_000, 1, 10_000_000),
-  };
-}
-
-function checkStackBytes(option: string, bytes: number): number {
-  if ([0, 4096, 8192, 16_384, 32_768, 65_536].includes(bytes)) return bytes;
-  throw new KdelayError(
-    'INVALID_ARGUMENT',
-    `session: ${option} is ${bytes}`,
-    'give 0, or a power of two from 4096 to 65536',
-  );
 }
 
 /** The options that were given, and no key for the others. */

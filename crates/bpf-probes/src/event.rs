@@ -11,7 +11,7 @@ use crate::kernel::{Access, Task};
 use crate::maps::{CONFIG, NO_WAKEUP, STACKED_EVENTS, SYSCALL_EVENTS, config};
 use crate::programs::Arguments;
 use crate::record::lose;
-use crate::stacks;
+use crate::stacks::{self, WithStack, with_stack_bytes};
 use crate::window::Moment;
 
 #[inline(always)]
@@ -44,15 +44,8 @@ pub fn record<C: Arguments>(
     key: SyscallKey,
     duration_ns: u64,
 ) {
-    let is_recorded = match (config!(events.stacks), config!(events.stack_bytes)) {
-        (0, _) => false,
-        (_, 0) => record_with_stacks::<C, 0>(ctx, thread, moment, key, duration_ns),
-        (_, 0x1000) => record_with_stacks::<C, 0x1000>(ctx, thread, moment, key, duration_ns),
-        (_, 0x2000) => record_with_stacks::<C, 0x2000>(ctx, thread, moment, key, duration_ns),
-        (_, 0x4000) => record_with_stacks::<C, 0x4000>(ctx, thread, moment, key, duration_ns),
-        (_, 0x8000) => record_with_stacks::<C, 0x8000>(ctx, thread, moment, key, duration_ns),
-        (_, _) => record_with_stacks::<C, 0x10000>(ctx, thread, moment, key, duration_ns),
-    };
+    let is_recorded = config!(events.stacks) != 0
+        && with_stack_bytes!(BYTES => record_with_stacks::<C, BYTES>(ctx, thread, moment, key, duration_ns));
     if is_recorded {
         return;
     }
@@ -64,12 +57,6 @@ pub fn record<C: Arguments>(
     entry.submit(NO_WAKEUP);
 }
 
-#[repr(C)]
-struct WithStack<const BYTES: usize> {
-    event: StackedEvent,
-    stack: [u8; BYTES],
-}
-
 /// False: there was no room. A stack that is lost is counted; the call itself may still be recorded.
 #[inline(always)]
 fn record_with_stacks<C: Arguments, const BYTES: usize>(
@@ -79,7 +66,7 @@ fn record_with_stacks<C: Arguments, const BYTES: usize>(
     key: SyscallKey,
     duration_ns: u64,
 ) -> bool {
-    let Some(mut entry) = STACKED_EVENTS.reserve::<WithStack<BYTES>>(0) else {
+    let Some(mut entry) = STACKED_EVENTS.reserve::<WithStack<StackedEvent, BYTES>>(0) else {
         lose!(stacks);
         return false;
     };
@@ -87,10 +74,9 @@ fn record_with_stacks<C: Arguments, const BYTES: usize>(
     let registers = stacks::user_registers(ctx);
     // SAFETY: the helper has no preconditions.
     let task = Task::<C::Access>::new(unsafe { bpf_get_current_task() } as *const u8);
-    let memory = task.memory();
     // SAFETY: memory of the ring buffer, as large and as aligned as the value, and ours until it is submitted.
     unsafe {
-        let event = &raw mut (*place).event;
+        let event = &raw mut (*place).record;
         fill(
             &raw mut (*event).call,
             ctx,
@@ -100,19 +86,15 @@ fn record_with_stacks<C: Arguments, const BYTES: usize>(
             duration_ns,
         );
         stacks::copy_wait(thread, &raw mut (*event).wait);
-        // A 32-bit program's stack is one that nobody here can read.
-        let (base, bytes) = if key.is_compat() {
-            (registers.sp, 0)
-        } else {
-            stacks::copy_user_stack::<BYTES>((&raw mut (*place).stack).cast(), registers.sp)
-        };
-        (&raw mut (*event).registers.pc).write(registers.pc);
-        (&raw mut (*event).registers.sp).write(registers.sp);
-        (&raw mut (*event).registers.fp).write(registers.fp);
-        (&raw mut (*event).registers.lr).write(registers.lr);
-        (&raw mut (*event).memory).write(memory);
-        (&raw mut (*event).stack_base).write(base);
-        (&raw mut (*event).stack_bytes).write(bytes);
+        stacks::write_user_stack::<C, BYTES>(
+            ctx,
+            task,
+            registers,
+            // A 32-bit program's stack is one that nobody here can read.
+            !key.is_compat(),
+            &raw mut (*event).user,
+            (&raw mut (*place).stack).cast(),
+        );
     }
     entry.submit(NO_WAKEUP);
     true

@@ -1,16 +1,16 @@
 //! Time blocked, summed up by stack.
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
-use bpf_probes::abi::event::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserRegisters};
+use bpf_probes::abi::event::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserRegisters, Waits};
 use bpf_probes::abi::off_cpu::{OffCpuKey, OffCpuStack};
 use bpf_probes::abi::thread::{Activity, Durations, ThreadRecord};
 use bpf_probes::jumpless::bounded;
 
-use crate::kernel::{Access, Task};
+use crate::kernel::Task;
 use crate::maps::{NO_WAKEUP, OFF_CPU, OFF_CPU_STACKS, config};
 use crate::programs::Arguments;
 use crate::record::lose;
-use crate::stacks::{copy_user_stack, take_stack, waits_of};
+use crate::stacks::{WithStack, take_stack, waits_of, with_stack_bytes, write_user_stack};
 
 const BPF_NOEXIST: u64 = 1;
 
@@ -34,7 +34,7 @@ pub fn switched_out<C: Arguments>(ctx: &C, task: Task<C::Access>, record: &Threa
     };
     // SAFETY: only presence is asked.
     if unsafe { OFF_CPU.get(&key) }.is_none()
-        && !introduce(&key, task, record, &waits.latest, bytes, registers)
+        && !introduce(ctx, &key, task, record, waits, registers)
     {
         return lose!(off_cpu);
     }
@@ -78,33 +78,21 @@ fn hash(frames: &[u64; KERNEL_FRAMES], bytes: u64) -> u64 {
     hash
 }
 
-#[repr(C)]
-struct WithStack<const BYTES: usize> {
-    event: OffCpuStack,
-    stack: [u8; BYTES],
-}
-
 /// Makes a row, and hands over what it is about. Neither without the other.
 #[inline(always)]
-fn introduce<A: Access>(
+fn introduce<C: Arguments>(
+    ctx: &C,
     key: &OffCpuKey,
-    task: Task<A>,
+    task: Task<C::Access>,
     record: &ThreadRecord,
-    frames: &[u64; KERNEL_FRAMES],
-    bytes: u64,
+    waits: &Waits,
     registers: UserRegisters,
 ) -> bool {
     if OFF_CPU.insert(key, &Durations::EMPTY, BPF_NOEXIST).is_err() {
         return false;
     }
-    let is_handed_over = match config!(events.stack_bytes) {
-        0 => hand_over::<A, 0>(key, task, record, frames, bytes, registers),
-        0x1000 => hand_over::<A, 0x1000>(key, task, record, frames, bytes, registers),
-        0x2000 => hand_over::<A, 0x2000>(key, task, record, frames, bytes, registers),
-        0x4000 => hand_over::<A, 0x4000>(key, task, record, frames, bytes, registers),
-        0x8000 => hand_over::<A, 0x8000>(key, task, record, frames, bytes, registers),
-        _ => hand_over::<A, 0x10000>(key, task, record, frames, bytes, registers),
-    };
+    let is_handed_over =
+        with_stack_bytes!(BYTES => hand_over::<C, BYTES>(ctx, key, task, record, waits, registers));
     if !is_handed_over {
         let _ = OFF_CPU.remove(key);
     }
@@ -112,41 +100,37 @@ fn introduce<A: Access>(
 }
 
 #[inline(always)]
-fn hand_over<A: Access, const BYTES: usize>(
+fn hand_over<C: Arguments, const BYTES: usize>(
+    ctx: &C,
     key: &OffCpuKey,
-    task: Task<A>,
+    task: Task<C::Access>,
     record: &ThreadRecord,
-    frames: &[u64; KERNEL_FRAMES],
-    bytes: u64,
+    waits: &Waits,
     registers: UserRegisters,
 ) -> bool {
-    let Some(mut entry) = OFF_CPU_STACKS.reserve::<WithStack<BYTES>>(0) else {
+    let Some(mut entry) = OFF_CPU_STACKS.reserve::<WithStack<OffCpuStack, BYTES>>(0) else {
         return false;
     };
     let place = entry.as_mut_ptr();
     // SAFETY: memory of the ring buffer, as large and as aligned as the value, and ours until it is submitted; the frames are
     // as many on both sides.
     unsafe {
-        let event = &raw mut (*place).event;
-        let (base, copied) = if registers.sp == 0 {
-            (0, 0)
-        } else {
-            copy_user_stack::<BYTES>((&raw mut (*place).stack).cast(), registers.sp)
-        };
+        let event = &raw mut (*place).record;
+        write_user_stack::<C, BYTES>(
+            ctx,
+            task,
+            registers,
+            registers.sp != 0,
+            &raw mut (*event).user,
+            (&raw mut (*place).stack).cast(),
+        );
         (&raw mut (*event).key).write(*key);
         (&raw mut (*event).tgid).write(record.tgid);
-        (&raw mut (*event).frame_bytes).write(bytes as u32);
-        (&raw mut (*event).registers.pc).write(registers.pc);
-        (&raw mut (*event).registers.sp).write(registers.sp);
-        (&raw mut (*event).registers.fp).write(registers.fp);
-        (&raw mut (*event).registers.lr).write(registers.lr);
-        (&raw mut (*event).memory).write(task.memory());
-        (&raw mut (*event).stack_base).write(base);
-        (&raw mut (*event).stack_bytes).write(copied);
+        (&raw mut (*event).frame_bytes).write(waits.latest_bytes as u32);
         bpf_probe_read_kernel(
             (&raw mut (*event).frames).cast(),
             KERNEL_FRAME_BYTES,
-            frames.as_ptr().cast(),
+            waits.latest.as_ptr().cast(),
         );
     }
     entry.submit(NO_WAKEUP);

@@ -6,7 +6,8 @@
 use aya_ebpf::helpers::generated::{bpf_get_stack, bpf_probe_read_kernel, bpf_probe_read_user};
 use bpf_probes::abi::config::NO_OFFSET;
 use bpf_probes::abi::event::{
-    KERNEL_FRAME_BYTES, MOST_STACK_BYTES, STACK_PAGE_BYTES, UserRegisters, Wait, Waits,
+    FRAME_POINTER_BYTES, KERNEL_FRAME_BYTES, MOST_STACK_BYTES, STACK_PAGE_BYTES, UserRegisters,
+    UserStack, Wait, Waits,
 };
 use bpf_probes::abi::thread::{Activity, SyscallPhase, ThreadRecord};
 
@@ -15,6 +16,8 @@ use crate::maps::{WAITS, config};
 use crate::programs::Arguments;
 use crate::record::lose;
 use crate::window::Moment;
+
+const BPF_F_USER_STACK: u64 = 1 << 8;
 
 /// Whether the thread is in a call that may be recorded: it began in this window.
 #[inline(always)]
@@ -134,13 +137,91 @@ pub fn user_registers<C: Arguments>(ctx: &C) -> UserRegisters {
     }
 }
 
+/// The expression with `$bytes` as the constant that this session has for user stacks. Of its forms the verifier leaves all
+/// but one out.
+macro_rules! with_stack_bytes {
+    ($bytes:ident => $run:expr) => {
+        with_stack_bytes!($bytes => $run; 0 0x400 0x1000 0x2000 0x4000 0x8000)
+    };
+    ($bytes:ident => $run:expr; $($size:literal)*) => {
+        match config!(events.stack_bytes) {
+            $(
+                $size => {
+                    const $bytes: usize = $size;
+                    $run
+                }
+            )*
+            _ => {
+                const $bytes: usize = bpf_probes::abi::event::MOST_STACK_BYTES;
+                $run
+            }
+        }
+    };
+}
+pub(crate) use with_stack_bytes;
+
+/// A record, and room for the user stack after it.
+#[repr(C)]
+pub struct WithStack<Record, const BYTES: usize> {
+    pub record: Record,
+    pub stack: [u8; BYTES],
+}
+
+/// Of the current task. `is_readable`: its stack is one that somebody can walk.
+///
+/// # Safety
+/// Both places may be written, and there is room for `BYTES` in the second.
+#[inline(always)]
+pub unsafe fn write_user_stack<C: Arguments, const BYTES: usize>(
+    ctx: &C,
+    task: Task<C::Access>,
+    registers: UserRegisters,
+    is_readable: bool,
+    user: *mut UserStack,
+    stack: *mut u8,
+) {
+    // SAFETY: the caller's.
+    let (base, bytes) = unsafe {
+        match BYTES {
+            FRAME_POINTER_BYTES => (0, walk_frame_pointers(ctx, stack)),
+            _ if is_readable => copy_user_stack::<BYTES>(stack, registers.sp),
+            _ => (registers.sp, 0),
+        }
+    };
+    // SAFETY: the caller's.
+    unsafe {
+        (&raw mut (*user).registers).write(registers);
+        (&raw mut (*user).memory).write(task.memory());
+        (&raw mut (*user).base).write(base);
+        (&raw mut (*user).bytes).write(bytes);
+    }
+}
+
+/// Returns how many bytes of addresses there are.
+///
+/// # Safety
+/// There is room for `FRAME_POINTER_BYTES`.
+#[inline(always)]
+unsafe fn walk_frame_pointers<C: Arguments>(ctx: &C, to: *mut u8) -> u64 {
+    // SAFETY: the caller's.
+    let bytes = unsafe {
+        bpf_get_stack(
+            ctx.as_ptr(),
+            to.cast(),
+            FRAME_POINTER_BYTES as u32,
+            BPF_F_USER_STACK,
+        )
+    };
+    if bytes > 0 { bytes as u64 } else { 0 }
+}
+
 /// Copies the user stack from `sp` upwards, up to `BYTES`; returns the address of the first byte and how many there are. A
 /// stack that ends sooner is copied by pages, each at a constant place: the verifier takes no other.
 ///
 /// # Safety
 /// There is room for that many bytes.
 #[inline(always)]
-pub unsafe fn copy_user_stack<const BYTES: usize>(to: *mut u8, sp: u64) -> (u64, u64) {
+unsafe fn copy_user_stack<const BYTES: usize>(to: *mut u8, sp: u64) -> (u64, u64) {
     if BYTES == 0 {
         return (sp, 0);
     }

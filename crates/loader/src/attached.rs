@@ -15,6 +15,7 @@ use crate::probe_list::{Need, PROBES};
 use crate::probes::{Capacity, PendingLoader, Probes};
 use crate::process;
 use crate::sample::Target;
+use crate::stack_reader::StackReader;
 use crate::sys::GracePeriod;
 use crate::triggers::{AttachedTrigger, ResolvedTrigger, Triggers};
 
@@ -81,10 +82,9 @@ impl Attached {
         if let Some(events) = &options.events {
             config.events = selection(events)?;
         }
-        if let Some(stacks) = options.off_cpu {
-            config.off_cpu = 1;
-            config.events.stack_bytes = stacks.copied_bytes;
-        }
+        config.off_cpu = options.off_cpu.into();
+        let user_stacks = options.user_stacks_taken();
+        config.events.stack_bytes = user_stacks.bytes();
         let living = living_threads(pids)?;
         let capacity = capacity(living, options)?;
         let mut probes = Probes::new(
@@ -111,15 +111,10 @@ impl Attached {
                 probes.attach(probe.tracepoint)?;
             }
         }
-        let events = if options.events.is_some() || options.off_cpu.is_some() {
+        let events = if options.events.is_some() || options.off_cpu {
             let limit = options.events.as_ref().map_or(0, |events| events.limit);
-            // Without user stacks nobody looks at what processes have mapped.
-            let walked = if config.events.stack_bytes == 0 {
-                &[]
-            } else {
-                pids
-            };
-            Some(EventReader::new(&mut probes, walked, limit)?)
+            let stacks = StackReader::new(user_stacks, pids);
+            Some(EventReader::new(&mut probes, stacks, limit)?)
         } else {
             None
         };
@@ -188,7 +183,7 @@ fn capacity(living: u32, options: &Options) -> Result<Capacity> {
         }
     };
     let events = options.events.as_ref();
-    let has_stacks = events.is_some_and(|events| events.stacks.is_some());
+    let has_stacks = events.is_some_and(|events| events.has_stacks);
     Ok(Capacity {
         threads,
         syscall_chunks: threads.saturating_mul(CHUNKS_PER_THREAD),
@@ -201,17 +196,19 @@ fn capacity(living: u32, options: &Options) -> Result<Capacity> {
                 .min(MOST_RING_BYTES),
             _ => EDGES_BYTES,
         },
-        off_cpu_rows: match options.off_cpu {
-            Some(_) => threads
+        off_cpu_rows: if options.off_cpu {
+            threads
                 .saturating_mul(OFF_CPU_ROWS_PER_THREAD)
-                .clamp(LEAST_OFF_CPU_ROWS, MOST_OFF_CPU_ROWS),
-            None => 1,
+                .clamp(LEAST_OFF_CPU_ROWS, MOST_OFF_CPU_ROWS)
+        } else {
+            1
         },
-        off_cpu_bytes: match options.off_cpu {
-            Some(_) => OFF_CPU_RING_BYTES,
-            None => EDGES_BYTES,
+        off_cpu_bytes: if options.off_cpu {
+            OFF_CPU_RING_BYTES
+        } else {
+            EDGES_BYTES
         },
-        waits: if has_stacks || options.off_cpu.is_some() {
+        waits: if has_stacks || options.off_cpu {
             threads
         } else {
             1

@@ -10,7 +10,7 @@ use bpf_probes::abi::control::UNTIL_CLOSED;
 use crate::attached::Attached;
 use crate::clock::monotonic_ns;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event_selection::{EventOptions, StackOptions};
+use crate::event_selection::EventOptions;
 use crate::harvester;
 use crate::pending::{PendingWindow, Stage, Start, Stop};
 use crate::pidfd::{PidFd, Signal, wait_readable};
@@ -19,6 +19,7 @@ use crate::sample::{Sample, StopReason};
 use crate::stack_table::Symbols;
 use crate::state::{Shared, State};
 use crate::triggers::TriggerScope;
+use crate::user_stacks::UserStacks;
 
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -39,9 +40,23 @@ pub struct Options {
     /// Which system calls are recorded one by one; `None`: none.
     pub events: Option<EventOptions>,
     /// Time blocked is summed up by stack.
-    pub off_cpu: Option<StackOptions>,
+    pub off_cpu: bool,
+    /// Those of recorded calls, and of time blocked.
+    pub user_stacks: UserStacks,
     /// The one process is held just before it executes this: what it will be, and not what it is, has the triggers' places.
     pub program: Option<PathBuf>,
+}
+
+impl Options {
+    /// Those that some part of the session asks for.
+    pub(crate) fn user_stacks_taken(&self) -> UserStacks {
+        let has_stacks = self.events.as_ref().is_some_and(|events| events.has_stacks);
+        if has_stacks || self.off_cpu {
+            self.user_stacks
+        } else {
+            UserStacks::None
+        }
+    }
 }
 
 /// A waiter looks around once in a while: of several, one may have taken the news that all wait for.
@@ -99,7 +114,7 @@ impl CaptureSession {
             shared: Arc::new(Shared::new(state)),
             interrupt: signal()?,
             edges_taken,
-            symbols: (options.events.is_some() || options.off_cpu.is_some())
+            symbols: (options.events.is_some() || options.off_cpu)
                 .then(Symbols::start)
                 .transpose()?,
         };

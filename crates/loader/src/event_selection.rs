@@ -14,18 +14,12 @@ pub struct EventOptions {
     pub only: Option<Vec<String>>,
     /// Not of these names.
     pub except: Vec<String>,
-    /// With the stacks of where they waited and of who called; `None`: without.
-    pub stacks: Option<StackOptions>,
+    /// With the stacks of where they waited and of who called.
+    pub has_stacks: bool,
     /// Of the ring buffer.
     pub buffer_bytes: u32,
     /// Kept of one window, at most: the longest.
     pub limit: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub struct StackOptions {
-    /// Copied from each caller's stack: 0, or a power of two of 4096, up to 65536.
-    pub copied_bytes: u32,
 }
 
 /// A wait that makes up less of the least duration is not what a call was slow by.
@@ -37,8 +31,7 @@ pub fn selection(options: &EventOptions) -> Result<Events> {
         least_ns: options.least_ns,
         recorded: 1,
         selected: u32::from(options.only.is_some() || !options.except.is_empty()),
-        stacks: u32::from(options.stacks.is_some()),
-        stack_bytes: options.stacks.map_or(0, |stacks| stacks.copied_bytes),
+        stacks: options.has_stacks.into(),
         least_wait_ns: options.least_ns / LEAST_WAIT_SHARE,
         ..Events::NONE
     };
@@ -97,7 +90,7 @@ mod tests {
             least_ns: 1,
             only: only.map(owned),
             except: owned(except),
-            stacks: None,
+            has_stacks: false,
             buffer_bytes: 4096,
             limit: 1,
         }

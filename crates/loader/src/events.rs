@@ -60,14 +60,14 @@ fn ring(probes: &mut Probes, name: &str) -> Result<RingBuf<MapData>> {
 
 impl EventReader {
     /// `limit`: of one window, at most so many are kept: the longest.
-    pub fn new(probes: &mut Probes, pids: &[u32], limit: usize) -> Result<Self> {
+    pub fn new(probes: &mut Probes, stacks: StackReader, limit: usize) -> Result<Self> {
         let shared = Arc::new(Shared {
             buffer: Mutex::new(Buffer {
                 plain: ring(probes, "SYSCALL_EVENTS")?,
                 stacked: ring(probes, "STACKED_EVENTS")?,
                 off_cpu: ring(probes, "OFF_CPU_STACKS")?,
                 introduced: HashMap::new(),
-                stacks: StackReader::new(pids),
+                stacks,
                 by_window: HashMap::new(),
                 limit,
             }),
@@ -169,7 +169,7 @@ impl Buffer {
             // SAFETY: the programs put only whole events into the ring buffer: plain integers and bytes.
             let event = unsafe { item.as_ptr().cast::<StackedEvent>().read_unaligned() };
             let copied = &item[size_of::<StackedEvent>()..];
-            let copied = &copied[..copied.len().min(event.stack_bytes as usize)];
+            let copied = &copied[..copied.len().min(event.user.bytes as usize)];
             let window = window(&mut self.by_window, event.call.window, self.limit);
             let call = event.call;
             // Where another program begins, nobody has called.
@@ -187,7 +187,7 @@ impl Buffer {
             // SAFETY: as for the others.
             let stack = unsafe { item.as_ptr().cast::<OffCpuStack>().read_unaligned() };
             let copied = &item[size_of::<OffCpuStack>()..];
-            let copied = &copied[..copied.len().min(stack.stack_bytes as usize)];
+            let copied = &copied[..copied.len().min(stack.user.bytes as usize)];
             if self.introduced.len() >= MOST_INTRODUCED {
                 self.introduced.clear();
             }

@@ -49,3 +49,4 @@ mod stopped_threads;
 mod sys;
 mod syscall_names;
 pub mod triggers;
+pub mod user_stacks;

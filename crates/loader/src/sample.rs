@@ -201,7 +201,7 @@ pub struct SyscallEvent {
     #[cfg_attr(
         feature = "node",
         napi(
-            ts_type = "'complete' | 'cut' | 'no unwind information' | 'invalid' | 'too deep' | null"
+            ts_type = "'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep' | null"
         )
     )]
     pub user_stack_end: Option<String>,
@@ -237,7 +237,9 @@ pub struct OffCpu {
     pub user_stack: Option<u32>,
     #[cfg_attr(
         feature = "node",
-        napi(ts_type = "'complete' | 'cut' | 'no unwind information' | 'invalid' | 'too deep'")
+        napi(
+            ts_type = "'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep'"
+        )
     )]
     pub user_stack_end: Option<String>,
 }
@@ -247,7 +249,7 @@ pub struct OffCpu {
     feature = "node",
     napi_derive::napi(object, use_nullable = true, js_name = "BindingFrame")
 )]
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Frame {
     /// Hexadecimal: where it goes on when what it called returns.
     pub address: String,

@@ -4,11 +4,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bpf_probes::abi::event::{KERNEL_FRAMES, StackedEvent, UserRegisters};
+use bpf_probes::abi::event::{KERNEL_FRAMES, StackedEvent, UserStack};
 use bpf_probes::abi::off_cpu::OffCpuStack;
 use stacks::{Arch, CopiedStack, Modules, ProcessMaps, Registers, Unwinder, Walk};
 
 use crate::recorded_call::{CallStacks, WaitStack};
+use crate::user_stacks::UserStacks;
 
 /// Different stacks kept at a time; beyond that, equal ones may be kept twice.
 const MOST_KNOWN: usize = 1 << 16;
@@ -23,6 +24,7 @@ struct Process {
 }
 
 pub struct StackReader {
+    by: UserStacks,
     modules: Arc<Modules>,
     processes: HashMap<u32, Process>,
     unwinder: Unwinder,
@@ -32,21 +34,25 @@ pub struct StackReader {
 
 impl StackReader {
     /// Reads the maps of these processes now, so that it need not be done when they have ended.
-    pub fn new(pids: &[u32]) -> Self {
+    pub fn new(by: UserStacks, pids: &[u32]) -> Self {
         let mut reader = Self {
+            by,
             modules: Arc::new(Modules::default()),
             processes: HashMap::new(),
             unwinder: Unwinder::new(),
             walks: HashMap::new(),
             waits: HashSet::new(),
         };
-        for &pid in pids {
-            reader.read_maps(pid, None);
+        // Without user stacks nobody looks at what processes have mapped.
+        if by != UserStacks::None {
+            for &pid in pids {
+                reader.read_maps(pid, None);
+            }
         }
         reader
     }
 
-    /// `stack`: the bytes from `event.stack_base` on.
+    /// `stack`: the valid bytes that follow the event.
     pub fn read(&mut self, event: &StackedEvent, stack: &[u8]) -> CallStacks {
         let began_ns = event.call.exit_ns.wrapping_sub(event.call.duration_ns);
         let wait = (event.wait.call_since_ns == began_ns && began_ns != 0).then(|| WaitStack {
@@ -56,13 +62,7 @@ impl StackReader {
         });
         CallStacks {
             wait,
-            user: self.unwind(
-                event.call.tgid,
-                event.memory,
-                &event.registers,
-                event.stack_base,
-                stack,
-            ),
+            user: self.walk(event.call.tgid, &event.user, stack),
         }
     }
 
@@ -74,13 +74,7 @@ impl StackReader {
                 is_preempted: false,
                 frames: self.known_frames(&event.frames, event.frame_bytes),
             }),
-            user: self.unwind(
-                event.tgid,
-                event.memory,
-                &event.registers,
-                event.stack_base,
-                stack,
-            ),
+            user: self.walk(event.tgid, &event.user, stack),
         }
     }
 
@@ -97,37 +91,48 @@ impl StackReader {
         frames
     }
 
-    fn unwind(
-        &mut self,
-        pid: u32,
-        memory: u64,
-        from: &UserRegisters,
-        base: u64,
-        stack: &[u8],
-    ) -> Option<Arc<Walk>> {
+    fn walk(&mut self, pid: u32, user: &UserStack, stack: &[u8]) -> Option<Arc<Walk>> {
         if stack.is_empty() {
             return None;
         }
-        self.update_maps(pid, memory);
+        self.update_maps(pid, user.memory);
         let maps = self.processes.get_mut(&pid)?.maps.as_mut()?;
-        let registers = match Arch::ours()? {
-            Arch::X86_64 => Registers::x86_64(from.pc, from.sp, from.fp),
-            Arch::Aarch64 => Registers::aarch64(from.pc, from.sp, from.fp, from.lr),
+        let arch = Arch::ours()?;
+        let walk = match self.by {
+            UserStacks::None => return None,
+            UserStacks::Copied { .. } => {
+                let from = &user.registers;
+                let registers = match arch {
+                    Arch::X86_64 => Registers::x86_64(from.pc, from.sp, from.fp),
+                    Arch::Aarch64 => Registers::aarch64(from.pc, from.sp, from.fp, from.lr),
+                };
+                let base = user.base;
+                let copied = CopiedStack { base, bytes: stack };
+                self.unwinder.unwind(maps, &registers, copied)
+            }
+            UserStacks::ByFramePointer => {
+                let (words, _) = stack.as_chunks();
+                let addresses: Vec<u64> =
+                    words.iter().map(|&word| u64::from_ne_bytes(word)).collect();
+                self.unwinder.by_frame_pointers(maps, arch, &addresses)
+            }
         };
-        let copied = CopiedStack { base, bytes: stack };
-        let walk = self.unwinder.unwind(maps, &registers, copied);
+        Some(self.known_walk(pid, walk))
+    }
+
+    fn known_walk(&mut self, pid: u32, walk: Walk) -> Arc<Walk> {
         let mut key: Vec<u64> = walk.frames.iter().map(|frame| frame.pc).collect();
         key.push(walk.end as u64);
         key.push(pid.into());
         if let Some(known) = self.walks.get(&key[..]) {
-            return Some(known.clone());
+            return known.clone();
         }
         if self.walks.len() >= MOST_KNOWN {
             self.walks.clear();
         }
         let walk = Arc::new(walk);
         self.walks.insert(key.into(), walk.clone());
-        Some(walk)
+        walk
     }
 
     fn update_maps(&mut self, pid: u32, memory: u64) {

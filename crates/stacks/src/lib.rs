@@ -14,6 +14,7 @@ mod eh_frame_header;
 mod expression;
 mod extract;
 mod extract_elf;
+mod frame_pointers;
 mod kernel;
 mod memory_file;
 mod module;

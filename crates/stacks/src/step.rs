@@ -41,9 +41,8 @@ impl Stepper {
         let Place::Module { module, address } = place else {
             return by_frame_pointer(registers, stack);
         };
-        let (context, address) = (&mut self.context, *address);
-        let make = || rule(module, context, registers, address);
-        match self.rules.get_or(module.id(), address, make) {
+        let address = *address;
+        match self.rule(module, address, registers) {
             Rule::Compact(rule) => match rule.apply(registers, stack) {
                 Ok(()) => Ok(called(FoundBy::UnwindInfo)),
                 Err(Some(at)) => Err(not_copied(at, stack)),
@@ -63,6 +62,24 @@ impl Stepper {
             Rule::NoEntry if is_entry(module, address) => Err(End::Complete),
             Rule::NoEntry => by_frame_pointer(registers, stack),
         }
+    }
+
+    /// Whether nothing has called the function there.
+    pub fn is_first(&mut self, place: &Place, registers: &Registers) -> bool {
+        let Place::Module { module, address } = place else {
+            return false;
+        };
+        match self.rule(module, *address, registers) {
+            Rule::Complete => true,
+            Rule::NoEntry => is_entry(module, *address),
+            _ => false,
+        }
+    }
+
+    fn rule(&mut self, module: &Module, address: u64, registers: &Registers) -> Rule {
+        let context = &mut self.context;
+        let make = || rule(module, context, registers, address);
+        self.rules.get_or(module.id(), address, make)
     }
 
     fn run(

@@ -17,6 +17,8 @@ pub enum End {
     CutStack,
     /// A function has no unwind information, or none that can be followed, and no frame pointer that leads to a caller.
     NoUnwindInfo,
+    /// No frame pointer leads on; where nothing else is looked at, that may be anywhere.
+    NoFramePointer,
     /// An address where nothing is mapped, or a stack that does not go up: registers or stack were overwritten.
     Invalid,
     /// There are more than [`MOST_FRAMES`].
@@ -54,7 +56,7 @@ pub struct Walk {
 /// Keeps what it has learned about instructions. It may walk stacks of any number of processes.
 #[derive(Default)]
 pub struct Unwinder {
-    stepper: Stepper,
+    pub(crate) stepper: Stepper,
 }
 
 impl Unwinder {

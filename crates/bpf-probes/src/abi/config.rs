@@ -44,7 +44,9 @@ pub struct Events {
     pub selected: u32,
     /// 1: with the stacks of where they waited and of who called.
     pub stacks: u32,
-    /// Copied from the caller's stack: 0, or a power of two of pages.
+    /// Copied from user stacks: 0, or a power of two of pages; [`FRAME_POINTER_BYTES`]: they are walked by frame pointers.
+    ///
+    /// [`FRAME_POINTER_BYTES`]: crate::abi::event::FRAME_POINTER_BYTES
     pub stack_bytes: u32,
     /// Where a call was off the CPU is noted if it was for at least this long.
     pub least_wait_ns: u64,

@@ -66,29 +66,41 @@ pub struct UserRegisters {
     pub lr: u64,
 }
 
-/// After it, as many bytes of the user stack as were asked for, of which `stack_bytes` are valid.
+/// Of a record that is followed by bytes of a user stack, as many as were asked for.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserStack {
+    pub registers: UserRegisters,
+    /// Address of the kernel's `mm_struct`: another one, another program. 0: not known.
+    pub memory: u64,
+    /// Address of the first byte that was copied.
+    pub base: u64,
+    /// Of the bytes that follow, valid.
+    pub bytes: u64,
+}
+
+/// It is followed by the caller's stack.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StackedEvent {
     pub call: SyscallEvent,
     /// Of another call if `call_since_ns` is not this one's beginning.
     pub wait: Wait,
-    pub registers: UserRegisters,
-    /// Address of the kernel's `mm_struct`: another one, another program. 0: not known.
-    pub memory: u64,
-    /// Address of the first byte.
-    pub stack_base: u64,
-    pub stack_bytes: u64,
+    pub user: UserStack,
 }
 
 /// The sizes of user stacks that can be asked for are powers of two of pages, up to this.
 pub const STACK_PAGE_BYTES: usize = 4096;
 pub const MOST_STACK_BYTES: usize = 16 * STACK_PAGE_BYTES;
+/// Of no copy, but of the program counter and the return addresses that frame pointers lead to. The kernel finds 127 of
+/// them, unless `kernel.perf_event_max_stack` says otherwise.
+pub const FRAME_POINTER_BYTES: usize = 8 * 128;
 
 const _: () = assert!(
     size_of::<SyscallEvent>() == 104
         && size_of::<Wait>() == 24 + KERNEL_FRAME_BYTES as usize
         && size_of::<Waits>() == size_of::<Wait>() + 40 + 8 + KERNEL_FRAME_BYTES as usize
+        && size_of::<UserStack>() == 56
         && size_of::<StackedEvent>() == 104 + size_of::<Wait>() + 56,
     "implicit padding"
 );

@@ -1,6 +1,6 @@
 //! Time blocked, by thread and stack.
 
-use crate::abi::event::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserRegisters};
+use crate::abi::event::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserStack};
 
 /// A stack: of which thread, through which kernel functions, from which user code. How deep the user stack is tells apart the
 /// ways that lead to the same instruction.
@@ -26,8 +26,7 @@ pub struct Blocked {
     pub since_ns: u64,
 }
 
-/// What a key stands for, handed over when it is new. After it, as many bytes of the user stack as were asked for, of which
-/// `stack_bytes` are valid.
+/// What a key stands for, handed over when it is new. It is followed by the user stack.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OffCpuStack {
@@ -35,18 +34,13 @@ pub struct OffCpuStack {
     pub tgid: u32,
     /// Of `frames`, in use.
     pub frame_bytes: u32,
-    pub registers: UserRegisters,
-    /// As in a `StackedEvent`.
-    pub memory: u64,
-    /// Address of the first byte.
-    pub stack_base: u64,
-    pub stack_bytes: u64,
+    pub user: UserStack,
     pub frames: [u64; KERNEL_FRAMES],
 }
 
 const _: () = assert!(
     size_of::<OffCpuKey>() == 32
         && size_of::<Blocked>() == 40
-        && size_of::<OffCpuStack>() == 32 + 8 + 32 + 24 + KERNEL_FRAME_BYTES as usize,
+        && size_of::<OffCpuStack>() == 32 + 8 + 56 + KERNEL_FRAME_BYTES as usize,
     "implicit padding"
 );

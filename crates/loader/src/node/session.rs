@@ -10,9 +10,10 @@ use napi_derive::napi;
 use super::sample::{BindingSample, BindingWindow, BindingWindowStart};
 use crate::capture::{CaptureSession, Options};
 use crate::error::{Error, ErrorKind};
-use crate::event_selection::{EventOptions, StackOptions};
+use crate::event_selection::EventOptions;
 use crate::sample::{Sample, StopReason};
 use crate::triggers::TriggerScope;
+use crate::user_stacks::UserStacks;
 
 #[napi(object)]
 pub struct BindingOpenOptions {
@@ -34,9 +35,13 @@ pub struct BindingOpenOptions {
     pub program: Option<String>,
     /// Which system calls are recorded one by one; by default none.
     pub events: Option<BindingEventOptions>,
-    /// Time blocked is summed up by stack; this many bytes are copied from the user stack of each new one: 0, or a power of two
-    /// of 4096, up to 65536. By default it is not.
-    pub off_cpu_stack_bytes: Option<u32>,
+    /// Time blocked is summed up by stack.
+    pub off_cpu: bool,
+    /// Of the user stacks of recorded calls and of time blocked, this many bytes are copied: 0, or a power of two of 4096, up to
+    /// 65536.
+    pub user_stack_bytes: u32,
+    /// They are walked by frame pointers in the kernel, and not copied.
+    pub by_frame_pointer: bool,
 }
 
 #[napi(object)]
@@ -47,9 +52,8 @@ pub struct BindingEventOptions {
     pub only: Option<Vec<String>>,
     /// Not of these names.
     pub except: Vec<String>,
-    /// With their stacks; this many bytes are copied from each caller's: 0, or a power of two of 4096, up to 65536. By default
-    /// without.
-    pub stack_bytes: Option<u32>,
+    /// With their stacks.
+    pub stacks: bool,
     /// Of the ring buffer: a power of two, and a multiple of the page size.
     pub buffer_bytes: u32,
     /// Kept of one window, at most: the longest.
@@ -62,9 +66,7 @@ impl From<BindingEventOptions> for EventOptions {
             least_ns: options.least_ns.max(0) as u64,
             only: options.only,
             except: options.except,
-            stacks: options
-                .stack_bytes
-                .map(|copied_bytes| StackOptions { copied_bytes }),
+            has_stacks: options.stacks,
             buffer_bytes: options.buffer_bytes,
             limit: options.limit as usize,
         }
@@ -172,9 +174,12 @@ impl BindingSession {
             },
             program: options.program.map(PathBuf::from),
             events: options.events.map(Into::into),
-            off_cpu: options
-                .off_cpu_stack_bytes
-                .map(|copied_bytes| StackOptions { copied_bytes }),
+            off_cpu: options.off_cpu,
+            user_stacks: if options.by_frame_pointer {
+                UserStacks::ByFramePointer
+            } else {
+                UserStacks::copied(options.user_stack_bytes)
+            },
             ..Options::default()
         }))
     }

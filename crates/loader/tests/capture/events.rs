@@ -1,9 +1,10 @@
 //! Single system calls, recorded.
 
 use loader::capture::{CaptureSession, Options};
-use loader::event_selection::{EventOptions, StackOptions};
+use loader::event_selection::EventOptions;
 use loader::probes::AttachMode;
 use loader::sample::{Sample, SyscallEvent};
+use loader::user_stacks::UserStacks;
 
 use crate::worker::Worker;
 use crate::{MODES, closed_by_hand};
@@ -13,7 +14,7 @@ fn every_call() -> EventOptions {
         least_ns: 0,
         only: None,
         except: Vec::new(),
-        stacks: None,
+        has_stacks: false,
         buffer_bytes: 4 << 20,
         limit: 1_000_000,
     }
@@ -21,12 +22,20 @@ fn every_call() -> EventOptions {
 
 /// What a thread that did this made of it, by both kinds of program.
 fn recorded(options: &EventOptions, work: fn()) -> Vec<(Vec<SyscallEvent>, Sample)> {
+    recorded_with(options, UserStacks::None, work)
+}
+
+fn recorded_with(
+    options: &EventOptions,
+    user_stacks: UserStacks,
+    work: fn(),
+) -> Vec<(Vec<SyscallEvent>, Sample)> {
     MODES
         .into_iter()
         .map(|mode| {
             // Since Linux 7 the kernel skips programs while one is preempted on their CPU, and counts that: not this time.
             (0..10)
-                .map(|_| recorded_once(options, mode, work))
+                .map(|_| recorded_once(options, user_stacks, mode, work))
                 .find(|(_, sample)| sample.losses.recursion_misses.unwrap_or(0) == 0)
                 .unwrap()
         })
@@ -35,6 +44,7 @@ fn recorded(options: &EventOptions, work: fn()) -> Vec<(Vec<SyscallEvent>, Sampl
 
 fn recorded_once(
     options: &EventOptions,
+    user_stacks: UserStacks,
     mode: AttachMode,
     work: fn(),
 ) -> (Vec<SyscallEvent>, Sample) {
@@ -42,6 +52,7 @@ fn recorded_once(
         pids: vec![std::process::id()],
         attach_mode: mode,
         events: Some(options.clone()),
+        user_stacks,
         ..Options::default()
     })
     .unwrap();
@@ -134,23 +145,28 @@ fn sleep_in_a_function() {
     std::hint::black_box(());
 }
 
-#[test]
-fn a_call_comes_with_where_it_slept_and_who_made_it() {
-    let stacked = EventOptions {
+fn slow_sleeps() -> EventOptions {
+    EventOptions {
         least_ns: 2_000_000,
         only: Some(vec!["clock_nanosleep".to_owned()]),
-        stacks: Some(StackOptions {
-            copied_bytes: 16 << 10,
-        }),
+        has_stacks: true,
         ..every_call()
-    };
-    for (events, sample) in recorded(&stacked, sleep_in_a_function) {
+    }
+}
+
+/// The functions of a stack, innermost first.
+fn functions(sample: &Sample, index: Option<u32>) -> Vec<String> {
+    let frames = sample.stacks[index.unwrap() as usize].iter();
+    let names = frames.map(|frame| frame.symbol.clone().unwrap_or_default());
+    names.collect()
+}
+
+#[test]
+fn a_call_comes_with_where_it_slept_and_who_made_it() {
+    let copied = UserStacks::copied(16 << 10);
+    for (events, sample) in recorded_with(&slow_sleeps(), copied, sleep_in_a_function) {
         let event = &events[0];
-        let stack = |index: Option<u32>| {
-            let frames = sample.stacks[index.unwrap() as usize].iter();
-            let names = frames.map(|frame| frame.symbol.clone().unwrap_or_default());
-            names.collect::<Vec<String>>()
-        };
+        let stack = |index: Option<u32>| functions(&sample, index);
         let user = stack(event.user_stack);
         let is_ours = |name: &String| name.ends_with("sleep_in_a_function");
         assert!(user.iter().any(is_ours), "{user:?}");
@@ -170,6 +186,33 @@ fn a_call_comes_with_where_it_slept_and_who_made_it() {
             "{kernel:?}"
         );
         assert_eq!(sample.losses.stacks_lost, 0);
+    }
+}
+
+/// A library that keeps no frame pointers has no callers to tell of, but where the call was made is known.
+#[test]
+fn stacks_may_be_walked_by_frame_pointers_in_the_kernel() {
+    for (events, sample) in recorded_with(
+        &slow_sleeps(),
+        UserStacks::ByFramePointer,
+        sleep_in_a_function,
+    ) {
+        let event = &events[0];
+        let user = functions(&sample, event.user_stack);
+        assert!(user[0].contains("clock_nanosleep"), "{user:?}");
+        assert_eq!(sample.losses.stacks_lost, 0);
+    }
+}
+
+#[test]
+fn without_user_stacks_there_are_those_of_the_kernel() {
+    for (events, sample) in recorded(&slow_sleeps(), sleep_in_a_function) {
+        let kernel = functions(&sample, events[0].kernel_stack);
+        assert!(!kernel.is_empty());
+        assert_eq!(
+            (events[0].user_stack, &events[0].user_stack_end),
+            (None, &None)
+        );
     }
 }
 

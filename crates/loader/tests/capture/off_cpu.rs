@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use loader::capture::{CaptureSession, Options};
-use loader::event_selection::StackOptions;
 use loader::probes::AttachMode;
 use loader::sample::{OffCpu, Sample};
+use loader::user_stacks::UserStacks;
 
 use crate::worker::Worker;
 use crate::{MODES, closed_by_hand, thread};
@@ -63,9 +63,8 @@ fn is_summed_up_in(mode: AttachMode) -> bool {
     let session = CaptureSession::open(&Options {
         pids: vec![std::process::id()],
         attach_mode: mode,
-        off_cpu: Some(StackOptions {
-            copied_bytes: 16 << 10,
-        }),
+        off_cpu: true,
+        user_stacks: UserStacks::copied(16 << 10),
         ..Options::default()
     })
     .unwrap();
