@@ -12,8 +12,8 @@ import {
   type OptionSpec,
   optionGroups,
 } from './options.js';
+import { version } from './package.js';
 import type { Streams } from './streams.js';
-import { version } from './version.js';
 
 /** `command`: what followed "--", null if nothing did. `exit` receives an exit code other than 0 that is no error. */
 export function createProgram(

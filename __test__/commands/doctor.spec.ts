@@ -1,7 +1,7 @@
 import test from 'ava';
 import { replaceNative } from '../../src/native/index.js';
+import { version } from '../../src/package.js';
 import { run } from '../../src/run.js';
-import { version } from '../../src/version.js';
 import { type FakeScript, fakeNative } from '../helpers/fake-native.js';
 import { Collector } from '../helpers/streams.js';
 

@@ -35,7 +35,22 @@ test('without any the error says what was tried and why each failed', (t) => {
   const error = t.throws(() => load(requiring('', []), folder), { instanceOf: KdelayError });
   t.is(error.code, 'NATIVE_MODULE_MISSING');
   const lines = error.hint?.split('\n') ?? [];
-  t.is(lines[1], `${order[0]}: no such file`);
-  t.is(lines[2], `${order[1]}: Cannot find module '${order[1]}'`);
-  t.is(lines.length, 5);
+  t.regex(lines[0] ?? '', new RegExp(`npm install ${order[1]}@\\d`));
+  t.is(lines[2], `${order[0]}: no such file`);
+  t.is(lines[3], `${order[1]}: Cannot find module '${order[1]}'`);
+  t.is(lines.length, 6);
 });
+
+for (const [platform, arch] of [
+  ['linux', 's390x'],
+  ['darwin', 'arm64'],
+] as const) {
+  test(`on ${platform} and ${arch} the error says that there is no package`, (t) => {
+    const error = t.throws(() => load(requiring('', []), folder, { platform, arch }), {
+      instanceOf: KdelayError,
+    });
+    t.is(error.code, 'NATIVE_MODULE_MISSING');
+    t.is(error.message, `native module: there is none for ${platform} on ${arch}`);
+    t.regex(error.hint ?? '', /x64 and arm64/);
+  });
+}

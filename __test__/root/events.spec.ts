@@ -91,7 +91,8 @@ test.serial('only what was asked for is recorded', async (t) => {
   const events = async (...args: string[]) =>
     (await recorded(['--follow', ...args], slow)).samples.flatMap(({ syscallEvents }) => syscallEvents);
   const over = await events('-s', '20000000');
-  t.deepEqual([...new Set(over.map(({ name }) => name))].sort(), ['clock_nanosleep', 'wait4']);
+  // On a busy machine others may take as long.
+  for (const name of ['clock_nanosleep', 'wait4']) t.true(over.some((event) => event.name === name));
   t.true(over.every(({ durationNs }) => durationNs > 20_000_000));
   const named = await events('-s', '--syscall', 'execve', '--syscall', 'clock_nanosleep,getppid');
   t.true(named.some(({ name }) => name === 'execve'));

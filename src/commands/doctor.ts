@@ -4,8 +4,8 @@ import { escapeJson, escapeText } from '../escape.js';
 import { type Column, tableLines } from '../formats/table.js';
 import { awaitNative, native } from '../native/index.js';
 import { openOutput } from '../output.js';
+import { version } from '../package.js';
 import type { Streams } from '../streams.js';
-import { version } from '../version.js';
 
 export const doctorFormats = ['text', 'json'] as const;
 export type DoctorFormat = (typeof doctorFormats)[number];

@@ -3,8 +3,8 @@ import { escapeJson, escapeText } from '../escape.js';
 import { note } from '../messages.js';
 import { awaitNative, type Binding, native } from '../native/index.js';
 import { openOutput } from '../output.js';
+import { version } from '../package.js';
 import type { Streams } from '../streams.js';
-import { version } from '../version.js';
 import { findTargets } from './capture-targets.js';
 
 export const probesFormats = ['text', 'json'] as const;

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { KdelayError } from '../errors.js';
+import { packageRoot, version } from '../package.js';
 import type * as Binding from './binding.js';
 
 export { awaitNative, callNative } from './errors.js';
@@ -24,7 +25,7 @@ let loaded: NativeModule | undefined;
 
 /** The native module. Throws NATIVE_MODULE_MISSING. */
 export function native(): NativeModule {
-  loaded ??= load(createRequire(import.meta.url), fileURLToPath(new URL('../../native/', import.meta.url)));
+  loaded ??= load(createRequire(import.meta.url), fileURLToPath(new URL('native/', packageRoot)));
   return loaded;
 }
 
@@ -37,11 +38,15 @@ export function replaceNative(standIn: NativeModule | undefined): void {
  * The module built in the package's own folder comes first, then the one npm installed for this platform. The libc is
  * not looked up: loading the wrong one fails, and the next is tried.
  */
-export function load(require: (id: string) => unknown, folder: string): NativeModule {
+export function load(
+  require: (id: string) => unknown,
+  folder: string,
+  { platform, arch }: { platform: string; arch: string } = process,
+): NativeModule {
   const failures: string[] = [];
   for (const libc of ['gnu', 'musl']) {
-    const platform = `linux-${process.arch}-${libc}`;
-    for (const id of [`${folder}kdelay.${platform}.node`, `@kdelay/native-${platform}`]) {
+    const target = `linux-${arch}-${libc}`;
+    for (const id of [`${folder}kdelay.${target}.node`, `@kdelay/native-${target}`]) {
       try {
         return require(id) as NativeModule;
       } catch (error) {
@@ -51,12 +56,34 @@ export function load(require: (id: string) => unknown, folder: string): NativeMo
       }
     }
   }
-  throw new KdelayError(
+  throw missing(platform, arch, failures);
+}
+
+/** Why there is none, and what to install. */
+function missing(platform: string, arch: string, failures: readonly string[]): KdelayError {
+  if (platform !== 'linux' || !architectures.includes(arch)) {
+    return new KdelayError(
+      'NATIVE_MODULE_MISSING',
+      `native module: there is none for ${platform} on ${arch}`,
+      `kdelay runs on Linux, on ${architectures.join(' and ')}`,
+    );
+  }
+  const name = `@kdelay/native-linux-${arch}-${libcOfNode()}`;
+  return new KdelayError(
     'NATIVE_MODULE_MISSING',
-    `native module: none could be loaded for ${process.platform}-${process.arch}`,
+    'native module: the package of this platform is not installed',
     [
-      'build it with `npm run setup`, or reinstall kdelay with optional dependencies; tried:',
+      `npm leaves it out with --omit=optional, and by a lock file from another platform; install it beside kdelay: npm install ${name}@${version} (with -g if kdelay is global; in a clone: npm run setup)`,
+      'tried:',
       ...failures,
     ].join('\n'),
   );
+}
+
+const architectures: readonly string[] = ['x64', 'arm64'];
+
+/** Takes some ms: not for every start. */
+function libcOfNode(): 'gnu' | 'musl' {
+  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined;
+  return report?.header?.glibcVersionRuntime === undefined ? 'musl' : 'gnu';
 }

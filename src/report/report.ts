@@ -2,8 +2,8 @@
 import os from 'node:os';
 import type { Binding } from '../native/index.js';
 import { effectiveOptions } from '../options.js';
+import { version } from '../package.js';
 import { isoTime } from '../units.js';
-import { version } from '../version.js';
 import { type CapturedReport, type CapturedSample, RecordedEvents } from './events.js';
 import type {
   Frame,
