@@ -28,6 +28,8 @@ export interface OptionSpec<T> {
   readonly help: string;
   readonly default: T;
   readonly defaultText: string;
+  /** All values there are, if they are few. */
+  readonly choices?: readonly string[];
   /** The argument's text when it is optional and left out. */
   readonly bare?: string;
   /** From the argument's text and, for an option given several times, the value so far. Throws INVALID_ARGUMENT. Switches have none. */
@@ -153,6 +155,7 @@ export const captureOptions = {
     help: 'Packets arrive in interrupts, where any task may be current: `any` is for those. USDT and user probes always fire in the captured processes only.',
     default: 'any',
     defaultText: 'any',
+    choices: triggerScopes,
     parse: (text) => parse.choice('--trigger-scope', text, triggerScopes),
   }),
   triggerDelta: option<number>({
@@ -242,6 +245,7 @@ export const captureOptions = {
     help: '`dwarf` goes by the unwind tables of the program and its libraries. `fp` is for programs that are compiled with frame pointers, all of them and their libraries: others have callers left out, and stacks that end early. It finds up to 127 callers however much they have on the stack, and where those are few it takes less time.',
     default: 'dwarf',
     defaultText: 'dwarf',
+    choices: userStackMethods,
     parse: (text) => parse.choice('--user-stack-by', text, userStackMethods),
   }),
   userStackBytes: option<number>({
@@ -277,6 +281,7 @@ export const captureOptions = {
     help: '`folded` is time blocked by stack, as flame graphs are drawn from, in ns; it needs `--off-cpu`. `json` is one document, written at the end of the run; `text` and `ndjson` print each sample as it ends. `schema/kdelay-1.schema.json` describes both JSON forms.',
     default: 'text',
     defaultText: 'text',
+    choices: formatNames,
     parse: (text) => parse.choice('--format', text, formatNames),
   }),
   output: option<string | null>({

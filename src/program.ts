@@ -84,9 +84,9 @@ function addDoctor(
     .argument('[unexpected...]')
     .helpOption('-h, --help', 'print help')
     .addOption(
-      new Option('-f, --format <FORMAT>', `how to print it: ${formats} (default: text)`).argParser((text) =>
-        choice('--format', text, doctorFormats),
-      ),
+      new Option('-f, --format <FORMAT>', `how to print it: ${formats} (default: text)`)
+        .choices(doctorFormats)
+        .argParser((text) => choice('--format', text, doctorFormats)),
     )
     .action(async (unexpected: string[], { format }: { format?: DoctorFormat }) => {
       refuseArguments([...unexpected, ...(command ?? [])], 'kdelay doctor takes options only');
@@ -122,9 +122,9 @@ function addProbes(program: Command, streams: Streams, command: readonly string[
       ),
     )
     .addOption(
-      new Option('-f, --format <FORMAT>', `how to print it: ${formats} (default: text)`).argParser((text) =>
-        choice('--format', text, probesFormats),
-      ),
+      new Option('-f, --format <FORMAT>', `how to print it: ${formats} (default: text)`)
+        .choices(probesFormats)
+        .argParser((text) => choice('--format', text, probesFormats)),
     )
     .addHelpText('after', probesEpilogue)
     .action(async (pattern: string | undefined, unexpected: string[], given: GivenProbesOptions) => {
@@ -152,6 +152,7 @@ function toOption(spec: OptionSpec<unknown>): Option {
   const known = parse !== undefined && defaultText !== 'none';
   const suffix = known ? ` (default: ${defaultText.replaceAll('`', '')})` : '';
   const option = new Option(flags, description + suffix).helpGroup(`${optionGroups[spec.group]}:`);
+  if (spec.choices !== undefined) option.choices(spec.choices);
   if (parse !== undefined) option.argParser((text, before) => parse(text, before));
   if (bare !== undefined) option.preset(bare);
   return option;
@@ -169,7 +170,7 @@ Examples:
   kdelay probes -p 1234 malloc                what can start or stop a window
   kdelay doctor                               does this machine have what it takes?
 
-kdelay COMMAND --help tells more.`;
+kdelay COMMAND --help tells more. Completions: source <(kdelay complete bash), or zsh, fish.`;
 
 const captureEpilogue = `
 Ctrl-C ends the window, prints it and ends the run; a second one quits at once.

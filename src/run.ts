@@ -16,6 +16,13 @@ export async function run(args: readonly string[], streams: Streams): Promise<nu
     const program = createProgram(streams, command, (code) => {
       exitCode = code;
     });
+    if (args[0] === 'complete') {
+      const { addCompletion } = await import('./completion.js');
+      addCompletion(program);
+      // What follows the "--" here is an unfinished command line.
+      await program.parseAsync(args, { from: 'user' });
+      return exitCode;
+    }
     await program.parseAsync(own, { from: 'user' });
     return exitCode;
   } catch (error) {
