@@ -1,5 +1,5 @@
 import test from 'ava';
-import { exitCodes, isErrorCode, KdelayError, type KdelayErrorCode } from '../src/errors.js';
+import { exitCodes, exitStatuses, isErrorCode, KdelayError, type KdelayErrorCode } from '../src/errors.js';
 
 /** The published contract, written out: sysexits.h. */
 const contract: Record<KdelayErrorCode, number> = {
@@ -41,4 +41,10 @@ test('an error keeps its hint and cause', (t) => {
   t.is(error.hint, 'make room');
   t.is(error.cause, cause);
   t.is(new KdelayError('IO', 'file: full').hint, null);
+});
+
+test('every exit code of an error has a meaning, once', (t) => {
+  const codes = exitStatuses.map(([code]) => code);
+  t.deepEqual(codes, [...new Set(codes)]);
+  for (const code of Object.values(exitCodes)) t.true(codes.includes(code), String(code));
 });

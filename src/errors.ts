@@ -30,6 +30,19 @@ export const exitCodes = {
   NOT_PERMITTED: 77,
 } as const;
 
+/** What each exit code of the command line means. */
+export const exitStatuses: ReadonlyArray<readonly [code: number, meaning: string]> = [
+  [0, 'done'],
+  [64, 'usage'],
+  [66, 'no such process, command or probe'],
+  [69, 'the kernel or this platform lacks something'],
+  [70, 'internal'],
+  [74, 'input or output'],
+  [75, 'a trigger did not fire in time'],
+  [77, 'not permitted'],
+  [130, 'quit by a second Ctrl-C'],
+];
+
 export type KdelayErrorCode = keyof typeof exitCodes;
 
 export function isErrorCode(value: unknown): value is KdelayErrorCode {

@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import { capture } from './commands/capture.js';
 import { type DoctorFormat, doctor, doctorFormats } from './commands/doctor.js';
 import { type ProbesFormat, probes, probesFormats } from './commands/probes.js';
-import { KdelayError } from './errors.js';
+import { exitStatuses, KdelayError } from './errors.js';
 import { choice, nonEmpty, pids } from './option-values.js';
 import {
   captureOptions,
@@ -184,9 +184,8 @@ Examples:
   kdelay capture -p 1234 --start-trigger up:f --stop-trigger ur:f --trigger-delta 1000000
                                                             a call of f that takes over a millisecond
 
-Exit codes: 0 done, 64 usage, 66 no such process, command or probe, 69 the kernel lacks something,
-70 internal, 74 input or output, 75 a trigger did not fire in time, 77 not permitted,
-130 quit by a second Ctrl-C.`;
+Exit codes:
+${exitStatuses.map(([code, meaning]) => `${String(code).padStart(5)}  ${meaning}`).join('\n')}`;
 
 const probesEpilogue = `
 Examples:
