@@ -6,16 +6,17 @@ use std::os::unix::fs::FileExt;
 
 use object::Endianness;
 use object::elf::{
-    CompressionHeader64, ELFCOMPRESS_ZLIB, ET_DYN, ET_EXEC, FileHeader64, ProgramHeader64,
-    SHF_COMPRESSED, SHN_LORESERVE, SHT_NOBITS, SectionHeader64,
+    ET_DYN, ET_EXEC, FileHeader64, ProgramHeader64, SHF_COMPRESSED, SHN_LORESERVE, SHT_NOBITS,
+    SectionHeader64,
 };
 use object::endian::{LittleEndian, U16, U32, U64};
-use object::pod::{bytes_of, from_bytes};
+use object::pod::bytes_of;
 use object::read::ReadRef;
 use probe_points::cache::Cache;
 use probe_points::elf::{Elf, Section};
 
 use crate::memory_file;
+use crate::packed::{self, HEADER, invalid};
 
 type Header = FileHeader64<LittleEndian>;
 type SectionHeader = SectionHeader64<LittleEndian>;
@@ -141,21 +142,15 @@ impl Out {
     }
 
     fn unpack(&mut self, file: &File, section: &Section) -> io::Result<Option<(u64, u64)>> {
-        const HEADER: usize = size_of::<CompressionHeader64<LittleEndian>>();
         let is_there = (HEADER as u64..=self.left).contains(&section.bytes);
         if !is_there || section.bytes > file.metadata()?.len() {
             return Err(invalid("a packed section is too large"));
         }
         let mut packed = vec![0; section.bytes as usize];
         file.read_exact_at(&mut packed, section.offset)?;
-        let (header, packed) = from_bytes::<CompressionHeader64<LittleEndian>>(&packed)
-            .map_err(|()| invalid("a packed section has no header"))?;
-        let size = header.ch_size.get(LE);
-        if header.ch_type.get(LE) != ELFCOMPRESS_ZLIB || size > self.left {
+        let Some(bytes) = packed::unpacked(&packed, self.left)? else {
             return Ok(None);
-        }
-        let bytes = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(packed, size as usize)
-            .map_err(|_| invalid("a packed section cannot be unpacked"))?;
+        };
         Ok(Some((self.write(&bytes)?, bytes.len() as u64)))
     }
 }
@@ -163,8 +158,4 @@ impl Out {
 fn pod<'a, T: object::Pod>(data: &'a Cache<'_>, offset: u64) -> io::Result<&'a T> {
     data.read_at(offset)
         .map_err(|()| invalid("a header lies outside of the file"))
-}
-
-fn invalid(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, why)
 }

@@ -18,6 +18,7 @@ mod frame_pointers;
 mod kernel;
 mod memory_file;
 mod module;
+mod packed;
 mod perf_map;
 mod process_maps;
 mod rules;

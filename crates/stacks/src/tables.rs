@@ -13,6 +13,7 @@ use probe_points::elf::{Elf, Section as ElfSection};
 
 use crate::arch::Arch;
 use crate::eh_frame_header::EhFrameHeader;
+use crate::packed::unpacked;
 
 /// Of one section: several times what the largest programs have.
 const LONGEST_SECTION: u64 = 256 << 20;
@@ -58,13 +59,16 @@ impl Tables {
         tables.bases = BaseAddresses::default()
             .set_text(address(b".text"))
             .set_got(address(b".got"));
+        let is_left = |bytes: u64| {
+            let update = |left: u64| left.checked_sub(bytes);
+            let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
+            taken.is_ok()
+        };
         let take = |range: Option<(u64, u64)>| {
             let Some((offset, bytes)) = range.filter(|(_, bytes)| *bytes <= LONGEST_SECTION) else {
                 return Vec::new();
             };
-            let update = |left: u64| left.checked_sub(bytes);
-            let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
-            if taken.is_err() {
+            if !is_left(bytes) {
                 return Vec::new();
             }
             let found = data.read_bytes_at(offset, bytes).map(<[u8]>::to_vec);
@@ -79,7 +83,16 @@ impl Tables {
         tables.eh_frame = take(range);
         tables.eh_frame_address = at;
         tables.bases = std::mem::take(&mut tables.bases).set_eh_frame(at);
-        tables.debug_frame = take(elf.section(b".debug_frame").and_then(plain));
+        tables.debug_frame = match elf.section(b".debug_frame") {
+            Some(section) if section.flags & SHF_COMPRESSED != 0 => {
+                let most = left.load(Ordering::Relaxed).min(LONGEST_SECTION);
+                let found = unpacked_section(section, data, most);
+                found
+                    .filter(|bytes| is_left(bytes.len() as u64))
+                    .unwrap_or_default()
+            }
+            section => take(section.and_then(plain)),
+        };
         tables
     }
 
@@ -178,6 +191,17 @@ fn header_address(elf: &Elf) -> u64 {
     let mut segments = elf.segments.iter();
     let segment = segments.find(|segment| segment.kind == PT_GNU_EH_FRAME);
     segment.map_or(0, |segment| segment.address)
+}
+
+/// As Go packs it.
+fn unpacked_section<'a, R: ReadRef<'a>>(
+    section: &ElfSection,
+    data: R,
+    most: u64,
+) -> Option<Vec<u8>> {
+    let is_short = section.kind != SHT_NOBITS && section.bytes <= most;
+    let packed = is_short.then(|| section.data(data)).flatten()?;
+    unpacked(packed, most).ok()?
 }
 
 fn plain(section: &ElfSection) -> Option<(u64, u64)> {
