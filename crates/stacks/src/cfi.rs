@@ -14,7 +14,7 @@ type Row = gimli::UnwindTableRow<usize>;
 /// Of the function that holds an address.
 pub fn rule(tables: &Tables, context: &mut Context, address: u64) -> Rule {
     let Some(arch) = tables.arch else {
-        return Rule::NoEntry;
+        return Rule::NoEntry(None);
     };
     let bases = tables.bases();
     if let Some(fde) = tables.eh_entry(address) {
@@ -23,7 +23,7 @@ pub fn rule(tables: &Tables, context: &mut Context, address: u64) -> Rule {
     if let Some(fde) = tables.debug_entry(address) {
         return rule_of_entry(arch, &tables.debug_frame(), bases, &fde, context, address);
     }
-    Rule::NoEntry
+    Rule::NoEntry(None)
 }
 
 /// The caller's registers, where [`Rule::Complex`] says that it takes this; whether the caller was interrupted, and did

@@ -99,7 +99,7 @@ fn where_nothing_has_called() {
         let found = rule(&tables, &mut Context::new(), START);
         assert!(matches!(found, Rule::Complete), "{found:?}");
         let found = rule(&tables, &mut Context::new(), START + 256);
-        assert!(matches!(found, Rule::NoEntry), "{found:?}");
+        assert!(matches!(found, Rule::NoEntry(None)), "{found:?}");
     }
 }
 
@@ -155,5 +155,5 @@ fn long_entries_are_not_run() {
     let own = vec![0x0a; 300_000];
     let tables = tables(Arch::X86_64, b"zR", &[0x0c, 7, 8], &own);
     let found = rule(&tables, &mut Context::new(), START);
-    assert!(matches!(found, Rule::NoEntry), "{found:?}");
+    assert!(matches!(found, Rule::NoEntry(None)), "{found:?}");
 }

@@ -30,6 +30,7 @@ mod symbolizer;
 mod tables;
 mod unwinder;
 mod vet;
+mod way_out;
 
 pub use arch::{Arch, Registers};
 pub use copied_stack::CopiedStack;

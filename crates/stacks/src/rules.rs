@@ -19,8 +19,8 @@ pub enum Rule {
     Complete,
     /// It is a signal trampoline without unwind information.
     SignalFrame,
-    /// No unwind information.
-    NoEntry,
+    /// No unwind information; this is what its instructions do until it returns, if that can be told.
+    NoEntry(Option<Compact>),
     /// Unwind information that makes no sense.
     Broken,
 }

@@ -1,14 +1,16 @@
 //! One step of a walk: from a function's registers to its caller's.
 
-use crate::arch::Registers;
+use std::sync::Arc;
+
+use crate::arch::{Arch, Registers};
 use crate::cfi::{self, Context};
 use crate::copied_stack::CopiedStack;
 use crate::expression::Failure;
 use crate::module::Module;
-use crate::process_maps::Place;
-use crate::rules::{Rule, Rules};
-use crate::signal_frame;
+use crate::process_maps::{Place, ProcessMaps};
+use crate::rules::{Compact, Rule, Rules};
 use crate::unwinder::{End, FoundBy};
+use crate::{signal_frame, way_out};
 
 /// How the caller's registers were found.
 pub struct Stepped {
@@ -34,6 +36,7 @@ impl Stepper {
     /// `place`: of the instruction that is looked up, which for return addresses is one byte before.
     pub fn step(
         &mut self,
+        maps: &ProcessMaps,
         place: &Place,
         registers: &mut Registers,
         stack: &CopiedStack<'_>,
@@ -59,8 +62,8 @@ impl Stepper {
                 })
             }
             Rule::Broken => Err(End::NoUnwindInfo),
-            Rule::NoEntry if is_entry(module, address) => Err(End::Complete),
-            Rule::NoEntry => by_frame_pointer(registers, stack),
+            Rule::NoEntry(_) if is_entry(module, address) => Err(End::Complete),
+            Rule::NoEntry(way_out) => without_tables(maps, way_out, registers, stack),
         }
     }
 
@@ -116,9 +119,81 @@ fn rule(module: &Module, context: &mut Context, registers: &Registers, address: 
         return Rule::Broken;
     }
     match cfi::rule(tables, context, address) {
-        Rule::NoEntry if is_trampoline(module, registers, address) => Rule::SignalFrame,
+        Rule::NoEntry(_) if is_trampoline(module, registers, address) => Rule::SignalFrame,
+        Rule::NoEntry(_) => {
+            // What runs next: of a return address, the byte before it was looked up.
+            let next = address.wrapping_add(registers.pc.wrapping_sub(address) & 1);
+            match way_out::is_thread_exit(registers.arch, module, next) {
+                true => Rule::Complete,
+                false => Rule::NoEntry(way_out::rule(registers.arch, module, next)),
+            }
+        }
         rule => rule,
     }
+}
+
+/// What is found is no more than likely, so it has to lead to where something was called.
+fn without_tables(
+    maps: &ProcessMaps,
+    way_out: Option<Compact>,
+    registers: &mut Registers,
+    stack: &CopiedStack<'_>,
+) -> Result<Stepped, End> {
+    let mut caller = registers.clone();
+    if let Some(rule) = way_out {
+        match rule.apply(&mut caller, stack) {
+            Ok(()) if called_from(maps, registers.arch, caller.pc).is_some() => {
+                *registers = caller;
+                return Ok(called(FoundBy::Instructions));
+            }
+            Err(Some(at)) if stack.is_cut_at(at) => return Err(End::CutStack),
+            _ => {}
+        }
+    }
+    let mut caller = registers.clone();
+    let stepped = by_frame_pointer(&mut caller, stack);
+    let is_code = !matches!(maps.find(caller.pc.wrapping_sub(1)), Place::Unknown);
+    if !(stepped.is_ok() && is_code)
+        && let Some(found) = first_function(maps, registers, stack)
+    {
+        return Ok(found);
+    }
+    let stepped = stepped?;
+    *registers = caller;
+    Ok(stepped)
+}
+
+/// Where that address is, if a call is before it.
+fn called_from(maps: &ProcessMaps, arch: Arch, pc: u64) -> Option<(Arc<Module>, u64)> {
+    let Place::Module { module, address } = maps.find(pc.wrapping_sub(1)) else {
+        return None;
+    };
+    way_out::is_after_call(arch, &module, address.wrapping_add(1)).then_some((module, address))
+}
+
+/// Of a function that never returns, as that which calls `main` and then `exit`: the place where the program or the thread
+/// began is near on the stack.
+fn first_function(
+    maps: &ProcessMaps,
+    registers: &mut Registers,
+    stack: &CopiedStack<'_>,
+) -> Option<Stepped> {
+    const FARTHEST: u64 = 64;
+    let sp = registers.sp()?;
+    let found = (0..FARTHEST).map_while(|word| {
+        let at = sp.checked_add(word * 8)?;
+        Some((at, stack.word(at)?))
+    });
+    let (at, pc) = found.into_iter().find(|(_, pc)| {
+        called_from(maps, registers.arch, *pc).is_some_and(|(module, address)| {
+            is_entry(&module, address)
+                || way_out::is_thread_exit(registers.arch, &module, address.wrapping_add(1))
+        })
+    })?;
+    registers.pc = pc;
+    registers.set(registers.arch.sp(), Some(at.wrapping_add(8)));
+    registers.set(registers.arch.fp(), None);
+    Some(called(FoundBy::FramePointer))
 }
 
 /// It is returned to, at its beginning: the address looked up is one byte before, except in the first frame.

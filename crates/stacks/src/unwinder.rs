@@ -11,7 +11,8 @@ pub const MOST_FRAMES: usize = 512;
 /// How a walk ended. All but [`End::Complete`] mean that callers are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// At the function that nothing has called: unwind information says so, or a program begins there.
+    /// At the function that nothing has called: unwind information says so, a program begins there, or a chain of frame
+    /// pointers ends as it should, in zero.
     Complete,
     /// The copy of the stack is too short, or does not hold the stack that a signal handler or a coroutine left.
     CutStack,
@@ -30,7 +31,9 @@ pub enum FoundBy {
     /// The first one.
     Registers,
     UnwindInfo,
-    /// The function that it called has no unwind information: functions between them may be missing.
+    /// The function that it called has no unwind information: by what that does until it returns.
+    Instructions,
+    /// The same, by where frame pointers lead to: functions between them may be missing.
     FramePointer,
 }
 
@@ -101,8 +104,18 @@ impl Unwinder {
                 break End::Invalid;
             }
             let before = registers.sp();
-            let stepped = match self.stepper.step(&frame.place, &mut registers, &stack) {
+            let stepped = match self
+                .stepper
+                .step(maps, &frame.place, &mut registers, &stack)
+            {
                 Ok(stepped) => stepped,
+                // The outermost frame is marked so.
+                Err(End::NoUnwindInfo)
+                    if found_by == FoundBy::FramePointer
+                        && registers.get(registers.arch.fp()) == Some(0) =>
+                {
+                    break End::Complete;
+                }
                 Err(end) => break end,
             };
             if stepped.is_signal {

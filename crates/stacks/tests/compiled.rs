@@ -7,6 +7,7 @@
 
 mod support;
 
+use stacks::FoundBy;
 use support::{Folder, Running, assert_chain};
 
 const CHAIN: &str = r#"
@@ -77,6 +78,57 @@ fn only_debug_frame() {
     let running = Running::start(&folder.compile("gcc", CHAIN, &options));
     let main = running.assert_like_gdb(running.pid);
     assert_chain(&main, &["c", "inlined", "b", "a", "main"]);
+}
+
+#[test]
+fn packed_debug_frame() {
+    let folder = Folder::new();
+    let options = [
+        "-O2",
+        "-g",
+        "-gz=zlib",
+        "-Wl,--compress-debug-sections=zlib",
+        "-fomit-frame-pointer",
+        "-fno-asynchronous-unwind-tables",
+    ];
+    let running = Running::start(&folder.compile("gcc", CHAIN, &options));
+    let main = running.assert_like_gdb(running.pid);
+    assert_chain(&main, &["c", "inlined", "b", "a", "main"]);
+    let frames = running.walk(running.pid).0;
+    let is_by_tables = |frame: &stacks::Frame| frame.found_by == FoundBy::UnwindInfo;
+    assert!(frames[1..].iter().all(is_by_tables));
+}
+
+/// By what the instructions do until they return.
+#[test]
+fn no_unwind_tables_at_all() {
+    let folder = Folder::new();
+    for level in ["-O0", "-O1", "-O2", "-Os", "-O3"] {
+        for frame_pointer in ["-fomit-frame-pointer", "-fno-omit-frame-pointer"] {
+            let options = [
+                level,
+                frame_pointer,
+                "-fno-asynchronous-unwind-tables",
+                "-fno-unwind-tables",
+            ];
+            let program = folder.compile("gcc", CHAIN, &options);
+            let running = Running::start(&program);
+            for thread in running.threads() {
+                let (frames, end) = running.walk(thread);
+                assert_eq!(end, stacks::End::Complete, "{options:?}");
+                let first = match thread == running.pid {
+                    true => "main",
+                    false => "run",
+                };
+                let functions: Vec<_> = support::symbols(&frames)
+                    .iter()
+                    .map(support::function)
+                    .filter(|name| name != "inlined")
+                    .collect();
+                assert_chain(&functions, &["c", "b", "a", first]);
+            }
+        }
+    }
 }
 
 #[test]

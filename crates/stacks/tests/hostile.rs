@@ -9,6 +9,7 @@ mod support;
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -86,7 +87,7 @@ impl Drop for Mapped {
 }
 
 /// Name, offset and length of sections, from readelf.
-fn section(program: &std::path::Path, name: &str) -> (usize, usize) {
+fn section(program: &Path, name: &str) -> (usize, usize) {
     let text = run(Command::new("readelf").arg("-SW").arg(program));
     let line = text
         .lines()
@@ -98,7 +99,7 @@ fn section(program: &std::path::Path, name: &str) -> (usize, usize) {
 }
 
 /// The mapped part of a file begins on a page.
-fn executable(program: &std::path::Path) -> (usize, usize) {
+fn executable(program: &Path) -> (usize, usize) {
     let (offset, length) = section(program, ".text");
     (offset & !4095, length + (offset & 4095))
 }
@@ -147,12 +148,19 @@ fn walk_everywhere(
 fn corrupted(sections: &[&str], times: usize, with_symbols: bool) {
     let folder = Folder::new();
     let program = folder.compile("g++", SOURCE, &["-O2", "-g"]);
-    let whole = std::fs::read(&program).unwrap();
-    let places: Vec<(usize, usize)> = sections
-        .iter()
-        .map(|name| section(&program, name))
-        .collect();
-    let (offset, length) = executable(&program);
+    corrupted_program(&folder, &program, sections, times, with_symbols);
+}
+
+fn corrupted_program(
+    folder: &Folder,
+    program: &Path,
+    sections: &[&str],
+    times: usize,
+    with_symbols: bool,
+) {
+    let whole = std::fs::read(program).unwrap();
+    let places: Vec<(usize, usize)> = sections.iter().map(|name| section(program, name)).collect();
+    let (offset, length) = executable(program);
     let modules = Arc::new(Modules::default());
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     let mut problems = 0;
@@ -208,6 +216,18 @@ fn wrong_symbols_and_debug_information() {
         ".debug_aranges",
     ];
     corrupted(&sections, 200, true);
+}
+
+/// What instructions do with the stack is followed where there are no tables.
+#[test]
+fn wrong_instructions_without_unwind_tables() {
+    let folder = Folder::new();
+    let program = folder.compile("g++", SOURCE, &["-O2"]);
+    let mut remove = Command::new("objcopy");
+    run(remove
+        .args(["-R", ".eh_frame", "-R", ".eh_frame_hdr"])
+        .arg(&program));
+    corrupted_program(&folder, &program, &[".text"], 1000, false);
 }
 
 #[test]
