@@ -13,13 +13,21 @@ export interface GdbFrame {
 /** Frames that tail calls have left are gdb's guess: there is nothing of them on the stack. */
 const script = `
 import gdb
-frame = gdb.newest_frame()
-while frame is not None:
-    if frame.type() == gdb.SIGTRAMP_FRAME:
-        print("FRAME", frame.pc(), "__restore_rt")
-    elif frame.type() != gdb.TAILCALL_FRAME:
-        print("FRAME", frame.pc(), frame.name() or "??")
-    frame = frame.older()
+def frames():
+    frame = gdb.newest_frame()
+    while frame is not None:
+        if frame.type() == gdb.SIGTRAMP_FRAME:
+            yield frame.pc(), "__restore_rt"
+        elif frame.type() != gdb.TAILCALL_FRAME:
+            yield frame.pc(), frame.name() or "??"
+        frame = frame.older()
+for stop in range(200):
+    gdb.execute("continue")
+    found = list(frames())
+    if any("THROUGH" in name for _, name in found):
+        for pc, name in found:
+            print("FRAME", pc, name)
+        break
 `;
 
 const settings = [
@@ -30,11 +38,14 @@ const settings = [
   'breakpoint pending off',
 ];
 
-/** The first thread that enters this call from now on: its frames, inlined ones included, innermost first. */
-export function gdbFrames(folder: string, pid: number, call: string): GdbFrame[] {
+/**
+ * Of the first thread that enters this call from now on, through a function with such a name: its frames, inlined ones
+ * included, innermost first.
+ */
+export function gdbFrames(folder: string, pid: number, call: string, through = ''): GdbFrame[] {
   const file = join(folder, 'frames.py');
-  writeFileSync(file, script);
-  const commands = ['handle all nostop noprint pass', `catch syscall ${call}`, 'continue', `source ${file}`];
+  writeFileSync(file, script.replace('THROUGH', through));
+  const commands = ['handle all nostop noprint pass', `catch syscall ${call}`, `source ${file}`];
   const { stdout, stderr } = run('gdb', [
     '-nx',
     '-batch',
@@ -52,7 +63,7 @@ export function gdbFrames(folder: string, pid: number, call: string): GdbFrame[]
   return frames.at(-1)?.address === 0n ? frames.slice(0, -1) : frames;
 }
 
-/** Without namespaces, parameters, template arguments, return types, glibc's marks of internal names, and which closure it is. */
+/** Without namespaces, parameters, template arguments, return types, glibc's and the vDSO's marks of names, and which closure it is. */
 export function plainName(name: string): string {
   let depth = 0;
   let plain = '';
@@ -70,7 +81,7 @@ export function plainName(name: string): string {
     .trim()
     .replace(/(::)+$/, '');
   const last = path.split(' ').at(-1)?.split('::').at(-1) ?? '';
-  return last.replace(/^__GI_/, '').replace(/^_+/, '');
+  return last.replace(/^__(GI|vdso)_/, '').replace(/^_+/, '');
 }
 
 export const names = (frames: readonly Frame[]) => frames.map(({ symbol }) => symbol);

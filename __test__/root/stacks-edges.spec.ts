@@ -1,0 +1,124 @@
+/** Stacks through what is no plain function: the vDSO, the linker at work, signal handlers, stacks that are aligned anew. */
+import test from 'ava';
+import { assertChain, assertLikeGdb, gdbFrames, names } from './gdb.js';
+import { Programs } from './programs.js';
+import { record } from './recorded.js';
+
+const programs = new Programs();
+test.after.always(() => programs.end());
+
+const plain = ['-O2', '-g', '-fomit-frame-pointer'];
+const wait = `
+#include <time.h>
+#define NEVER_INLINED __attribute__((noinline))
+volatile int sink;
+NEVER_INLINED int wait_here(int x) { struct timespec t = { 0, 3000000 }; nanosleep(&t, 0); return x + sink; }
+`;
+
+test.serial('a call that the vDSO makes', async (t) => {
+  const source = `${wait}
+NEVER_INLINED int asks(int x) { struct timespec t; clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); return x + t.tv_nsec; }
+int main() { for (;;) { sink += wait_here(1); sink += asks(2); } }`;
+  const pid = await programs.start(programs.compile('gcc', 'c', source, ...plain));
+  const { calls } = await record(pid, 'clock_gettime');
+  assertLikeGdb(t, calls, gdbFrames(programs.folder, pid, 'clock_gettime'));
+  for (const { userStack } of calls) {
+    t.is(userStack[0]?.module, '[vdso]');
+    assertChain(t, userStack, ['clock_gettime', 'clock_gettime', 'asks', 'main']);
+  }
+});
+
+test.serial('a function that is bound as it is called for the first time, through the PLT', async (t) => {
+  const library = programs.compile(
+    'gcc',
+    'c',
+    `${wait}
+static int chosen(int x) { return x + 1; }
+static void *choose(void) { sink += wait_here(1); return chosen; }
+int bound_late(int) __attribute__((ifunc("choose")));
+NEVER_INLINED int work(int x) { return bound_late(x) + sink; }`,
+    ...plain,
+    '-fPIC',
+    '-shared',
+    '-Wl,-z,lazy',
+  );
+  const source = `
+#include <dlfcn.h>
+volatile int sink;
+__attribute__((noinline)) int outer(int (*work)(int)) { return work(1) + sink; }
+int main() {
+  for (;;) {
+    void *library = dlopen("${library}", RTLD_LAZY);
+    sink += outer((int (*)(int))dlsym(library, "work"));
+    dlclose(library);
+  }
+}`;
+  const pid = await programs.start(programs.compile('gcc', 'c', source, ...plain));
+  const { calls } = await record(pid, 'clock_nanosleep');
+  assertLikeGdb(t, calls, gdbFrames(programs.folder, pid, 'clock_nanosleep'));
+  for (const { userStack } of calls) {
+    const functions = names(userStack).map((name) => name ?? '');
+    const [fixup, resolve] = ['_dl_fixup', '_dl_runtime_resolve'].map((part) =>
+      functions.findIndex((name) => name.startsWith(part)),
+    );
+    t.true(fixup !== undefined && fixup > functions.indexOf('choose'));
+    t.is(resolve, (fixup ?? 0) + 1);
+    assertChain(t, userStack, ['wait_here', 'choose']);
+    assertChain(t, userStack, ['work', 'outer', 'main']);
+  }
+});
+
+const handler = `${wait}
+#include <signal.h>
+#include <stdlib.h>
+void handler(int signal) { sink += wait_here(signal); }
+NEVER_INLINED int interrupted(int x) { raise(SIGUSR1); return x + sink; }
+int main(int n, char **t) {
+  stack_t other = { .ss_sp = malloc(65536), .ss_size = 65536 };
+  struct sigaction action = { .sa_handler = handler };
+  if (n > 1) { sigaltstack(&other, 0); action.sa_flags = SA_ONSTACK; }
+  sigaction(SIGUSR1, &action, 0);
+  for (;;) sink += interrupted(n);
+}`;
+
+test.serial('a signal handler, and what it interrupted', async (t) => {
+  const pid = await programs.start(programs.compile('gcc', 'c', handler, ...plain));
+  const { calls, blocked } = await record(pid, 'clock_nanosleep');
+  const gdb = gdbFrames(programs.folder, pid, 'clock_nanosleep');
+  const isOwn = ({ userStack }: { userStack: Parameters<typeof names>[0] }) =>
+    names(userStack).includes('wait_here');
+  assertLikeGdb(t, calls, gdb);
+  assertLikeGdb(t, blocked.filter(isOwn), gdb);
+  assertChain(t, calls[0]?.userStack ?? [], ['wait_here', 'handler', 'restore_rt']);
+  assertChain(t, calls[0]?.userStack ?? [], ['raise', 'interrupted', 'main']);
+});
+
+test.serial(
+  'on a stack of its own, a signal handler is known, and the stack is not called complete',
+  async (t) => {
+    const pid = await programs.start(programs.compile('gcc', 'c', handler, ...plain), 'other');
+    const { calls } = await record(pid, 'clock_nanosleep');
+    for (const { userStack, userStackEnd } of calls) {
+      t.true(userStackEnd === 'cut' || userStackEnd === 'invalid', String(userStackEnd));
+      assertChain(t, userStack, ['wait_here', 'handler', 'restore_rt']);
+    }
+  },
+);
+
+test.serial('a stack that a function aligns anew', async (t) => {
+  const source = `${wait}
+#include <alloca.h>
+#include <string.h>
+NEVER_INLINED int aligned(int n) {
+  _Alignas(64) char room[128];
+  char *more = alloca(n * 16);
+  memset(room, n, sizeof room); memset(more, n, n);
+  return wait_here(room[n]) + more[0] + room[n];
+}
+NEVER_INLINED int before(int n) { return aligned(n + 3) + 1; }
+int main(int n, char **t) { for (;;) sink += before(n); }`;
+  const pid = await programs.start(programs.compile('gcc', 'c', source, ...plain));
+  const { calls } = await record(pid, 'clock_nanosleep');
+  assertLikeGdb(t, calls, gdbFrames(programs.folder, pid, 'clock_nanosleep'));
+  assertChain(t, calls[0]?.userStack ?? [], ['wait_here', 'aligned', 'before', 'main']);
+});
