@@ -169,21 +169,20 @@ impl Objects {
     }
 }
 
-/// The file of a mapping, with its path, unescaped. `process` is the process's folder in /proc.
+/// The file of a mapping, with its path, unescaped, as the process sees it. `process` is its folder in /proc.
 pub fn open_mapped(process: &Path, mapping: &Mapping, root: &Root) -> io::Result<(Vec<u8>, File)> {
     let mapped = process.join("map_files").join(&mapping.range);
     let error = match open_file(&mapped) {
         Ok(file) => {
             let path = fs::read_link(fd_path(&file))?;
-            return Ok((path.as_os_str().as_bytes().to_vec(), file));
+            return Ok((root.inside(path.as_os_str().as_bytes()).to_vec(), file));
         }
         Err(error) => error,
     };
     // map_files needs CAP_CHECKPOINT_RESTORE. A path will do if it still leads to the same file.
-    match root.open_file(Path::new(OsStr::from_bytes(&mapping.path))) {
-        Ok(file) if device_and_inode(&file)? == mapping.identity => {
-            Ok((mapping.path.clone(), file))
-        }
+    let path = root.inside(&mapping.path);
+    match root.open_file(Path::new(OsStr::from_bytes(path))) {
+        Ok(file) if device_and_inode(&file)? == mapping.identity => Ok((path.to_vec(), file)),
         _ => Err(error),
     }
 }

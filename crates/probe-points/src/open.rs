@@ -10,7 +10,11 @@ use std::path::{Path, PathBuf};
 
 /// A process's root folder, or another.
 #[derive(Debug)]
-pub struct Root(OwnedFd);
+pub struct Root {
+    folder: OwnedFd,
+    /// As the kernel tells it to us: after `chroot` it is where the folder is. Empty: that of a whole mount namespace.
+    path: Vec<u8>,
+}
 
 impl Root {
     pub fn open(path: &Path) -> io::Result<Self> {
@@ -18,7 +22,18 @@ impl Root {
             .read(true)
             .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
             .open(path)?;
-        Ok(Self(folder.into()))
+        let path = std::fs::read_link(fd_path(&folder))?;
+        let path = path.as_os_str().as_bytes();
+        Ok(Self {
+            path: path.strip_suffix(b"/").unwrap_or(path).to_vec(),
+            folder: folder.into(),
+        })
+    }
+
+    /// A path that the kernel told us, as it is in this root.
+    pub(crate) fn inside<'a>(&self, path: &'a [u8]) -> &'a [u8] {
+        let rest = path.strip_prefix(&self.path[..]);
+        rest.filter(|rest| rest.starts_with(b"/")).unwrap_or(path)
     }
 
     /// A regular file. Absolute symbolic links lead into this root, and `..` not out of it.
@@ -40,7 +55,7 @@ impl Root {
         let fd = unsafe {
             libc::syscall(
                 libc::SYS_openat2,
-                self.0.as_raw_fd(),
+                self.folder.as_raw_fd(),
                 path.as_ptr(),
                 &raw const how,
                 size_of::<libc::open_how>(),
