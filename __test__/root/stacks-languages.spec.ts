@@ -104,6 +104,36 @@ test.serial('stripped Go has the same frames, by address', async (t) => {
   }
 });
 
+test.serial('C that Go has called, on a stack of its own, is not called complete', async (t) => {
+  const source = `
+package main
+
+/*
+#include <time.h>
+__attribute__((noinline)) static int in_c(int x) { struct timespec t = { 0, 3000000 }; nanosleep(&t, 0); return x + 1; }
+*/
+import "C"
+
+var sink int
+
+func main() {
+	for {
+		sink += int(C.in_c(C.int(sink)))
+	}
+}
+`;
+  for (const flags of [[], ['-ldflags=-s -w']]) {
+    const pid = await programs.start(programs.compile('go', 'go', source, 'build', ...flags));
+    const { calls } = await record(pid, 'clock_nanosleep');
+    for (const { userStack, userStackEnd } of calls) {
+      t.not(userStackEnd, 'complete');
+      const functions = names(userStack);
+      t.true(functions.includes('__GI___nanosleep') || functions.includes('nanosleep'));
+      if (flags.length === 0) t.is(functions.at(-1), 'runtime.asmcgocall');
+    }
+  }
+});
+
 test.serial('musl, linked statically: gdb stops in its first functions', async (t) => {
   const source = `${c}int main() { for (int i = 0;; i++) sink += outer(i); }`;
   const program = programs.compile('musl-gcc', 'c', source, '-static', ...plain);

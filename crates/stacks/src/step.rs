@@ -63,7 +63,7 @@ impl Stepper {
             }
             Rule::Broken => Err(End::NoUnwindInfo),
             Rule::NoEntry(_) if is_entry(module, address) => Err(End::Complete),
-            Rule::NoEntry(way_out) => without_tables(maps, way_out, registers, stack),
+            Rule::NoEntry(way_out) => without_tables(maps, module, way_out, registers, stack),
         }
     }
 
@@ -135,6 +135,7 @@ fn rule(module: &Module, context: &mut Context, registers: &Registers, address: 
 /// What is found is no more than likely, so it has to lead to where something was called.
 fn without_tables(
     maps: &ProcessMaps,
+    module: &Module,
     way_out: Option<Compact>,
     registers: &mut Registers,
     stack: &CopiedStack<'_>,
@@ -154,6 +155,7 @@ fn without_tables(
     let stepped = by_frame_pointer(&mut caller, stack);
     let is_code = !matches!(maps.find(caller.pc.wrapping_sub(1)), Place::Unknown);
     if !(stepped.is_ok() && is_code)
+        && !is_go(module)
         && let Some(found) = first_function(maps, registers, stack)
     {
         return Ok(found);
@@ -161,6 +163,12 @@ fn without_tables(
     let stepped = stepped?;
     *registers = caller;
     Ok(stepped)
+}
+
+/// Its functions leave their stack for the thread's own, where the program begins, too, but did not call them.
+fn is_go(module: &Module) -> bool {
+    let elf = module.object().elf();
+    elf.is_ok_and(|elf| elf.section(b".note.go.buildid").is_some())
 }
 
 /// Where that address is, if a call is before it.
@@ -178,7 +186,7 @@ fn first_function(
     registers: &mut Registers,
     stack: &CopiedStack<'_>,
 ) -> Option<Stepped> {
-    const FARTHEST: u64 = 64;
+    const FARTHEST: u64 = 16;
     let sp = registers.sp()?;
     let found = (0..FARTHEST).map_while(|word| {
         let at = sp.checked_add(word * 8)?;

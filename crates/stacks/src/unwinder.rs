@@ -116,6 +116,14 @@ impl Unwinder {
                 {
                     break End::Complete;
                 }
+                // The handler had a stack of its own, and the copy is of that.
+                Err(End::Invalid)
+                    if is_exact
+                        && found_by != FoundBy::Registers
+                        && registers.sp().and_then(|sp| stack.word(sp)).is_none() =>
+                {
+                    break End::CutStack;
+                }
                 Err(end) => break end,
             };
             if stepped.is_signal {
