@@ -16,7 +16,7 @@ use probe_points::cache::Cache;
 use probe_points::elf::{Elf, Section};
 
 use crate::memory_file;
-use crate::packed::{self, HEADER, invalid};
+use crate::packed::{HEADER, invalid, unpacked};
 
 type Header = FileHeader64<LittleEndian>;
 type SectionHeader = SectionHeader64<LittleEndian>;
@@ -69,7 +69,7 @@ pub fn write(
         let place = match part(section) {
             _ if section.kind == SHT_NOBITS || index == names_index => None,
             Part::Leave => None,
-            Part::Copy => out.copy(file, section)?,
+            Part::Copy => Some(out.copy(file, section)?),
             Part::Replace(bytes) => Some((out.write(&bytes)?, bytes.len() as u64)),
         };
         match place {
@@ -122,8 +122,8 @@ impl Out {
         self.file.seek(SeekFrom::Start(end.next_multiple_of(16)))
     }
 
-    /// A section, unpacked. `None`: packed in a way that is not known.
-    fn copy(&mut self, file: &File, section: &Section) -> io::Result<Option<(u64, u64)>> {
+    /// A section, unpacked.
+    fn copy(&mut self, file: &File, section: &Section) -> io::Result<(u64, u64)> {
         if section.flags & u64::from(SHF_COMPRESSED) != 0 {
             return self.unpack(file, section);
         }
@@ -138,20 +138,18 @@ impl Out {
             self.file.write_all(&chunk[..wanted])?;
             done += wanted as u64;
         }
-        Ok(Some((at, section.bytes)))
+        Ok((at, section.bytes))
     }
 
-    fn unpack(&mut self, file: &File, section: &Section) -> io::Result<Option<(u64, u64)>> {
+    fn unpack(&mut self, file: &File, section: &Section) -> io::Result<(u64, u64)> {
         let is_there = (HEADER as u64..=self.left).contains(&section.bytes);
         if !is_there || section.bytes > file.metadata()?.len() {
             return Err(invalid("a packed section is too large"));
         }
         let mut packed = vec![0; section.bytes as usize];
         file.read_exact_at(&mut packed, section.offset)?;
-        let Some(bytes) = packed::unpacked(&packed, self.left)? else {
-            return Ok(None);
-        };
-        Ok(Some((self.write(&bytes)?, bytes.len() as u64)))
+        let bytes = unpacked(&packed, self.left)?;
+        Ok((self.write(&bytes)?, bytes.len() as u64))
     }
 }
 

@@ -74,7 +74,7 @@ impl Stepper {
         };
         match self.rule(module, *address, registers) {
             Rule::Complete => true,
-            Rule::NoEntry => is_entry(module, *address),
+            Rule::NoEntry(_) => is_entry(module, *address),
             _ => false,
         }
     }

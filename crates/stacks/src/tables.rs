@@ -201,7 +201,7 @@ fn unpacked_section<'a, R: ReadRef<'a>>(
 ) -> Option<Vec<u8>> {
     let is_short = section.kind != SHT_NOBITS && section.bytes <= most;
     let packed = is_short.then(|| section.data(data)).flatten()?;
-    unpacked(packed, most).ok()?
+    unpacked(packed, most).ok()
 }
 
 fn plain(section: &ElfSection) -> Option<(u64, u64)> {
