@@ -12,6 +12,7 @@ use probe_points::open::{Root, fd_path, open_file};
 use probe_points::{by_build_id, has_build_id};
 
 use crate::extract_elf::{self, Part};
+use crate::sources::cached;
 use crate::vet::is_shallow;
 
 const SYMBOLS: [&[u8]; 5] = [
@@ -43,19 +44,46 @@ pub struct Extract {
     pub bytes: u64,
     pub has_debug_info: bool,
     pub has_symbol_table: bool,
+    /// Why there is no debug information although the file has some.
+    pub left_out: Option<String>,
+    /// The build id of the common file, if that is nowhere to be found.
+    pub lacks_common: Option<Vec<u8>>,
     /// Open as long as this is: the copy refers to its descriptor.
     _common: Option<Box<Extract>>,
 }
 
 impl Extract {
     /// Debug information is left out if all is more than that, or if it cannot be trusted.
-    pub fn of_file(file: &File, root: &Root, most_bytes: u64) -> io::Result<Self> {
-        let common = find_common(file, root)
-            .and_then(|(file, id)| Some((Self::write(&file, most_bytes, true, None).ok()?, id)));
-        match Self::write(file, most_bytes, true, common) {
-            Ok(extract) if extract.is_trusted()? => Ok(extract),
-            _ => Self::write(file, most_bytes, false, None),
-        }
+    /// `cache`: a folder of debug files that were fetched.
+    pub fn of_file(
+        file: &File,
+        root: &Root,
+        cache: Option<&Path>,
+        most_bytes: u64,
+    ) -> io::Result<Self> {
+        let whole = || {
+            let link = common_link(file);
+            let found = link
+                .as_ref()
+                .and_then(|link| find_common(file, link, root, cache));
+            let id = link.map(|(_, id)| id);
+            let lacks_common = id.clone().filter(|_| found.is_none());
+            let common = match found.zip(id) {
+                Some((file, id)) => Some((Self::write(&file, most_bytes, true, None)?, id)),
+                None => None,
+            };
+            let extract = Self::write(file, most_bytes, true, common)?;
+            extract.vet()?;
+            io::Result::Ok(Self {
+                lacks_common,
+                ..extract
+            })
+        };
+        whole().or_else(|why| {
+            let left_out = Some(why.to_string());
+            let plain = Self::write(file, most_bytes, false, None)?;
+            Ok(Self { left_out, ..plain })
+        })
     }
 
     pub fn path(&self) -> PathBuf {
@@ -89,6 +117,8 @@ impl Extract {
             bytes: copy.metadata()?.len(),
             has_debug_info: has(b".debug_info") && has(b".debug_abbrev"),
             has_symbol_table: has(b".symtab"),
+            left_out: None,
+            lacks_common: None,
             file: copy,
             _common: common.map(|(common, _)| Box::new(common)),
         };
@@ -97,39 +127,49 @@ impl Extract {
     }
 
     /// Its own debug information, and the common one.
-    fn is_trusted(&self) -> io::Result<bool> {
-        if !self.has_debug_info {
-            return Ok(true);
+    fn vet(&self) -> io::Result<()> {
+        if self.has_debug_info {
+            let data = Cache::new(&self.file)?;
+            let elf = Elf::parse(&data).map_err(io::Error::other)?;
+            let place = |name| {
+                let section = elf.section(name);
+                section.map_or((0, 0), |section| (section.offset, section.bytes))
+            };
+            let (info, abbrev) = (place(b".debug_info"), place(b".debug_abbrev"));
+            if !is_shallow(&self.file, info, abbrev)? {
+                return Err(io::Error::other(
+                    "its inlined calls are nested too deep, or it takes too long to read",
+                ));
+            }
         }
-        let data = Cache::new(&self.file)?;
-        let elf = Elf::parse(&data).map_err(io::Error::other)?;
-        let place = |name| {
-            let section = elf.section(name);
-            section.map_or((0, 0), |section| (section.offset, section.bytes))
-        };
-        let is_shallow = is_shallow(&self.file, place(b".debug_info"), place(b".debug_abbrev"))?;
-        let common = self._common.as_deref();
-        Ok(is_shallow && common.map_or(Ok(true), Self::is_trusted)?)
+        self._common.as_deref().map_or(Ok(()), Self::vet)
     }
 }
 
-/// With its build id.
-fn find_common(file: &File, root: &Root) -> Option<(File, Vec<u8>)> {
+fn common_link(file: &File) -> Option<(PathBuf, Vec<u8>)> {
     let data = Cache::new(file).ok()?;
     let link = Elf::parse(&data).ok()?.section(COMMON)?.data(&data)?;
     let end = link.iter().position(|&byte| byte == 0)?;
     let (path, id) = (&link[..end], &link[end + 1..]);
-    if !(2..=64).contains(&id.len()) {
-        return None;
-    }
-    let path = Path::new(OsStr::from_bytes(path));
+    let path = PathBuf::from(OsStr::from_bytes(path));
+    (2..=64).contains(&id.len()).then(|| (path, id.to_vec()))
+}
+
+/// The file that has what several debug files have in common, if it can be found.
+fn find_common(
+    file: &File,
+    (path, id): &(PathBuf, Vec<u8>),
+    root: &Root,
+    cache: Option<&Path>,
+) -> Option<File> {
     let own = std::fs::read_link(fd_path(file)).ok()?;
     let path = without_dots(&own.parent()?.join(path));
-    [by_build_id(id), path].iter().find_map(|path| {
-        let files = [root.open_file(path), open_file(path)];
+    let installed = [by_build_id(id), path].into_iter().find_map(|path| {
+        let files = [root.open_file(&path), open_file(&path)];
         let mut files = files.into_iter().flatten();
-        Some((files.find(|file| has_build_id(file, id))?, id.to_vec()))
-    })
+        files.find(|file| has_build_id(file, id))
+    });
+    installed.or_else(|| cached(cache?, id))
 }
 
 fn without_dots(path: &Path) -> PathBuf {

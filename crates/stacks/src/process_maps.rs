@@ -36,6 +36,15 @@ pub enum Place {
     Unknown,
 }
 
+impl Place {
+    pub fn module(&self) -> Option<&Arc<Module>> {
+        match self {
+            Self::Module { module, .. } => Some(module),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Area {
     start: u64,

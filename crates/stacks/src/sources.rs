@@ -1,45 +1,110 @@
 //! Where a module's symbols come from, best first.
 
 use std::fs::File;
+use std::path::{Path, PathBuf};
 
-use probe_points::{separate_files, unpacked};
+use probe_points::open::open_file;
+use probe_points::{by_build_id, has_build_id, separate_files, unpacked};
 
 use crate::extract::Extract;
 use crate::memory_file;
 use crate::module::Module;
+use crate::symbol_frame::text;
 
 /// Of one file: twice what the debug information of a large server program takes.
 const MOST_BYTES: u64 = 768 << 20;
 /// Debug files that are tried.
 const MOST_TRIED: usize = 4;
 
+#[derive(Default)]
+pub struct Sources {
+    pub extracts: Vec<Extract>,
+    /// What is wrong with them, a line each.
+    pub problems: Vec<String>,
+}
+
 /// Its own symbols and, if it has no debug information, those of the debug file that belongs to it, or packed inside.
-pub fn sources(module: &Module) -> Vec<Extract> {
+/// `cache`: a folder of debug files that were fetched.
+pub fn sources(module: &Module, cache: Option<&Path>) -> Sources {
     let object = module.object();
-    let extract = |file: &File| Extract::of_file(file, object.root(), MOST_BYTES).ok();
-    let own = extract(object.file());
+    let path = text(module.path());
+    let mut problems = Vec::new();
+    let mut extract = |file: &File, what: &str| {
+        let found = Extract::of_file(file, object.root(), cache, MOST_BYTES);
+        let problem = match &found {
+            Ok(extract) => extract
+                .left_out
+                .as_ref()
+                .map(|why| format!("{path}: {what}debug information is left out: {why}")),
+            Err(why) => Some(format!("{path}: {what}symbols cannot be read: {why}")),
+        };
+        problems.extend(problem);
+        found.ok()
+    };
+    let own = extract(object.file(), "its ");
     if own.as_ref().is_some_and(|own| own.has_debug_info) {
-        return own.into_iter().collect();
+        let extracts = own.into_iter().collect();
+        return Sources { extracts, problems };
     }
     let is_useful = |found: &Extract| found.has_debug_info || found.has_symbol_table;
-    let separate = || {
-        let files: Vec<File> = object
+    let mut separate = || {
+        let local = object
             .elf()
             .and_then(|elf| {
                 object.read(|data| {
                     let files = separate_files(elf, data, object.path(), object.root());
-                    Ok(files.take(MOST_TRIED).collect())
+                    Ok(files.take(MOST_TRIED).collect::<Vec<File>>())
                 })
             })
             .unwrap_or_default();
-        files.iter().filter_map(extract).find(is_useful)
+        let fetched = || cached(cache?, &build_id(module)?);
+        let files = local.into_iter().chain(fetched());
+        files
+            .filter_map(|file| extract(&file, "its debug file's "))
+            .find(is_useful)
     };
+    let separate = separate();
+    let has_table = own.as_ref().is_some_and(|own| own.has_symbol_table);
     let packed = || {
         let elf = object.elf().ok()?;
         let bytes = object.read(|data| Ok(unpacked(elf, data))).ok()??;
-        extract(&memory_file::with_bytes(&bytes).ok()?).filter(is_useful)
+        let file = memory_file::with_bytes(&bytes).ok()?;
+        extract(&file, "its packed ").filter(is_useful)
     };
-    let has_table = own.as_ref().is_some_and(|own| own.has_symbol_table);
-    let other = separate().or_else(|| (!has_table).then(packed).flatten());
-    other.into_iter().chain(own).collect()
+    let is_alone = separate.is_none();
+    let other = separate.or_else(|| (!has_table).then(packed).flatten());
+    if is_alone {
+        problems.extend(strange_file(module).map(|at| {
+            format!(
+                "{path}: its debug file {} is not of this build, or not intact",
+                at.display()
+            )
+        }));
+    }
+    Sources {
+        extracts: other.into_iter().chain(own).collect(),
+        problems,
+    }
+}
+
+/// A debug file that was fetched, where the clients of debuginfod keep it.
+pub fn cached(cache: &Path, id: &[u8]) -> Option<File> {
+    let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+    let file = open_file(&cache.join(hex).join("debuginfo")).ok()?;
+    has_build_id(&file, id).then_some(file)
+}
+
+pub fn build_id(module: &Module) -> Option<Vec<u8>> {
+    let object = module.object();
+    let elf = object.elf().ok()?;
+    object.read(|data| Ok(elf.build_id(data))).ok()?
+}
+
+/// What lies where the module's debug file should be.
+fn strange_file(module: &Module) -> Option<PathBuf> {
+    let id = build_id(module)?;
+    let at = by_build_id(&id);
+    let root = module.object().root();
+    let mut files = [root.open_file(&at), open_file(&at)].into_iter().flatten();
+    files.any(|file| !has_build_id(&file, &id)).then_some(at)
 }

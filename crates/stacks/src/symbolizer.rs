@@ -1,31 +1,27 @@
 //! The names of frames. What was found is kept: to look a name up again costs nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use blazesym::symbolize::source::{Elf, Source as BlazeSource};
-use blazesym::symbolize::{CodeInfo, Input, Sym, Symbolized, Symbolizer as Blazesym};
+use blazesym::symbolize::Symbolizer as Blazesym;
 
-use crate::extract::Extract;
 use crate::kernel::KernelSymbols;
+use crate::known::Known;
 use crate::module::Module;
+use crate::named::{blazesym, named};
+use crate::problems::Problems;
 use crate::process_maps::Place;
-use crate::sources::sources;
-use crate::symbol_frame::{ModuleName, Source, SymbolFrame, function_name, text};
+use crate::sources::{Sources, sources};
+use crate::symbol_frame::{ModuleName, SymbolFrame, text};
 
 /// Looked-up addresses kept. Beyond that, all are looked up again.
 const MOST_KEPT: usize = 1 << 18;
 /// Copies of symbols kept, of all modules together.
 const MOST_BYTES: u64 = 1 << 30;
-const MOST_INLINED: usize = 256;
 
 struct Panicked;
-
-struct Known {
-    name: Arc<ModuleName>,
-    sources: Vec<Extract>,
-}
 
 /// It cannot move to another thread: make it in the one that uses it. The first address of a large module takes up to a
 /// second, further ones microseconds.
@@ -36,7 +32,10 @@ pub struct Symbolizer {
     kept: HashMap<(u64, u64), Arc<[SymbolFrame]>>,
     kernel: Option<KernelSymbols>,
     has_tried_kernel: bool,
-    problems: Vec<String>,
+    problems: Problems,
+    debug_cache: Option<PathBuf>,
+    /// Build ids that [`Self::missing`] has told.
+    asked: HashSet<String>,
 }
 
 impl Default for Symbolizer {
@@ -48,7 +47,9 @@ impl Default for Symbolizer {
             kept: HashMap::new(),
             kernel: None,
             has_tried_kernel: false,
-            problems: Vec::new(),
+            problems: Problems::default(),
+            debug_cache: None,
+            asked: HashSet::new(),
         }
     }
 }
@@ -56,6 +57,14 @@ impl Default for Symbolizer {
 impl Symbolizer {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// `folder`: debug files that were fetched, as the clients of debuginfod keep them, are looked for there, too.
+    pub fn with_debug_cache(folder: PathBuf) -> Self {
+        Self {
+            debug_cache: Some(folder),
+            ..Self::default()
+        }
     }
 
     /// Of a frame's place: the functions there, innermost first, all but the last inlined. Always one at least, be it
@@ -99,7 +108,7 @@ impl Symbolizer {
             self.has_tried_kernel = true;
             match KernelSymbols::read() {
                 Ok(symbols) => self.kernel = Some(symbols),
-                Err(error) => self.problems.push(format!("kernel symbols: {error}")),
+                Err(error) => self.problems.tell(&format!("kernel symbols: {error}")),
             }
         }
         match &self.kernel {
@@ -110,7 +119,38 @@ impl Symbolizer {
 
     /// What is missing, one line each, each once.
     pub fn take_problems(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.problems)
+        self.problems.take()
+    }
+
+    /// The build id, in hexadecimal, of a debug file that this module lacks. Each is told once: whoever finds the file puts it
+    /// into the folder of such files, and calls [`Self::look_again`].
+    pub fn missing(&mut self, module: &Module) -> Option<String> {
+        self.debug_cache.as_ref()?;
+        self.load(module);
+        let known = self.modules.get(&module.id())?;
+        let id = known.missing(module)?;
+        self.asked.insert(id.clone()).then_some(id)
+    }
+
+    /// Whether there are better symbols by now for a module that lacked some.
+    pub fn look_again(&mut self, module: &Module) {
+        let Some(known) = self.modules.get_mut(&module.id()) else {
+            return;
+        };
+        let before = known.missing(module);
+        if !before.is_some_and(|id| self.asked.contains(&id)) {
+            return;
+        }
+        let Sources { extracts, problems } = sources(module, self.debug_cache.as_deref());
+        problems.iter().for_each(|line| self.problems.tell(line));
+        let bytes: u64 = extracts.iter().map(|source| source.bytes).sum();
+        if !extracts.iter().any(|source| source.has_debug_info) {
+            return;
+        }
+        // Those before stay open: blazesym knows them by their descriptors, which must not become another file's.
+        known.sources.splice(0..0, extracts);
+        self.bytes += bytes;
+        self.kept.retain(|(id, _), _| *id != module.id());
     }
 
     fn look_up(&mut self, module: &Module, address: u64) -> Arc<[SymbolFrame]> {
@@ -118,7 +158,16 @@ impl Symbolizer {
         let Some(known) = self.modules.get(&module.id()) else {
             return Arc::new([SymbolFrame::unnamed(None, address)]);
         };
-        match self.find(known, address) {
+        let mut failure = None;
+        let found = self.find(known, address, &mut failure);
+        if let Some(why) = failure {
+            let why = text(why.as_bytes());
+            let path = &known.name.path;
+            self.problems.tell(&format!(
+                "{path}: its debug information cannot be read: {why}"
+            ));
+        }
+        match found {
             Ok(frames) => frames,
             Err(Panicked) => {
                 self.distrust(module);
@@ -127,10 +176,16 @@ impl Symbolizer {
         }
     }
 
-    fn find(&self, known: &Known, address: u64) -> Result<Arc<[SymbolFrame]>, Panicked> {
+    /// `failure`: why there may be less than the debug information has.
+    fn find(
+        &self,
+        known: &Known,
+        address: u64,
+        failure: &mut Option<String>,
+    ) -> Result<Arc<[SymbolFrame]>, Panicked> {
         let find = || {
             let mut sources = known.sources.iter();
-            sources.find_map(|source| named(&self.blazesym, source, address, &known.name))
+            sources.find_map(|source| named(&self.blazesym, source, address, &known.name, failure))
         };
         // blazesym takes it for granted that lines and files are consistent.
         let found = catch_unwind(AssertUnwindSafe(find)).map_err(|_| Panicked)?;
@@ -156,15 +211,16 @@ impl Symbolizer {
             known.sources.clear();
         }
         self.problems
-            .push(format!("{}: its {what} is not intact", known.name.path));
+            .tell(&format!("{}: its {what} is not intact", known.name.path));
     }
 
     fn load(&mut self, module: &Module) {
         if self.modules.contains_key(&module.id()) {
             return;
         }
-        let sources = sources(module);
-        let bytes: u64 = sources.iter().map(|source| source.bytes).sum();
+        let Sources { extracts, problems } = sources(module, self.debug_cache.as_deref());
+        problems.iter().for_each(|line| self.problems.tell(line));
+        let bytes: u64 = extracts.iter().map(|source| source.bytes).sum();
         if self.bytes + bytes > MOST_BYTES {
             self.reset();
         }
@@ -173,7 +229,11 @@ impl Symbolizer {
             path: text(module.path()),
             build_id: module.build_id().map(str::to_owned),
         });
-        self.modules.insert(module.id(), Known { name, sources });
+        let known = Known {
+            name,
+            sources: extracts,
+        };
+        self.modules.insert(module.id(), known);
     }
 
     /// Lets go of all copies, and keeps the names.
@@ -182,60 +242,4 @@ impl Symbolizer {
         self.blazesym = blazesym();
         self.bytes = 0;
     }
-}
-
-fn blazesym() -> Blazesym {
-    Blazesym::builder()
-        .enable_auto_reload(false)
-        .enable_code_info(true)
-        .enable_inlined_fns(true)
-        .enable_demangling(false)
-        // Other files are found, copied and looked at here.
-        .set_debug_dirs(Some(std::iter::empty::<&str>()))
-        .build()
-}
-
-fn named(
-    blazesym: &Blazesym,
-    source: &Extract,
-    address: u64,
-    module: &Arc<ModuleName>,
-) -> Option<Vec<SymbolFrame>> {
-    let find = |debug_syms| {
-        let mut elf = Elf::new(source.path());
-        elf.debug_syms = debug_syms;
-        let input = Input::VirtOffset(address);
-        match blazesym.symbolize_single(&BlazeSource::Elf(elf), input) {
-            Ok(Symbolized::Sym(symbol)) if !symbol.name.is_empty() => Some(symbol),
-            _ => None,
-        }
-    };
-    let symbol = source.has_debug_info.then(|| find(true)).flatten();
-    // Debug information may give functions in several parts the address of another part.
-    let plain = find(false);
-    let offset = plain.as_ref().or(symbol.as_ref())?.offset as u64;
-    Some(frames(&symbol.or(plain)?, offset, address, module))
-}
-
-fn frames(
-    symbol: &Sym<'_>,
-    offset: u64,
-    address: u64,
-    module: &Arc<ModuleName>,
-) -> Vec<SymbolFrame> {
-    let frame = |name: &str, is_inlined, source: Option<&CodeInfo<'_>>| SymbolFrame {
-        function: Some(function_name(name.as_bytes())),
-        offset,
-        is_inlined,
-        source: source.map(|info| Source {
-            file: text(info.to_path().as_os_str().as_encoded_bytes()),
-            line: info.line,
-        }),
-        module: Some(module.clone()),
-        address,
-    };
-    let inlined = symbol.inlined.iter().rev().take(MOST_INLINED);
-    let inlined = inlined.map(|call| frame(&call.name, true, call.code_info.as_ref()));
-    let holder = frame(&symbol.name, false, symbol.code_info.as_deref());
-    inlined.chain([holder]).collect()
 }

@@ -18,7 +18,7 @@ use stacks::{
     CopiedStack, MOST_FRAMES, Modules, Place, ProcessMaps, Registers, SymbolFrame, Symbolizer,
     Unwinder,
 };
-use support::{Folder, run};
+use support::{Folder, run, section};
 
 const SOURCE: &str = r#"
 #include <algorithm>

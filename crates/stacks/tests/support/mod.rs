@@ -92,6 +92,18 @@ pub fn run(command: &mut Command) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// Where a section is in a file: offset and length, from readelf.
+pub fn section(program: &Path, name: &str) -> (usize, usize) {
+    let text = run(Command::new("readelf").arg("-SW").arg(program));
+    let line = text
+        .lines()
+        .find(|line| line.contains(&format!("] {name} ")));
+    let (_, fields) = line.unwrap().split_once(name).unwrap();
+    let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
+    let number = |text| usize::from_str_radix(text, 16).unwrap();
+    (number(fields[2]), number(fields[3]))
+}
+
 /// A process whose main thread, or the one of that number, waits in a system call for good.
 pub struct Running {
     child: Child,
