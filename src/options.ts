@@ -272,6 +272,16 @@ export const captureOptions = {
     bare: '10',
     parse: (text) => parse.integer('--off-cpu', text, 1, 1_000_000),
   }),
+  debuginfod: option<boolean>({
+    flags: '--debuginfod',
+    group: 'events',
+    type: 'switch',
+    range: 'on or off',
+    description: 'with -s or --off-cpu, fetch missing debug files from the servers of DEBUGINFOD_URLS',
+    help: 'Of the programs and libraries on the stacks those that have no debug information, and none on this machine, are asked for by build id, once the sample is taken. The files stay where other clients of debuginfod find them. docs/stacks.md has the rest.',
+    default: false,
+    defaultText: 'off',
+  }),
   format: option<string>({
     flags: '-f, --format <FORMAT>',
     group: 'output',
@@ -387,12 +397,17 @@ function refuseTriggerConflicts(options: Options): void {
 }
 
 function refuseEventConflicts(options: Options, given: GivenOptions): void {
-  const { syscallEvents, skipSyscallPollEvents, syscall, userStackBy, offCpu, format } = options;
+  const { syscallEvents, skipSyscallPollEvents, syscall, offCpu, format } = options;
+  const { debuginfod, stackTraceSize, userStackBy, userStackBytes } = options;
   if (format === 'folded' && offCpu === null) {
     throw conflict('--format folded: no stacks are recorded', 'add --off-cpu');
   }
   if (userStackBy === 'fp' && given.userStackBytes !== undefined) {
     throw conflict('--user-stack-bytes: for frame pointers nothing is copied', 'leave out one of the two');
+  }
+  const hasStacks = offCpu !== null || (syscallEvents !== null && stackTraceSize > 0);
+  if (debuginfod && !(hasStacks && (userStackBy === 'fp' || userStackBytes > 0))) {
+    throw conflict('--debuginfod: no user stacks are recorded', 'add --off-cpu or -s NS');
   }
   if (syscallEvents !== null) return;
   const option = skipSyscallPollEvents

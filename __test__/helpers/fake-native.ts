@@ -15,6 +15,8 @@ export interface FakeScript {
   errors?: { open?: Error; read?: (index: number) => Error | undefined; release?: Error; spawn?: Error };
   status?: { code: number | null; signal: number | null } | null;
   probes?: Binding.BindingProbes;
+  /** Build ids, of the first time that it is asked. */
+  missingDebugFiles?: string[];
   diagnosis?: Awaited<ReturnType<NativeModule['doctor']>>;
   /** Told each call, in order. */
   log?: (line: string) => void;
@@ -47,6 +49,7 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
     #reason: 'time' | 'interrupt' | 'exit' = 'time';
     #window: Promise<void> = Promise.resolve();
     #ended = false;
+    #hasToldMissing = false;
     #end: () => void = () => undefined;
 
     static async open(options: Binding.BindingOpenOptions): Promise<FakeSession> {
@@ -97,6 +100,13 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
     stop(): void {
       log('stop');
       this.#finish('interrupt');
+    }
+
+    async missingDebugFiles(): Promise<string[]> {
+      const missing = this.#hasToldMissing ? [] : (script.missingDebugFiles ?? []);
+      this.#hasToldMissing = true;
+      log(`missing ${missing.join(' ')}`);
+      return missing;
     }
 
     async read(): Promise<Binding.BindingSample> {
@@ -164,6 +174,7 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
       return found;
     },
     findProcesses: (name) => processes.filter(({ comm }) => comm === name),
+    isDebugFileOf: () => true,
     listProbes: async () => script.probes ?? { probes: [], problems: [] },
     busyProcesses: async () => script.busy ?? [],
     doctor: async () => script.diagnosis ?? { capable: true, kernel: '6.18.0', arch: 'x86_64', checks: [] },

@@ -164,6 +164,7 @@ export function rawSample(over: Partial<Binding.BindingSample> = {}): Binding.Bi
     calls: rawCalls([]),
     offCpu: [],
     stacks: [],
+    stackProblems: [],
     losses: noRawLosses,
     ...over,
   };

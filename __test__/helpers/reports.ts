@@ -97,6 +97,7 @@ export const reports: Readonly<Record<string, CapturedReport>> = {
           ],
           [],
         ],
+        stackProblems: [`${hostile}: its debug information is left out: it is not intact`],
         losses: { ...noRawLosses, stacksLost: 2, stacksTruncated: 1, framesUnresolved: 2 },
       },
       {

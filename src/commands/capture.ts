@@ -1,4 +1,6 @@
 /** `kdelay capture`: targets → session → samples → format → output, in this order. */
+import type { DebuginfodOptions } from '../debuginfod/debug-files.js';
+import { type DebugServers, debugServers } from '../debuginfod/settings.js';
 import { KdelayError } from '../errors.js';
 import { findFormat, type Pieces } from '../formats/index.js';
 import { type Interrupts, listenForInterrupts } from '../interrupts.js';
@@ -8,6 +10,7 @@ import { type Output, openOutput } from '../output.js';
 import { createProgress } from '../progress.js';
 import { addLosses, lossWarnings, noLosses } from '../report/losses.js';
 import { pollFamily } from '../report/poll.js';
+import { problemWarnings } from '../report/problems.js';
 import { buildHeader } from '../report/report.js';
 import type { Options } from '../report/types.js';
 import { type CadenceEnd, takeSamples } from '../samples/cadence.js';
@@ -17,11 +20,12 @@ import { findTargets, type RunTargets, startCommand } from './capture-targets.js
 
 /** Captures and prints; throws KdelayError. What was seen before an error is printed first. */
 export async function capture(options: Options, streams: Streams): Promise<void> {
+  const servers = options.debuginfod ? debugServers() : null;
   // Before anything attaches: that a file cannot be written must not show after an hour of capturing.
   const output = await openOutput(options.output, streams.stdout);
   const interrupts = listenForInterrupts();
   try {
-    await captureTo(output, options, streams, interrupts);
+    await captureTo(output, options, streams, interrupts, servers);
   } finally {
     interrupts.dispose();
     await output.close();
@@ -33,6 +37,7 @@ async function captureTo(
   options: Options,
   streams: Streams,
   interrupts: Interrupts,
+  servers: DebugServers | null,
 ): Promise<void> {
   const targets =
     options.command === null
@@ -45,6 +50,7 @@ async function captureTo(
       debugLevel: options.debug,
       ...triggerOptions(options, targets),
       ...eventOptions(options),
+      ...(servers === null ? {} : { debuginfod: debuginfodOptions(servers, streams, interrupts) }),
       ...(options.threadCapacity === null ? {} : { threadCapacity: options.threadCapacity }),
     });
     try {
@@ -89,6 +95,16 @@ function eventOptions(options: Options): Partial<SessionOptions> {
   };
 }
 
+function debuginfodOptions(
+  servers: DebugServers,
+  { stderr }: Streams,
+  { signal }: Interrupts,
+): DebuginfodOptions {
+  const files = (count: number) => (count === 1 ? 'a debug file is' : `${count} debug files are`);
+  const onFetch = (count: number) => note(stderr, `${files(count)} missing: asking debuginfod`);
+  return { servers, interrupt: signal, onFetch };
+}
+
 interface RunResult {
   taken: number;
   end: CadenceEnd;
@@ -115,6 +131,7 @@ async function printSamples(
   let taken = 0;
   let end: CadenceEnd = 'complete';
   let losses = noLosses;
+  const problems: string[] = [];
   let header: Pieces = formatter.header(buildHeader(session.targets, options));
   let wanted = true;
   // The header goes with the first text, not before: a run that fails at once prints nothing but its error.
@@ -136,13 +153,15 @@ async function printSamples(
       const { sample } = next.value;
       taken++;
       losses = addLosses(losses, sample.losses);
+      problems.push(...sample.stackProblems);
       await print(formatter.sample(sample, session.targets));
     }
   } finally {
     // Also after an error in a later sample: what was seen is not thrown away.
     if (wanted && (taken > 0 || end !== 'complete')) await print(formatter.footer(session.targets));
   }
-  for (const { what, advice } of lossWarnings(losses)) warn(stderr, what, advice);
+  const warnings = [...lossWarnings(losses), ...problemWarnings(problems)];
+  for (const { what, advice } of warnings) warn(stderr, what, advice);
   return { taken, end };
 }
 

@@ -2,6 +2,7 @@
 import { escapeText } from '../escape.js';
 import type { CapturedSample } from '../report/events.js';
 import { addLosses, lossWarnings, noLosses } from '../report/losses.js';
+import { problemWarnings } from '../report/problems.js';
 import type { Target, Thread, WindowStart, WindowStop } from '../report/types.js';
 import type { Window } from '../report/window.js';
 import { localTime, thousands } from '../units.js';
@@ -16,10 +17,12 @@ export const text: Format = {
   name: 'text',
   create({ offCpu }) {
     let losses = noLosses;
+    const problems: string[] = [];
     return {
       header: () => [],
       *sample(sample, targets) {
         losses = addLosses(losses, sample.losses);
+        problems.push(...sample.stackProblems);
         yield `${sampleLines(sample, targets).join('\n')}\n`;
         yield* eventPieces(sample.syscallEvents);
         if (offCpu !== null) yield* offCpuPieces(sample.offCpu, offCpu);
@@ -29,7 +32,10 @@ export const text: Format = {
         const skipped = `# Sample dump skipped, delta ${thousands(windowNs)} ns @${localTime(stop.wall)}`;
         return [`${[...edgeLines(window), skipped].join('\n')}\n`];
       },
-      footer: () => lossWarnings(losses).map(({ what, advice }) => `\n# WARNING: ${what}.\n# ${advice}\n`),
+      footer: () =>
+        [...lossWarnings(losses), ...problemWarnings(problems)].map(
+          ({ what, advice }) => `\n# WARNING: ${escapeText(what)}.\n# ${advice}\n`,
+        ),
     };
   },
 };

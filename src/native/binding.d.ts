@@ -48,6 +48,11 @@ export declare class BindingSession {
   closedWindow(): BindingWindow | null
   /** The oldest window's sample; it must be closed. */
   read(): Promise<BindingSample>
+  /**
+   * The build ids, in hexadecimal, of debug files that would give the oldest window's sample more names, each told once: to
+   * be put into the folder of such files before `read` gives that sample.
+   */
+  missingDebugFiles(): Promise<Array<string>>
   /** Forgets the oldest window, which must be closed. */
   discard(): Promise<void>
   /** Detaches everything; a wait under way resolves. Closing twice is harmless. */
@@ -225,6 +230,11 @@ export interface BindingOpenOptions {
   userStackBytes: number
   /** They are walked by frame pointers in the kernel, and not copied. */
   byFramePointer: boolean
+  /**
+   * A folder of debug files, as the clients of debuginfod keep it, for those that `missingDebugFiles` tells of. By default
+   * there is none, and it tells of none.
+   */
+  debugCache?: string
 }
 
 /** What can be a trigger. */
@@ -283,6 +293,8 @@ export interface BindingSample {
   offCpu: Array<OffCpu>
   /** Frames innermost first, of the stacks that events and times name by index. */
   stacks: Array<Array<Frame>>
+  /** Why stacks and names are missing, a line each, each told with the first sample that it was met for. */
+  stackProblems: Array<string>
   losses: Losses
 }
 
@@ -410,6 +422,9 @@ export declare function findProcesses(name: string): Array<Target>
 
 /** The process with this pid; throws if there is none that can be monitored. */
 export declare function inspectProcess(pid: number): Target
+
+/** Whether it is an ELF file of that build id, which is in hexadecimal. */
+export declare function isDebugFileOf(path: string, buildId: string): boolean
 
 /**
  * What can be a trigger in the kernel and, with a pid, in that process. The pattern is a part of the trigger's text, or a

@@ -18,6 +18,7 @@ export type NativeModule = Pick<
   | 'findProcesses'
   | 'busyProcesses'
   | 'listProbes'
+  | 'isDebugFileOf'
   | 'doctor'
 >;
 

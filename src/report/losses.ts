@@ -28,7 +28,7 @@ const explanations: Readonly<Record<keyof Losses, readonly [what: string, advice
   ],
   framesUnresolved: [
     'stack frames have no name',
-    'Install the debug symbols of their modules, or name them elsewhere by build id and address.',
+    'Install the debug symbols of their modules, fetch them with --debuginfod, or name them elsewhere by build id and address.',
   ],
   triggersMissed: [
     'triggers fired while the previous sample was still being read',

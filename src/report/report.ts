@@ -78,6 +78,7 @@ export function toSample(raw: Binding.BindingSample, index: number): CapturedSam
     samplesSkipped: 0,
     threads: raw.threads.map(toThreadStatistics).sort(byName),
     ...withStacks(raw),
+    stackProblems: raw.stackProblems,
     losses: { ...raw.losses, recursionMisses: raw.losses.recursionMisses ?? null },
   };
 }

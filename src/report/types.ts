@@ -184,6 +184,10 @@ export interface Options {
    */
   offCpu: number | null;
   /**
+   * Missing debug files are fetched from the servers of DEBUGINFOD_URLS.
+   */
+  debuginfod: boolean;
+  /**
    * Name of the output format.
    */
   format: string;
@@ -231,6 +235,12 @@ export interface Sample {
    * Time blocked by thread and stack, longest first; empty unless it was asked for.
    */
   offCpu: OffCpu[];
+  /**
+   * Why stacks or names are missing, a line each, each told with the first sample that it was met for; what cannot be printed is escaped.
+   *
+   * @maxItems 64
+   */
+  stackProblems: string[];
   losses: Losses;
 }
 /**

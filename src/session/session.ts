@@ -1,3 +1,5 @@
+import { DebugFiles, type DebuginfodOptions } from '../debuginfod/debug-files.js';
+import { debugServers } from '../debuginfod/settings.js';
 import { KdelayError } from '../errors.js';
 import { awaitNative, type Binding, callNative, native } from '../native/index.js';
 import type { CapturedSample } from '../report/events.js';
@@ -32,6 +34,11 @@ export interface SessionOptions extends UserStackOptions {
   syscallEvents?: SyscallEventOptions;
   /** Time blocked is summed up by stack, in `offCpu` of each sample. Default: false. */
   offCpu?: boolean;
+  /**
+   * When a sample is read, debug files that its stacks lack are fetched by build id from debuginfod servers, and kept where their
+   * clients keep them. What goes wrong is in `stackProblems` of the sample. Default: nothing is fetched.
+   */
+  debuginfod?: DebuginfodOptions;
   /** The program that the one process, held until then, is about to execute: the triggers are looked up in it. */
   program?: string;
 }
@@ -55,11 +62,17 @@ export type StopReason = WindowStop['by'];
 export class CaptureSession implements AsyncDisposable {
   readonly #native: Binding.BindingSession;
   #targets: readonly Target[];
+  readonly #debugFiles: DebugFiles | null;
   #samplesRead = 0;
 
-  private constructor(session: Binding.BindingSession, targets: readonly Target[]) {
+  private constructor(
+    session: Binding.BindingSession,
+    targets: readonly Target[],
+    debugFiles: DebugFiles | null,
+  ) {
     this.#native = session;
     this.#targets = targets;
+    this.#debugFiles = debugFiles;
   }
 
   /**
@@ -73,7 +86,8 @@ export class CaptureSession implements AsyncDisposable {
     if (capacity !== undefined) checkInteger('threadCapacity', capacity, 1, 2 ** 20);
     const userStacks = toUserStacks(options);
     const events = options.syscallEvents === undefined ? {} : { events: toEvents(options.syscallEvents) };
-    const { BindingSession, inspectProcess } = native();
+    const servers = options.debuginfod === undefined ? null : (options.debuginfod.servers ?? debugServers());
+    const { BindingSession, inspectProcess, isDebugFileOf } = native();
     const targets = callNative(() => pids.map((pid) => toTarget(inspectProcess(pid))));
     const session = await awaitNative(() =>
       BindingSession.open({
@@ -86,9 +100,11 @@ export class CaptureSession implements AsyncDisposable {
         offCpu: options.offCpu ?? false,
         ...userStacks,
         ...events,
+        ...(servers === null ? {} : { debugCache: servers.cache }),
       }),
     );
-    return new CaptureSession(session, targets);
+    const debugFiles = servers === null ? null : new DebugFiles(servers, isDebugFileOf, options.debuginfod);
+    return new CaptureSession(session, targets, debugFiles);
   }
 
   /** The captured processes: those named first, then, as of the last read(), their children. */
@@ -151,9 +167,12 @@ export class CaptureSession implements AsyncDisposable {
 
   /** The oldest window's sample; it must be closed. Its index counts the samples of this session from 0. */
   async read(): Promise<CapturedSample> {
+    await this.#debugFiles?.fetchMissing(() => this.#useAsync((session) => session.missingDebugFiles()));
     const raw = await this.#useAsync((session) => session.read());
     this.#targets = raw.targets.map(toTarget);
-    return toSample(raw, this.#samplesRead++);
+    const sample = toSample(raw, this.#samplesRead++);
+    const problems = this.#debugFiles?.takeProblems() ?? [];
+    return { ...sample, stackProblems: [...sample.stackProblems, ...problems] };
   }
 
   /** One window of this many seconds and its sample. */

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bpf_probes::abi::control::UNTIL_CLOSED;
 
@@ -15,6 +15,7 @@ use crate::harvester;
 use crate::pending::{PendingWindow, Stage, Start, Stop};
 use crate::pidfd::{PidFd, Signal, wait_readable};
 use crate::probes::AttachMode;
+use crate::recorded::Recorded;
 use crate::sample::{Sample, StopReason};
 use crate::stack_table::Symbols;
 use crate::state::{Shared, State};
@@ -43,6 +44,8 @@ pub struct Options {
     pub off_cpu: bool,
     /// Those of recorded calls, and of time blocked.
     pub user_stacks: UserStacks,
+    /// A folder with debug files that are fetched when [`CaptureSession::missing_debug_files`] tells that they are missing.
+    pub debug_cache: Option<PathBuf>,
     /// The one process is held just before it executes this: what it will be, and not what it is, has the triggers' places.
     pub program: Option<PathBuf>,
 }
@@ -69,6 +72,8 @@ pub struct CaptureSession {
     edges_taken: Arc<Signal>,
     /// `None`: no calls are recorded.
     symbols: Option<Symbols>,
+    /// The oldest window's, if it was looked at before it is read.
+    taken: Mutex<Option<(Sample, Recorded)>>,
 }
 
 impl CaptureSession {
@@ -115,8 +120,9 @@ impl CaptureSession {
             interrupt: signal()?,
             edges_taken,
             symbols: (options.events.is_some() || options.off_cpu)
-                .then(Symbols::start)
+                .then(|| Symbols::start(options.debug_cache.clone()))
                 .transpose()?,
+            taken: Mutex::default(),
         };
         harvester::start(Arc::clone(&session.shared))?;
         Ok(session)
@@ -257,20 +263,42 @@ impl CaptureSession {
 
     /// The oldest window's sample; it must be closed. The next one is the oldest then.
     pub fn read(&self) -> Result<Sample> {
-        let (mut sample, recorded) = {
-            let mut state = self.shared.lock();
-            state.advance()?;
-            state.take_sample()?
-        };
+        let taken = self.lock_taken().take();
+        let (mut sample, recorded) = taken.map_or_else(|| self.take_sample(), Ok)?;
         if let Some(symbols) = &self.symbols {
             let described = recorded.described(symbols)?;
             sample.calls = described.calls;
             sample.off_cpu = described.off_cpu;
             sample.stacks = described.stacks;
+            sample.stack_problems = described.problems;
             sample.losses.stacks_truncated = described.stacks_truncated;
             sample.losses.frames_unresolved = described.frames_unresolved;
         }
         Ok(sample)
+    }
+
+    /// The build ids, in hexadecimal, of debug files that would give the oldest window's sample more names, each told once: to
+    /// be fetched into the folder of such files before [`Self::read`] gives that sample.
+    pub fn missing_debug_files(&self) -> Result<Vec<String>> {
+        let Some(symbols) = &self.symbols else {
+            return Ok(Vec::new());
+        };
+        let mut taken = self.lock_taken();
+        let (_, recorded) = match &mut *taken {
+            Some(sample) => sample,
+            none => none.insert(self.take_sample()?),
+        };
+        recorded.missing_debug_files(symbols)
+    }
+
+    fn take_sample(&self) -> Result<(Sample, Recorded)> {
+        let mut state = self.shared.lock();
+        state.advance()?;
+        state.take_sample()
+    }
+
+    fn lock_taken(&self) -> MutexGuard<'_, Option<(Sample, Recorded)>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets the oldest window, which must be closed.

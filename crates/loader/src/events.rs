@@ -112,6 +112,11 @@ impl EventReader {
         let known = |key: OffCpuKey| Some((key, buffer.introduced.get(&key)?.clone()));
         keys.filter_map(known).collect()
     }
+
+    /// Why stacks are missing, a line each, each told once.
+    pub fn take_problems(&self) -> Vec<String> {
+        self.shared.lock().stacks.take_problems()
+    }
 }
 
 impl Drop for EventReader {

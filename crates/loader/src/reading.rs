@@ -8,6 +8,7 @@ use crate::clock::monotonic_ns;
 use crate::control;
 use crate::describe::{self, FirstEvent, SeenThread};
 use crate::error::{Error, ErrorKind, Result};
+use crate::events::EventReader;
 use crate::idle_threads;
 use crate::pending::{PendingWindow, Stage, Start, Stop};
 use crate::recorded::Recorded;
@@ -113,6 +114,7 @@ impl State {
             Some(events) => events.stacks_of(window.seen.off_cpu.iter().map(|time| time.key)),
             None => Default::default(),
         };
+        let problems = attached.events.as_ref().map(EventReader::take_problems);
         let firsts = first_events(&attached.maps, &self.windows, stop.at_ns);
         let lost_by_now = attached.maps.losses();
         let lost = lost_by_now.since(&self.losses_before);
@@ -156,6 +158,7 @@ impl State {
             calls: Calls::default(),
             off_cpu: Vec::new(),
             stacks: Vec::new(),
+            stack_problems: Vec::new(),
             losses: Losses {
                 events_dropped: lost.events as i64,
                 events_over_limit: over_limit as i64,
@@ -174,6 +177,7 @@ impl State {
             calls,
             blocked: off_cpu,
             stacks: introduced,
+            problems: problems.unwrap_or_default(),
         };
         Ok((sample, recorded))
     }

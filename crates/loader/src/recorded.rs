@@ -11,13 +11,15 @@ use crate::error::Result;
 use crate::recorded_call::{CallStacks, RecordedCall};
 use crate::sample::{Frame, OffCpu};
 use crate::snapshot::BlockedTime;
-use crate::stack_table::{StackIndices, StackTable, Symbols};
+use crate::stack_table::{Named, StackIndices, StackTable, Symbols};
 
 pub struct Recorded {
     pub calls: Vec<RecordedCall>,
     pub blocked: Vec<BlockedTime>,
     /// Of the times blocked.
     pub stacks: HashMap<OffCpuKey, CallStacks>,
+    /// Why stacks are missing, a line each.
+    pub problems: Vec<String>,
 }
 
 #[derive(Default)]
@@ -27,7 +29,12 @@ pub struct Described {
     pub stacks: Vec<Vec<Frame>>,
     pub stacks_truncated: i64,
     pub frames_unresolved: i64,
+    /// Why stacks and names are missing, a line each.
+    pub problems: Vec<String>,
 }
+
+/// Of one sample. Those after them are counted.
+const MOST_PROBLEMS: usize = 20;
 
 impl Recorded {
     /// Calls and times name their stacks by index.
@@ -46,8 +53,9 @@ impl Recorded {
             })
             .collect();
         let calls = Calls::new(self.calls, &mut table);
-        let stacks = symbols.name(table)?;
+        let Named { stacks, problems } = symbols.name(&table)?;
         let off_cpu = merged(off_cpu, &stacks);
+        let problems = self.problems.into_iter().chain(problems).collect();
         let frames = stacks.iter().flatten();
         let frames_unresolved = frames.filter(|frame| frame.symbol.is_none()).count() as i64;
         Ok(Described {
@@ -56,8 +64,29 @@ impl Recorded {
             stacks,
             stacks_truncated,
             frames_unresolved,
+            problems: bounded(problems),
         })
     }
+
+    /// The build ids of debug files that would have more names.
+    pub fn missing_debug_files(&self, symbols: &Symbols) -> Result<Vec<String>> {
+        let mut table = StackTable::default();
+        let of_calls = self.calls.iter().map(|recorded| recorded.stacks.as_ref());
+        let of_times = self.blocked.iter().map(|time| self.stacks.get(&time.key));
+        for stacks in of_calls.chain(of_times) {
+            table.add(stacks);
+        }
+        symbols.missing(&table)
+    }
+}
+
+fn bounded(mut problems: Vec<String>) -> Vec<String> {
+    let beyond = problems.len().saturating_sub(MOST_PROBLEMS);
+    problems.truncate(MOST_PROBLEMS);
+    if beyond > 0 {
+        problems.push(format!("{beyond} more problems"));
+    }
+    problems
 }
 
 fn off_cpu(time: &BlockedTime, stacks: Option<&CallStacks>, indices: StackIndices) -> OffCpu {
@@ -126,7 +155,7 @@ pub fn user_stack_end(stacks: Option<&CallStacks>) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::merged;
+    use super::{MOST_PROBLEMS, bounded, merged};
     use crate::sample::{Frame, OffCpu};
 
     fn frame(symbol: &str) -> Frame {
@@ -166,5 +195,14 @@ mod tests {
         let seen = |time: &OffCpu| (time.tid, time.count, time.total_ns, time.max_ns);
         let seen: Vec<_> = merged.iter().map(seen).collect();
         assert_eq!(seen, [(1, 2, 40, 30), (1, 1, 5, 5), (2, 1, 7, 7)]);
+    }
+
+    #[test]
+    fn problems_beyond_some_are_counted() {
+        let lines = |count: usize| -> Vec<String> { (0..count).map(|n| n.to_string()).collect() };
+        assert_eq!(bounded(lines(MOST_PROBLEMS)), lines(MOST_PROBLEMS));
+        let many = bounded(lines(MOST_PROBLEMS + 3));
+        assert_eq!(many.len(), MOST_PROBLEMS + 1);
+        assert_eq!(many.last().unwrap(), "3 more problems");
     }
 }

@@ -323,6 +323,8 @@ pub struct Sample {
     pub off_cpu: Vec<OffCpu>,
     /// Frames innermost first, of the stacks that events and times name by index.
     pub stacks: Vec<Vec<Frame>>,
+    /// Why stacks and names are missing, a line each, each told with the first sample that it was met for.
+    pub stack_problems: Vec<String>,
     pub losses: Losses,
 }
 

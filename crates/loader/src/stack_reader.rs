@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bpf_probes::abi::event::{KERNEL_FRAMES, StackedEvent, UserStack};
 use bpf_probes::abi::off_cpu::OffCpuStack;
-use stacks::{Arch, CopiedStack, Modules, ProcessMaps, Registers, Unwinder, Walk};
+use stacks::{Arch, CopiedStack, Modules, Problems, ProcessMaps, Registers, Unwinder, Walk};
 
 use crate::recorded_call::{CallStacks, WaitStack};
 use crate::user_stacks::UserStacks;
@@ -30,6 +30,9 @@ pub struct StackReader {
     unwinder: Unwinder,
     walks: HashMap<Box<[u64]>, Arc<Walk>>,
     waits: HashSet<Arc<[u64]>>,
+    problems: Problems,
+    /// How many processes' maps could not be read, and what was wrong with the first.
+    unreadable: Option<(u32, String)>,
 }
 
 impl StackReader {
@@ -42,6 +45,8 @@ impl StackReader {
             unwinder: Unwinder::new(),
             walks: HashMap::new(),
             waits: HashSet::new(),
+            problems: Problems::default(),
+            unreadable: None,
         };
         // Without user stacks nobody looks at what processes have mapped.
         if by != UserStacks::None {
@@ -153,7 +158,32 @@ impl StackReader {
         if self.processes.len() >= MOST_PROCESSES {
             self.processes.clear();
         }
-        let maps = ProcessMaps::open(pid, &self.modules).ok();
+        let maps = match ProcessMaps::open(pid, &self.modules) {
+            Ok(maps) => Some(maps),
+            Err(error) => {
+                let first = (0, format!("process {pid}: {error}"));
+                self.unreadable.get_or_insert(first).0 += 1;
+                None
+            }
+        };
         self.processes.insert(pid, Process { maps, memory });
+    }
+
+    /// Why user stacks are missing, a line each, each told once.
+    pub fn take_problems(&mut self) -> Vec<String> {
+        if let Some((count, first)) = self.unreadable.take() {
+            let others = match count {
+                1 => String::new(),
+                _ => format!(", and {} other processes", count - 1),
+            };
+            self.problems
+                .tell(&format!("no user stacks: {first}{others}"));
+        }
+        let maps = self.processes.values().filter_map(|p| p.maps.as_ref());
+        for line in maps.flat_map(ProcessMaps::problems) {
+            self.problems
+                .tell(&format!("a mapped file cannot be read: {line}"));
+        }
+        self.problems.take()
     }
 }

@@ -1,11 +1,12 @@
 //! The different stacks of a sample, each once, and the names of their frames.
 
-use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use stacks::{SymbolFrame, Symbolizer, Walk};
+use stacks::{Module, SymbolFrame, Symbolizer, Walk};
 
 use crate::error::{Error, Result};
 use crate::recorded_call::CallStacks;
@@ -59,45 +60,83 @@ impl StackTable {
 /// A thread that names frames, since what is known of symbols cannot move to another. It ends with this.
 pub struct Symbols {
     requests: Mutex<Sender<Request>>,
+    debug_cache: Option<PathBuf>,
 }
 
 /// For the names of one sample. The largest programs take seconds; a file that is made to take for ever is left alone.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Debug files that are asked for at a time. A process may map any number of files, with any build ids.
+const MOST_MISSING: usize = 256;
 
-struct Request {
-    stacks: Vec<Stack>,
-    reply: Sender<Vec<Vec<Frame>>>,
+enum Request {
+    Name(Vec<Stack>, Sender<Named>),
+    Missing(Vec<Stack>, Sender<Vec<String>>),
+}
+
+/// The frames of each stack, innermost first; inlined functions are frames of their own.
+pub struct Named {
+    pub stacks: Vec<Vec<Frame>>,
+    /// What is missing and why, a line each, each told once.
+    pub problems: Vec<String>,
 }
 
 impl Symbols {
-    pub fn start() -> Result<Self> {
+    /// `debug_cache`: a folder with debug files that were fetched; `None`: none are.
+    pub fn start(debug_cache: Option<PathBuf>) -> Result<Self> {
         Ok(Self {
-            requests: Mutex::new(start()?),
+            requests: Mutex::new(start(debug_cache.clone())?),
+            debug_cache,
         })
     }
 
-    /// The frames of each stack, innermost first; inlined functions are frames of their own. Without names if those cannot be
-    /// found in bearable time.
-    pub fn name(&self, table: StackTable) -> Result<Vec<Vec<Frame>>> {
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        let (reply, named) = channel();
-        let stacks = table.stacks.clone();
-        if requests.send(Request { stacks, reply }).is_ok()
-            && let Ok(named) = named.recv_timeout(PATIENCE)
-        {
-            return Ok(named);
+    /// Without names if those cannot be found in bearable time.
+    pub fn name(&self, table: &StackTable) -> Result<Named> {
+        let request = |reply| Request::Name(table.stacks.clone(), reply);
+        Ok(match self.ask(request)? {
+            Ok(named) => named,
+            Err(why) => Named {
+                stacks: table.stacks.iter().map(unnamed).collect(),
+                problems: vec![format!("the stacks of a sample have no names: {why}")],
+            },
+        })
+    }
+
+    /// The build ids of debug files that would have more names, each told once.
+    pub fn missing(&self, table: &StackTable) -> Result<Vec<String>> {
+        if self.debug_cache.is_none() {
+            return Ok(Vec::new());
         }
+        let answer = self.ask(|reply| Request::Missing(table.stacks.clone(), reply))?;
+        // Whatever the reason, to name them will have the same.
+        Ok(answer.unwrap_or_default())
+    }
+
+    /// The answer, or why there is none.
+    fn ask<T>(
+        &self,
+        request: impl FnOnce(Sender<T>) -> Request,
+    ) -> Result<std::result::Result<T, String>> {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let (reply, answer) = channel();
+        let sent = requests.send(request(reply));
+        let why = match sent.map(|()| answer.recv_timeout(PATIENCE)) {
+            Ok(Ok(answer)) => return Ok(Ok(answer)),
+            Ok(Err(RecvTimeoutError::Timeout)) => {
+                format!("they were not found in {} s", PATIENCE.as_secs())
+            }
+            _ => "the thread that finds them broke off".to_owned(),
+        };
         // It goes on with what it is about, and ends then.
-        *requests = start()?;
-        Ok(table.stacks.iter().map(unnamed).collect())
+        *requests = start(self.debug_cache.clone())?;
+        Ok(Err(why))
     }
 }
 
-fn start() -> Result<Sender<Request>> {
+fn start(debug_cache: Option<PathBuf>) -> Result<Sender<Request>> {
     let (requests, received) = channel();
     std::thread::Builder::new()
         .name("kdelay-symbols".to_owned())
-        .spawn(move || run(&received))
+        .spawn(move || run(&received, debug_cache))
         .map_err(|error| Error::io("starting a thread", &error))?;
     Ok(requests)
 }
@@ -113,16 +152,48 @@ fn unnamed(stack: &Stack) -> Vec<Frame> {
     }
 }
 
-fn run(requests: &Receiver<Request>) {
-    let mut symbolizer = Symbolizer::new();
-    while let Ok(Request { stacks, reply }) = requests.recv() {
-        let named = stacks
-            .iter()
-            .map(|stack| frames(&mut symbolizer, stack))
-            .collect();
+fn run(requests: &Receiver<Request>, debug_cache: Option<PathBuf>) {
+    let mut symbolizer = match debug_cache {
+        Some(folder) => Symbolizer::with_debug_cache(folder),
+        None => Symbolizer::new(),
+    };
+    while let Ok(request) = requests.recv() {
         // Whoever asked may have gone.
-        let _ = reply.send(named);
+        match request {
+            Request::Name(stacks, reply) => {
+                for module in modules(&stacks) {
+                    symbolizer.look_again(module);
+                }
+                let named = stacks.iter().map(|stack| frames(&mut symbolizer, stack));
+                let stacks = named.collect();
+                let problems = symbolizer.take_problems();
+                let _ = reply.send(Named { stacks, problems });
+            }
+            Request::Missing(stacks, reply) => {
+                let mut modules = modules(&stacks);
+                let mut missing = Vec::new();
+                while missing.len() < MOST_MISSING
+                    && let Some(module) = modules.next()
+                {
+                    symbolizer.look_again(module);
+                    missing.extend(symbolizer.missing(module));
+                }
+                let _ = reply.send(missing);
+            }
+        }
     }
+}
+
+/// Those of the user stacks, each once.
+fn modules(stacks: &[Stack]) -> impl Iterator<Item = &Arc<Module>> {
+    let walks = stacks.iter().filter_map(|stack| match stack {
+        Stack::User(walk) => Some(walk),
+        Stack::Kernel(_) => None,
+    });
+    let mut seen = HashSet::new();
+    walks
+        .flat_map(|walk| walk.frames.iter().filter_map(|frame| frame.place.module()))
+        .filter(move |module| seen.insert(Arc::as_ptr(module)))
 }
 
 fn frames(symbolizer: &mut Symbolizer, stack: &Stack) -> Vec<Frame> {

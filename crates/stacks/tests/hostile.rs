@@ -86,18 +86,6 @@ impl Drop for Mapped {
     }
 }
 
-/// Name, offset and length of sections, from readelf.
-fn section(program: &Path, name: &str) -> (usize, usize) {
-    let text = run(Command::new("readelf").arg("-SW").arg(program));
-    let line = text
-        .lines()
-        .find(|line| line.contains(&format!("] {name} ")));
-    let (_, fields) = line.unwrap().split_once(name).unwrap();
-    let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
-    let number = |text| usize::from_str_radix(text, 16).unwrap();
-    (number(fields[2]), number(fields[3]))
-}
-
 /// The mapped part of a file begins on a page.
 fn executable(program: &Path) -> (usize, usize) {
     let (offset, length) = section(program, ".text");

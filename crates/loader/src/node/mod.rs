@@ -4,6 +4,7 @@
 //! napi's asynchronous tasks carry no other field. A panic is caught by napi and becomes an error.
 
 mod command;
+mod debug_files;
 mod doctor;
 mod probes;
 mod processes;

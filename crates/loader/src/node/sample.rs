@@ -92,6 +92,8 @@ pub struct BindingSample {
     pub off_cpu: Vec<OffCpu>,
     /// Frames innermost first, of the stacks that events and times name by index.
     pub stacks: Vec<Vec<Frame>>,
+    /// Why stacks and names are missing, a line each, each told with the first sample that it was met for.
+    pub stack_problems: Vec<String>,
     pub losses: Losses,
 }
 
@@ -105,6 +107,7 @@ impl From<Sample> for BindingSample {
             calls: BindingCalls(sample.calls),
             off_cpu: sample.off_cpu,
             stacks: sample.stacks,
+            stack_problems: sample.stack_problems,
             losses: sample.losses,
         }
     }

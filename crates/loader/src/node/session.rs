@@ -42,6 +42,9 @@ pub struct BindingOpenOptions {
     pub user_stack_bytes: u32,
     /// They are walked by frame pointers in the kernel, and not copied.
     pub by_frame_pointer: bool,
+    /// A folder of debug files, as the clients of debuginfod keep it, for those that `missingDebugFiles` tells of. By default
+    /// there is none, and it tells of none.
+    pub debug_cache: Option<String>,
 }
 
 #[napi(object)]
@@ -123,6 +126,21 @@ impl Task for ReadTask {
     }
 }
 
+pub struct MissingTask(Arc<CaptureSession>);
+
+impl Task for MissingTask {
+    type Output = Vec<String>;
+    type JsValue = Vec<String>;
+
+    fn compute(&mut self) -> napi::Result<Vec<String>> {
+        Ok(self.0.missing_debug_files()?)
+    }
+
+    fn resolve(&mut self, _: Env, missing: Vec<String>) -> napi::Result<Vec<String>> {
+        Ok(missing)
+    }
+}
+
 pub struct DiscardTask(Arc<CaptureSession>);
 
 impl Task for DiscardTask {
@@ -180,6 +198,7 @@ impl BindingSession {
             } else {
                 UserStacks::copied(options.user_stack_bytes)
             },
+            debug_cache: options.debug_cache.map(PathBuf::from),
             ..Options::default()
         }))
     }
@@ -231,6 +250,13 @@ impl BindingSession {
     #[napi(ts_return_type = "Promise<BindingSample>")]
     pub fn read(&self) -> AsyncTask<ReadTask> {
         AsyncTask::new(ReadTask(Arc::clone(&self.session)))
+    }
+
+    /// The build ids, in hexadecimal, of debug files that would give the oldest window's sample more names, each told once: to
+    /// be put into the folder of such files before `read` gives that sample.
+    #[napi(ts_return_type = "Promise<Array<string>>")]
+    pub fn missing_debug_files(&self) -> AsyncTask<MissingTask> {
+        AsyncTask::new(MissingTask(Arc::clone(&self.session)))
     }
 
     /// Forgets the oldest window, which must be closed.
