@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -128,6 +131,67 @@ test.serial('losses are warned of on stderr, and repeated by the text report', a
       '\n# WARNING: 4 events were dropped: the ring buffer was full.\n# Increase it with the --buffer-page-count option.\n',
     ),
   );
+});
+
+test.serial(
+  'what kept names from being found is warned of once, and repeated by the text report',
+  async (t) => {
+    const sample = () => ({ stackProblems: ['\x1bx: it is not intact'] });
+    const { code, stdout, stderr } = await capture({ sample }, '-p', '100', '--sample-count', '2');
+    t.is(code, 0);
+    t.is(
+      stderr,
+      'kdelay: warning: stacks: \\x1bx: it is not intact\n' +
+        'hint: docs/stacks.md says what stacks and names are found by.\n',
+    );
+    t.true(
+      stdout.endsWith(
+        '\n# WARNING: stacks: \\x1bx: it is not intact.\n# docs/stacks.md says what stacks and names are found by.\n',
+      ),
+    );
+  },
+);
+
+test.serial('of many problems the first are told, and how many there are more', async (t) => {
+  const stackProblems = Array.from({ length: 25 }, (_, number) => `problem ${number}`);
+  const { stderr } = await capture({ sample: () => ({ stackProblems }) }, '-p', '100');
+  t.is(stderr.match(/problem \d+$/gm)?.length, 20);
+  t.regex(stderr, /stacks: 5 more problems\n/);
+});
+
+test.serial(
+  'missing debug files are asked for when the window is closed, before its sample is read',
+  async (t) => {
+    const id = 'ab'.repeat(20);
+    const asked: string[] = [];
+    const calls: string[] = [];
+    const script = { missingDebugFiles: [id], log: (line: string) => void calls.push(line) };
+    const server = createServer(({ url }, response) => {
+      asked.push(`${url} after ${calls.at(-1)}`);
+      response.writeHead(404).end();
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    process.env['DEBUGINFOD_URLS'] = `http://127.0.0.1:${port}`;
+    process.env['DEBUGINFOD_CACHE_PATH'] = '/nowhere/cache';
+    const { code, stderr } = await capture(script, '-p', '100', '-s', '1000', '--debuginfod');
+    server.close();
+    server.closeAllConnections();
+    t.is(code, 0);
+    t.is(stderr, 'kdelay: note: a debug file is missing: asking debuginfod\n');
+    t.deepEqual(asked, [`/buildid/${id}/debuginfo after missing ${id}`]);
+    t.regex(calls.find((call) => call.startsWith('open')) ?? '', /"debugCache":"\/nowhere\/cache"/);
+    t.deepEqual(calls.slice(-4), [`missing ${id}`, 'missing ', 'read 0', 'close']);
+  },
+);
+
+test.serial('servers that are not named are an error before anything is attached', async (t) => {
+  process.env['DEBUGINFOD_URLS'] = '';
+  const { code, stderr, calls } = await capture({}, '-p', '100', '-s', '1000', '--debuginfod');
+  t.is(code, 64);
+  t.regex(stderr, /^kdelay: --debuginfod: DEBUGINFOD_URLS names no server to ask\nhint: /);
+  t.deepEqual(calls, []);
 });
 
 test.serial('an error in a later sample comes after what was seen', async (t) => {

@@ -1,6 +1,6 @@
 /** One file from one server, into a file that is not there yet: in bounded time, and of bounded size. */
 import { open } from 'node:fs/promises';
-import { version } from '../version.js';
+import { version } from '../package.js';
 
 export interface DownloadLimits {
   /** Seconds in which at least `leastBytes` must arrive; 0: no matter. */
