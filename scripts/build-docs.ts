@@ -1,11 +1,13 @@
 /**
- * Writes the generated files: src/report/types.ts from the schema, docs/options.md and man/kdelay.1 from the option table, docs/kernels.md
- * from what scripts/test-kernels found on each kernel. `types`, `docs`, `man` or `kernels` writes one of them; `check` writes nothing and fails if one is out of date.
+ * Writes the generated files: src/report/types.ts from the schema, docs/options.md and man/kdelay.1 from the option table, docs/api.md
+ * from the sources, docs/kernels.md
+ * from what scripts/test-kernels found on each kernel. `types`, `docs`, `api`, `man` or `kernels` writes one of them; `check` writes nothing and fails if one is out of date.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { compile } from 'json-schema-to-typescript';
 import { captureOptions, optionGroups } from '../src/options.js';
+import { apiPage } from './api-page.js';
 import { manPage } from './man-page.js';
 
 const root = new URL('../', import.meta.url);
@@ -138,6 +140,7 @@ export interface GeneratedFile {
 export const generatedFiles: readonly GeneratedFile[] = [
   { name: 'types', path: 'src/report/types.ts', render: reportTypes },
   { name: 'docs', path: 'docs/options.md', render: optionsPage },
+  { name: 'api', path: 'docs/api.md', render: async () => apiPage() },
   { name: 'man', path: 'man/kdelay.1', render: async () => manPage() },
   { name: 'kernels', path: 'docs/kernels.md', render: kernelsPage },
 ];
@@ -155,7 +158,7 @@ async function main(task: string | undefined): Promise<number> {
   }
   const file = generatedFiles.find(({ name }) => name === task);
   if (file === undefined) {
-    console.error('usage: build-docs.ts types|docs|man|kernels|check');
+    console.error('usage: build-docs.ts types|docs|api|man|kernels|check');
     return 64;
   }
   const url = new URL(file.path, root);
