@@ -154,7 +154,8 @@ fn without_tables(
     let mut caller = registers.clone();
     let stepped = by_frame_pointer(&mut caller, stack);
     let is_code = !matches!(maps.find(caller.pc.wrapping_sub(1)), Place::Unknown);
-    if !(stepped.is_ok() && is_code)
+    let has_caller = stepped.is_ok() && is_code;
+    if !has_caller
         && !is_go(module)
         && let Some(found) = first_function(maps, registers, stack)
     {

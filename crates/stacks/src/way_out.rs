@@ -18,7 +18,7 @@ const CHUNK: usize = 4096;
 const MOST_CHUNKS: usize = 64;
 /// Of it before the instruction: loops go back.
 const BEFORE: u64 = 1024;
-const LONGEST_CALL: u64 = 8;
+const LONGEST_CALL: usize = 8;
 const RETURN_ADDRESS: Register = Register(16);
 /// musl's `__clone`, where a thread's first function has returned to it: `mov %eax, %edi`, `xor %eax, %eax`,
 /// `mov $60, %al`, `syscall`, `hlt`.
@@ -27,7 +27,7 @@ const THREAD_EXIT: &[u8] = b"\x89\xc7\x31\xc0\xb0\x3c\x0f\x05\xf4";
 /// To the caller, from an instruction that runs next. `None`: it does not return, or by ways that cannot be followed.
 pub fn rule(arch: Arch, module: &Module, address: u64) -> Option<Compact> {
     match arch {
-        Arch::X86_64 => Walk::new(Text::new(module)).to_return(address),
+        Arch::X86_64 => Walk::new(Text::new(module)).until_return(address),
         // Its compilers keep frame pointers.
         Arch::Aarch64 => None,
     }
@@ -35,12 +35,13 @@ pub fn rule(arch: Arch, module: &Module, address: u64) -> Option<Compact> {
 
 /// Whether an address is one that a call returns to: the instruction before it is a call.
 pub fn is_after_call(arch: Arch, module: &Module, address: u64) -> bool {
-    let before = |bytes: u64| read(module, address.checked_sub(bytes)?, bytes as usize);
+    let before = |bytes: usize| read(module, address.checked_sub(bytes as u64)?, bytes);
     match arch {
-        Arch::X86_64 => (2..=LONGEST_CALL).any(|bytes| {
-            before(bytes).is_some_and(|code| {
-                let instruction = Decoder::new(64, &code, DecoderOptions::NONE).decode();
-                instruction.mnemonic() == Mnemonic::Call && instruction.len() == code.len()
+        Arch::X86_64 => before(LONGEST_CALL).is_some_and(|code| {
+            (2..=LONGEST_CALL).any(|bytes| {
+                let code = &code[LONGEST_CALL - bytes..];
+                let instruction = Decoder::new(64, code, DecoderOptions::NONE).decode();
+                instruction.mnemonic() == Mnemonic::Call && instruction.len() == bytes
             })
         }),
         // `bl` and `blr`.
@@ -162,7 +163,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn to_return(mut self, address: u64) -> Option<Compact> {
+    fn until_return(mut self, address: u64) -> Option<Compact> {
         let at = |base| Sum { base, offset: 0 };
         let mut state = State {
             address,
