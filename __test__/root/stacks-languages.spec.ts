@@ -128,7 +128,7 @@ func main() {
     for (const { userStack, userStackEnd } of calls) {
       t.not(userStackEnd, 'complete');
       const functions = names(userStack);
-      t.true(functions.includes('__GI___nanosleep') || functions.includes('nanosleep'));
+      t.true(functions.some((name) => /nanosleep$/.test(name ?? '')));
       if (flags.length === 0) t.is(functions.at(-1), 'runtime.asmcgocall');
     }
   }
@@ -237,10 +237,11 @@ fn main() {
   t.true(names(userStack).some((name) => /middle::\{(\{closure\}|closure#0)\}$/.test(name ?? '')));
 });
 
-test.serial('python3 from Debian', async (t) => {
+test.serial('python3 from Debian, with lines in the C library, whose debug files are apart', async (t) => {
   const text = 'import time\ndef f():\n  time.sleep(0.003)\nwhile True:\n  f()';
   const command: [string, ...string[]] = ['/usr/bin/python3', '-c', text];
   const { calls } = await assertProgram(t, command, 'clock_nanosleep', ['clock_nanosleep']);
   t.is(calls[0]?.userStack.at(-1)?.symbol, '_start');
+  t.regex(calls[0]?.userStack[0]?.file ?? '', /clock_nanosleep\.c$/);
   t.true((calls[0]?.userStack.length ?? 0) > 8);
 });
