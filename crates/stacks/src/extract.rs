@@ -12,8 +12,10 @@ use probe_points::open::{Root, fd_path, open_file};
 use probe_points::{by_build_id, has_build_id};
 
 use crate::extract_elf::{self, Part};
+use crate::pair::Pair;
 use crate::sources::cached;
-use crate::vet::is_shallow;
+use crate::split::package;
+use crate::vet::{Found, look};
 
 const SYMBOLS: [&[u8]; 5] = [
     b".symtab",
@@ -44,12 +46,14 @@ pub struct Extract {
     pub bytes: u64,
     pub has_debug_info: bool,
     pub has_symbol_table: bool,
-    /// Why there is no debug information although the file has some.
-    pub left_out: Option<String>,
+    /// What of the file's debug information is missing, and why.
+    pub problem: Option<String>,
     /// The build id of the common file, if that is nowhere to be found.
     pub lacks_common: Option<Vec<u8>>,
     /// Open as long as this is: the copy refers to its descriptor.
     _common: Option<Box<Extract>>,
+    /// Units of split debug information; open as long as this is.
+    package: Option<(File, Pair)>,
 }
 
 impl Extract {
@@ -72,22 +76,55 @@ impl Extract {
                 Some((file, id)) => Some((Self::write(&file, most_bytes, true, None)?, id)),
                 None => None,
             };
-            let extract = Self::write(file, most_bytes, true, common)?;
-            extract.vet()?;
+            let mut extract = Self::write(file, most_bytes, true, common)?;
+            if extract.vet()? {
+                extract.add_package(file, root, most_bytes)?;
+            }
             io::Result::Ok(Self {
                 lacks_common,
                 ..extract
             })
         };
         whole().or_else(|why| {
-            let left_out = Some(why.to_string());
+            let problem = Some(format!("debug information is left out: {why}"));
             let plain = Self::write(file, most_bytes, false, None)?;
-            Ok(Self { left_out, ..plain })
+            Ok(Self { problem, ..plain })
         })
     }
 
     pub fn path(&self) -> PathBuf {
-        fd_path(&self.file)
+        match &self.package {
+            Some((_, pair)) => pair.path(),
+            None => fd_path(&self.file),
+        }
+    }
+
+    /// If its debug information is split. Without those units functions have their names from the symbol table.
+    fn add_package(&mut self, file: &File, root: &Root, most_bytes: u64) -> io::Result<()> {
+        let own = std::fs::read_link(fd_path(file))?;
+        let left = most_bytes.saturating_sub(self.bytes);
+        let lacking = |why: &dyn std::fmt::Display| {
+            Some(format!(
+                "debug information is split, and inlined functions are unknown: {why}"
+            ))
+        };
+        match package(&self.file, &own, root, left) {
+            Ok(None) => {}
+            Ok(Some(found)) if found.is_empty() => {
+                self.problem =
+                    lacking(&"there is no .dwp file next to it, and none of its .dwo files");
+            }
+            Ok(Some(found)) => {
+                let copy = found.write()?;
+                self.bytes += found.bytes();
+                match Pair::new(&self.file, &copy) {
+                    Ok(pair) => self.package = Some((copy, pair)),
+                    Err(why) => self.problem = lacking(&why),
+                }
+            }
+            Err(why) => self.problem = lacking(&why),
+        }
+        Ok(())
     }
 
     fn write(
@@ -117,17 +154,19 @@ impl Extract {
             bytes: copy.metadata()?.len(),
             has_debug_info: has(b".debug_info") && has(b".debug_abbrev"),
             has_symbol_table: has(b".symtab"),
-            left_out: None,
+            problem: None,
             lacks_common: None,
             file: copy,
+            package: None,
             _common: common.map(|(common, _)| Box::new(common)),
         };
         extract.bytes += extract._common.as_ref().map_or(0, |common| common.bytes);
         Ok(extract)
     }
 
-    /// Its own debug information, and the common one.
-    fn vet(&self) -> io::Result<()> {
+    /// Its own debug information, and the common one. Whether its own is split.
+    fn vet(&self) -> io::Result<bool> {
+        let mut found = Found::default();
         if self.has_debug_info {
             let data = Cache::new(&self.file)?;
             let elf = Elf::parse(&data).map_err(io::Error::other)?;
@@ -135,14 +174,15 @@ impl Extract {
                 let section = elf.section(name);
                 section.map_or((0, 0), |section| (section.offset, section.bytes))
             };
-            let (info, abbrev) = (place(b".debug_info"), place(b".debug_abbrev"));
-            if !is_shallow(&self.file, info, abbrev)? {
+            found = look(&self.file, place(b".debug_info"), place(b".debug_abbrev"))?;
+            if found.is_hostile {
                 return Err(io::Error::other(
                     "its inlined calls are nested too deep, or it takes too long to read",
                 ));
             }
         }
-        self._common.as_deref().map_or(Ok(()), Self::vet)
+        self._common.as_deref().map_or(Ok(false), Self::vet)?;
+        Ok(found.is_split)
     }
 }
 

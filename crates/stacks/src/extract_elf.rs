@@ -16,7 +16,7 @@ use probe_points::cache::Cache;
 use probe_points::elf::{Elf, Section};
 
 use crate::memory_file;
-use crate::packed::{HEADER, invalid, unpacked};
+use crate::packed::{invalid, section_bytes};
 
 type Header = FileHeader64<LittleEndian>;
 type SectionHeader = SectionHeader64<LittleEndian>;
@@ -125,7 +125,8 @@ impl Out {
     /// A section, unpacked.
     fn copy(&mut self, file: &File, section: &Section) -> io::Result<(u64, u64)> {
         if section.flags & u64::from(SHF_COMPRESSED) != 0 {
-            return self.unpack(file, section);
+            let bytes = section_bytes(file, section, self.left)?;
+            return Ok((self.write(&bytes)?, bytes.len() as u64));
         }
         let at = self.begin(section.bytes)?;
         let mut chunk = vec![0; CHUNK.min(section.bytes as usize)];
@@ -139,17 +140,6 @@ impl Out {
             done += wanted as u64;
         }
         Ok((at, section.bytes))
-    }
-
-    fn unpack(&mut self, file: &File, section: &Section) -> io::Result<(u64, u64)> {
-        let is_there = (HEADER as u64..=self.left).contains(&section.bytes);
-        if !is_there || section.bytes > file.metadata()?.len() {
-            return Err(invalid("a packed section is too large"));
-        }
-        let mut packed = vec![0; section.bytes as usize];
-        file.read_exact_at(&mut packed, section.offset)?;
-        let bytes = unpacked(&packed, self.left)?;
-        Ok((self.write(&bytes)?, bytes.len() as u64))
     }
 }
 

@@ -1,11 +1,16 @@
 //! Sections that compilers and linkers have packed (`SHF_COMPRESSED`).
 
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::panic::catch_unwind;
 
-use object::elf::{CompressionHeader64, ELFCOMPRESS_ZLIB, ELFCOMPRESS_ZSTD};
+use object::elf::{
+    CompressionHeader64, ELFCOMPRESS_ZLIB, ELFCOMPRESS_ZSTD, SHF_COMPRESSED, SHT_NOBITS,
+};
 use object::endian::LittleEndian;
 use object::pod::from_bytes;
+use probe_points::elf::Section;
 use ruzstd::decoding::FrameDecoder;
 
 /// Of zstd: its strongest level looks back as far as that.
@@ -13,8 +18,21 @@ const LONGEST_WINDOW: u64 = 128 << 20;
 
 type Header = CompressionHeader64<LittleEndian>;
 
-/// Of what is before the packed bytes.
-pub const HEADER: usize = size_of::<Header>();
+/// What a section holds, unpacked if it is packed.
+pub fn section_bytes(file: &File, section: &Section, most_bytes: u64) -> io::Result<Vec<u8>> {
+    if section.kind == SHT_NOBITS {
+        return Ok(Vec::new());
+    }
+    if section.bytes > most_bytes.min(file.metadata()?.len()) {
+        return Err(invalid("a section is too large"));
+    }
+    let mut bytes = vec![0; section.bytes as usize];
+    file.read_exact_at(&mut bytes, section.offset)?;
+    if section.flags & u64::from(SHF_COMPRESSED) == 0 {
+        return Ok(bytes);
+    }
+    unpacked(&bytes, most_bytes)
+}
 
 /// A section with its header, if it does not become more than that.
 pub fn unpacked(section: &[u8], most_bytes: u64) -> io::Result<Vec<u8>> {

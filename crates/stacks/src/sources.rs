@@ -33,9 +33,9 @@ pub fn sources(module: &Module, cache: Option<&Path>) -> Sources {
         let found = Extract::of_file(file, object.root(), cache, MOST_BYTES);
         let problem = match &found {
             Ok(extract) => extract
-                .left_out
+                .problem
                 .as_ref()
-                .map(|why| format!("{path}: {what}debug information is left out: {why}")),
+                .map(|problem| format!("{path}: {what}{problem}")),
             Err(why) => Some(format!("{path}: {what}symbols cannot be read: {why}")),
         };
         problems.extend(problem);

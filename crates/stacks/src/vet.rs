@@ -15,33 +15,47 @@ const LONGEST_UNIT: u64 = 256 << 20;
 /// It goes through some 200 MB/s, unless every unit has its own large table of abbreviations.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Whether no inlined calls are nested too deep. `info` and `abbrev`: where the sections are in the file, offset and bytes.
-pub fn is_shallow(file: &File, info: (u64, u64), abbrev: (u64, u64)) -> io::Result<bool> {
+/// What is to be known of debug information before it is used.
+#[derive(Clone, Copy, Default)]
+pub struct Found {
+    /// Inlined calls are nested too deep, or it takes too long to look.
+    pub is_hostile: bool,
+    /// Some of it is in other files.
+    pub is_split: bool,
+}
+
+/// Goes through all of it. `info` and `abbrev`: where the sections are in the file, offset and bytes.
+pub fn look(file: &File, info: (u64, u64), abbrev: (u64, u64)) -> io::Result<Found> {
     let mut abbreviations = vec![0; abbrev.1 as usize];
     file.read_exact_at(&mut abbreviations, abbrev.0)?;
     let abbreviations = DebugAbbrev::new(&abbreviations, LittleEndian);
     let begin = Instant::now();
     let mut at = 0;
     let mut bytes = Vec::new();
+    let mut found = Found::default();
     while at < info.1 {
         let mut start = [0; 12];
         let available = (info.1 - at).min(12) as usize;
         file.read_exact_at(&mut start[..available], info.0 + at)?;
         let Some(length) = unit_length(&start).filter(|length| *length <= info.1 - at) else {
             // Nothing behind it is reached by any reader.
-            return Ok(true);
+            return Ok(found);
         };
         if length > LONGEST_UNIT || begin.elapsed() > LONGEST {
-            return Ok(false);
+            found.is_hostile = true;
+            return Ok(found);
         }
         bytes.resize(length as usize, 0);
         file.read_exact_at(&mut bytes, info.0 + at)?;
-        if !is_shallow_unit(&bytes, &abbreviations) {
-            return Ok(false);
+        let unit = look_at_unit(&bytes, &abbreviations);
+        found.is_split |= unit.is_split;
+        found.is_hostile = unit.is_hostile;
+        if found.is_hostile {
+            return Ok(found);
         }
         at += length;
     }
-    Ok(true)
+    Ok(found)
 }
 
 /// With the length's own bytes.
@@ -53,15 +67,16 @@ fn unit_length(start: &[u8; 12]) -> Option<u64> {
     u64::from_le_bytes(*start.last_chunk()?).checked_add(12)
 }
 
-fn is_shallow_unit(
+/// The same of one unit.
+pub fn look_at_unit(
     bytes: &[u8],
     abbreviations: &DebugAbbrev<EndianSlice<'_, LittleEndian>>,
-) -> bool {
-    // What cannot be parsed here cannot be there either.
-    let read = || -> gimli::Result<bool> {
+) -> Found {
+    let mut found = Found::default();
+    let mut read = || -> gimli::Result<()> {
         let info = DebugInfo::new(bytes, LittleEndian);
         let Some(unit) = info.units().next()? else {
-            return Ok(true);
+            return Ok(());
         };
         let abbreviations = unit.abbreviations(abbreviations)?;
         let mut entries = unit.entries_raw(&abbreviations, None)?;
@@ -75,15 +90,24 @@ fn is_shallow_unit(
             while open.last().is_some_and(|last| *last >= depth) {
                 open.pop();
             }
+            let names = abbreviation.attributes().iter().map(|one| one.name());
+            found.is_split |= depth == 0 && names.into_iter().any(is_other_file);
             if abbreviation.tag() == gimli::DW_TAG_inlined_subroutine {
                 open.push(depth);
                 if open.len() > DEEPEST {
-                    return Ok(false);
+                    found.is_hostile = true;
+                    return Ok(());
                 }
             }
             entries.skip_attributes(abbreviation.attributes())?;
         }
-        Ok(true)
+        Ok(())
     };
-    read().unwrap_or(true)
+    // What cannot be parsed here cannot be there either.
+    let _ = read();
+    found
+}
+
+fn is_other_file(name: gimli::DwAt) -> bool {
+    matches!(name, gimli::DW_AT_dwo_name | gimli::DW_AT_GNU_dwo_name)
 }

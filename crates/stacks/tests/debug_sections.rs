@@ -174,3 +174,104 @@ fn a_folder_of_fetched_debug_files() {
     // Without such a folder nothing is.
     assert_eq!(Symbolizer::new().missing(own), None);
 }
+
+/// Where they were compiled, next to the program in one package, or nowhere; of both forms that there are.
+#[test]
+fn split_debug_information() {
+    for version in ["-gdwarf-4", "-gdwarf-5"] {
+        let folder = Folder::new();
+        let options = [&OPTIONS[..], &[version, "-gsplit-dwarf"]].concat();
+        let program = folder.compile("gcc", SOURCE, &options);
+        let dwo = folder.join("program.dwo");
+        assert!(dwo.exists());
+        let (frames, problems) = named(&program);
+        assert_inlined_with_lines(&frames);
+        assert!(problems.is_empty(), "{problems:?}");
+
+        let has_package = put_together(&folder, version);
+        std::fs::remove_file(&dwo).unwrap();
+        if has_package {
+            let (frames, problems) = named(&program);
+            assert_inlined_with_lines(&frames);
+            assert!(problems.is_empty(), "{problems:?}");
+            // A broken one is as none.
+            let package = std::fs::read(folder.join("program.dwp")).unwrap();
+            for cut in [0, 100, package.len() / 2] {
+                std::fs::write(folder.join("program.dwp"), &package[..cut]).unwrap();
+                assert_plain_with_lines(&program);
+            }
+            std::fs::remove_file(folder.join("program.dwp")).unwrap();
+        }
+        assert_plain_with_lines(&program);
+    }
+}
+
+/// binutils' tool does not know DWARF 5, and LLVM's does not end with what gcc writes of it: those are found one by one only.
+fn put_together(folder: &Folder, version: &str) -> bool {
+    let is_known = version == "-gdwarf-4";
+    if is_known {
+        let mut dwp = Command::new("dwp");
+        dwp.current_dir(folder.path());
+        run(dwp.args(["-e", "program", "-o", "program.dwp"]));
+    }
+    is_known
+}
+
+/// Functions from the symbol table, with lines, and what is missing is told.
+fn assert_plain_with_lines(program: &Path) {
+    let (frames, problems) = named(program);
+    let names: Vec<String> = frames.iter().map(function).collect();
+    assert_chain(&names, &["c", "main"]);
+    let at = names.iter().position(|name| name == "c").unwrap();
+    assert_eq!(frames[at].source.as_ref().unwrap().line, Some(4));
+    let [problem] = &problems[..] else {
+        panic!("{problems:?}");
+    };
+    assert!(
+        problem.contains("inlined functions are unknown: "),
+        "{problem}"
+    );
+}
+
+/// Of several units each has its own strings.
+#[test]
+fn several_split_units() {
+    let folder = Folder::new();
+    let source = |wait: &str, own: &str, other: &str| {
+        format!(
+            "#include <unistd.h>\nextern volatile int sink; int {other}(int);\n\
+            static inline __attribute__((always_inline)) int in_{own}(int x) {{ {wait}; return x * sink; }}\n\
+            __attribute__((noinline)) int {own}(int x) {{ return in_{own}(x) + sink; }}\n"
+        )
+    };
+    folder.write("one.c", &source("pause()", "one", "two"));
+    folder.write("two.c", &source("sink++; sink = one(x)", "two", "one"));
+    let main = "volatile int sink; int two(int); int main(int n, char **t) { sink = two(n); return sink; }";
+    folder.write("one_more.c", main);
+    for version in ["-gdwarf-4", "-gdwarf-5"] {
+        let mut gcc = Command::new("gcc");
+        gcc.current_dir(folder.path())
+            .args(OPTIONS)
+            .args([version, "-gsplit-dwarf"]);
+        run(gcc.args(["-o", "program", "one.c", "two.c", "one_more.c"]));
+        let check = || {
+            let (frames, problems) = named(&folder.join("program"));
+            assert!(problems.is_empty(), "{problems:?}");
+            let names: Vec<String> = frames.iter().map(function).collect();
+            // As of DWARF 4, gcc says of the call that it is in no inlined function.
+            match version {
+                "-gdwarf-4" => assert_chain(&names, &["in_one", "one", "two", "main"]),
+                _ => assert_chain(&names, &["in_one", "one", "in_two", "two", "main"]),
+            }
+        };
+        check();
+        let has_package = put_together(&folder, version);
+        for unit in ["one", "two", "one_more"] {
+            std::fs::remove_file(folder.join(&format!("program-{unit}.dwo"))).unwrap();
+        }
+        if has_package {
+            check();
+            std::fs::remove_file(folder.join("program.dwp")).unwrap();
+        }
+    }
+}
