@@ -15,7 +15,7 @@ use support::{CHAIN, Folder, OWN, PLAIN, Running, Stopped, assert_chain, functio
 
 #[test]
 fn python() {
-    let mut command = Command::new("python3");
+    let mut command = Command::new("/usr/bin/python3");
     let text = "import threading\ndef f():\n  threading.Event().wait()\nf()";
     let running = Running::command(command.args(["-c", text]));
     let functions = running.assert_like_gdb(running.pid);
