@@ -9,6 +9,7 @@ use aya_obj::generated::{bpf_func_id, bpf_prog_type};
 use bpf_probes::abi::config::Config;
 use probe_points::Kernel;
 
+use crate::own_tid::own_tid;
 use crate::perf_event::{self, Event};
 use crate::sys;
 
@@ -198,8 +199,7 @@ fn pass_uprobe(probed: Probed, ref_ctr_offset: u64, meanwhile: impl FnOnce() -> 
         offset,
         ref_ctr_offset,
         is_return: false,
-        // SAFETY: gettid has no preconditions.
-        tid: Some(unsafe { libc::gettid() } as u32),
+        tid: Some(own_tid()),
     };
     let event = perf_event::attach(&event, program.as_fd())?;
     std::hint::black_box(probed(std::hint::black_box(0)));

@@ -160,11 +160,7 @@ mod tests {
             ErrorKind::NoSuchProcess
         );
         assert_eq!(inspect(2).unwrap_err().kind, ErrorKind::KernelThread);
-        let tid = std::thread::spawn(|| {
-            // SAFETY: gettid has no preconditions.
-            let tid = unsafe { libc::gettid() } as u32;
-            inspect(tid).unwrap_err()
-        });
+        let tid = std::thread::spawn(|| inspect(crate::own_tid::own_tid()).unwrap_err());
         let error = tid.join().unwrap();
         assert_eq!(error.kind, ErrorKind::InvalidArgument);
         assert!(

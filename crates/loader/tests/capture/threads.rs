@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use loader::capture::{CaptureSession, Options};
+use loader::own_tid::own_tid;
 use loader::probes::AttachMode;
 use loader::sample::Thread;
 
@@ -19,11 +20,9 @@ fn threads_that_end_keep_their_name_and_numbers() {
             let thread = std::thread::Builder::new()
                 .name(format!("shortlived{index}"))
                 .spawn(|| {
-                    // SAFETY: neither call has preconditions.
-                    unsafe {
-                        libc::syscall(libc::SYS_getppid);
-                        libc::gettid() as u32
-                    }
+                    // SAFETY: getppid has no preconditions.
+                    unsafe { libc::syscall(libc::SYS_getppid) };
+                    own_tid()
                 });
             thread.unwrap().join().unwrap()
         })

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 
 use loader::capture::{CaptureSession, Options};
+use loader::own_tid::own_tid;
 use loader::probes::AttachMode;
 use loader::sample::{Sample, StopReason};
 
@@ -75,8 +76,7 @@ fn a_thread_that_spins_in_user_code_all_along_shows_the_whole_window() {
         let tid = Arc::new(AtomicU32::new(0));
         let told = Arc::clone(&tid);
         let spinner = std::thread::spawn(move || {
-            // SAFETY: gettid has no preconditions.
-            told.store(unsafe { libc::gettid() } as u32, Ordering::SeqCst);
+            told.store(own_tid(), Ordering::SeqCst);
             while !stopped.load(Ordering::Relaxed) {
                 std::hint::spin_loop();
             }

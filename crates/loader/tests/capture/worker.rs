@@ -3,6 +3,8 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
+use loader::own_tid::own_tid;
+
 /// A thread that does `work` when told to, and says when it is done.
 pub struct Worker {
     pub tid: u32,
@@ -17,8 +19,7 @@ impl Worker {
         let (say_done, done) = channel();
         let (say_tid, tid) = channel();
         let thread = std::thread::spawn(move || {
-            // SAFETY: gettid has no preconditions.
-            say_tid.send(unsafe { libc::gettid() } as u32).unwrap();
+            say_tid.send(own_tid()).unwrap();
             if wait_for_go.recv().is_err() {
                 return;
             }

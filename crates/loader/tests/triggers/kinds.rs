@@ -6,13 +6,14 @@ use std::path::Path;
 use loader::capture::{CaptureSession, Options};
 use loader::clock::monotonic_ns;
 use loader::error::ErrorKind;
+use loader::own_tid::own_tid;
 use loader::sample::StopReason;
 use loader::triggers::TriggerScope;
 use probe::probe;
 
 use crate::functions::{kdelay_test_begin, kdelay_test_end};
 use crate::support::{assert_adds_up, assert_count};
-use crate::{alone, getppid, options, own, own_tid};
+use crate::{alone, getppid, options, own};
 
 /// A kind at one end of a window: its text, and how this thread fires it.
 struct Trigger {
@@ -55,14 +56,7 @@ fn set_timer() {
 /// A signal that is ignored unless a program asks for it.
 fn signal_oneself() {
     // SAFETY: this very thread, and a signal that is ignored.
-    unsafe {
-        libc::syscall(
-            libc::SYS_tgkill,
-            libc::getpid(),
-            libc::gettid(),
-            libc::SIGURG,
-        )
-    };
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), own_tid(), libc::SIGURG) };
 }
 
 fn getpgid() {

@@ -19,6 +19,7 @@ mod windows;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use loader::capture::{CaptureSession, Options};
+use loader::own_tid::own_tid;
 use loader::sample::{Sample, Thread};
 
 /// The tests share their process and the functions in it, so each fires the others' triggers too: one at a time.
@@ -38,11 +39,6 @@ fn options(start: Option<&str>, stop: Option<&str>) -> Options {
         stop_trigger: stop.map(str::to_owned),
         ..Options::default()
     }
-}
-
-fn own_tid() -> u32 {
-    // SAFETY: gettid has no preconditions.
-    (unsafe { libc::gettid() }) as u32
 }
 
 fn own(sample: &Sample) -> &Thread {

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use loader::clock::monotonic_ns;
+use loader::own_tid::own_tid;
 use loader::sample::{Sample, StopReason};
 
 use crate::functions::{kdelay_test_begin, kdelay_test_end, kdelay_test_sleep};
 use crate::support::{assert_adds_up, assert_count};
-use crate::{alone, getppid, open, own, own_tid};
+use crate::{alone, getppid, open, own};
 
 #[test]
 fn a_window_is_exactly_what_lies_between_two_triggers() {
