@@ -251,12 +251,8 @@ impl<A: Access> Task<A> {
         if registers.is_null() || config!(offsets.regs_syscall) == NO_OFFSET {
             return None;
         }
-        let number = Probed::read_u64(registers, config!(offsets.regs_syscall));
-        // The kernel keeps it in 32 bits on arm64, and sign-extended on x86_64.
-        Some(
-            (number as i32 >= 0)
-                .then(|| SyscallKey::new(number & 0xffff_ffff, self.in_compat_syscall())),
-        )
+        let number = Probed::read_u32(registers, config!(offsets.regs_syscall));
+        Some((number as i32 >= 0).then(|| SyscallKey::new(number.into(), self.in_compat_syscall())))
     }
 
     #[inline(always)]

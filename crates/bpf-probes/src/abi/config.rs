@@ -95,7 +95,7 @@ pub struct Offsets {
     pub task_comm: u32,
     /// `thread_info.status` (x86) or `thread_info.flags` (arm64), from the start of `task_struct`.
     pub task_compat: u32,
-    /// `orig_ax` (x86) or `syscallno` (arm64) in `pt_regs`.
+    /// `orig_ax` (x86) or `syscallno` (arm64) in `pt_regs`: a `long` and an `int`, whose low word serves for both.
     pub regs_syscall: u32,
     pub irqaction_name: u32,
     /// In `pt_regs`, of a native call.

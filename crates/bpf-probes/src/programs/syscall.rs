@@ -37,10 +37,10 @@ fn exit<C: Arguments>(ctx: &C) -> Option<()> {
     // call that began before the window has none.
     count_syscall(record, end, || {
         let number = match config!(offsets.regs_syscall) {
-            NO_OFFSET => u64::MAX,
-            offset => C::Access::read_u64(ctx.pointer(0), offset),
+            NO_OFFSET => u32::MAX,
+            offset => C::Access::read_u32(ctx.pointer(0), offset),
         };
-        SyscallKey::new(number, task.in_compat_syscall())
+        SyscallKey::new(number.into(), task.in_compat_syscall())
     });
     None
 }
