@@ -43,7 +43,7 @@ fn node_with_generated_code() {
     command.current_dir(folder.path()).args(options).arg(script);
     let running = Running::command(&mut command);
     // Until it is no longer the event loop that waits.
-    let waits = |call: &str| call.starts_with("202 ");
+    let waits = |call: &str| call.starts_with(&format!("{} ", libc::SYS_futex));
     let path = format!("/proc/{}/syscall", running.pid);
     for _ in 0..100 {
         if waits(&std::fs::read_to_string(&path).unwrap()) {
@@ -176,7 +176,11 @@ fn the_vdso_and_the_kernel() {
     let maps = running.maps();
     let vdso = maps.modules().find(|module| module.path() == b"[vdso]");
     let functions = vdso.unwrap().object().functions().unwrap();
-    let function = functions.named(b"__vdso_gettimeofday")[0];
+    let name: &[u8] = match std::env::consts::ARCH {
+        "aarch64" => b"__kernel_gettimeofday",
+        _ => b"__vdso_gettimeofday",
+    };
+    let function = functions.named(name)[0];
     let mut symbolizer = Symbolizer::new();
     let found = symbolizer.module(vdso.unwrap(), function.address);
     let name = found[0].function.as_deref().unwrap();

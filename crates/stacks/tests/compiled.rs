@@ -8,7 +8,7 @@
 mod support;
 
 use stacks::FoundBy;
-use support::{Folder, Running, assert_chain};
+use support::{Folder, Running, TRAMPOLINE, assert_chain};
 
 const CHAIN: &str = r#"
 #include <pthread.h>
@@ -154,9 +154,10 @@ int main(int n, char **t) {
     let program = folder.compile("gcc", SOURCE, &PLAIN);
     let running = Running::start(&program);
     let main = running.assert_like_gdb(running.pid);
+    let trampoline = TRAMPOLINE.trim_start_matches('_');
     assert_chain(
         &main,
-        &["wait_here", "handler", "restore_rt", "faulty", "main"],
+        &["wait_here", "handler", trampoline, "faulty", "main"],
     );
     // On a stack of its own, the interrupted one is not in the copy.
     let mut command = std::process::Command::new(program);
@@ -166,10 +167,7 @@ int main(int n, char **t) {
         .iter()
         .map(support::function)
         .collect();
-    assert_chain(
-        &functions,
-        &["wait_here", "handler", "restore_rt", "faulty"],
-    );
+    assert_chain(&functions, &["wait_here", "handler", trampoline, "faulty"]);
     assert_eq!(end, stacks::End::CutStack);
 }
 

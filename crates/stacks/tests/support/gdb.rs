@@ -12,15 +12,23 @@ thread.switch()
 frame = gdb.newest_frame()
 while frame is not None:
     if frame.type() == gdb.SIGTRAMP_FRAME:
-        print("FRAME __restore_rt")
+        print("FRAME TRAMPOLINE")
     elif frame.type() != gdb.TAILCALL_FRAME:
         print("FRAME", frame.name() or "??")
     frame = frame.older()
 "#;
 
+/// What a signal handler returns to: glibc's, or the kernel's in the vDSO.
+pub const TRAMPOLINE: &str = if cfg!(target_arch = "aarch64") {
+    "__kernel_rt_sigreturn"
+} else {
+    "__restore_rt"
+};
+
 /// Of each frame, inlined ones included, innermost first. `??`: it has no name.
 pub fn functions(folder: &Folder, pid: u32, thread: u32) -> Vec<String> {
     let script = SCRIPT.replace("THREAD", &thread.to_string());
+    let script = script.replace("TRAMPOLINE", TRAMPOLINE);
     let script = folder.write("frames.py", &script);
     let mut gdb = Command::new("gdb");
     for setting in [

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use stacks::{CopiedStack, End, Frame, Modules, ProcessMaps, SymbolFrame, Symbolizer, Unwinder};
 
-pub use gdb::plain;
+pub use gdb::{TRAMPOLINE, plain};
 pub use threads::{Stopped, wait_until_blocked};
 
 /// Four functions that call each other, the last of which waits; the stack is deeper than two pages.
