@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
+import { effectiveOptions, type GivenOptions } from '../src/effective-options.js';
 import { KdelayError } from '../src/errors.js';
 import { formatNames } from '../src/formats/index.js';
-import { captureOptions, effectiveOptions, type GivenOptions, type OptionSpec } from '../src/options.js';
+import { captureOptions, type OptionSpec } from '../src/options.js';
 import type { Options } from '../src/report/types.js';
 
 type Key = keyof typeof captureOptions;

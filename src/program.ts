@@ -3,15 +3,10 @@ import { Command, Option } from 'commander';
 import { capture } from './commands/capture.js';
 import { type DoctorFormat, doctor, doctorFormats } from './commands/doctor.js';
 import { type ProbesFormat, probes, probesFormats } from './commands/probes.js';
+import { effectiveOptions, type GivenOptions } from './effective-options.js';
 import { exitStatuses, KdelayError } from './errors.js';
 import { choice, nonEmpty, pids } from './option-values.js';
-import {
-  captureOptions,
-  effectiveOptions,
-  type GivenOptions,
-  type OptionSpec,
-  optionGroups,
-} from './options.js';
+import { captureOptions, type OptionSpec, optionGroups } from './options.js';
 import { version } from './package.js';
 import type { Streams } from './streams.js';
 

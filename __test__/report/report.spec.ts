@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import test from 'ava';
-import { effectiveOptions } from '../../src/options.js';
+import { effectiveOptions } from '../../src/effective-options.js';
 import { buildHeader, buildReport, toHistogram, toSample } from '../../src/report/report.js';
 import {
   busyThread,

@@ -1,7 +1,7 @@
 /** From what the native module read to the report model: order, histogram buckets, and times as the schema has them. */
 import os from 'node:os';
+import { effectiveOptions } from '../effective-options.js';
 import type { Binding } from '../native/index.js';
-import { effectiveOptions } from '../options.js';
 import { version } from '../package.js';
 import { isoTime } from '../units.js';
 import { type CapturedReport, type CapturedSample, RecordedEvents } from './events.js';

@@ -3,13 +3,13 @@
 use bpf_probes::abi::control::{EDGES_BYTES, MOST_PENDING};
 
 use crate::btf::Btf;
-use crate::capture::Options;
 use crate::control::Control;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event_selection::selection;
 use crate::events::EventReader;
 use crate::maps::Maps;
 use crate::offsets;
+use crate::options::Options;
 use crate::pidfd::PidFd;
 use crate::probe_list::{Need, PROBES};
 use crate::probes::{Capacity, PendingLoader, Probes};

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bpf_probes::abi::control::UNTIL_CLOSED;
@@ -10,57 +9,14 @@ use bpf_probes::abi::control::UNTIL_CLOSED;
 use crate::attached::Attached;
 use crate::clock::monotonic_ns;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event_selection::EventOptions;
 use crate::harvester;
+use crate::options::Options;
 use crate::pending::{PendingWindow, Stage, Start, Stop};
 use crate::pidfd::{PidFd, Signal, wait_readable};
-use crate::probes::AttachMode;
 use crate::recorded::Recorded;
 use crate::sample::{Sample, StopReason};
 use crate::stack_table::Symbols;
 use crate::state::{Shared, State};
-use crate::triggers::TriggerScope;
-use crate::user_stacks::UserStacks;
-
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// tgids, at least one.
-    pub pids: Vec<u32>,
-    /// Children forked while the session is open join the targets.
-    pub follow: bool,
-    /// 0: quiet, else the verifier's log level; what is attached how goes to stderr.
-    pub debug_level: u32,
-    /// Thread records of one window; `None`: from the number of threads.
-    pub thread_capacity: Option<u32>,
-    pub attach_mode: AttachMode,
-    /// What opens windows; `None`: [`CaptureSession::start`] does.
-    pub start_trigger: Option<String>,
-    /// What closes windows that have no length.
-    pub stop_trigger: Option<String>,
-    pub trigger_scope: TriggerScope,
-    /// Which system calls are recorded one by one; `None`: none.
-    pub events: Option<EventOptions>,
-    /// Time blocked is summed up by stack.
-    pub off_cpu: bool,
-    /// Those of recorded calls, and of time blocked.
-    pub user_stacks: UserStacks,
-    /// A folder with debug files that are fetched when [`CaptureSession::missing_debug_files`] tells that they are missing.
-    pub debug_cache: Option<PathBuf>,
-    /// The one process is held just before it executes this: what it will be, and not what it is, has the triggers' places.
-    pub program: Option<PathBuf>,
-}
-
-impl Options {
-    /// Those that some part of the session asks for.
-    pub(crate) fn user_stacks_taken(&self) -> UserStacks {
-        let has_stacks = self.events.as_ref().is_some_and(|events| events.has_stacks);
-        if has_stacks || self.off_cpu {
-            self.user_stacks
-        } else {
-            UserStacks::None
-        }
-    }
-}
 
 /// A waiter looks around once in a while: of several, one may have taken the news that all wait for.
 const LONGEST_WAIT_NS: u64 = 500_000_000;

@@ -27,6 +27,7 @@ mod maps;
 #[cfg(feature = "node")]
 mod node;
 pub mod offsets;
+pub mod options;
 pub mod own_tid;
 pub mod pending;
 mod perf_event;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use probe_points::{Kernel, Listing, Objects, Pattern, Point, Trigger};
 
-use crate::capture::Options;
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::Options;
 use crate::perf_event::{self, Event};
 use crate::probes::{Probes, TriggerProgram};
 use crate::process;

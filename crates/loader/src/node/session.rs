@@ -8,9 +8,10 @@ use napi::bindgen_prelude::{AsyncTask, BigInt, Env};
 use napi_derive::napi;
 
 use super::sample::{BindingSample, BindingWindow, BindingWindowStart};
-use crate::capture::{CaptureSession, Options};
+use crate::capture::CaptureSession;
 use crate::error::{Error, ErrorKind};
 use crate::event_selection::EventOptions;
+use crate::options::Options;
 use crate::sample::{Sample, StopReason};
 use crate::triggers::TriggerScope;
 use crate::user_stacks::UserStacks;

@@ -1,7 +1,8 @@
 //! Single system calls, recorded.
 
-use loader::capture::{CaptureSession, Options};
+use loader::capture::CaptureSession;
 use loader::event_selection::EventOptions;
+use loader::options::Options;
 use loader::probes::AttachMode;
 use loader::sample::{Sample, SyscallEvent};
 use loader::user_stacks::UserStacks;

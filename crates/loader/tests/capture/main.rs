@@ -17,7 +17,8 @@ mod threads;
 mod windows;
 mod worker;
 
-use loader::capture::{CaptureSession, Options};
+use loader::capture::CaptureSession;
+use loader::options::Options;
 use loader::probes::AttachMode;
 use loader::sample::{Sample, StopReason, Thread};
 

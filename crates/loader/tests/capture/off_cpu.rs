@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use loader::capture::{CaptureSession, Options};
+use loader::capture::CaptureSession;
+use loader::options::Options;
 use loader::probes::AttachMode;
 use loader::sample::{OffCpu, Sample};
 use loader::user_stacks::UserStacks;

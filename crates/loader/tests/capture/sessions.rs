@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use loader::capture::{CaptureSession, Options};
+use loader::capture::CaptureSession;
 use loader::error::ErrorKind;
+use loader::options::Options;
 use loader::probes::AttachMode;
 use loader::sample::StopReason;
 

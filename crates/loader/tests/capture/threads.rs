@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use loader::capture::{CaptureSession, Options};
+use loader::capture::CaptureSession;
+use loader::options::Options;
 use loader::own_tid::own_tid;
 use loader::probes::AttachMode;
 use loader::sample::Thread;

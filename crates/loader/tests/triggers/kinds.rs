@@ -3,9 +3,10 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use loader::capture::{CaptureSession, Options};
+use loader::capture::CaptureSession;
 use loader::clock::monotonic_ns;
 use loader::error::ErrorKind;
+use loader::options::Options;
 use loader::own_tid::own_tid;
 use loader::sample::StopReason;
 use loader::triggers::TriggerScope;

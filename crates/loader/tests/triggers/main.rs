@@ -18,7 +18,8 @@ mod windows;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use loader::capture::{CaptureSession, Options};
+use loader::capture::CaptureSession;
+use loader::options::Options;
 use loader::own_tid::own_tid;
 use loader::sample::{Sample, Thread};
 

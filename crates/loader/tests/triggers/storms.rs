@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use loader::capture::{CaptureSession, Options};
+use loader::capture::CaptureSession;
+use loader::options::Options;
 use loader::sample::StopReason;
 use loader::triggers::TriggerScope;
 

@@ -1,7 +1,8 @@
 //! Triggers that do not fire, are called off, or fire in another task.
 
-use loader::capture::{CaptureSession, Options};
+use loader::capture::CaptureSession;
 use loader::error::ErrorKind;
+use loader::options::Options;
 use loader::sample::StopReason;
 use loader::triggers::TriggerScope;
 

@@ -1,6 +1,6 @@
 //! Programs compiled for a test, processes that run them until a thread of theirs waits, and what gdb says of it. Needs
 //! root, gdb, gcc, g++ and rustc.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses a part")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
