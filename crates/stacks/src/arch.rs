@@ -78,6 +78,8 @@ pub struct Registers {
     pub(crate) pc: u64,
     values: [u64; MOST_REGISTERS],
     known: u64,
+    /// The stack pointer is this or higher: found by a frame pointer that leads to the lower end of a frame.
+    is_sp_least: bool,
 }
 
 impl Registers {
@@ -97,6 +99,7 @@ impl Registers {
             pc: arch.code_address(pc),
             values: [0; MOST_REGISTERS],
             known: 0,
+            is_sp_least: false,
         };
         registers.with(arch.sp().0, sp).with(arch.fp().0, fp)
     }
@@ -118,6 +121,7 @@ impl Registers {
 
     /// Registers that a walk does not keep are let go.
     pub(crate) fn set(&mut self, register: Register, value: Option<u64>) {
+        self.is_sp_least &= register != self.arch.sp();
         if let Some(place) = self.values.get_mut(usize::from(register.0)) {
             *place = value.unwrap_or_default();
             self.known &= !(1 << register.0);
@@ -127,5 +131,38 @@ impl Registers {
 
     pub(crate) fn sp(&self) -> Option<u64> {
         self.get(self.arch.sp())
+    }
+
+    /// The caller's, of a function that keeps its frame pointer, where that leads to.
+    pub(crate) fn set_sp_above_record(&mut self, record: u64) {
+        self.set(self.arch.sp(), Some(record.wrapping_add(16)));
+        // On AArch64 it is saved below what else the function saves.
+        self.is_sp_least = self.arch.link().is_some();
+        if let Some(link) = self.arch.link() {
+            self.set(link, None);
+        }
+    }
+
+    /// A register's value and an offset. `record`: the offset from there to where the function saves the frame pointer, and above it
+    /// the link register: the frame pointer then leads there, and tells what the stack pointer cannot.
+    pub(crate) fn cfa(&self, register: Register, offset: i64, record: Option<i64>) -> Option<u64> {
+        if self.is_sp_least
+            && register == self.arch.sp()
+            && let (Some(record), Some(fp)) = (record, self.get(self.arch.fp()))
+            && self.sp() <= Some(fp)
+            && fp % 8 == 0
+        {
+            return Some(fp.wrapping_sub(record as u64));
+        }
+        Some(self.get(register)?.wrapping_add_signed(offset))
+    }
+
+    /// See [`Self::cfa`]; `saved`: the offset of a register that the function saves.
+    pub(crate) fn record(&self, saved: impl Fn(Register) -> Option<i64>) -> Option<i64> {
+        if !self.is_sp_least {
+            return None;
+        }
+        let record = saved(self.arch.fp())?;
+        (saved(self.arch.link()?)? == record.checked_add(8)?).then_some(record)
     }
 }

@@ -98,8 +98,12 @@ fn run_entry<'a, S: UnwindSection<Bytes<'a>>>(
     let row = row.map_err(|_| Failure::Other)?;
     let cfa = match row.cfa() {
         CfaRule::RegisterAndOffset { register, offset } => {
-            let base = registers.get(*register).ok_or(Failure::Other)?;
-            base.wrapping_add_signed(*offset)
+            let record = registers.record(|register| match row.register(register)? {
+                RegisterRule::Offset(offset) => Some(offset),
+                _ => None,
+            });
+            let cfa = registers.cfa(*register, *offset, record);
+            cfa.ok_or(Failure::Other)?
         }
         CfaRule::Expression(expression) => {
             let expression = expression.get(section).map_err(|_| Failure::Other)?;

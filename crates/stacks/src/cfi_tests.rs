@@ -91,6 +91,21 @@ fn aarch64_returns_to_the_link_register() {
     assert_eq!(registers.get(Register(29)), Some(5));
 }
 
+/// A function that was found by a frame pointer: how much its caller has below the record, nothing says.
+#[test]
+fn aarch64_frame_records_tell_where_the_frame_is() {
+    // `stp x29, x30, [sp, #-32]!`.
+    let own = [0x0c, 31, 32, 0x80 | 29, 4, 0x80 | 30, 3];
+    let tables = tables(Arch::Aarch64, b"zR", &[0x0c, 31, 0], &own);
+    let mut registers = Registers::aarch64(START + 8, STACK - 64, STACK + 16, 7);
+    registers.set_sp_above_record(STACK - 64);
+    assert_eq!(registers.get(Register(30)), None);
+    compact(&tables, &mut registers, &[1, 2, STACK + 64, 0x1234, 3, 4]);
+    assert_eq!(registers.pc, 0x1234);
+    assert_eq!(registers.sp(), Some(STACK + 48));
+    assert_eq!(registers.get(Register(29)), Some(STACK + 64));
+}
+
 #[test]
 fn where_nothing_has_called() {
     // The return address is undefined.

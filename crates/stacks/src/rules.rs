@@ -67,10 +67,11 @@ impl Compact {
         registers: &mut Registers,
         stack: &CopiedStack<'_>,
     ) -> Result<(), Option<u64>> {
-        let base = registers.get(Register(self.cfa_register.into()));
-        let cfa = base
-            .ok_or(None)?
-            .wrapping_add_signed(self.cfa_offset.into());
+        let record = registers.record(|register| self.offset(register));
+        let register = Register(self.cfa_register.into());
+        let cfa = registers
+            .cfa(register, self.cfa_offset.into(), record)
+            .ok_or(None)?;
         let link = registers.arch.link();
         let mut pc = link.and_then(|link| registers.get(link)).ok_or(None);
         for (register, offset) in self
@@ -89,6 +90,14 @@ impl Compact {
         registers.pc = registers.arch.code_address(pc?);
         registers.set(registers.arch.sp(), Some(cfa));
         Ok(())
+    }
+
+    fn offset(&self, register: Register) -> Option<i64> {
+        let saved = &self.registers[..usize::from(self.count)];
+        let index = saved
+            .iter()
+            .position(|&saved| u16::from(saved) == register.0)?;
+        Some(self.offsets[index].into())
     }
 }
 

@@ -220,7 +220,7 @@ fn is_trampoline(module: &Module, registers: &Registers, address: u64) -> bool {
 /// Where a program begins, which C libraries often leave without unwind information.
 fn is_entry(module: &Module, address: u64) -> bool {
     /// In bytes.
-    const LONGEST: u64 = 64;
+    const LONGEST: u64 = 80;
     let entry = module.tables().entry;
     entry != 0 && (entry..entry + LONGEST).contains(&address)
 }
@@ -242,7 +242,7 @@ fn by_frame_pointer(registers: &mut Registers, stack: &CopiedStack<'_>) -> Resul
     };
     registers.pc = registers.arch.code_address(pc);
     registers.set(registers.arch.fp(), Some(caller));
-    registers.set(registers.arch.sp(), Some(fp.wrapping_add(16)));
+    registers.set_sp_above_record(fp);
     Ok(called(FoundBy::FramePointer))
 }
 
