@@ -12,6 +12,7 @@ use probe_points::open::{Root, fd_path, open_file};
 use probe_points::{by_build_id, has_build_id};
 
 use crate::extract_elf::{self, Part};
+use crate::marker_symbols;
 use crate::pair::Pair;
 use crate::sources::cached;
 use crate::split::package;
@@ -149,6 +150,10 @@ impl Extract {
             }
         };
         let (copy, places) = extract_elf::write(file, &elf, &data, most_bytes, part)?;
+        let place = |name: &[u8]| places.iter().find(|(n, _)| n == name).map(|(_, at)| *at);
+        if let (Some(symbols), Some(names)) = (place(b".symtab"), place(b".strtab")) {
+            marker_symbols::hide(&copy, symbols, names)?;
+        }
         let has = |name: &[u8]| places.iter().any(|(n, (_, bytes))| n == name && *bytes > 0);
         let mut extract = Self {
             bytes: copy.metadata()?.len(),

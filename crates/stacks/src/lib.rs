@@ -17,6 +17,7 @@ mod extract_elf;
 mod frame_pointers;
 mod kernel;
 mod known;
+mod marker_symbols;
 mod memory_file;
 mod module;
 mod named;
