@@ -55,14 +55,22 @@ pub fn name(key: SyscallKey) -> String {
         return "invalid".to_owned();
     }
     let known = match key.abi() {
-        Abi::Native => native::Sysno::new(number as usize).map(|call| call.name()),
+        Abi::Native => native_name(number),
         Abi::Compat => compat::Sysno::new(number as usize).map(|call| call.name()),
         Abi::X32 => match number.checked_sub(FIRST_X32_NUMBER) {
             Some(index) => X32_NAMES.get(index as usize).copied(),
-            None => native::Sysno::new(number as usize).map(|call| call.name()),
+            None => native_name(number),
         },
     };
     known.map_or_else(|| format!("syscall_{number}"), str::to_owned)
+}
+
+fn native_name(number: u32) -> Option<&'static str> {
+    match native::Sysno::new(number as usize)?.name() {
+        // Of arm64; as the kernel, strace and other processors have it.
+        "fstatat" => Some("newfstatat"),
+        name => Some(name),
+    }
 }
 
 /// The convention's name in reports.
@@ -92,8 +100,9 @@ mod tests {
         (u64::MAX, false, "invalid"),
     ];
     #[cfg(target_arch = "aarch64")]
-    const NAMES: [(u64, bool, &str); 5] = [
+    const NAMES: [(u64, bool, &str); 6] = [
         (63, false, "read"),
+        (79, false, "newfstatat"),
         (98, false, "futex"),
         (64, true, "getppid"),
         (1000, false, "syscall_1000"),
