@@ -72,5 +72,6 @@ fn plain_name(name: &str) -> String {
     let plain = plain.trim_end_matches("::");
     let plain = plain.rsplit(' ').next().unwrap();
     let plain = plain.strip_prefix("__GI_").unwrap_or(plain);
+    let plain = plain.strip_suffix("_impl").unwrap_or(plain);
     plain.trim_start_matches('_').to_owned()
 }

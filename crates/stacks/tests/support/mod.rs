@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use stacks::{CopiedStack, End, Frame, Modules, ProcessMaps, SymbolFrame, Symbolizer, Unwinder};
 
@@ -147,7 +148,16 @@ impl Running {
         let script = "mount -t tmpfs none \"$0/tmp\" && mkdir \"$0/tmp/root\" && cp -a \"$0\"/[!t]* \"$0/tmp/root\" && exec chroot \"$0/tmp/root\" /program";
         std::fs::create_dir_all(folder.join("tmp")).unwrap();
         command.args(["-m", "sh", "-c", script]).arg(folder.path());
-        Self::command(&mut command)
+        let running = Self::command(&mut command);
+        // The script waits, too.
+        let begun = Instant::now();
+        let comm = format!("/proc/{}/comm", running.pid);
+        while std::fs::read_to_string(&comm).unwrap() != "program\n" {
+            assert!(begun.elapsed() < Duration::from_secs(30));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        wait_until_blocked(running.pid, running.pid);
+        running
     }
 
     /// Thread ids, the main thread's first.
