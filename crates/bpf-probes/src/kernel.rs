@@ -133,6 +133,24 @@ impl Access for Probed {
     }
 }
 
+/// `pid_nr_ns` of kernel/pid.c. Through the helper in either kind of program: what is null, as a thread's pid is once it
+/// has been reaped, reads as 0.
+#[inline(always)]
+fn number_in_namespace(task: *const u8, level: u32) -> u32 {
+    /// `struct upid { int nr; struct pid_namespace *ns; }`
+    const UPID_BYTES: u32 = 16;
+    const NAMESPACE_AT: u32 = 8;
+    let pid = Probed::read_u64(task, config!(offsets.task_thread_pid)) as *const u8;
+    if Probed::read_u32(pid, config!(offsets.pid_level)) < level {
+        return 0;
+    }
+    let number = config!(offsets.pid_numbers) + level * UPID_BYTES;
+    if Probed::read_u64(pid, number + NAMESPACE_AT) != config!(pid_namespace) {
+        return 0;
+    }
+    Probed::read_u32(pid, number)
+}
+
 /// A `task_struct`.
 #[derive(Clone, Copy)]
 pub struct Task<A: Access> {
@@ -152,6 +170,13 @@ impl<A: Access> Task<A> {
     #[inline(always)]
     pub fn address(self) -> u64 {
         self.pointer as u64
+    }
+
+    /// The one that runs.
+    #[inline(always)]
+    pub fn current() -> Self {
+        // SAFETY: the helper has no preconditions.
+        Self::new(unsafe { bpf_get_current_task() } as *const u8)
     }
 
     #[inline(always)]
@@ -207,6 +232,27 @@ impl<A: Access> Task<A> {
     #[inline(always)]
     pub fn tgid(self) -> u32 {
         A::read_u32(self.pointer, config!(offsets.task_tgid))
+    }
+
+    /// Its tid in the pid namespace whose numbers are reported; 0: it has none there, or none any more.
+    #[inline(always)]
+    pub fn shown_tid(self) -> u32 {
+        match config!(pid_level) {
+            0 => self.pid(),
+            level => number_in_namespace(self.pointer, level),
+        }
+    }
+
+    /// The same of its process.
+    #[inline(always)]
+    pub fn shown_tgid(self) -> u32 {
+        match config!(pid_level) {
+            0 => self.tgid(),
+            level => {
+                let leader = Probed::read_u64(self.pointer, config!(offsets.task_group_leader));
+                number_in_namespace(leader as *const u8, level)
+            }
+        }
     }
 
     /// `unsigned int` since 5.14 and `long` before; on little-endian machines its low word serves for both.

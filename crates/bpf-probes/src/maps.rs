@@ -36,7 +36,7 @@ macro_rules! config {
 pub(crate) use config;
 
 const _: () =
-    assert!(size_of::<Global<Config>>() == size_of::<Config>() && size_of::<Offsets>() == 104);
+    assert!(size_of::<Global<Config>>() == size_of::<Config>() && size_of::<Offsets>() == 120);
 
 /// The windows. In a data section, because the programs then have its address and need no look-up.
 #[unsafe(link_section = ".data.windows")]
@@ -145,4 +145,4 @@ pub static HARD_IRQS: HashMap<HardIrqKey, HardIrqRow> = HashMap::with_max_entrie
 
 /// The monitored processes, where there are several. Full: a followed child is not monitored, and counted as lost.
 #[map]
-pub static TARGETS: HashMap<u32, u8> = HashMap::with_max_entries(16384, 0);
+pub static TARGETS: HashMap<u32, u32> = HashMap::with_max_entries(16384, 0);

@@ -7,7 +7,9 @@ use bpf_probes::abi::thread::ThreadRecord;
 use bpf_probes::thread_state::SyscallEnd;
 
 use crate::kernel::{Access, Task};
-use crate::maps::{FREE_CHUNKS, FREE_THREADS, HINTS, SYSCALL_ROWS, THREAD_OF_TASK, THREADS};
+use crate::maps::{
+    FREE_CHUNKS, FREE_THREADS, HINTS, SYSCALL_ROWS, THREAD_OF_TASK, THREADS, config,
+};
 use crate::window::{self, Moment};
 
 /// Adds one to a loss counter.
@@ -85,6 +87,11 @@ fn find_in<A: Access>(task: Task<A>, window: u32) -> Option<&'static mut ThreadR
 /// A new record for the task, whatever it had before.
 #[inline(always)]
 pub fn create<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
+    let tid = task.shown_tid();
+    // Reaped before its last switch, and nothing of it was seen before: there is no name to report that by.
+    if config!(pid_level) != 0 && tid == 0 {
+        return None;
+    }
     let Ok(Some(slot)) = FREE_THREADS.pop() else {
         lose!(thread_events);
         return None;
@@ -92,8 +99,8 @@ pub fn create<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut T
     // SAFETY: as in `record_of`; a popped slot belongs to nobody else, and user space has zeroed its record.
     let record = unsafe { &mut *THREADS.get_ptr_mut(slot)? };
     record.slot = slot;
-    record.tid = task.pid();
-    record.tgid = task.tgid();
+    record.tid = tid;
+    record.tgid = task.shown_tgid();
     record.start_time_ns = task.start_time_ns();
     let window_start_ns = moment.window_start_ns();
     // Born inside the window, although its birth was not seen.
@@ -113,7 +120,7 @@ pub fn create<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut T
     if THREAD_OF_TASK.insert(&task.address(), &slot, 0).is_err() {
         lose!(thread_events);
     }
-    remember(record.tid, slot);
+    remember(task.pid(), slot);
     Some(record)
 }
 

@@ -9,7 +9,8 @@ use bpf_probes::abi::control::{
 };
 use bpf_probes::jumpless::exceeds;
 
-use crate::maps::{CHANGE, EDGES, LOSSES, NO_WAKEUP, WINDOWS as STATE};
+use crate::kernel::{Probed, Task};
+use crate::maps::{CHANGE, EDGES, LOSSES, NO_WAKEUP, WINDOWS as STATE, config};
 use crate::record::lose;
 
 /// `BPF_RB_FORCE_WAKEUP`. Left to itself the ring buffer wakes only whom it has nothing older for.
@@ -274,14 +275,21 @@ fn close(number: u32, at_ns: u64, by_trigger: bool) {
 
 #[inline(always)]
 fn tell(kind: EdgeKind, window: u32, at_ns: u64, by_trigger: bool, wakeup: u64) {
-    let task = bpf_get_current_pid_tgid();
+    // A task of another pid namespace than the one that is reported has no number in that: 0.
+    let (tgid, tid) = if config!(pid_level) == 0 {
+        let task = bpf_get_current_pid_tgid();
+        ((task >> 32) as u32, task as u32)
+    } else {
+        let task = Task::<Probed>::current();
+        (task.shown_tgid(), task.shown_tid())
+    };
     let edge = Edge {
         at_ns,
         window,
         kind: kind as u32,
         by_trigger: by_trigger.into(),
-        tgid: (task >> 32) as u32,
-        tid: task as u32,
+        tgid,
+        tid,
         triggers_missed: LOSSES.get(0).map_or(0, |losses| losses.triggers as u32),
         comm: bpf_get_current_comm().unwrap_or([0; COMM_BYTES]),
     };

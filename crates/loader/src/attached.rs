@@ -10,6 +10,7 @@ use crate::events::EventReader;
 use crate::maps::Maps;
 use crate::offsets;
 use crate::options::Options;
+use crate::pid_namespace::PidNamespace;
 use crate::pidfd::PidFd;
 use crate::probe_list::{Need, PROBES};
 use crate::probes::{Capacity, PendingLoader, Probes};
@@ -56,7 +57,6 @@ pub struct Attached {
 impl Attached {
     /// Attaches the probes to the processes, each named once.
     pub fn new(pids: &[u32], options: &Options) -> Result<(Self, Vec<Target>)> {
-        require_initial_pid_namespace()?;
         let loader = PendingLoader::begin();
         let (processes, targets) = hold(pids)?;
         let btf = Btf::of_running_kernel()?;
@@ -70,7 +70,15 @@ impl Attached {
             [only] if !options.follow => Some(*only),
             _ => None,
         };
-        config.target_tgid = one.unwrap_or(0);
+        let namespace = PidNamespace::of_this_process(&btf)?;
+        if let Some(namespace) = &namespace {
+            namespace.configure(&mut config);
+        }
+        let kernel_tgid = |pid: u32| match &namespace {
+            Some(namespace) => namespace.kernel_tgid(pid),
+            None => Ok(pid),
+        };
+        config.target_tgid = one.map(kernel_tgid).transpose()?.unwrap_or(0);
         let triggers = Triggers::resolve(pids, options)?;
         let in_any_task = |trigger: &Option<ResolvedTrigger>| {
             trigger
@@ -98,7 +106,7 @@ impl Attached {
         let mut maps = Maps::new(&mut probes)?;
         if one.is_none() {
             for &pid in pids {
-                maps.add_target(pid)?;
+                maps.add_target(kernel_tgid(pid)?, pid)?;
             }
         }
         for probe in &PROBES {
@@ -214,19 +222,4 @@ fn capacity(living: u32, options: &Options) -> Result<Capacity> {
             1
         },
     })
-}
-
-/// The probes see pids of the initial namespace; in another one the same number means another process.
-pub fn require_initial_pid_namespace() -> Result<()> {
-    /// `PROC_PID_INIT_INO`, include/linux/proc_ns.h.
-    const INITIAL: &str = "pid:[4026531836]";
-    match std::fs::read_link("/proc/self/ns/pid") {
-        Ok(namespace) if namespace.as_os_str() != INITIAL => Err(Error::new(
-            ErrorKind::KernelUnsupported,
-            "kdelay runs in a pid namespace of its own, where pids are not the kernel's",
-        )
-        .hint("run it on the host, or in a container that shares the host's pids (--pid=host, hostPID: true)")),
-        Ok(_) => Ok(()),
-        Err(error) => Err(Error::io("/proc/self/ns/pid", &error)),
-    }
 }

@@ -19,6 +19,7 @@ const KIND_FWD: u32 = 7;
 const KIND_TYPEDEF: u32 = 8;
 const KIND_VOLATILE: u32 = 9;
 const KIND_CONST: u32 = 10;
+const KIND_FUNC: u32 = 12;
 const KIND_FUNC_PROTO: u32 = 13;
 const KIND_VAR: u32 = 14;
 const KIND_DATASEC: u32 = 15;
@@ -103,6 +104,11 @@ impl Btf {
             id = member_type;
         }
         bits.is_multiple_of(8).then_some(bits / 8)
+    }
+
+    /// The number by which programs are attached to a function.
+    pub fn function(&self, name: &str) -> Option<u32> {
+        self.find(name, KIND_FUNC)
     }
 
     /// The number of arguments that a tracepoint hands to its programs.

@@ -9,6 +9,7 @@ use crate::btf::{Btf, VMLINUX};
 use crate::error::Error;
 use crate::features;
 use crate::offsets;
+use crate::pid_namespace::PidNamespace;
 use crate::probe_list::{Need, PROBES};
 use crate::probes::{AttachMode, Attachment, Capacity, PendingLoader, Probes};
 use crate::refusal::lockdown;
@@ -74,7 +75,7 @@ fn failed(name: &str, error: Error) -> Check {
 
 /// Everything that can be found out without attaching to anybody's process.
 pub fn diagnose() -> Diagnosis {
-    let mut checks = vec![privileges(), pid_namespace(), lockdown_mode(), tracefs()];
+    let mut checks = vec![privileges(), lockdown_mode(), tracefs()];
     match Btf::of_running_kernel() {
         Ok(btf) => {
             let bytes = std::fs::metadata(VMLINUX).map_or(0, |file| file.len());
@@ -84,6 +85,7 @@ pub fn diagnose() -> Diagnosis {
                 format!("{VMLINUX}, {:.1} MB", bytes as f64 / 1e6),
                 None,
             ));
+            checks.push(pid_namespace(&btf));
             checks.extend(kernel_structures(&btf));
             checks.extend(probes(&btf));
             checks.extend(kernel_features(&btf));
@@ -139,9 +141,16 @@ fn privileges() -> Check {
     }
 }
 
-fn pid_namespace() -> Check {
-    match crate::attached::require_initial_pid_namespace() {
-        Ok(()) => check("pid namespace", Status::Ok, "the initial one", None),
+/// In one of its own, an eBPF iterator translates pids, if it can be had.
+fn pid_namespace(btf: &Btf) -> Check {
+    match PidNamespace::of_this_process(btf) {
+        Ok(None) => check("pid namespace", Status::Ok, "the initial one", None),
+        Ok(Some(_)) => check(
+            "pid namespace",
+            Status::Ok,
+            "one of its own: its processes can be captured, by the pids that they have here",
+            None,
+        ),
         Err(error) => failed("pid namespace", error),
     }
 }

@@ -9,6 +9,7 @@ use aya_obj::generated::{bpf_func_id, bpf_prog_type};
 use bpf_probes::abi::config::Config;
 use probe_points::Kernel;
 
+use crate::instructions::{EXIT, call, copy, instruction, set};
 use crate::own_tid::own_tid;
 use crate::perf_event::{self, Event};
 use crate::sys;
@@ -89,24 +90,6 @@ pub fn try_all(config: &Config) -> Vec<Feature> {
         ),
     ]
 }
-
-/// An instruction of eBPF as it lies in memory, on machines that begin with the least byte.
-const fn instruction(code: u8, destination: u8, source: u8, offset: i16, immediate: i32) -> u64 {
-    code as u64
-        | ((destination | source << 4) as u64) << 8
-        | (offset as u16 as u64) << 16
-        | (immediate as u32 as u64) << 32
-}
-
-const fn set(register: u8, immediate: i32) -> u64 {
-    instruction(0xb7, register, 0, 0, immediate)
-}
-
-const fn call(helper: bpf_func_id) -> u64 {
-    instruction(0x85, 0, 0, 0, helper as i32)
-}
-
-const EXIT: u64 = instruction(0x95, 0, 0, 0, 0);
 
 /// Returns 1, which lets a perf event count the hit.
 const TRIVIAL: [u64; 2] = [set(0, 1), EXIT];
@@ -268,11 +251,9 @@ fn task_registers(config: &Config) -> Tried {
     if config.has_task_registers == 0 {
         return Err("no helper bpf_task_pt_regs".into());
     }
-    /// BPF_ALU64 | BPF_MOV | BPF_X.
-    const TASK_TO_ARGUMENT: u64 = instruction(0xbf, 1, 0, 0, 0);
     let program = [
         call(bpf_func_id::BPF_FUNC_get_current_task_btf),
-        TASK_TO_ARGUMENT,
+        copy(1, 0),
         call(bpf_func_id::BPF_FUNC_task_pt_regs),
         set(0, 0),
         EXIT,

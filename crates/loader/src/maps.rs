@@ -29,7 +29,7 @@ pub struct Maps {
     hard_irqs: BpfHashMap<MapData, [u8; HARD_IRQ_KEY_BYTES], [u8; HARD_IRQ_ROW_BYTES]>,
     off_cpu: BpfHashMap<MapData, [u8; OFF_CPU_KEY_BYTES], [u8; size_of::<Durations>()]>,
     thread_of_task: BpfHashMap<MapData, u64, u32>,
-    targets: BpfHashMap<MapData, u32, u8>,
+    targets: BpfHashMap<MapData, u32, u32>,
     ended: Queue<MapData, u32>,
     renames: BpfHashMap<MapData, u64, [u8; size_of::<Rename>()]>,
 }
@@ -94,14 +94,16 @@ impl Maps {
         Ok(maps)
     }
 
-    pub fn add_target(&mut self, pid: u32) -> Result<()> {
-        self.targets.insert(pid, 1, 0).map_err(map_error)
+    /// By the kernel's own number; and as it is reported.
+    pub fn add_target(&mut self, tgid: u32, pid: u32) -> Result<()> {
+        self.targets.insert(tgid, pid, 0).map_err(map_error)
     }
 
     /// The processes of the set, followed children included.
     pub fn targets(&self) -> Result<Vec<u32>> {
         self.targets
-            .keys()
+            .iter()
+            .map(|target| target.map(|(_, pid)| pid))
             .collect::<std::result::Result<_, _>>()
             .map_err(map_error)
     }

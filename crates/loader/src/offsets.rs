@@ -118,6 +118,11 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
             register(btf, "regs", 30)
         },
         task_mm: btf.member_offset("task_struct", "mm").unwrap_or(NO_OFFSET),
+        // For a pid namespace of one's own only.
+        task_thread_pid: NO_OFFSET,
+        task_group_leader: NO_OFFSET,
+        pid_level: NO_OFFSET,
+        pid_numbers: NO_OFFSET,
     };
     let config = Config {
         target_tgid: 0,
@@ -133,7 +138,8 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         start_in_any_task: 0,
         stop_in_any_task: 0,
         off_cpu: 0,
-        reserved: 0,
+        pid_level: 0,
+        pid_namespace: 0,
         events: Events::NONE,
         has_task_registers: u32::from(btf.has_enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs")),
         offsets,

@@ -1,11 +1,14 @@
 //! The few `bpf(2)` commands that aya has no call for.
 
 use std::ffi::CStr;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use crate::error::{Error, Result};
-use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_type, bpf_prog_info, bpf_prog_type};
+use aya_obj::generated::{
+    bpf_attach_type, bpf_attr, bpf_cmd, bpf_map_type, bpf_prog_info, bpf_prog_type,
+};
 
 fn zeroed_attr() -> bpf_attr {
     // SAFETY: `bpf_attr` is a union of plain integers; the kernel asks for unused bytes to be zero.
@@ -71,6 +74,41 @@ pub fn load_program(kind: bpf_prog_type, instructions: &[u64]) -> io::Result<Own
     let fd = unsafe { bpf(bpf_cmd::BPF_PROG_LOAD, &mut attr) }?;
     // SAFETY: the kernel has just made this descriptor for us alone.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A program for one of the kernel's iterators, by that one's number in BTF.
+pub fn load_iterator(instructions: &[u64], iterator: u32) -> io::Result<OwnedFd> {
+    let mut attr = zeroed_attr();
+    attr.__bindgen_anon_3.prog_type = bpf_prog_type::BPF_PROG_TYPE_TRACING as u32;
+    attr.__bindgen_anon_3.expected_attach_type = bpf_attach_type::BPF_TRACE_ITER as u32;
+    attr.__bindgen_anon_3.attach_btf_id = iterator;
+    attr.__bindgen_anon_3.insn_cnt = instructions.len() as u32;
+    attr.__bindgen_anon_3.insns = instructions.as_ptr() as u64;
+    attr.__bindgen_anon_3.license = c"GPL".as_ptr() as u64;
+    // SAFETY: as many instructions as said and a NUL-terminated license, which outlive the call.
+    let fd = unsafe { bpf(bpf_cmd::BPF_PROG_LOAD, &mut attr) }?;
+    // SAFETY: the kernel has just made this descriptor for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// All that the program writes as it is run for each item.
+pub fn run_iterator(program: &OwnedFd) -> io::Result<Vec<u8>> {
+    let mut attr = zeroed_attr();
+    attr.link_create.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
+    attr.link_create.attach_type = bpf_attach_type::BPF_TRACE_ITER as u32;
+    // SAFETY: no addresses.
+    let fd = unsafe { bpf(bpf_cmd::BPF_LINK_CREATE, &mut attr) }?;
+    // SAFETY: the kernel has just made this descriptor for us alone.
+    let link = unsafe { OwnedFd::from_raw_fd(fd) };
+    let mut attr = zeroed_attr();
+    attr.iter_create.link_fd = link.as_raw_fd() as u32;
+    // SAFETY: no addresses.
+    let fd = unsafe { bpf(bpf_cmd::BPF_ITER_CREATE, &mut attr) }?;
+    // SAFETY: the kernel has just made this descriptor for us alone.
+    let mut iterator = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    let mut written = Vec::new();
+    iterator.read_to_end(&mut written)?;
+    Ok(written)
 }
 
 /// Runs the program at a tracepoint until the descriptor is closed.

@@ -27,7 +27,10 @@ pub struct Config {
     pub stop_in_any_task: u32,
     /// 1: time blocked is summed up by stack.
     pub off_cpu: u32,
-    pub reserved: u32,
+    /// How deep the pid namespace is nested whose numbers are reported; 0: the initial one's.
+    pub pid_level: u32,
+    /// Its address, if it is nested.
+    pub pid_namespace: u64,
     pub events: Events,
     pub offsets: Offsets,
 }
@@ -108,6 +111,12 @@ pub struct Offsets {
     pub regs_fp: u32,
     pub regs_lr: u32,
     pub task_mm: u32,
+    /// Of the members that lead to a task's numbers in pid namespaces: in `task_struct` these two,
+    pub task_thread_pid: u32,
+    pub task_group_leader: u32,
+    /// and in `struct pid` these.
+    pub pid_level: u32,
+    pub pid_numbers: u32,
 }
 
 impl Config {
@@ -126,7 +135,8 @@ impl Config {
         start_in_any_task: 0,
         stop_in_any_task: 0,
         off_cpu: 0,
-        reserved: 0,
+        pid_level: 0,
+        pid_namespace: 0,
         events: Events::NONE,
         offsets: Offsets {
             task_pid: NO_OFFSET,
@@ -145,12 +155,16 @@ impl Config {
             regs_fp: NO_OFFSET,
             regs_lr: NO_OFFSET,
             task_mm: NO_OFFSET,
+            task_thread_pid: NO_OFFSET,
+            task_group_leader: NO_OFFSET,
+            pid_level: NO_OFFSET,
+            pid_numbers: NO_OFFSET,
         },
     };
 }
 
 const _: () = assert!(
     size_of::<Events>() == 32 + 8 * CALL_WORDS
-        && size_of::<Config>() == 32 + size_of::<Events>() + size_of::<Offsets>(),
+        && size_of::<Config>() == 40 + size_of::<Events>() + size_of::<Offsets>(),
     "Config has padding"
 );

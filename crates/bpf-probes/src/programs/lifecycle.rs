@@ -33,7 +33,7 @@ fn exec<C: Arguments>(ctx: &C) -> Option<()> {
     }
     let moment = Moment::in_window()?;
     let record = find(task, moment)?;
-    record.tid = task.pid();
+    record.tid = task.shown_tid();
     record.start_time_ns = task.start_time_ns();
     None
 }
@@ -78,10 +78,11 @@ fn copy_name(from: *const u8, to: &mut [u8; COMM_BYTES]) {
 #[inline(always)]
 fn fork<C: Arguments>(ctx: &C) -> Option<()> {
     let parent = Task::<C::Access>::new(ctx.pointer(0));
-    let child_tgid = Task::<C::Access>::new(ctx.pointer(1)).tgid();
+    let child = Task::<C::Access>::new(ctx.pointer(1));
+    let child_tgid = child.tgid();
     if child_tgid != parent.tgid()
         && is_target(parent.tgid())
-        && TARGETS.insert(&child_tgid, &1, 0).is_err()
+        && TARGETS.insert(&child_tgid, &child.shown_tgid(), 0).is_err()
     {
         lose!(thread_events);
     }

@@ -83,7 +83,7 @@ fn switch_in<A: Access>(next: Task<A>, moment: Moment) -> Option<()> {
     if record.start_time_ns != start_time_ns {
         // Either a thread that calls execve has taken its leader's tid and start time and is still the same thread,
         // or the memory of a dead task has become another thread's and both death and birth were missed.
-        let tid = next.pid();
+        let tid = next.shown_tid();
         if tid == record.tgid {
             record.start_time_ns = start_time_ns;
         } else {

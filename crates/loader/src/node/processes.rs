@@ -6,20 +6,21 @@ use napi::Task;
 use napi::bindgen_prelude::{AsyncTask, Env};
 use napi_derive::napi;
 
-use crate::attached::require_initial_pid_namespace;
+use crate::pid_namespace::require_own_proc;
 use crate::sample::Target;
 use crate::{process, process_search};
 
 /// The process with this pid; throws if there is none that can be monitored.
 #[napi]
 pub fn inspect_process(pid: u32) -> napi::Result<Target> {
-    require_initial_pid_namespace()?;
+    require_own_proc()?;
     Ok(process::inspect(pid)?)
 }
 
 /// User processes, this one left out, whose name, or whose executable's or first argument's base name, equals `name`.
 #[napi]
 pub fn find_processes(name: String) -> napi::Result<Vec<Target>> {
+    require_own_proc()?;
     Ok(process_search::find(&name)?)
 }
 
