@@ -9,6 +9,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::privileges::Capability;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
@@ -197,6 +198,17 @@ unsafe fn run_child(
         let mut none = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        // What kdelay was granted to look into the kernel is not the command's.
+        for capability in Capability::ALL {
+            let number = libc::c_ulong::from(capability as u8);
+            libc::prctl(
+                libc::PR_CAP_AMBIENT,
+                libc::PR_CAP_AMBIENT_LOWER,
+                number,
+                0,
+                0,
+            );
+        }
         // Node has its own standard streams closed by execve.
         for fd in 0..=2 {
             libc::fcntl(fd, libc::F_SETFD, 0);

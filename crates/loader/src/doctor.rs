@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::features;
 use crate::offsets;
 use crate::pid_namespace::PidNamespace;
+use crate::privileges::Privileges;
 use crate::probe_list::{Need, PROBES};
 use crate::probes::{AttachMode, Attachment, Capacity, PendingLoader, Probes};
 use crate::refusal::lockdown;
@@ -75,7 +76,8 @@ fn failed(name: &str, error: Error) -> Check {
 
 /// Everything that can be found out without attaching to anybody's process.
 pub fn diagnose() -> Diagnosis {
-    let mut checks = vec![privileges(), lockdown_mode(), tracefs()];
+    let mut checks = Privileges::of_this_process().checks();
+    checks.extend([lockdown_mode(), tracefs()]);
     match Btf::of_running_kernel() {
         Ok(btf) => {
             let bytes = std::fs::metadata(VMLINUX).map_or(0, |file| file.len());
@@ -103,42 +105,6 @@ pub fn diagnose() -> Diagnosis {
 fn first_line(path: &str) -> String {
     std::fs::read_to_string(path)
         .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
-}
-
-fn privileges() -> Check {
-    // SAFETY: geteuid has no preconditions.
-    let uid = unsafe { libc::geteuid() };
-    let effective = std::fs::read_to_string("/proc/self/status")
-        .ok()
-        .and_then(|status| {
-            let line = status
-                .lines()
-                .find_map(|line| line.strip_prefix("CapEff:"))?;
-            u64::from_str_radix(line.trim(), 16).ok()
-        })
-        .unwrap_or(0);
-    /// include/uapi/linux/capability.h
-    const CAP_SYS_ADMIN: u64 = 1 << 21;
-    const CAP_PERFMON: u64 = 1 << 38;
-    const CAP_BPF: u64 = 1 << 39;
-    let enough = effective & CAP_SYS_ADMIN != 0
-        || effective & (CAP_PERFMON | CAP_BPF) == CAP_PERFMON | CAP_BPF;
-    if enough {
-        check(
-            "privileges",
-            Status::Ok,
-            format!("uid {uid}, CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN"),
-            None,
-        )
-    } else {
-        let detail = format!("uid {uid} has neither CAP_BPF and CAP_PERFMON nor CAP_SYS_ADMIN");
-        check(
-            "privileges",
-            Status::Failed,
-            detail,
-            Some("run as root, for example with sudo"),
-        )
-    }
 }
 
 /// In one of its own, an eBPF iterator translates pids, if it can be had.
@@ -170,20 +136,30 @@ fn lockdown_mode() -> Check {
     }
 }
 
-/// Captures in time mode do without; triggers by tracepoint need it.
+/// Captures by time do without; triggers by tracepoint need it, and without a mount use one of their own.
 fn tracefs() -> Check {
-    for folder in ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"] {
-        if Path::new(folder).join("events").is_dir() {
-            return check("tracefs", Status::Ok, folder, None);
+    const FOLDERS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+    let mut closed = None;
+    for folder in FOLDERS {
+        match std::fs::read_dir(Path::new(folder).join("events")) {
+            Ok(_) => return check("tracefs", Status::Ok, folder, None),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                closed = closed.or(Some(folder));
+            }
+            Err(_) => {}
         }
     }
-    let hint = "mount -t tracefs tracefs /sys/kernel/tracing";
-    check(
-        "tracefs",
-        Status::Degraded,
-        "not mounted; captures by time work without",
-        Some(hint),
-    )
+    let (detail, hint) = match closed {
+        Some(folder) => (
+            format!("{folder} is closed to this user; captures by time work without"),
+            "it takes CAP_DAC_READ_SEARCH, or as root: mount -o remount,gid=GROUP,mode=750 /sys/kernel/tracing",
+        ),
+        None => (
+            "not mounted; captures by time work without".to_owned(),
+            "mount -t tracefs tracefs /sys/kernel/tracing",
+        ),
+    };
+    check("tracefs", Status::Degraded, detail, Some(hint))
 }
 
 fn kernel_structures(btf: &Btf) -> Vec<Check> {

@@ -35,6 +35,7 @@ mod perf_event;
 mod pid_namespace;
 mod pidfd;
 mod priority;
+pub mod privileges;
 mod probe_list;
 pub mod probes;
 mod proc_stat;

@@ -10,12 +10,17 @@ use crate::sample::Target;
 /// The process with this pid, if it can be monitored.
 pub fn inspect(pid: u32) -> Result<Target> {
     let path = format!("/proc/{pid}");
-    let no_such = || {
-        Error::new(
+    let no_such = || match is_hidden(pid) {
+        true => Error::new(
+            ErrorKind::NotPermitted,
+            format!("the process {pid} is hidden: {path} is not shown to this user"),
+        )
+        .hint("/proc is mounted with hidepid: run as root, or with CAP_SYS_PTRACE"),
+        false => Error::new(
             ErrorKind::NoSuchProcess,
             format!("no process has the pid {pid}"),
         )
-        .hint("-n NAME finds a process by its name")
+        .hint("-n NAME finds a process by its name"),
     };
     let stat = stat(&path)
         .map_err(|error| Error::io(&path, &error))?
@@ -45,6 +50,16 @@ pub fn inspect(pid: u32) -> Result<Target> {
         );
     }
     Ok(describe(pid, stat.comm))
+}
+
+/// Whether there is a process that /proc, mounted with `hidepid`, keeps from this user.
+fn is_hidden(pid: u32) -> bool {
+    let Ok(pid) = libc::pid_t::try_from(pid) else {
+        return false;
+    };
+    // SAFETY: no addresses; signal 0 is none, it only asks.
+    let answer = unsafe { libc::kill(pid, 0) };
+    answer < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
 }
 
 /// A name inside a message of one line.

@@ -1,6 +1,7 @@
 //! Errors from what the kernel, by way of aya, says when it refuses maps and programs.
 
 use crate::error::{Error, ErrorKind};
+use crate::privileges::Privileges;
 
 pub fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
@@ -30,8 +31,10 @@ pub fn refused(what: &str, why: &str) -> Error {
     if why.contains("(os error 1)") {
         let error = Error::new(ErrorKind::NotPermitted, format!("{what}: {short}"));
         return match lockdown() {
-            Some(mode) => error.hint(format!("the kernel is locked down ({mode}): boot it without, or with 'integrity'")),
-            None => error.hint("run as root (CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN); -D shows the kernel's log"),
+            Some(mode) => error.hint(format!(
+                "the kernel is locked down ({mode}): boot it without, or with 'integrity'"
+            )),
+            None => error.hint(Privileges::of_this_process().hint()),
         };
     }
     if why.contains("(os error 24)") || no_descriptor_is_left() {

@@ -179,24 +179,29 @@ impl ResolvedTrigger {
     }
 
     fn attach_event(&self, event: &Event<'_>, program: &OwnedFd) -> Result<OwnedFd> {
-        perf_event::attach(event, program.as_fd()).map_err(|error| self.refused(&error))
+        perf_event::attach(event, program.as_fd()).map_err(|error| self.refused(event, &error))
     }
 
-    fn refused(&self, error: &std::io::Error) -> Error {
-        let (kind, hint) = match error.raw_os_error() {
-            Some(libc::EPERM | libc::EACCES) => (
+    fn refused(&self, event: &Event<'_>, error: &std::io::Error) -> Error {
+        let (kind, hint) = match (error.raw_os_error(), event) {
+            // Linux ba677dbe77af, "perf: Revert to requiring CAP_SYS_ADMIN for uprobes".
+            (Some(libc::EPERM | libc::EACCES), Event::User { .. }) => (
                 ErrorKind::NotPermitted,
-                "run as root (CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN)",
+                "run as root: triggers in user code take CAP_SYS_ADMIN since Linux 6.16; before, CAP_PERFMON",
             ),
-            Some(libc::EMFILE | libc::ENFILE) => (
+            (Some(libc::EPERM | libc::EACCES), _) => (
+                ErrorKind::NotPermitted,
+                "run as root, or with CAP_PERFMON; docs/privileges.md says how",
+            ),
+            (Some(libc::EMFILE | libc::ENFILE), _) => (
                 ErrorKind::Io,
                 "raise the limit of open files, for example with 'ulimit -n 1024'",
             ),
-            Some(libc::ENOTSUP) => (
+            (Some(libc::ENOTSUP), _) => (
                 ErrorKind::NoSuchProbe,
                 "the kernel cannot put a breakpoint on this instruction: choose another place",
             ),
-            Some(libc::ESRCH) => (ErrorKind::ProcessEnded, "the process ended meanwhile"),
+            (Some(libc::ESRCH), _) => (ErrorKind::ProcessEnded, "the process ended meanwhile"),
             _ => (
                 ErrorKind::NoSuchProbe,
                 "'kdelay probes' lists what can be a trigger",

@@ -52,7 +52,7 @@ impl Objects {
         let folder = PathBuf::from(format!("/proc/{pid}"));
         let failed = |what: &str, error: &io::Error| {
             Error::io(format!("/proc/{pid}/{what}"), error).hint(
-                "probes in a process need it alive, and the rights of root or of ptrace over it",
+                "probes in a process need it alive, and the rights of root or of ptrace over it (CAP_SYS_PTRACE)",
             )
         };
         let root = Root::open(&folder.join("root")).map_err(|error| failed("root", &error))?;

@@ -11,6 +11,9 @@ use crate::open::fd_path;
 
 const PLACES: [&str; 2] = ["sys/kernel/tracing", "sys/kernel/debug/tracing"];
 
+/// Unless told otherwise the kernel mounts it so that only root may look into it.
+const CLOSED_HINT: &str = "run as root, or with CAP_DAC_READ_SEARCH; docs/privileges.md says how";
+
 #[derive(Debug)]
 pub struct Tracefs {
     folder: PathBuf,
@@ -34,11 +37,19 @@ impl Tracefs {
     /// Mounts it nowhere: reachable through a descriptor only.
     pub fn detached() -> Result<Self> {
         let mount = detached_mount(c"tracefs").map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied if is_closed(Path::new("/")) => Error::new(
+                ErrorKind::NotPermitted,
+                "tracefs is closed to this user: Permission denied",
+            )
+            .hint(CLOSED_HINT),
             io::ErrorKind::PermissionDenied => Error::new(
                 ErrorKind::NotPermitted,
                 format!("tracefs is not mounted, and cannot be: {error}"),
             )
-            .hint("run as root, or have root mount it: mount -t tracefs none /sys/kernel/tracing"),
+            .hint(
+                "run as root, or have root mount it (mount -t tracefs none /sys/kernel/tracing), and read it with \
+                 CAP_DAC_READ_SEARCH",
+            ),
             _ => Error::new(
                 ErrorKind::Unsupported,
                 format!("tracefs cannot be mounted: {error}"),
@@ -61,7 +72,7 @@ impl Tracefs {
         let text = match fs::read_to_string(self.folder.join(&path)) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io(path, &error)),
+            Err(error) => return Err(failed(path, &error)),
         };
         let id = text.trim().parse();
         id.map(Some)
@@ -70,7 +81,7 @@ impl Tracefs {
 
     /// System and event, in the order of the alphabet.
     pub fn events(&self) -> Result<Vec<(String, String)>> {
-        let failed = |error: io::Error| Error::io("tracefs events", &error);
+        let failed = |error: io::Error| failed("tracefs events", &error);
         let mut events = Vec::new();
         let folder = self.folder.join("events");
         for system in names(&folder).map_err(failed)? {
@@ -86,6 +97,24 @@ impl Tracefs {
         }
         events.sort();
         Ok(events)
+    }
+}
+
+/// Whether it is mounted, where this process may not look into it.
+fn is_closed(root: &Path) -> bool {
+    PLACES.iter().any(|place| {
+        fs::metadata(root.join(place).join("events"))
+            .is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    })
+}
+
+fn failed(what: impl std::fmt::Display, error: &io::Error) -> Error {
+    let is_closed = error.kind() == io::ErrorKind::PermissionDenied;
+    let error = Error::io(what, error);
+    if is_closed {
+        error.hint(CLOSED_HINT)
+    } else {
+        error
     }
 }
 

@@ -204,8 +204,14 @@ impl ProcessMaps {
         let read = || {
             let length = (mapping.end - mapping.start).min(LONGEST_VDSO);
             let mut bytes = vec![0; length as usize];
-            let memory = File::open(self.folder.join("mem"))?;
-            memory.read_exact_at(&mut bytes, mapping.start)?;
+            match File::open(self.folder.join("mem")) {
+                Ok(memory) => memory.read_exact_at(&mut bytes, mapping.start)?,
+                // Only root may read another user's memory; but the kernel gives all processes of a kind the same vDSO.
+                Err(error) => {
+                    let start = own_vdso(length).ok_or(error)?;
+                    File::open("/proc/self/mem")?.read_exact_at(&mut bytes, start)?;
+                }
+            }
             let file = memory_file::with_bytes(&bytes)?;
             let modules = &self.modules;
             modules.of_file(mapping.path.clone(), file, &self.root)
@@ -213,6 +219,14 @@ impl ProcessMaps {
         let module = read().map_err(|error| error.to_string())?;
         Ok(self.vdso.insert(module).clone())
     }
+}
+
+/// Where this process has its own, if that is of so many bytes: a 32-bit process has another.
+fn own_vdso(length: u64) -> Option<u64> {
+    let text = fs::read("/proc/self/maps").ok()?;
+    maps::executable(&text)
+        .find(|mapping| mapping.path == b"[vdso]" && mapping.end - mapping.start == length)
+        .map(|mapping| mapping.start)
 }
 
 type Found = std::result::Result<Arc<Module>, String>;
