@@ -1,5 +1,6 @@
 /** One invocation: arguments in, exit code out. */
 import { CommanderError } from 'commander';
+import { withSudoLine } from './as-root.js';
 import { KdelayError } from './errors.js';
 import { reportFailure } from './messages.js';
 import { createProgram } from './program.js';
@@ -26,7 +27,7 @@ export async function run(args: readonly string[], streams: Streams): Promise<nu
     await program.parseAsync(own, { from: 'user' });
     return exitCode;
   } catch (error) {
-    const failure = error instanceof CommanderError ? usageError(error) : error;
+    const failure = error instanceof CommanderError ? usageError(error) : withSudoLine(error);
     if (failure === null) return 0;
     return reportFailure(
       streams.stderr,

@@ -8,6 +8,7 @@ import { note, warn } from '../messages.js';
 import { native } from '../native/index.js';
 import { type Output, openOutput } from '../output.js';
 import { createProgress } from '../progress.js';
+import { accessWarnings } from '../report/access.js';
 import { addLosses, lossWarnings, noLosses } from '../report/losses.js';
 import { pollFamily } from '../report/poll.js';
 import { problemWarnings } from '../report/problems.js';
@@ -160,7 +161,7 @@ async function printSamples(
     // Also after an error in a later sample: what was seen is not thrown away.
     if (wanted && (taken > 0 || end !== 'complete')) await print(formatter.footer(session.targets));
   }
-  const warnings = [...lossWarnings(losses), ...problemWarnings(problems)];
+  const warnings = [...lossWarnings(losses), ...problemWarnings(problems), ...accessWarnings(targets.pids)];
   for (const { what, advice } of warnings) warn(stderr, what, advice);
   return { taken, end };
 }

@@ -1,4 +1,5 @@
 /** `kdelay doctor`: can this machine capture, with which probes, and if not, what to do. */
+import { sudoLine } from '../as-root.js';
 import { exitCodes } from '../errors.js';
 import { escapeJson, escapeText } from '../escape.js';
 import { type Column, tableLines } from '../formats/table.js';
@@ -16,7 +17,8 @@ type Diagnosis = Awaited<ReturnType<ReturnType<typeof native>['doctor']>>;
 export async function doctor(format: DoctorFormat, { stdout }: Streams): Promise<number> {
   const diagnosis = await awaitNative(() => native().doctor());
   const output = await openOutput(null, stdout);
-  await output.write(format === 'json' ? doctorJson(diagnosis) : doctorText(diagnosis));
+  const asRoot = diagnosis.capable || process.geteuid?.() === 0 ? null : sudoLine();
+  await output.write(format === 'json' ? doctorJson(diagnosis) : doctorText(diagnosis, asRoot));
   return diagnosis.capable ? 0 : exitCodes.KERNEL_UNSUPPORTED;
 }
 
@@ -38,8 +40,10 @@ const columns: readonly Column[] = [
   { title: 'DETAIL', width: 0, align: 'left' },
 ];
 
-export function doctorText({ capable, kernel, arch, checks }: Diagnosis): string {
+/** `asRoot`: the line that asks the same as root, where that could be of use. */
+export function doctorText({ capable, kernel, arch, checks }: Diagnosis, asRoot: string | null): string {
   const hints = checks.flatMap(({ name, hint }) => (hint == null ? [] : [`${name}: ${hint}`]));
+  if (asRoot !== null) hints.push(`what root has: ${asRoot}`);
   return [
     `kdelay ${version} on Linux ${escapeText(kernel)} ${escapeText(arch)}`,
     '',

@@ -5,11 +5,15 @@ import type { LossWarning } from './losses.js';
 const most = 20;
 
 const advice = 'docs/stacks.md says what stacks and names are found by.';
+const permissionAdvice = 'docs/privileges.md says which capability that takes.';
 
 /** A warning for each different line, and one for those beyond. */
 export function problemWarnings(lines: readonly string[]): LossWarning[] {
   const different = [...new Set(lines)];
   const shown = different.slice(0, most);
   if (different.length > most) shown.push(`${different.length - most} more problems`);
-  return shown.map((line) => ({ what: `stacks: ${line}`, advice }));
+  return shown.map((line) => ({
+    what: `stacks: ${line}`,
+    advice: /permission denied|not permitted|CAP_/i.test(line) ? permissionAdvice : advice,
+  }));
 }
