@@ -24,7 +24,9 @@ async function sleeping(program: string, ...words: string[]): Promise<number> {
   const pid = await programs.start(command, ...args);
   const isSleeping = () => {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.includes(`(${program}) S`) && readFileSync(`/proc/${pid}/syscall`, 'utf8').match(/^\d/) !== null;
+    return (
+      stat.includes(`(${program}) S`) && readFileSync(`/proc/${pid}/syscall`, 'utf8').match(/^\d/) !== null
+    );
   };
   for (let waitedMs = 0; !isSleeping() && waitedMs < 30_000; waitedMs += 10) await setTimeout(10);
   return pid;
@@ -95,7 +97,9 @@ test('CAP_SYSLOG: functions of the kernel', async (t) => {
   const symbols = (capabilities: string[]) =>
     copy
       .capture(capabilities, Number(pid), '-s', '1000000', '--event-limit', '1')
-      .samples[0]?.syscallEvents?.flatMap(({ kernelStack }) => kernelStack?.map(({ symbol }) => symbol) ?? []);
+      .samples[0]?.syscallEvents?.flatMap(
+        ({ kernelStack }) => kernelStack?.map(({ symbol }) => symbol) ?? [],
+      );
   const pid = await busyOfRoot;
   const named = symbols([...enough, 'syslog']);
   t.true(named?.includes('do_syscall_64') || named?.includes('el0_svc'), String(named));
@@ -111,7 +115,14 @@ test('CAP_CHECKPOINT_RESTORE: functions of a program that was deleted', async (t
   rmSync(program);
   const stacks = (...more: string[]) =>
     copy
-      .capture([...enough, 'sys_ptrace', 'dac_read_search', ...more], pid, '-s', '1000000', '--event-limit', '1')
+      .capture(
+        [...enough, 'sys_ptrace', 'dac_read_search', ...more],
+        pid,
+        '-s',
+        '1000000',
+        '--event-limit',
+        '1',
+      )
       .samples[0]?.syscallEvents?.flatMap(({ userStack }) => userStack?.map(({ symbol }) => symbol) ?? []);
   t.false(stacks()?.includes('Perl_pp_sselect'));
   t.true(stacks('checkpoint_restore')?.includes('Perl_pp_sselect'));
@@ -124,8 +135,16 @@ test('tracepoints take CAP_DAC_READ_SEARCH where tracefs is root’s alone', asy
   const trigger = ['--start-trigger', 't:sched:sched_switch'];
   const refused = copy.kdelayAfter(withTracefs, [...enough, 'sys_ptrace'], ...args, ...trigger);
   assertRefused(t, refused, 77, /tracefs is closed to this user/, /CAP_DAC_READ_SEARCH/);
-  t.regex(copy.kdelayAfter(withTracefs, enough, 'doctor').stdout, /tracefs +degraded .* is closed to this user/);
-  const ran = copy.kdelayAfter(withTracefs, [...enough, 'sys_ptrace', 'dac_read_search'], ...args, ...trigger);
+  t.regex(
+    copy.kdelayAfter(withTracefs, enough, 'doctor').stdout,
+    /tracefs +degraded .* is closed to this user/,
+  );
+  const ran = copy.kdelayAfter(
+    withTracefs,
+    [...enough, 'sys_ptrace', 'dac_read_search'],
+    ...args,
+    ...trigger,
+  );
   t.is(ran.status, 0, ran.stderr);
 });
 
@@ -153,7 +172,8 @@ test('a command is not given what kdelay was', (t) => {
   const { status, stderr } = copy.kdelay(all, 'capture', '--', 'grep', '^Cap', '/proc/self/status');
   t.is(status, 0, stderr);
   // CAP_NET_RAW is none of kdelay's business.
-  for (const set of ['Prm', 'Eff', 'Amb']) t.regex(stderr, new RegExp(`^Cap${set}:\\s+0000000000002000$`, 'm'));
+  for (const set of ['Prm', 'Eff', 'Amb'])
+    t.regex(stderr, new RegExp(`^Cap${set}:\\s+0000000000002000$`, 'm'));
 });
 
 test('the doctor tells of each missing capability what it costs and how it is granted', (t) => {
@@ -177,7 +197,17 @@ test('kdelay opens nothing for writing, and makes and changes no file, but for -
   const output = join(programs.folder, 'report.json');
   const written = (...more: string[]) => {
     const args = ['capture', '-p', String(pid), ...options, ...more];
-    const traced = run('strace', ['-f', '-qq', '-e', 'trace=file', '-o', log, process.execPath, cli, ...args]);
+    const traced = run('strace', [
+      '-f',
+      '-qq',
+      '-e',
+      'trace=file',
+      '-o',
+      log,
+      process.execPath,
+      cli,
+      ...args,
+    ]);
     t.is(traced.status, 0, traced.stderr);
     const changes =
       /O_(WRONLY|RDWR|CREAT|TRUNC|TMPFILE)|^\d+ +(mkdir|mknod|rename|unlink|rmdir|symlink|link|truncate|chmod|fchmod|chown|lchown|fchown|utim|futim|setxattr|lsetxattr|mount)/;
