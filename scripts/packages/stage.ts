@@ -34,7 +34,8 @@ function write(folder: string, file: string, content: object | string): void {
 function stageNative(platform: string): string {
   const from = join(root, `npm/linux-${platform}`);
   const target = triples[platform];
-  if (target === undefined) throw new Error(`no platform ${platform}: there are ${Object.keys(triples).join(', ')}`);
+  if (target === undefined)
+    throw new Error(`no platform ${platform}: there are ${Object.keys(triples).join(', ')}`);
   const own = json(join(from, 'package.json'));
   if (!existsSync(join(from, own.main)))
     throw new Error(`npm/linux-${platform}/${own.main} is missing: run scripts/build-packages ${platform}`);

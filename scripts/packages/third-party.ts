@@ -1,6 +1,6 @@
 /** The licenses of what the packages contain of others, in full, as most of them ask. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 interface Part {
@@ -25,7 +25,13 @@ export function npmParts(root: string, inputs: readonly string[]): Part[] {
 }
 
 interface Metadata {
-  packages: Array<{ id: string; name: string; version: string; license: string | null; manifest_path: string }>;
+  packages: Array<{
+    id: string;
+    name: string;
+    version: string;
+    license: string | null;
+    manifest_path: string;
+  }>;
   workspace_members: string[];
   resolve: {
     nodes: Array<{ id: string; deps: Array<{ pkg: string; dep_kinds: Array<{ kind: string | null }> }> }>;
@@ -71,7 +77,10 @@ export function notices(parts: readonly Part[]): string {
   const list: string[] = [];
   for (const { name, version, license, folder } of parts) {
     list.push(`- ${name} ${version}: ${license}`);
-    const files = readdirSync(folder).filter((file) => /^(licen[cs]e|copying|notice)/i.test(file));
+    // Files, or a folder of them.
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((file) => /^(licen[cs]e|copying|notice)/i.test(file) && statSync(join(folder, file)).isFile())
+      .filter((file) => !/\.(js|ts|rs|json)$/.test(file));
     for (const file of files.sort()) {
       const path = join(folder, file);
       const text = readFileSync(path, 'utf8').trim();
