@@ -11,7 +11,7 @@ import { checkInteger } from './check.js';
 import { type SyscallEventOptions, toEvents, toUserStacks, type UserStackOptions } from './event-options.js';
 
 export interface SessionOptions extends UserStackOptions {
-  /** The process to capture, in the initial pid namespace. Either this or `pids`. */
+  /** The process to capture, by its pid in this process's pid namespace. Either this or `pids`. */
   pid?: number;
   /** The processes to capture, at least one. */
   pids?: readonly number[];
