@@ -192,11 +192,9 @@ impl Privileges {
                 .to_owned();
         }
         match self.lacking(&NEEDED).join(" and ") {
-            lacking if lacking.is_empty() => {
-                "CAP_BPF and CAP_PERFMON are there: a seccomp profile, or a security module, \
-                 refuses bpf(2) also to root; -D shows the kernel's log"
-                    .to_owned()
-            }
+            lacking if lacking.is_empty() => "CAP_BPF and CAP_PERFMON are there: a seccomp profile, or a security module, \
+                 refuses eBPF also to root (docker and podman: --security-opt=seccomp=unconfined, or a profile that allows it)"
+                .to_owned(),
             lacking => format!(
                 "run as root, or grant this process {lacking}: kdelay doctor and docs/privileges.md say how"
             ),
