@@ -1,4 +1,5 @@
 // Three functions that call each other without frame pointers, the last of which sleeps; and the same from a signal handler.
+// For ever: a process that has ended has no maps to be read.
 #include <signal.h>
 #include <time.h>
 volatile int sink;
@@ -22,7 +23,8 @@ __attribute__((noinline)) static int interrupted(int x) {
 int main(int n, char **t) {
     struct sigaction action = {.sa_handler = handler};
     sigaction(SIGUSR1, &action, 0);
-    sink = outermost(n);
-    sink = interrupted(n);
-    return 0;
+    for (;;) {
+        sink = outermost(n);
+        sink = interrupted(n);
+    }
 }
