@@ -44,7 +44,12 @@ function stageNative(platform: string): string {
   for (const file of [own.main, 'README.md']) cpSync(join(from, file), join(folder, file));
   cpSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
   write(folder, 'THIRD-PARTY.md', notices(cargoParts(root, target)));
-  write(folder, 'package.json', { ...own, files: [...own.files, 'THIRD-PARTY.md'] });
+  const { repository } = manifest;
+  write(folder, 'package.json', {
+    ...own,
+    ...(repository === undefined ? {} : { repository }),
+    files: [...own.files, 'THIRD-PARTY.md'],
+  });
   return folder;
 }
 
