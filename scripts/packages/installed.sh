@@ -2,12 +2,12 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # those of test-packages
 
-# clean_root NAME FOLDER: such a root file system, and what is written to it goes to memory. Prints where it is.
+# clean_root FOLDER: the root file system there, but what is written to it goes to memory. Prints where that is.
 clean_root() {
   local layer
   layer=$(mktemp -d "$work/root.XXXXXX")
   mkdir "$layer"/{upper,work,root}
-  mount -t overlay -o "lowerdir=$1,upperdir=$layer/upper,workdir=$layer/work" overlay "$layer/root"
+  mount -t overlay -o "lowerdir=$1,upperdir=$layer/upper,workdir=$layer/work" overlay "$layer/root" || fail "$1 could not be mounted"
   printf '%s\n' "$layer/root"
 }
 
@@ -81,8 +81,9 @@ installs() {
 
 # test_in_root NAME PLATFORM [KERNEL]
 test_in_root() {
-  local where="$1 ($2)" platform=$2 kernel=${3-} root begun
-  root=$(clean_root "$(root_of "$1")")
+  local where="$1 ($2)" platform=$2 kernel=${3-} base root begun
+  base=$(root_of "$1")
+  root=$(clean_root "$base")
   listing "$root" >"$work/before"
   expect "$where: has no compiler, no Python, no headers" no_tools "$root"
   begun=$EPOCHREALTIME
@@ -119,8 +120,9 @@ refuses() {
 }
 
 test_left_out() {
-  local where="$1, without $2" package="@kdelay/native-linux-$2" root modules
-  root=$(clean_root "$(root_of "$1")")
+  local where="$1, without $2" package="@kdelay/native-linux-$2" base root modules
+  base=$(root_of "$1")
+  root=$(clean_root "$base")
   expect "$where: npm install -g --omit=optional kdelay" inside "$root" npm install -g --omit=optional kdelay
   modules=$root/usr/local/lib/node_modules/kdelay/node_modules/@kdelay
   if [[ -d $modules ]]; then
@@ -136,12 +138,13 @@ test_left_out() {
 
 # Under emulation npm would take minutes: this machine's installs for the other, as npm's options have it.
 test_in_arm64_root() {
-  local where='arm64 (arm64-gnu)' root
+  local where='arm64 (arm64-gnu)' base root
   need_packages qemu-system-arm
   need_zig
   build cross arm64-gnu build --package workload --bin kdelay-oracle || fail "the program with known truth could not be built: see the compiler's message above"
   cp "${CARGO_TARGET_DIR:-target}/$(triple arm64-gnu)/debug/kdelay-oracle" "$shared/kdelay-oracle"
-  root=$(clean_root "$(bash scripts/arm64-root)")
+  base=$(bash scripts/arm64-root)
+  root=$(clean_root "$base")
   expect "$where: npm install -g kdelay for arm64 and glibc" npm install --global --prefix "$root/usr/local" --cpu=arm64 --libc=glibc \
     --registry "$registry" --cache "$work/npm-cache" kdelay
   KDELAY_KERNEL_TIMEOUT=600 test_capture "$where, Linux 6.12" in_guest "$root" 6.12 -a arm64
