@@ -102,7 +102,7 @@ pub fn attach(event: &Event<'_>, program: BorrowedFd<'_>) -> io::Result<OwnedFd>
     let set = unsafe {
         libc::ioctl(
             fd.as_raw_fd(),
-            PERF_EVENT_IOC_SET_BPF.into(),
+            PERF_EVENT_IOC_SET_BPF as libc::Ioctl,
             program.as_raw_fd(),
         )
     };
@@ -110,7 +110,7 @@ pub fn attach(event: &Event<'_>, program: BorrowedFd<'_>) -> io::Result<OwnedFd>
         return Err(io::Error::last_os_error());
     }
     // SAFETY: as above; no argument.
-    if unsafe { libc::ioctl(fd.as_raw_fd(), PERF_EVENT_IOC_ENABLE.into(), 0) } < 0 {
+    if unsafe { libc::ioctl(fd.as_raw_fd(), PERF_EVENT_IOC_ENABLE as libc::Ioctl, 0) } < 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(fd)
