@@ -83,9 +83,14 @@ pub fn has_build_id(file: &File, id: &[u8]) -> bool {
     found.is_ok_and(|found| found.as_deref() == Some(id))
 }
 
+/// A build id as it is written.
+pub fn hexadecimal(id: &[u8]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Where distributions install it.
 pub fn by_build_id(id: &[u8]) -> PathBuf {
-    let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hexadecimal(id);
     let (folder, name) = hex.split_at(2);
     PathBuf::from(format!("{DEBUG_FOLDER}/.build-id/{folder}/{name}.debug"))
 }

@@ -6,6 +6,7 @@
 pub mod cache;
 mod debug_files;
 mod demangle;
+mod detached;
 mod dynamic;
 pub mod elf;
 mod error;
@@ -32,8 +33,11 @@ mod trigger_text;
 mod usdt;
 mod xz;
 
-pub use debug_files::{by_build_id, debug_link, has_build_id, separate_files, unpacked};
+pub use debug_files::{
+    by_build_id, debug_link, has_build_id, hexadecimal, separate_files, unpacked,
+};
 pub use demangle::demangled;
+pub use detached::detached_mount;
 pub use error::{Error, ErrorKind, Result, escaped, escaped_within};
 pub use kernel::{Kernel, ProbePmu};
 pub use list::{Entry, Listing, list, list_with};

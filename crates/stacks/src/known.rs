@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use probe_points::hexadecimal;
+
 use crate::extract::Extract;
 use crate::module::Module;
 use crate::symbol_frame::ModuleName;
@@ -19,15 +21,12 @@ impl Known {
     /// The build id of a debug file that it lacks: its own or, if that is there, the one that has what several have in common.
     pub fn missing(&self, module: &Module) -> Option<String> {
         let with_debug_info = self.sources.iter().find(|source| source.has_debug_info);
-        let id = match with_debug_info {
-            Some(source) => {
-                let id = source.lacks_common.as_ref()?;
-                id.iter().map(|byte| format!("{byte:02x}")).collect()
-            }
+        let id: &[u8] = match with_debug_info {
+            Some(source) => source.lacks_common.as_ref()?,
             // The kernel's distributor has the vDSO's; its own symbols do.
             None if module.path().starts_with(b"[") => return None,
-            None => module.build_id()?.to_owned(),
+            None => module.build_id()?,
         };
-        (id.len() >= 2 * SHORTEST_ID).then_some(id)
+        (id.len() >= SHORTEST_ID).then(|| hexadecimal(id))
     }
 }

@@ -24,7 +24,7 @@ pub struct Module {
     /// Of no other module of this program's run.
     id: u64,
     object: Object,
-    build_id: OnceLock<Option<String>>,
+    build_id: OnceLock<Option<Vec<u8>>>,
     tables: OnceLock<Tables>,
     tables_left: Arc<AtomicU64>,
 }
@@ -43,12 +43,10 @@ impl Module {
         &self.object
     }
 
-    /// In hexadecimal.
-    pub fn build_id(&self) -> Option<&str> {
+    pub fn build_id(&self) -> Option<&[u8]> {
         let read = || {
             let elf = self.object.elf().ok()?;
-            let id = self.object.read(|data| Ok(elf.build_id(data))).ok()??;
-            Some(id.iter().map(|byte| format!("{byte:02x}")).collect())
+            self.object.read(|data| Ok(elf.build_id(data))).ok()?
         };
         self.build_id.get_or_init(read).as_deref()
     }

@@ -3,11 +3,11 @@
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::ptr::null;
 
+use probe_points::detached_mount;
 use probe_points::open::fd_path;
 
 /// A file system in memory with two symbolic links. It is mounted nowhere, and goes with this: nothing is left behind, however
@@ -18,30 +18,7 @@ pub struct Pair(OwnedFd);
 impl Pair {
     /// Both files have to stay open.
     pub fn new(file: &File, package: &File) -> io::Result<Self> {
-        const FSOPEN_CLOEXEC: i32 = 1;
-        const FSCONFIG_CMD_CREATE: i32 = 6;
-        const FSMOUNT_CLOEXEC: i32 = 1;
-        // SAFETY: a terminated string; it makes a descriptor.
-        let context = unsafe { libc::syscall(libc::SYS_fsopen, c"tmpfs".as_ptr(), FSOPEN_CLOEXEC) };
-        let context = owned(context)?;
-        let raw = context.as_raw_fd();
-        // SAFETY: this command takes neither key nor value: they must be null.
-        let created = unsafe {
-            libc::syscall(
-                libc::SYS_fsconfig,
-                raw,
-                FSCONFIG_CMD_CREATE,
-                null::<u8>(),
-                null::<u8>(),
-                0,
-            )
-        };
-        if created < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: numbers only; it makes a descriptor.
-        let mount = unsafe { libc::syscall(libc::SYS_fsmount, raw, FSMOUNT_CLOEXEC, 0) };
-        let folder = owned(mount)?;
+        let folder = detached_mount(c"tmpfs")?;
         link(file, folder.as_raw_fd(), c"symbols")?;
         link(package, folder.as_raw_fd(), c"symbols.dwp")?;
         Ok(Self(folder))
@@ -50,14 +27,6 @@ impl Pair {
     pub fn path(&self) -> PathBuf {
         fd_path(&self.0).join("symbols")
     }
-}
-
-fn owned(result: i64) -> io::Result<OwnedFd> {
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel has just made it for us alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(result as RawFd) })
 }
 
 fn link(to: &File, folder: RawFd, name: &CStr) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use probe_points::open::open_file;
-use probe_points::{by_build_id, has_build_id, separate_files, unpacked};
+use probe_points::{by_build_id, has_build_id, hexadecimal, separate_files, unpacked};
 
 use crate::extract::Extract;
 use crate::memory_file;
@@ -57,7 +57,7 @@ pub fn sources(module: &Module, cache: Option<&Path>) -> Sources {
                 })
             })
             .unwrap_or_default();
-        let fetched = || cached(cache?, &build_id(module)?);
+        let fetched = || cached(cache?, module.build_id()?);
         let files = local.into_iter().chain(fetched());
         files
             .filter_map(|file| extract(&file, "its debug file's "))
@@ -89,22 +89,15 @@ pub fn sources(module: &Module, cache: Option<&Path>) -> Sources {
 
 /// A debug file that was fetched, where the clients of debuginfod keep it.
 pub fn cached(cache: &Path, id: &[u8]) -> Option<File> {
-    let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-    let file = open_file(&cache.join(hex).join("debuginfo")).ok()?;
+    let file = open_file(&cache.join(hexadecimal(id)).join("debuginfo")).ok()?;
     has_build_id(&file, id).then_some(file)
-}
-
-pub fn build_id(module: &Module) -> Option<Vec<u8>> {
-    let object = module.object();
-    let elf = object.elf().ok()?;
-    object.read(|data| Ok(elf.build_id(data))).ok()?
 }
 
 /// What lies where the module's debug file should be.
 fn strange_file(module: &Module) -> Option<PathBuf> {
-    let id = build_id(module)?;
-    let at = by_build_id(&id);
+    let id = module.build_id()?;
+    let at = by_build_id(id);
     let root = module.object().root();
     let mut files = [root.open_file(&at), open_file(&at)].into_iter().flatten();
-    files.any(|file| !has_build_id(&file, &id)).then_some(at)
+    files.any(|file| !has_build_id(&file, id)).then_some(at)
 }

@@ -7,6 +7,8 @@ use std::sync::{Arc, PoisonError};
 
 use blazesym::symbolize::Symbolizer as Blazesym;
 
+use probe_points::hexadecimal;
+
 use crate::kernel::KernelSymbols;
 use crate::known::Known;
 use crate::module::Module;
@@ -227,7 +229,7 @@ impl Symbolizer {
         self.bytes += bytes;
         let name = Arc::new(ModuleName {
             path: text(module.path()),
-            build_id: module.build_id().map(str::to_owned),
+            build_id: module.build_id().map(hexadecimal),
         });
         let known = Known {
             name,

@@ -43,13 +43,19 @@ fn a_chain_in_c_in_both_threads() {
     assert_chain(&other, &["c", "inlined", "b", "a", "run"]);
 }
 
+/// The chain compiled that way, as gdb has it.
+fn chain_like_gdb(folder: &Folder, options: &[&str]) -> Running {
+    let running = Running::start(&folder.compile("gcc", CHAIN, options));
+    let main = running.assert_like_gdb(running.pid);
+    assert_chain(&main, &["c", "inlined", "b", "a", "main"]);
+    running
+}
+
 #[test]
 fn a_static_program() {
     let folder = Folder::new();
     let options = ["-O2", "-g", "-fomit-frame-pointer", "-static"];
-    let running = Running::start(&folder.compile("gcc", CHAIN, &options));
-    let main = running.assert_like_gdb(running.pid);
-    assert_chain(&main, &["c", "inlined", "b", "a", "main"]);
+    chain_like_gdb(&folder, &options);
 }
 
 #[test]
@@ -61,9 +67,7 @@ fn packed_debug_information() {
         "-gz=zlib",
         "-Wl,--compress-debug-sections=zlib",
     ];
-    let running = Running::start(&folder.compile("gcc", CHAIN, &options));
-    let main = running.assert_like_gdb(running.pid);
-    assert_chain(&main, &["c", "inlined", "b", "a", "main"]);
+    chain_like_gdb(&folder, &options);
 }
 
 #[test]
@@ -75,9 +79,7 @@ fn only_debug_frame() {
         "-fomit-frame-pointer",
         "-fno-asynchronous-unwind-tables",
     ];
-    let running = Running::start(&folder.compile("gcc", CHAIN, &options));
-    let main = running.assert_like_gdb(running.pid);
-    assert_chain(&main, &["c", "inlined", "b", "a", "main"]);
+    chain_like_gdb(&folder, &options);
 }
 
 #[test]
@@ -91,9 +93,7 @@ fn packed_debug_frame() {
         "-fomit-frame-pointer",
         "-fno-asynchronous-unwind-tables",
     ];
-    let running = Running::start(&folder.compile("gcc", CHAIN, &options));
-    let main = running.assert_like_gdb(running.pid);
-    assert_chain(&main, &["c", "inlined", "b", "a", "main"]);
+    let running = chain_like_gdb(&folder, &options);
     let frames = running.walk(running.pid).0;
     let is_by_tables = |frame: &stacks::Frame| frame.found_by == FoundBy::UnwindInfo;
     assert!(frames[1..].iter().all(is_by_tables));

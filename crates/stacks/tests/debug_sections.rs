@@ -138,7 +138,7 @@ fn a_folder_of_fetched_debug_files() {
         .iter()
         .find(|module| module.path().ends_with(b"/program"))
         .unwrap();
-    let id = own.build_id().unwrap().to_owned();
+    let id = probe_points::hexadecimal(own.build_id().unwrap());
     let name = |symbolizer: &mut Symbolizer| -> Vec<SymbolFrame> {
         let named = frames
             .iter()
