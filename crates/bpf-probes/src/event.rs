@@ -1,6 +1,5 @@
 //! Single system calls, handed over to user space.
 
-use aya_ebpf::helpers::bpf_get_current_task;
 use bpf_probes::abi::config::{CALL_WORDS, Events, NO_OFFSET};
 use bpf_probes::abi::event::{StackedEvent, SyscallEvent};
 use bpf_probes::abi::syscall::SyscallKey;
@@ -72,8 +71,7 @@ fn record_with_stacks<C: Arguments, const BYTES: usize>(
     };
     let place = entry.as_mut_ptr();
     let registers = stacks::user_registers(ctx);
-    // SAFETY: the helper has no preconditions.
-    let task = Task::<C::Access>::new(unsafe { bpf_get_current_task() } as *const u8);
+    let task = Task::<C::Access>::current();
     // SAFETY: memory of the ring buffer, as large and as aligned as the value, and ours until it is submitted.
     unsafe {
         let event = &raw mut (*place).record;

@@ -98,8 +98,7 @@ impl Access for Probed {
         if !is_target((bpf_get_current_pid_tgid() >> 32) as u32) {
             return None;
         }
-        // SAFETY: the helper has no preconditions.
-        Some(Task::new(unsafe { bpf_get_current_task() } as *const u8))
+        Some(Task::current())
     }
 
     #[inline(always)]

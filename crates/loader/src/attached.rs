@@ -191,14 +191,13 @@ fn capacity(living: u32, options: &Options) -> Result<Capacity> {
         }
     };
     let events = options.events.as_ref();
-    let has_stacks = events.is_some_and(|events| events.has_stacks);
     Ok(Capacity {
         threads,
         syscall_chunks: threads.saturating_mul(CHUNKS_PER_THREAD),
         // What is not used is there all the same, as small as any.
         event_bytes: events.map_or(EDGES_BYTES, |events| events.buffer_bytes),
         stacked_event_bytes: match events {
-            Some(events) if has_stacks => events
+            Some(events) if events.has_stacks => events
                 .buffer_bytes
                 .saturating_mul(STACKED_EVENT_SHARE)
                 .min(MOST_RING_BYTES),
@@ -216,10 +215,6 @@ fn capacity(living: u32, options: &Options) -> Result<Capacity> {
         } else {
             EDGES_BYTES
         },
-        waits: if has_stacks || options.off_cpu {
-            threads
-        } else {
-            1
-        },
+        waits: if options.has_stacks() { threads } else { 1 },
     })
 }

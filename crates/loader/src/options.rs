@@ -7,6 +7,8 @@ use crate::probes::AttachMode;
 use crate::triggers::TriggerScope;
 use crate::user_stacks::UserStacks;
 
+/// By default nothing is recorded but the statistics.
+///
 /// [`start`]: crate::capture::CaptureSession::start
 /// [`missing_debug_files`]: crate::capture::CaptureSession::missing_debug_files
 #[derive(Clone, Debug, Default)]
@@ -38,10 +40,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// Those that some part of the session asks for.
+    /// Whether any part of the session comes with stacks.
+    pub(crate) fn has_stacks(&self) -> bool {
+        self.off_cpu || self.events.as_ref().is_some_and(|events| events.has_stacks)
+    }
+
+    /// Those that are of use.
     pub(crate) fn user_stacks_taken(&self) -> UserStacks {
-        let has_stacks = self.events.as_ref().is_some_and(|events| events.has_stacks);
-        if has_stacks || self.off_cpu {
+        if self.has_stacks() {
             self.user_stacks
         } else {
             UserStacks::None

@@ -34,6 +34,17 @@ unsafe fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
     }
 }
 
+/// For commands that make a descriptor.
+///
+/// # Safety
+/// As of [`bpf`], and the command is one of those.
+unsafe fn bpf_descriptor(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
+    // SAFETY: the caller's.
+    let fd = unsafe { bpf(command, attr) }?;
+    // SAFETY: the kernel has just made this descriptor for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 fn create_array(
     kind: bpf_map_type,
     value_bytes: u32,
@@ -46,9 +57,7 @@ fn create_array(
     attr.__bindgen_anon_1.max_entries = 1;
     attr.__bindgen_anon_1.inner_map_fd = inner.map_or(0, |fd| fd.as_raw_fd() as u32);
     // SAFETY: no addresses.
-    let fd = unsafe { bpf(bpf_cmd::BPF_MAP_CREATE, &mut attr) }?;
-    // SAFETY: the kernel has just made this descriptor for us alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    unsafe { bpf_descriptor(bpf_cmd::BPF_MAP_CREATE, &mut attr) }
 }
 
 /// A ring buffer of one page, the least there is.
@@ -58,22 +67,22 @@ pub fn create_ring_buffer() -> io::Result<OwnedFd> {
     // SAFETY: sysconf has no preconditions.
     attr.__bindgen_anon_1.max_entries = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u32;
     // SAFETY: no addresses.
-    let fd = unsafe { bpf(bpf_cmd::BPF_MAP_CREATE, &mut attr) }?;
-    // SAFETY: the kernel has just made this descriptor for us alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    unsafe { bpf_descriptor(bpf_cmd::BPF_MAP_CREATE, &mut attr) }
+}
+
+fn load(mut attr: bpf_attr, instructions: &[u64]) -> io::Result<OwnedFd> {
+    attr.__bindgen_anon_3.insn_cnt = instructions.len() as u32;
+    attr.__bindgen_anon_3.insns = instructions.as_ptr() as u64;
+    attr.__bindgen_anon_3.license = c"GPL".as_ptr() as u64;
+    // SAFETY: as many instructions as said and a NUL-terminated license, which outlive the call.
+    unsafe { bpf_descriptor(bpf_cmd::BPF_PROG_LOAD, &mut attr) }
 }
 
 /// Has the verifier look at a program.
 pub fn load_program(kind: bpf_prog_type, instructions: &[u64]) -> io::Result<OwnedFd> {
     let mut attr = zeroed_attr();
     attr.__bindgen_anon_3.prog_type = kind as u32;
-    attr.__bindgen_anon_3.insn_cnt = instructions.len() as u32;
-    attr.__bindgen_anon_3.insns = instructions.as_ptr() as u64;
-    attr.__bindgen_anon_3.license = c"GPL".as_ptr() as u64;
-    // SAFETY: as many instructions as said and a NUL-terminated license, which outlive the call.
-    let fd = unsafe { bpf(bpf_cmd::BPF_PROG_LOAD, &mut attr) }?;
-    // SAFETY: the kernel has just made this descriptor for us alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    load(attr, instructions)
 }
 
 /// A program for one of the kernel's iterators, by that one's number in BTF.
@@ -82,13 +91,7 @@ pub fn load_iterator(instructions: &[u64], iterator: u32) -> io::Result<OwnedFd>
     attr.__bindgen_anon_3.prog_type = bpf_prog_type::BPF_PROG_TYPE_TRACING as u32;
     attr.__bindgen_anon_3.expected_attach_type = bpf_attach_type::BPF_TRACE_ITER as u32;
     attr.__bindgen_anon_3.attach_btf_id = iterator;
-    attr.__bindgen_anon_3.insn_cnt = instructions.len() as u32;
-    attr.__bindgen_anon_3.insns = instructions.as_ptr() as u64;
-    attr.__bindgen_anon_3.license = c"GPL".as_ptr() as u64;
-    // SAFETY: as many instructions as said and a NUL-terminated license, which outlive the call.
-    let fd = unsafe { bpf(bpf_cmd::BPF_PROG_LOAD, &mut attr) }?;
-    // SAFETY: the kernel has just made this descriptor for us alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    load(attr, instructions)
 }
 
 /// All that the program writes as it is run for each item.
@@ -97,15 +100,11 @@ pub fn run_iterator(program: &OwnedFd) -> io::Result<Vec<u8>> {
     attr.link_create.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
     attr.link_create.attach_type = bpf_attach_type::BPF_TRACE_ITER as u32;
     // SAFETY: no addresses.
-    let fd = unsafe { bpf(bpf_cmd::BPF_LINK_CREATE, &mut attr) }?;
-    // SAFETY: the kernel has just made this descriptor for us alone.
-    let link = unsafe { OwnedFd::from_raw_fd(fd) };
+    let link = unsafe { bpf_descriptor(bpf_cmd::BPF_LINK_CREATE, &mut attr) }?;
     let mut attr = zeroed_attr();
     attr.iter_create.link_fd = link.as_raw_fd() as u32;
     // SAFETY: no addresses.
-    let fd = unsafe { bpf(bpf_cmd::BPF_ITER_CREATE, &mut attr) }?;
-    // SAFETY: the kernel has just made this descriptor for us alone.
-    let mut iterator = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    let mut iterator = File::from(unsafe { bpf_descriptor(bpf_cmd::BPF_ITER_CREATE, &mut attr) }?);
     let mut written = Vec::new();
     iterator.read_to_end(&mut written)?;
     Ok(written)
@@ -117,9 +116,7 @@ pub fn open_raw_tracepoint(name: &CStr, program: BorrowedFd<'_>) -> io::Result<O
     attr.raw_tracepoint.name = name.as_ptr() as u64;
     attr.raw_tracepoint.prog_fd = program.as_raw_fd() as u32;
     // SAFETY: the name is NUL-terminated and outlives the call.
-    let fd = unsafe { bpf(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attr) }?;
-    // SAFETY: the kernel has just made this descriptor for us alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    unsafe { bpf_descriptor(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attr) }
 }
 
 /// Waits until every program that was running has ended: an update of a map in a map does
