@@ -3,6 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import test from 'ava';
 import { findFormat, formatNames, formatReport, formats } from '../../src/formats/index.js';
 import { buildReport, toSample } from '../../src/report/report.js';
+import { plain } from '../helpers/plain.js';
 import { emptyBudget, rawSample, rawTarget, rawThread } from '../helpers/raw.js';
 import { reports } from '../helpers/reports.js';
 
@@ -38,9 +39,6 @@ for (const { name } of formats) {
     t.is(formatReport(first, name), formatReport(first, name));
   });
 }
-
-/** Nothing of it is still to be read from native memory. */
-const plain = (value: object) => JSON.parse(JSON.stringify(value));
 
 for (const [title, report] of Object.entries(reports)) {
   test(`json of ${title} is the report, and valid`, (t) => {

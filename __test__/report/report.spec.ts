@@ -3,6 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import test from 'ava';
 import { effectiveOptions } from '../../src/effective-options.js';
 import { buildHeader, buildReport, toHistogram, toSample } from '../../src/report/report.js';
+import { plain } from '../helpers/plain.js';
 import {
   busyThread,
   rawCalls,
@@ -140,9 +141,6 @@ test('an uncounted loss is null, not 0', (t) => {
   const losses = { ...rawSample().losses, recursionMisses: null };
   t.is(toSample(rawSample({ losses }), 0).losses.recursionMisses, null);
 });
-
-/** As it is written. */
-const plain = (value: object) => JSON.parse(JSON.stringify(value));
 
 test('reports match the schema', (t) => {
   const full = rawSample({ threads: [busyThread(), rawThread({ exited: true })] });

@@ -15,17 +15,19 @@ export type CapturedSample = Omit<Sample, 'syscallEvents'> & { syscallEvents: Sy
 /** A report of such samples; one that was read from JSON is one, too. */
 export type CapturedReport = Omit<Report, 'samples'> & { samples: readonly CapturedSample[] };
 
+/** The stack of an index; none of none. */
+export type StackOf = (index: number | null | undefined) => Frame[];
+
 /** How many become objects at once: crossing over to native code for each one would take longer. */
 const chunkLength = 256;
 
 export class RecordedEvents implements SyscallEvents {
   readonly #calls: Binding.BindingCalls;
-  readonly #stack: (index: number | null | undefined) => Frame[];
+  readonly #stack: StackOf;
   #from = 0;
   #chunk: SyscallEvent[] = [];
 
-  /** `stack`: that of an index. */
-  constructor(calls: Binding.BindingCalls, stack: (index: number | null | undefined) => Frame[]) {
+  constructor(calls: Binding.BindingCalls, stack: StackOf) {
     this.#calls = calls;
     this.#stack = stack;
   }
@@ -74,10 +76,7 @@ class Entry {
   }
 }
 
-function toEvent(
-  raw: Binding.BindingSyscallEvent,
-  stack: (index: number | null | undefined) => Frame[],
-): SyscallEvent {
+function toEvent(raw: Binding.BindingSyscallEvent, stack: StackOf): SyscallEvent {
   return {
     ...raw,
     arguments: raw.arguments ?? null,

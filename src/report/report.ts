@@ -4,7 +4,7 @@ import { effectiveOptions } from '../effective-options.js';
 import type { Binding } from '../native/index.js';
 import { version } from '../package.js';
 import { isoTime } from '../units.js';
-import { type CapturedReport, type CapturedSample, RecordedEvents } from './events.js';
+import { type CapturedReport, type CapturedSample, RecordedEvents, type StackOf } from './events.js';
 import type {
   Frame,
   Header,
@@ -86,7 +86,7 @@ export function toSample(raw: Binding.BindingSample, index: number): CapturedSam
 /** What has the same stack shares it: there may be many of them. */
 function withStacks(sample: Binding.BindingSample): Pick<CapturedSample, 'syscallEvents' | 'offCpu'> {
   const stacks = sample.stacks.map((frames) => frames.map(toFrame));
-  const stack = (index: number | null | undefined) => (index == null ? [] : (stacks[index] ?? []));
+  const stack: StackOf = (index) => (index == null ? [] : (stacks[index] ?? []));
   const syscallEvents = new RecordedEvents(sample.calls, stack);
   const offCpu = sample.offCpu.map((raw) => ({
     ...raw,
