@@ -20,7 +20,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         features: &["kernel"],
     };
     aya_build::build_ebpf([package], aya_build::Toolchain::Custom(TOOLCHAIN))?;
-    strip_dwarf(Path::new(&env::var("OUT_DIR")?).join("kdelay-probes").as_path())?;
+    strip_dwarf(
+        Path::new(&env::var("OUT_DIR")?)
+            .join("kdelay-probes")
+            .as_path(),
+    )?;
     #[cfg(feature = "node")]
     napi_build::setup();
     Ok(())

@@ -129,6 +129,14 @@ export interface BindingExitStatus {
   signal: number | null
 }
 
+/** Page faults, as the kernel counts them from the thread's first event in the window to its last switch; null: unknown. */
+export interface BindingFaults {
+  minor: number | null
+  major: number | null
+  /** Time blocked outside of any system call. */
+  blockedNs: number
+}
+
 /** A function on a stack. What is unknown is null. */
 export interface BindingFrame {
   /** Hexadecimal: where it goes on when what it called returns. */
@@ -159,6 +167,16 @@ export interface BindingInterval {
   count: number
   totalNs: number
   maxNs: number | null
+}
+
+/** From the end of a call of the poll family to the beginning of the next one: how long a loop was away from its poll. */
+export interface BindingLongPoll {
+  count: number
+  totalNs: number
+  /** Null without any. */
+  minNs: number | null
+  maxNs: number | null
+  histogram: Array<number> | null
 }
 
 /** What could not be counted. Everything else was. */
@@ -258,6 +276,24 @@ export interface BindingProbes {
   problems: Array<string>
 }
 
+/** A CPU in whose queue the thread waited. */
+export interface BindingQueue {
+  cpu: number
+  totalNs: number
+}
+
+/** Who ran while the thread waited for a CPU: of the waits that `ready.totalNs` is the sum of. The five times add up to that. */
+export interface BindingRanInstead {
+  /** The longest, five at most. */
+  tasks: Array<BindingTaskInstead>
+  otherTasksNs: number
+  /** The longest, five at most. */
+  cpus: Array<BindingQueue>
+  /** Waits of less than 10 us, of which nobody is told. */
+  shortNs: number
+  unattributedNs: number
+}
+
 /** Time runnable but not running. */
 export interface BindingReady {
   count: number
@@ -288,6 +324,11 @@ export interface BindingSample {
   targets: Array<Target>
   /** In no particular order. */
   threads: Array<Thread>
+  /**
+   * Time that the hypervisor took from this machine's CPUs during the window, all of them together, in the kernel's clock
+   * ticks; null: unknown.
+   */
+  stealNs: number | null
   calls: BindingCalls
   /** In no particular order. */
   offCpu: Array<OffCpu>
@@ -326,7 +367,17 @@ export interface BindingSyscall {
   totalNs: number
   maxNs: number
   inFlightNs: number
-  /** Bucket i counts durations of [2^i, 2^(i+1)) ns, the last one all longer ones. Null: counters wrapped. */
+  /**
+   * Of `totalNs` and `inFlightNs` together, the time in which the thread was ready, blocked, stopped; the rest was on a CPU,
+   * interrupts included.
+   */
+  readyNs: number
+  blockedNs: number
+  stoppedNs: number
+  /**
+   * Four buckets to each power of two, from 32 ns on; the first holds all shorter durations too, the last one all longer ones.
+   * Null: counters wrapped.
+   */
   histogram: Array<number> | null
 }
 
@@ -366,6 +417,17 @@ export interface BindingTarget {
   cmdline: Array<string> | null
 }
 
+/** A task that ran while the thread waited for a CPU; pid 0: the CPU was idle, or the task has no pid in this namespace. */
+export interface BindingTaskInstead {
+  pid: number
+  tid: number
+  comm: string
+  count: number
+  totalNs: number
+  /** Where it is in the hierarchy by now; null: unknown. */
+  cgroup: string | null
+}
+
 export interface BindingThread {
   pid: number
   tid: number
@@ -377,8 +439,14 @@ export interface BindingThread {
   run: BindingRun
   ready: BindingReady
   stopped: BindingStopped
+  longPoll: BindingLongPoll
   hardIrqs: Array<BindingHardIrq>
+  vectors: Array<BindingVector>
   softIrqs: Array<BindingSoftIrq>
+  ranInstead: BindingRanInstead
+  /** The longest, three at most. */
+  wokenBy: Array<BindingWaker>
+  faults: BindingFaults
   budget: BindingBudget
 }
 
@@ -387,6 +455,26 @@ export interface BindingTriggeringThread {
   pid: number
   tid: number
   comm: string
+}
+
+/** A local timer's or another processor's interrupts, which have no line. */
+export interface BindingVector {
+  name: string
+  vector: number
+  count: number
+  totalNs: number
+  maxNs: number
+}
+
+/** Who woke the thread from being blocked for at least 10 us. */
+export interface BindingWaker {
+  by: 'task' | 'hard irq' | 'soft irq' | 'vector' | 'idle'
+  name: string
+  /** Of a task, else 0. */
+  pid: number
+  tid: number
+  count: number
+  blockedNs: number
 }
 
 export interface BindingWindow {

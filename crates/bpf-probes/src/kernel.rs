@@ -273,6 +273,27 @@ impl<A: Access> Task<A> {
         A::read_u64(self.pointer, config!(offsets.task_start_time))
     }
 
+    /// The CPU that it is on, or in whose queue it is.
+    #[inline(always)]
+    pub fn cpu(self) -> Option<u32> {
+        match config!(offsets.task_cpu) {
+            NO_OFFSET => None,
+            offset => Some(A::read_u32(self.pointer, offset)),
+        }
+    }
+
+    /// Its page faults: without and with input.
+    #[inline(always)]
+    pub fn faults(self) -> (u64, u64) {
+        if config!(offsets.task_min_flt) == NO_OFFSET {
+            return (0, 0);
+        }
+        (
+            A::read_u64(self.pointer, config!(offsets.task_min_flt)),
+            A::read_u64(self.pointer, config!(offsets.task_maj_flt)),
+        )
+    }
+
     /// Whether the call it is entering uses the 32-bit convention.
     #[inline(always)]
     pub fn in_compat_syscall(self) -> bool {
@@ -298,6 +319,23 @@ impl<A: Access> Task<A> {
         }
         let number = Probed::read_u32(registers, config!(offsets.regs_syscall));
         Some((number as i32 >= 0).then(|| SyscallKey::new(number.into(), self.in_compat_syscall())))
+    }
+
+    /// Its name, in two words where memory can be read directly.
+    ///
+    /// # Safety
+    /// `to` is memory of a map that nobody else writes.
+    #[inline(always)]
+    pub unsafe fn comm_words(self, to: *mut [u8; COMM_BYTES]) {
+        let offset = config!(offsets.task_comm);
+        let words = to.cast::<u64>();
+        // SAFETY: the caller's; a name is two words long. Unaligned, as its place in a task may be.
+        unsafe {
+            words.write_unaligned(A::read_u64(self.pointer, offset));
+            words
+                .add(1)
+                .write_unaligned(A::read_u64(self.pointer, offset + 8));
+        }
     }
 
     #[inline(always)]

@@ -9,7 +9,7 @@
 
 pub mod abi;
 pub mod jumpless;
-mod thread_close;
+pub mod thread_close;
 mod thread_interrupts;
 pub mod thread_state;
 mod thread_switches;

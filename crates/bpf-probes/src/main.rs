@@ -16,6 +16,7 @@ mod off_cpu;
 mod programs;
 mod record;
 mod stacks;
+mod who;
 mod window;
 
 #[panic_handler]

@@ -12,6 +12,7 @@ use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
 use bpf_probes::abi::off_cpu::OffCpuKey;
 use bpf_probes::abi::syscall::SyscallRow;
 use bpf_probes::abi::thread::{Durations, Rename, ThreadRecord};
+use bpf_probes::abi::who::{Cpu, WhoKey, WhoRow};
 
 const BPF_F_MMAPABLE: u32 = 1 << 10;
 /// `BPF_RB_NO_WAKEUP`, for what is put into a ring buffer: user space looks by itself. To wake it would take longer than what
@@ -36,7 +37,7 @@ macro_rules! config {
 pub(crate) use config;
 
 const _: () =
-    assert!(size_of::<Global<Config>>() == size_of::<Config>() && size_of::<Offsets>() == 120);
+    assert!(size_of::<Global<Config>>() == size_of::<Config>() && size_of::<Offsets>() == 136);
 
 /// The windows. In a data section, because the programs then have its address and need no look-up.
 #[unsafe(link_section = ".data.windows")]
@@ -146,3 +147,12 @@ pub static HARD_IRQS: HashMap<HardIrqKey, HardIrqRow> = HashMap::with_max_entrie
 /// The monitored processes, where there are several. Full: a followed child is not monitored, and counted as lost.
 #[map]
 pub static TARGETS: HashMap<u32, u32> = HashMap::with_max_entries(16384, 0);
+
+/// What each CPU is doing; as many as the machine may have.
+#[map]
+pub static CPUS: Array<Cpu> = Array::with_max_entries(1, 0);
+
+/// Sized by the loader from the number of threads. Full: who woke a thread is counted as lost; who ran instead shows in what
+/// is nobody's of its time ready.
+#[map]
+pub static WHO: HashMap<WhoKey, WhoRow> = HashMap::with_max_entries(1, 0);

@@ -2,13 +2,15 @@
 
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
+use bpf_probes::abi::config::{CALL_WORDS, Config, Events};
 use bpf_probes::abi::syscall::{CHAIN_LIMIT, ROW_HEADS, ROWS_PER_CHUNK, SyscallKey, SyscallRow};
-use bpf_probes::abi::thread::ThreadRecord;
+use bpf_probes::abi::thread::{Faults, ThreadRecord};
+use bpf_probes::jumpless::bounded;
 use bpf_probes::thread_state::SyscallEnd;
 
 use crate::kernel::{Access, Task};
 use crate::maps::{
-    FREE_CHUNKS, FREE_THREADS, HINTS, SYSCALL_ROWS, THREAD_OF_TASK, THREADS, config,
+    CONFIG, FREE_CHUNKS, FREE_THREADS, HINTS, SYSCALL_ROWS, THREAD_OF_TASK, THREADS, config,
 };
 use crate::window::{self, Moment};
 
@@ -112,6 +114,8 @@ pub fn create<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut T
     record.begin_ns = begin_ns;
     record.since_ns = begin_ns;
     task.copy_comm(&mut record.comm);
+    note_faults(record, task);
+    record.faults_before = record.faults;
     if let Some(call) = task.syscall_in_registers() {
         record.was_inside(call);
     }
@@ -122,6 +126,13 @@ pub fn create<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut T
     }
     remember(task.pid(), slot);
     Some(record)
+}
+
+/// What the kernel has counted of its page faults by now.
+#[inline(always)]
+pub fn note_faults<A: Access>(record: &mut ThreadRecord, task: Task<A>) {
+    let (minor, major) = task.faults();
+    record.faults = Faults { minor, major };
 }
 
 #[inline(always)]
@@ -143,17 +154,38 @@ pub fn count_syscall(
             if let Some(row) = row(record, key) {
                 row.durations.add(duration_ns);
                 row.histogram[bpf_probes::abi::histogram::bucket(duration_ns)] += 1;
+                if row.is_poll != 0 {
+                    record.polled(record.syscall_since_ns, record.since_ns);
+                }
             }
         }
-        SyscallEnd::Cut { key, duration_ns } => {
+        SyscallEnd::Cut {
+            key,
+            duration_ns,
+            away,
+        } => {
             let key = match key {
                 Some(key) => key,
                 None => number_in_registers(),
             };
             if let Some(row) = row(record, key) {
                 row.in_flight_ns += duration_ns;
+                row.away.add(away);
+                if row.is_poll != 0 {
+                    record.polled_ns = record.since_ns;
+                }
             }
         }
+    }
+}
+
+/// Gives the thread's time off the CPU to the call that it is in.
+#[inline(always)]
+pub fn share_away(record: &mut ThreadRecord) {
+    if let Some((key, away)) = record.share_away()
+        && let Some(row) = row(record, key)
+    {
+        row.away.add(away);
     }
 }
 
@@ -201,7 +233,22 @@ fn row_slowly(record: &mut ThreadRecord, key: SyscallKey) -> Option<&'static mut
     record.chunk_left -= 1;
     let row = row_at(index)?;
     row.key = key;
+    row.is_poll = is_poll(key).into();
     row.next = record.rows[head];
     record.rows[head] = index + 1;
     Some(row)
+}
+
+#[inline(always)]
+fn is_poll(key: SyscallKey) -> bool {
+    let (word, bit) = Events::place(key);
+    let config = (&raw const CONFIG).cast::<Config>();
+    // SAFETY: `Global` is transparent over `Config`, and the index is masked to the array's length.
+    let bits = unsafe {
+        (&raw const (*config).polls)
+            .cast::<u64>()
+            .add(bounded::<CALL_WORDS>(word))
+            .read_volatile()
+    };
+    bits >> bit & 1 != 0
 }

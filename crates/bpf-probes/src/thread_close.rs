@@ -1,15 +1,23 @@
 //! The end of a window: what is open is cut, and interrupts get their time. By user space, when no program writes any more.
 
 use crate::abi::syscall::SyscallKey;
-use crate::abi::thread::{ACTIVITIES, Activity, SyscallPhase, ThreadRecord};
+use crate::abi::thread::{ACTIVITIES, Activity, Away, SyscallPhase, ThreadRecord};
+
+/// What was open at a window's end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenCall {
+    /// And its time in the window.
+    pub call: Option<(SyscallKey, u64)>,
+    /// Time off the CPU that no call has been given: the open one's, or, if there is none, nobody's.
+    pub away: Away,
+}
 
 impl ThreadRecord {
-    /// Closes what is open at the window's end, all of it as cut, and gives the interrupts their time. Returns the open
-    /// call and its time in the window.
-    pub fn closed(&mut self, stop_ns: u64) -> Option<(SyscallKey, u64)> {
+    /// Closes what is open at the window's end, all of it as cut, and gives the interrupts their time.
+    pub fn closed(&mut self, stop_ns: u64) -> OpenCall {
         self.close_irqs(stop_ns);
         self.take_back(stop_ns);
-        let mut open_call = None;
+        let mut call = None;
         if self.activity != Activity::Ended {
             if self.irq_seen != 0 {
                 self.assume(self.on_cpu_activity());
@@ -18,10 +26,13 @@ impl ThreadRecord {
                 self.missed_switch_in(stop_ns);
             }
             self.settle(stop_ns);
-            open_call = self.close_intervals(stop_ns);
+            call = self.close_intervals(stop_ns);
         }
         self.share_interrupted();
-        open_call
+        OpenCall {
+            call,
+            away: self.take_rest_of_away(),
+        }
     }
 
     /// A trigger closes a window at the instant at which it fires, and other CPUs see that some ns later: what their events
@@ -56,6 +67,18 @@ impl ThreadRecord {
             excess_ns -= taken_ns;
         }
         self.taken_off_ns = self.taken_off_ns.saturating_sub(excess_ns);
+    }
+
+    /// What was taken back may have been given to a call already: the rest is no less than nothing.
+    fn take_rest_of_away(&mut self) -> Away {
+        let before = self.shared;
+        self.take_away();
+        let after = self.shared;
+        Away {
+            ready_ns: after.ready_ns.saturating_sub(before.ready_ns),
+            blocked_ns: after.blocked_ns.saturating_sub(before.blocked_ns),
+            stopped_ns: after.stopped_ns.saturating_sub(before.stopped_ns),
+        }
     }
 
     fn close_irqs(&mut self, stop_ns: u64) {

@@ -11,7 +11,7 @@
 use core::sync::atomic::{Ordering, compiler_fence};
 
 use crate::abi::syscall::SyscallKey;
-use crate::abi::thread::{ACTIVITIES, Activity, SyscallPhase, ThreadRecord};
+use crate::abi::thread::{ACTIVITIES, Activity, Away, SyscallPhase, ThreadRecord};
 use crate::jumpless::bounded;
 
 /// Why a thread left its CPU, from `sched_switch`'s arguments.
@@ -58,6 +58,8 @@ pub enum SyscallEnd {
     Cut {
         key: Option<SyscallKey>,
         duration_ns: u64,
+        /// Of that, what no call has been given yet.
+        away: Away,
     },
 }
 
@@ -172,6 +174,38 @@ impl ThreadRecord {
         let resolved_ns = *on_cpu;
         *on_cpu = 0;
         self.accumulated_ns[bounded::<ACTIVITIES>(to as usize)] += resolved_ns;
+    }
+
+    /// All its time off the CPU.
+    #[inline(always)]
+    fn away(&self) -> Away {
+        let of = |activity: Activity| self.accumulated_ns[activity as usize];
+        Away {
+            ready_ns: of(Activity::ReadyWoken)
+                + of(Activity::ReadyPreempted)
+                + of(Activity::ReadyUnknown),
+            blocked_ns: of(Activity::Blocked),
+            stopped_ns: of(Activity::Stopped),
+        }
+    }
+
+    /// What nobody has been given yet: it is the open call's, or nobody's.
+    #[inline(always)]
+    pub(crate) fn take_away(&mut self) -> Away {
+        let away = self.away();
+        let taken = away.since(self.shared);
+        self.shared = away;
+        taken
+    }
+
+    /// The same, and whose it is, once a call's beginning was seen: of one that only the registers know its end decides.
+    #[inline(always)]
+    pub fn share_away(&mut self) -> Option<(SyscallKey, Away)> {
+        if self.is_busy() || self.syscall_since_ns == 0 {
+            return None;
+        }
+        let away = self.take_away();
+        (self.phase as u8 == SyscallPhase::Inside as u8).then_some((self.syscall, away))
     }
 
     /// The thread was created inside the window; it is runnable.

@@ -1,5 +1,6 @@
 //! System calls: when the thread is in one, for how long, and what its registers say of one that no event has shown.
 
+use crate::abi::histogram::bucket;
 use crate::abi::syscall::SyscallKey;
 use crate::abi::thread::{Activity, SyscallPhase, ThreadRecord};
 use crate::thread_state::SyscallEnd;
@@ -44,6 +45,8 @@ impl ThreadRecord {
         self.settle(now_ns);
         if self.phase as u8 == SyscallPhase::Unknown as u8 || self.syscall_since_ns == 0 {
             self.resolve_on_cpu(Activity::User);
+            // In no call.
+            self.take_away();
         }
         self.activity = Activity::Kernel;
         self.phase = SyscallPhase::Inside;
@@ -68,6 +71,7 @@ impl ThreadRecord {
                     Some(duration_ns) => SyscallEnd::Cut {
                         key: Some(self.syscall),
                         duration_ns,
+                        away: self.take_away(),
                     },
                     None => SyscallEnd::Orphan,
                 }
@@ -85,6 +89,7 @@ impl ThreadRecord {
                     Some(duration_ns) => SyscallEnd::Cut {
                         key: None,
                         duration_ns,
+                        away: self.take_away(),
                     },
                     None => SyscallEnd::Orphan,
                 }
@@ -117,10 +122,27 @@ impl ThreadRecord {
             end = SyscallEnd::Cut {
                 key: Some(self.syscall),
                 duration_ns,
+                away: self.take_away(),
             };
         }
         self.phase = SyscallPhase::Exiting;
         self.activity = Activity::Kernel;
         end
+    }
+
+    /// A call of the poll family has ended; it began inside the window. Since the one before it the thread was away from its
+    /// poll.
+    #[inline(always)]
+    pub fn polled(&mut self, began_ns: u64, ended_ns: u64) {
+        if self.polled_ns != 0
+            && let Some(away_ns) = self.elapsed(self.polled_ns, began_ns)
+        {
+            if self.long_poll.count == 0 || away_ns < self.long_poll_min_ns {
+                self.long_poll_min_ns = away_ns;
+            }
+            self.long_poll.add(away_ns);
+            self.long_poll_histogram[bucket(away_ns)] += 1;
+        }
+        self.polled_ns = ended_ns;
     }
 }

@@ -1,12 +1,14 @@
 //! The probes, attached to a set of processes: what a session holds while it is open. Dropping it detaches.
 
 use bpf_probes::abi::control::{EDGES_BYTES, MOST_PENDING};
+use bpf_probes::abi::who::LEAST_TOLD_NS;
 
 use crate::btf::Btf;
 use crate::control::Control;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event_selection::selection;
+use crate::event_selection::{polls, selection};
 use crate::events::EventReader;
+use crate::machine::possible_cpus;
 use crate::maps::Maps;
 use crate::offsets;
 use crate::options::Options;
@@ -35,6 +37,10 @@ const MOST_RING_BYTES: u32 = 1 << 30;
 const OFF_CPU_ROWS_PER_THREAD: u32 = 16;
 const LEAST_OFF_CPU_ROWS: u32 = 1 << 14;
 const MOST_OFF_CPU_ROWS: u32 = 1 << 20;
+/// Threads that wait for a CPU, or are blocked, for long are few, and meet few others. Eighty bytes each.
+const WHO_ROWS_PER_THREAD: u32 = 8;
+const LEAST_WHO_ROWS: u32 = 1 << 13;
+const MOST_WHO_ROWS: u32 = 1 << 20;
 /// Each stack comes once.
 const OFF_CPU_RING_BYTES: u32 = 8 << 20;
 
@@ -91,6 +97,9 @@ impl Attached {
             config.events = selection(events)?;
         }
         config.off_cpu = options.off_cpu.into();
+        config.polls = polls();
+        config.who = u32::from(!options.without_who);
+        config.least_told_ns = LEAST_TOLD_NS;
         let user_stacks = options.user_stacks_taken();
         config.events.stack_bytes = user_stacks.bytes();
         let living = living_threads(pids)?;
@@ -114,11 +123,13 @@ impl Attached {
                 Need::Always => true,
                 Need::TargetSet => one.is_none(),
                 Need::Follow => options.follow,
+                Need::Who => !options.without_who,
             };
             if needed {
                 probes.attach(probe.tracepoint)?;
             }
         }
+        probes.attach_vectors()?;
         let events = if options.events.is_some() || options.off_cpu {
             let limit = options.events.as_ref().map_or(0, |events| events.limit);
             let stacks = StackReader::new(user_stacks, pids);
@@ -216,5 +227,17 @@ fn capacity(living: u32, options: &Options) -> Result<Capacity> {
             EDGES_BYTES
         },
         waits: if options.has_stacks() { threads } else { 1 },
+        cpus: if options.without_who {
+            1
+        } else {
+            possible_cpus()
+        },
+        who_rows: if options.without_who {
+            1
+        } else {
+            threads
+                .saturating_mul(WHO_ROWS_PER_THREAD)
+                .clamp(LEAST_WHO_ROWS, MOST_WHO_ROWS)
+        },
     })
 }

@@ -4,16 +4,19 @@ use std::collections::HashSet;
 
 use bpf_probes::abi::histogram::Histogram;
 use bpf_probes::abi::syscall::SyscallKey;
-use bpf_probes::abi::thread::{Activity, Durations, SyscallPhase, ThreadRecord};
+use bpf_probes::abi::thread::{Activity, Away, Durations, SyscallPhase, ThreadRecord};
+use bpf_probes::abi::who::{WhoKey, WhoRow};
 
 use crate::proc_stat::printable;
 use crate::sample::{
-    Budget, HardIrq, Interval, Ready, Run, SoftIrq, Stopped, SyscallStatistics, Thread,
+    Budget, Faults, HardIrq, Interval, LongPoll, Ready, Run, SoftIrq, Stopped, SyscallStatistics,
+    Thread, Vector,
 };
 use crate::syscall_names;
+use crate::who;
 
 /// From `include/linux/interrupt.h`; the order is part of the kernel's interface to its tracepoints.
-const SOFT_IRQ_NAMES: [&str; 10] = [
+pub const SOFT_IRQ_NAMES: [&str; 10] = [
     "hi", "timer", "net_tx", "net_rx", "block", "irq_poll", "tasklet", "sched", "hrtimer", "rcu",
 ];
 
@@ -26,6 +29,8 @@ pub struct SeenThread {
     pub needs_cpu_mode: bool,
     /// Blocked since before the window in a call that the records do not name.
     pub needs_syscall: bool,
+    /// Its time off the CPU, which is that call's.
+    pub unshared: Away,
 }
 
 /// What a thread's first event in a window says of the time before it.
@@ -73,10 +78,16 @@ pub fn all_along(first: &FirstEvent, wall_ns: u64) -> Thread {
         _ => {}
     }
     if first.syscall != SyscallKey::NONE && first.activity != Activity::User {
-        thread
-            .syscalls
-            .push(in_flight(first.syscall, wall_ns as u64));
+        let mut call = in_flight(first.syscall, wall_ns as u64);
+        match first.activity {
+            Activity::Blocked => call.blocked_ns = wall_ns,
+            Activity::Stopped => call.stopped_ns = wall_ns,
+            Activity::ReadyUnknown => call.ready_ns = wall_ns,
+            _ => {}
+        }
+        thread.syscalls.push(call);
     }
+    settle_faults(&mut thread);
     thread
 }
 
@@ -95,22 +106,55 @@ pub fn without_events(pid: u32, tid: u32, comm: String, wall_ns: i64) -> Thread 
     };
     thread.run.histogram = Some(vec![0; bpf_probes::abi::histogram::BUCKETS]);
     thread.ready.histogram = Some(vec![0; bpf_probes::abi::histogram::BUCKETS]);
+    thread.long_poll.histogram = Some(vec![0; bpf_probes::abi::histogram::BUCKETS]);
     thread
+}
+
+/// What the other maps hold of a thread.
+#[derive(Default)]
+pub struct Parts {
+    pub syscalls: Vec<SyscallStatistics>,
+    pub hard_irqs: Vec<HardIrq>,
+    pub vectors: Vec<Vector>,
+    pub who: Vec<(WhoKey, WhoRow)>,
+    /// Time off the CPU that no call has been given, though one may have been open.
+    pub unshared: Away,
+}
+
+/// Blocked without being in any call: in page faults, or in what else leads into the kernel.
+pub fn settle_faults(thread: &mut Thread) {
+    let in_calls_ns: i64 = thread.syscalls.iter().map(|call| call.blocked_ns).sum();
+    thread.faults.blocked_ns = (thread.budget.blocked_ns - in_calls_ns).max(0);
 }
 
 pub fn thread(
     record: ThreadRecord,
-    syscalls: Vec<SyscallStatistics>,
-    hard_irqs: Vec<HardIrq>,
+    parts: Parts,
     stop_ns: u64,
     stopped_at_start: &HashSet<u32>,
 ) -> SeenThread {
+    let Parts {
+        mut syscalls,
+        hard_irqs,
+        vectors,
+        who,
+        unshared,
+    } = parts;
     let mut spent = record.accumulated_ns;
     let mut stopped_clipped_ns = record.stopped_clipped_ns;
     if record.first_blocked_ns > 0 && stopped_at_start.contains(&record.tid) {
         spent[Activity::Blocked as usize] -= record.first_blocked_ns;
         spent[Activity::Stopped as usize] += record.first_blocked_ns;
         stopped_clipped_ns += record.first_blocked_ns;
+        // The call that it was in, if it was in one, was given that time as blocked.
+        let name = syscall_names::name(record.first_syscall);
+        if let Some(call) = syscalls
+            .iter_mut()
+            .find(|call| call.name == name && call.blocked_ns >= record.first_blocked_ns as i64)
+        {
+            call.blocked_ns -= record.first_blocked_ns as i64;
+            call.stopped_ns += record.first_blocked_ns as i64;
+        }
     }
     let of = |activity: Activity| spent[activity as usize] as i64;
     let end_ns = if record.end_ns != 0 {
@@ -119,7 +163,10 @@ pub fn thread(
         stop_ns
     };
     let ready_count = record.woken.count + record.preempted.count;
-    let thread = Thread {
+    let ready_ns = record.woken.total_ns + record.preempted.total_ns;
+    let (ran_instead, woken_by) = who::told(who, ready_ns, record.ready_short_ns);
+    let long_polls = record.long_poll;
+    let mut thread = Thread {
         pid: record.tgid,
         tid: record.tid,
         comm: name_of(&record.comm),
@@ -137,7 +184,7 @@ pub fn thread(
         },
         ready: Ready {
             count: ready_count as i64,
-            total_ns: (record.woken.total_ns + record.preempted.total_ns) as i64,
+            total_ns: ready_ns as i64,
             max_ns: max_ns(&record.woken).max(max_ns(&record.preempted)),
             clipped_ns: record.ready_clipped_ns as i64,
             woken: interval(&record.woken),
@@ -150,8 +197,19 @@ pub fn thread(
             max_ns: max_ns(&record.stopped),
             clipped_ns: stopped_clipped_ns as i64,
         },
+        long_poll: LongPoll {
+            count: long_polls.count as i64,
+            total_ns: long_polls.total_ns as i64,
+            min_ns: (long_polls.count > 0).then_some(record.long_poll_min_ns as i64),
+            max_ns: max_ns(&long_polls),
+            histogram: histogram(&record.long_poll_histogram, long_polls.count),
+        },
         hard_irqs,
+        vectors,
         soft_irqs: soft_irqs(&record),
+        ran_instead,
+        woken_by,
+        faults: faults(&record),
         budget: Budget {
             wall_ns: end_ns.saturating_sub(record.begin_ns) as i64,
             user_ns: of(Activity::User),
@@ -168,6 +226,7 @@ pub fn thread(
                 + of(Activity::Lost),
         },
     };
+    settle_faults(&mut thread);
     let phase_unknown = record.phase == SyscallPhase::Unknown;
     SeenThread {
         first: FirstEvent::of(&record),
@@ -175,7 +234,20 @@ pub fn thread(
         needs_cpu_mode: phase_unknown && record.activity == Activity::OnCpu,
         needs_syscall: phase_unknown
             && matches!(record.activity, Activity::Blocked | Activity::Stopped),
+        unshared,
         thread,
+    }
+}
+
+/// `None` where the kernel's BTF does not tell where it counts them: a living thread has had some.
+fn faults(record: &ThreadRecord) -> Faults {
+    let (before, after) = (record.faults_before, record.faults);
+    let is_told = after.minor > 0;
+    let since = |before: u64, after: u64| is_told.then(|| after.saturating_sub(before) as i64);
+    Faults {
+        minor: since(before.minor, after.minor),
+        major: since(before.major, after.major),
+        blocked_ns: 0,
     }
 }
 
@@ -188,6 +260,16 @@ pub fn in_flight(key: SyscallKey, in_flight_ns: u64) -> SyscallStatistics {
         in_flight_ns: in_flight_ns as i64,
         histogram: Some(vec![0; bpf_probes::abi::histogram::BUCKETS]),
         ..SyscallStatistics::default()
+    }
+}
+
+/// And of its time off the CPU.
+pub fn in_flight_away(key: SyscallKey, in_flight_ns: u64, away: Away) -> SyscallStatistics {
+    SyscallStatistics {
+        ready_ns: away.ready_ns as i64,
+        blocked_ns: away.blocked_ns as i64,
+        stopped_ns: away.stopped_ns as i64,
+        ..in_flight(key, in_flight_ns)
     }
 }
 

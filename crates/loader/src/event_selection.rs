@@ -1,6 +1,6 @@
 //! Which system calls are recorded one by one.
 
-use bpf_probes::abi::config::Events;
+use bpf_probes::abi::config::{CALL_WORDS, Events};
 use bpf_probes::abi::syscall::{LAST_NUMBER, SyscallKey};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -36,24 +36,56 @@ pub fn selection(options: &EventOptions) -> Result<Events> {
         ..Events::NONE
     };
     let mut unknown: Vec<&String> = options.only.iter().flatten().collect();
-    for compat in [false, true] {
-        for number in 0..=LAST_NUMBER {
-            let key = SyscallKey::new(number.into(), compat);
-            let name = syscall_names::name(key);
-            unknown.retain(|&wanted| *wanted != name);
-            let is_wanted = match &options.only {
-                Some(only) => only.contains(&name),
-                None => true,
-            };
-            if is_wanted && !options.except.contains(&name) {
-                events.select(key);
-            }
+    for key in all_calls() {
+        let name = syscall_names::name(key);
+        unknown.retain(|&wanted| *wanted != name);
+        let is_wanted = match &options.only {
+            Some(only) => only.contains(&name),
+            None => true,
+        };
+        if is_wanted && !options.except.contains(&name) {
+            events.select(key);
         }
     }
     match unknown[..] {
         [] => Ok(events),
         [name, ..] => Err(no_such_call(name)),
     }
+}
+
+/// Calls that wait for something to happen, as 64-bit and 32-bit tables call them.
+const POLL_NAMES: [&str; 10] = [
+    "poll",
+    "ppoll",
+    "select",
+    "pselect6",
+    "epoll_wait",
+    "epoll_pwait",
+    "epoll_pwait2",
+    "_newselect",
+    "ppoll_time64",
+    "pselect6_time64",
+];
+
+/// The bits of these calls.
+pub fn polls() -> [u64; CALL_WORDS] {
+    let mut polls = Events::NONE;
+    for key in all_calls() {
+        if is_poll(key) {
+            polls.select(key);
+        }
+    }
+    polls.calls
+}
+
+pub fn is_poll(key: SyscallKey) -> bool {
+    POLL_NAMES.contains(&syscall_names::name(key).as_str())
+}
+
+fn all_calls() -> impl Iterator<Item = SyscallKey> {
+    [false, true].into_iter().flat_map(|compat| {
+        (0..=LAST_NUMBER).map(move |number| SyscallKey::new(number.into(), compat))
+    })
 }
 
 fn no_such_call(name: &str) -> Error {

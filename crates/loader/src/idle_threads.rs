@@ -4,10 +4,11 @@
 use std::collections::HashSet;
 
 use bpf_probes::abi::syscall::SyscallKey;
+use bpf_probes::abi::thread::Away;
 
 use crate::clock::monotonic_ns;
 use crate::cpu_mode::settle_all;
-use crate::describe::{self, SeenThread, in_flight};
+use crate::describe::{self, SeenThread, in_flight_away};
 use crate::error::Result;
 use crate::proc_stat::Stat;
 use crate::process::thread_folder;
@@ -46,7 +47,8 @@ pub fn settle_seen(seen: Vec<SeenThread>, stop_ns: u64) -> Vec<Thread> {
     let mut open = Vec::new();
     for mut seen in seen {
         if seen.needs_syscall {
-            name_blocking_call(&mut seen.thread, stop_ns.saturating_sub(seen.begin_ns));
+            let duration_ns = stop_ns.saturating_sub(seen.begin_ns);
+            name_blocking_call(&mut seen.thread, duration_ns, seen.unshared);
         }
         if seen.needs_cpu_mode {
             open.push(seen.thread);
@@ -75,11 +77,19 @@ fn without_events(pid: u32, tid: u32, start_ns: u64, stop_ns: u64) -> Option<Thr
         _ if stat.is_stopped() => {
             thread.budget.stopped_ns = wall_ns as i64;
             thread.stopped.clipped_ns = wall_ns as i64;
-            name_blocking_call(&mut thread, wall_ns);
+            let away = Away {
+                stopped_ns: wall_ns,
+                ..Away::default()
+            };
+            name_blocking_call(&mut thread, wall_ns, away);
         }
         _ => {
             thread.budget.blocked_ns = wall_ns as i64;
-            name_blocking_call(&mut thread, wall_ns);
+            let away = Away {
+                blocked_ns: wall_ns,
+                ..Away::default()
+            };
+            name_blocking_call(&mut thread, wall_ns, away);
         }
     }
     Some(thread)
@@ -107,14 +117,15 @@ fn boottime_ns() -> u64 {
 }
 
 /// Puts the call that a blocked thread is in on its account. None: it blocks without one, in a page fault for example.
-fn name_blocking_call(thread: &mut Thread, duration_ns: u64) {
+fn name_blocking_call(thread: &mut Thread, duration_ns: u64, away: Away) {
     let Ok(text) = std::fs::read_to_string(thread_folder(thread.pid, thread.tid) + "/syscall")
     else {
         return;
     };
     if let Some(number) = call_of(&text) {
         let key = SyscallKey::new(number, process::uses_32_bit_calls(thread.pid));
-        thread.syscalls.push(in_flight(key, duration_ns));
+        thread.syscalls.push(in_flight_away(key, duration_ns, away));
+        describe::settle_faults(thread);
         thread.budget.kernel_ns += thread.budget.unknown_ns;
         thread.budget.unknown_ns = 0;
     }

@@ -24,6 +24,7 @@ mod harvester;
 mod idle_threads;
 mod instructions;
 mod longest;
+mod machine;
 mod mapped;
 mod maps;
 #[cfg(feature = "node")]
@@ -56,3 +57,4 @@ mod sys;
 mod syscall_names;
 pub mod triggers;
 pub mod user_stacks;
+mod who;

@@ -9,6 +9,7 @@ use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
 use bpf_probes::abi::off_cpu::OffCpuKey;
 use bpf_probes::abi::syscall::{ROWS_PER_CHUNK, SyscallRow};
 use bpf_probes::abi::thread::{Durations, Rename, ThreadRecord};
+use bpf_probes::abi::who::{WhoKey, WhoRow};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::mapped::MappedArray;
@@ -16,6 +17,7 @@ use crate::probes::Probes;
 
 const HARD_IRQ_KEY_BYTES: usize = size_of::<HardIrqKey>();
 const OFF_CPU_KEY_BYTES: usize = size_of::<OffCpuKey>();
+const WHO_KEY_BYTES: usize = size_of::<WhoKey>();
 const HARD_IRQ_ROW_BYTES: usize = size_of::<HardIrqRow>();
 
 pub struct Maps {
@@ -28,6 +30,7 @@ pub struct Maps {
     free_chunks: Stack<MapData, u32>,
     hard_irqs: BpfHashMap<MapData, [u8; HARD_IRQ_KEY_BYTES], [u8; HARD_IRQ_ROW_BYTES]>,
     off_cpu: BpfHashMap<MapData, [u8; OFF_CPU_KEY_BYTES], [u8; size_of::<Durations>()]>,
+    who: BpfHashMap<MapData, [u8; WHO_KEY_BYTES], [u8; size_of::<WhoRow>()]>,
     thread_of_task: BpfHashMap<MapData, u64, u32>,
     targets: BpfHashMap<MapData, u32, u32>,
     ended: Queue<MapData, u32>,
@@ -78,6 +81,7 @@ impl Maps {
             free_chunks: other(probes, "FREE_CHUNKS")?,
             hard_irqs: other(probes, "HARD_IRQS")?,
             off_cpu: other(probes, "OFF_CPU")?,
+            who: other(probes, "WHO")?,
             thread_of_task: other(probes, "THREAD_OF_TASK")?,
             targets: other(probes, "TARGETS")?,
             ended: other(probes, "ENDED")?,
@@ -222,6 +226,35 @@ impl Maps {
                 // SAFETY: `OffCpuKey` is `repr(C)` without padding (asserted where it is defined).
                 let bytes: [u8; OFF_CPU_KEY_BYTES] = unsafe { std::mem::transmute(key) };
                 self.off_cpu.remove(&bytes).map_err(map_error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every row of who ran instead and who woke.
+    pub fn who(&self) -> Result<Vec<(WhoKey, WhoRow)>> {
+        self.who
+            .iter()
+            .map(|entry| {
+                let (key, row) = entry.map_err(map_error)?;
+                // SAFETY: both are plain integers and byte arrays of exactly these sizes.
+                Ok(unsafe {
+                    (
+                        key.as_ptr().cast::<WhoKey>().read_unaligned(),
+                        row.as_ptr().cast::<WhoRow>().read_unaligned(),
+                    )
+                })
+            })
+            .collect()
+    }
+
+    /// Forgets the rows of these threads.
+    pub fn remove_who(&mut self, is_of: impl Fn(u32) -> bool) -> Result<()> {
+        for (key, _) in self.who()? {
+            if is_of(key.slot) {
+                // SAFETY: `WhoKey` is `repr(C)` without padding (asserted where it is defined).
+                let bytes: [u8; WHO_KEY_BYTES] = unsafe { std::mem::transmute(key) };
+                self.who.remove(&bytes).map_err(map_error)?;
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Where this kernel keeps what the programs read.
 
-use bpf_probes::abi::config::{Config, Events, NO_OFFSET, Offsets};
+use bpf_probes::abi::config::{CALL_WORDS, Config, Events, NO_OFFSET, Offsets};
 use bpf_probes::abi::event::ARGUMENTS;
 
 use crate::btf::Btf;
@@ -84,6 +84,10 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         "task_struct.thread_info",
         "32-bit system calls are reported as 64-bit ones",
     );
+    let (min_flt, maj_flt) = btf
+        .member_offset("task_struct", "min_flt")
+        .zip(btf.member_offset("task_struct", "maj_flt"))
+        .unzip();
     let offsets = Offsets {
         task_pid: required("pid")?,
         task_tgid: required("tgid")?,
@@ -118,6 +122,16 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
             register(btf, "regs", 30)
         },
         task_mm: btf.member_offset("task_struct", "mm").unwrap_or(NO_OFFSET),
+        // In `thread_info` since 5.16 (bcf9033e5449).
+        task_cpu: optional(
+            btf.member_offset("task_struct", "thread_info.cpu")
+                .or_else(|| btf.member_offset("task_struct", "cpu")),
+            "task_struct.cpu",
+            "who ran instead of a thread that was woken is not told",
+        ),
+        task_min_flt: min_flt.unwrap_or(NO_OFFSET),
+        task_maj_flt: maj_flt.unwrap_or(NO_OFFSET),
+        reserved: 0,
         // For a pid namespace of one's own only.
         task_thread_pid: NO_OFFSET,
         task_group_leader: NO_OFFSET,
@@ -140,6 +154,10 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         off_cpu: 0,
         pid_level: 0,
         pid_namespace: 0,
+        least_told_ns: 0,
+        who: 0,
+        reserved: 0,
+        polls: [0; CALL_WORDS],
         events: Events::NONE,
         has_task_registers: u32::from(btf.has_enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs")),
         offsets,

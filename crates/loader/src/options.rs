@@ -31,6 +31,8 @@ pub struct Options {
     pub events: Option<EventOptions>,
     /// Time blocked is summed up by stack.
     pub off_cpu: bool,
+    /// It is not noted who ran instead of a thread that waited for a CPU, nor who woke one that was blocked.
+    pub without_who: bool,
     /// Those of recorded calls, and of time blocked.
     pub user_stacks: UserStacks,
     /// A folder with debug files that are fetched when [`missing_debug_files`] tells that they are missing.

@@ -42,6 +42,8 @@ pub struct PendingWindow {
     pub length_ns: Option<u64>,
     pub stage: Stage,
     pub stopped_at_start: HashSet<u32>,
+    /// What the hypervisor had taken by then; `None`: unknown.
+    pub stolen_at_start_ns: Option<u64>,
     /// The threads of the window that have ended and been harvested.
     pub seen: Seen,
 }
@@ -53,6 +55,7 @@ impl PendingWindow {
             length_ns,
             stage: Stage::Armed,
             stopped_at_start: HashSet::new(),
+            stolen_at_start_ns: None,
             seen: Seen::default(),
         }
     }

@@ -8,6 +8,8 @@ pub enum Need {
     TargetSet,
     /// Children join the targets.
     Follow,
+    /// It is told who woke a thread.
+    Who,
 }
 
 pub struct Probe {
@@ -16,7 +18,7 @@ pub struct Probe {
 }
 
 /// In the order in which they are attached. The windows are closed meanwhile.
-pub const PROBES: [Probe; 14] = [
+pub const PROBES: [Probe; 15] = [
     Probe {
         tracepoint: "sched_process_fork",
         need: Need::Follow,
@@ -28,6 +30,10 @@ pub const PROBES: [Probe; 14] = [
     Probe {
         tracepoint: "sched_switch",
         need: Need::Always,
+    },
+    Probe {
+        tracepoint: "sched_waking",
+        need: Need::Who,
     },
     Probe {
         tracepoint: "sched_wakeup",
@@ -74,3 +80,16 @@ pub const PROBES: [Probe; 14] = [
         need: Need::Always,
     },
 ];
+
+/// Interrupts that `irq_handler_entry` does not tell of: the first halves of the names of their tracepoints. Which of them there
+/// are depends on the kernel; their programs are attached to each.
+#[cfg(target_arch = "x86_64")]
+pub const VECTORS: &[&str] = &[
+    "local_timer",
+    "reschedule",
+    "call_function",
+    "call_function_single",
+    "irq_work",
+];
+#[cfg(target_arch = "aarch64")]
+pub const VECTORS: &[&str] = &["ipi"];

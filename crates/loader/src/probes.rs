@@ -14,7 +14,7 @@ use bpf_probes::abi::control::Command;
 
 use crate::btf::Btf;
 use crate::error::{Error, ErrorKind, Result};
-use crate::probe_list::PROBES;
+use crate::probe_list::{PROBES, VECTORS};
 use crate::refusal::{chain, first_line, refused};
 use crate::sys;
 
@@ -75,6 +75,9 @@ pub struct Capacity {
     pub off_cpu_bytes: u32,
     /// Threads whose waits are noted.
     pub waits: u32,
+    /// CPUs whose turns are noted, and rows of who ran and who woke.
+    pub cpus: u32,
+    pub who_rows: u32,
 }
 
 /// What the verifier may say, by `-D`'s level.
@@ -146,6 +149,8 @@ impl Probes {
             .map_max_entries("OFF_CPU", capacity.off_cpu_rows)
             .map_max_entries("OFF_CPU_STACKS", capacity.off_cpu_bytes)
             .map_max_entries("WAITS", capacity.waits)
+            .map_max_entries("CPUS", capacity.cpus)
+            .map_max_entries("WHO", capacity.who_rows)
             .load(OBJECT)
             .map_err(|error| refused("the kernel did not take the probes' maps", &chain(&error)))?;
         Ok(Self {
@@ -229,6 +234,26 @@ impl Probes {
             .map_err(|error: ProgramError| error.to_string())?;
         program.load().map_err(|error| chain(&error))?;
         program.attach(tracepoint).map_err(|error| chain(&error))?;
+        Ok(())
+    }
+
+    /// Attaches the programs of the interrupts that have no line, to those of their tracepoints that this kernel has.
+    pub fn attach_vectors(&mut self) -> Result<()> {
+        for edge in ["entry", "exit"] {
+            let name = format!("vector_{edge}_raw");
+            self.load::<RawTracePoint>(&name, RawTracePoint::load)
+                .map_err(|why| refused("a probe of interrupts was not taken", &why))?;
+            for vector in VECTORS {
+                let tracepoint = format!("{vector}_{edge}");
+                let attached = self.load::<RawTracePoint>(&name, |program| {
+                    program.attach(&tracepoint).map(|_| ())
+                });
+                match attached {
+                    Ok(()) => self.trace(&tracepoint, "raw_tp"),
+                    Err(why) => self.trace(&tracepoint, &format!("not attached: {why}")),
+                }
+            }
+        }
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use crate::describe::{self, FirstEvent, SeenThread};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::EventReader;
 use crate::idle_threads;
+use crate::machine;
 use crate::pending::{PendingWindow, Stage, Start, Stop};
 use crate::recorded::Recorded;
 use crate::sample::{Losses, Sample, Thread};
@@ -92,6 +93,9 @@ impl State {
         }
         let (mut window, start, stop) = self.take_closed()?;
         let number = window.number;
+        let steal_ns = machine::stolen_ns()
+            .zip(window.stolen_at_start_ns)
+            .map(|(after, before)| after.saturating_sub(before) as i64);
         let pids = self.pids()?;
         let attached = self.attached.as_mut().ok_or_else(closed)?;
         // Before the window is sealed: a thread that these looks disturb in what it was doing gets a record by its event.
@@ -155,6 +159,7 @@ impl State {
             starts_in_window: lost.starts_in_window as i64,
             targets: self.targets.clone(),
             threads,
+            steal_ns,
             calls: Calls::default(),
             off_cpu: Vec::new(),
             stacks: Vec::new(),

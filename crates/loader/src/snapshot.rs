@@ -7,17 +7,19 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ptr;
 
-use bpf_probes::abi::irq::HardIrqRow;
+use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow, NO_LINE};
 use bpf_probes::abi::off_cpu::OffCpuKey;
 use bpf_probes::abi::syscall::SyscallKey;
 use bpf_probes::abi::thread::{Activity, Durations, ThreadRecord};
+use bpf_probes::thread_close::OpenCall;
 
 use crate::clock::monotonic_ns;
-use crate::describe::{self, FirstEvent, SeenThread};
+use crate::describe::{self, FirstEvent, Parts, SeenThread};
 use crate::error::Result;
 use crate::maps::Maps;
 use crate::pending::PendingWindow;
-use crate::sample::{HardIrq, SyscallStatistics};
+use crate::sample::{HardIrq, SyscallStatistics, Vector};
+use crate::{event_selection, who};
 
 /// Threads of one window that may give back their records before it is closed: as many as a report can hold.
 const MOST_HARVESTED: usize = 1 << 16;
@@ -121,6 +123,7 @@ fn free(maps: &mut Maps, records: &[*mut ThreadRecord]) -> Result<()> {
         .collect();
     maps.remove_hard_irqs(|slot| slots.contains(&slot))?;
     maps.remove_off_cpu(|slot| slots.contains(&slot))?;
+    maps.remove_who(|slot| slots.contains(&slot))?;
     records.iter().try_for_each(|&record| maps.free(record))
 }
 
@@ -159,7 +162,8 @@ fn read(
     stopped_at_start: &HashSet<u32>,
     seen: &mut Seen,
 ) -> Result<()> {
-    let mut irqs = hard_irqs_by_slot(maps)?;
+    let mut irqs = by_slot(maps.hard_irqs()?, |key| key.slot);
+    let mut who = by_slot(maps.who()?, |key| key.slot);
     let mut blocked = blocked_by_slot(maps)?;
     let renames = maps.renames()?;
     for (mut record, twin) in one_per_thread(records) {
@@ -167,7 +171,8 @@ fn read(
         if record.begin_ns > stop_ns {
             continue;
         }
-        let open_call = record.closed(stop_ns);
+        let open = record.closed(stop_ns);
+        count_open_poll(&mut record, open.call);
         // One that has ended has taken its name over by itself.
         if record.activity != Activity::Ended
             && let Some(rename) = renames.get(&record.task)
@@ -179,8 +184,11 @@ fn read(
         seen.negative_intervals +=
             record.negative_intervals + u64::from(record.irq_negative_intervals);
         seen.switches_missed += record.switches_missed;
-        let mut hard_irqs = irqs.remove(&record.slot).unwrap_or_default();
-        hard_irqs.extend(twin.and_then(|slot| irqs.remove(&slot)).unwrap_or_default());
+        let mut irqs_of = irqs.remove(&record.slot).unwrap_or_default();
+        irqs_of.extend(twin.and_then(|slot| irqs.remove(&slot)).unwrap_or_default());
+        let (vectors, hard_irqs) = irqs_of
+            .into_iter()
+            .partition::<Vec<_>, _>(|(key, _)| key.irq == NO_LINE);
         let comm = describe::name_of(&record.comm);
         let blocked = blocked.remove(&record.slot).unwrap_or_default();
         seen.off_cpu
@@ -191,14 +199,15 @@ fn read(
                 key,
                 durations,
             }));
-        let syscalls = syscalls(maps, &record, open_call)?;
-        seen.threads.push(describe::thread(
-            record,
-            syscalls,
-            hard_irqs,
-            stop_ns,
-            stopped_at_start,
-        ));
+        let parts = Parts {
+            syscalls: syscalls(maps, &record, open)?,
+            hard_irqs: hard_irqs.iter().map(hard_irq).collect(),
+            vectors: vectors.iter().map(vector).collect(),
+            who: who.remove(&record.slot).unwrap_or_default(),
+            unshared: open.away,
+        };
+        seen.threads
+            .push(describe::thread(record, parts, stop_ns, stopped_at_start));
     }
     Ok(())
 }
@@ -230,29 +239,28 @@ fn one_per_thread(records: &[*mut ThreadRecord]) -> Vec<(ThreadRecord, Option<u3
     threads
 }
 
-fn syscalls(
-    maps: &Maps,
-    record: &ThreadRecord,
-    mut open_call: Option<(SyscallKey, u64)>,
-) -> Result<Vec<SyscallStatistics>> {
+fn syscalls(maps: &Maps, record: &ThreadRecord, open: OpenCall) -> Result<Vec<SyscallStatistics>> {
+    let mut open_call = open.call;
     let mut syscalls = Vec::new();
     maps.for_rows(record, |row, _| {
         // SAFETY: the row lies in the mapping, and nobody writes it.
         let row = unsafe { ptr::read(row) };
         let mut in_flight_ns = row.in_flight_ns;
+        let mut away = row.away;
         if let Some((_, open_ns)) = open_call.take_if(|(key, _)| *key == row.key) {
             in_flight_ns += open_ns;
+            away.add(open.away);
         }
         syscalls.push(SyscallStatistics {
             count: row.durations.count as i64,
             total_ns: row.durations.total_ns as i64,
             max_ns: row.durations.max_ns as i64,
             histogram: describe::histogram(&row.histogram, row.durations.count),
-            ..describe::in_flight(row.key, in_flight_ns)
+            ..describe::in_flight_away(row.key, in_flight_ns, away)
         });
     })?;
     if let Some((key, open_ns)) = open_call {
-        syscalls.push(describe::in_flight(key, open_ns));
+        syscalls.push(describe::in_flight_away(key, open_ns, open.away));
     }
     Ok(syscalls)
 }
@@ -268,16 +276,46 @@ fn blocked_by_slot(maps: &Maps) -> Result<HashMap<u32, Vec<(OffCpuKey, Durations
     Ok(by_slot)
 }
 
-fn hard_irqs_by_slot(maps: &Maps) -> Result<HashMap<u32, Vec<HardIrq>>> {
-    let mut by_slot: HashMap<u32, Vec<HardIrq>> = HashMap::new();
-    for (key, HardIrqRow { durations, name }) in maps.hard_irqs()? {
-        by_slot.entry(key.slot).or_default().push(HardIrq {
-            name: describe::name_of(&name),
-            irq: key.irq,
-            count: durations.count as i64,
-            total_ns: durations.total_ns as i64,
-            max_ns: durations.max_ns as i64,
-        });
+fn by_slot<K, R>(rows: Vec<(K, R)>, slot: impl Fn(&K) -> u32) -> HashMap<u32, Vec<(K, R)>> {
+    let mut by_slot: HashMap<u32, Vec<(K, R)>> = HashMap::new();
+    for (key, row) in rows {
+        by_slot.entry(slot(&key)).or_default().push((key, row));
     }
-    Ok(by_slot)
+    by_slot
+}
+
+fn hard_irq((key, row): &(HardIrqKey, HardIrqRow)) -> HardIrq {
+    HardIrq {
+        name: describe::name_of(&row.name),
+        irq: key.irq,
+        count: row.durations.count as i64,
+        total_ns: row.durations.total_ns as i64,
+        max_ns: row.durations.max_ns as i64,
+    }
+}
+
+fn vector((key, row): &(HardIrqKey, HardIrqRow)) -> Vector {
+    let number = if cfg!(target_arch = "x86_64") {
+        key.action as u32
+    } else {
+        0
+    };
+    Vector {
+        name: who::vector_name(number, &row.name),
+        vector: number,
+        count: row.durations.count as i64,
+        total_ns: row.durations.total_ns as i64,
+        max_ns: row.durations.max_ns as i64,
+    }
+}
+
+/// In its poll at the window's end: away until it began.
+fn count_open_poll(record: &mut ThreadRecord, call: Option<(SyscallKey, u64)>) {
+    let began_ns = record.syscall_since_ns;
+    if began_ns != 0
+        && let Some((key, _)) = call
+        && event_selection::is_poll(key)
+    {
+        record.polled(began_ns, began_ns);
+    }
 }

@@ -10,6 +10,7 @@ use crate::attached::Attached;
 use crate::clock::monotonic_ns;
 use crate::control;
 use crate::error::{Error, ErrorKind, Result};
+use crate::machine::stolen_ns;
 use crate::pending::{PendingWindow, Stage};
 use crate::pidfd::{PidFd, Signal};
 use crate::process;
@@ -131,6 +132,7 @@ impl State {
             control::arm(&attached.probes, length_ns)?;
         } else {
             window.stopped_at_start = stopped_threads(&self.first_pids)?;
+            window.stolen_at_start_ns = stolen_ns();
             control::open(&attached.probes, length_ns)?;
         }
         self.latest += 1;
@@ -161,6 +163,7 @@ impl State {
                     window.take(&edge, reason);
                     if matches!(window.stage, Stage::Open(_)) && edge.by_trigger != 0 {
                         window.stopped_at_start = stopped_threads(&self.first_pids)?;
+                        window.stolen_at_start_ns = stolen_ns();
                     }
                 }
             }

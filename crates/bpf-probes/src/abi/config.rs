@@ -31,6 +31,13 @@ pub struct Config {
     pub pid_level: u32,
     /// Its address, if it is nested.
     pub pid_namespace: u64,
+    /// Times ready and blocked are told by who ran instead and who woke the thread, if they last at least this long.
+    pub least_told_ns: u64,
+    /// 1: they are.
+    pub who: u32,
+    pub reserved: u32,
+    /// The calls of the poll family, as in [`Events::calls`].
+    pub polls: [u64; CALL_WORDS],
     pub events: Events,
     pub offsets: Offsets,
 }
@@ -111,6 +118,12 @@ pub struct Offsets {
     pub regs_fp: u32,
     pub regs_lr: u32,
     pub task_mm: u32,
+    /// `thread_info.cpu`, or `cpu` before 5.16.
+    pub task_cpu: u32,
+    /// Both, or neither.
+    pub task_min_flt: u32,
+    pub task_maj_flt: u32,
+    pub reserved: u32,
     /// Of the members that lead to a task's numbers in pid namespaces: in `task_struct` these two,
     pub task_thread_pid: u32,
     pub task_group_leader: u32,
@@ -137,6 +150,10 @@ impl Config {
         off_cpu: 0,
         pid_level: 0,
         pid_namespace: 0,
+        least_told_ns: 0,
+        who: 0,
+        reserved: 0,
+        polls: [0; CALL_WORDS],
         events: Events::NONE,
         offsets: Offsets {
             task_pid: NO_OFFSET,
@@ -155,6 +172,10 @@ impl Config {
             regs_fp: NO_OFFSET,
             regs_lr: NO_OFFSET,
             task_mm: NO_OFFSET,
+            task_cpu: NO_OFFSET,
+            task_min_flt: NO_OFFSET,
+            task_maj_flt: NO_OFFSET,
+            reserved: 0,
             task_thread_pid: NO_OFFSET,
             task_group_leader: NO_OFFSET,
             pid_level: NO_OFFSET,
@@ -165,6 +186,6 @@ impl Config {
 
 const _: () = assert!(
     size_of::<Events>() == 32 + 8 * CALL_WORDS
-        && size_of::<Config>() == 40 + size_of::<Events>() + size_of::<Offsets>(),
+        && size_of::<Config>() == 56 + 8 * CALL_WORDS + size_of::<Events>() + size_of::<Offsets>(),
     "Config has padding"
 );

@@ -8,6 +8,10 @@ pub const IRQ_NAME_BYTES: usize = 32;
 /// Softirq vectors of the kernel, `HI_SOFTIRQ` (0) to `RCU_SOFTIRQ` (9), and room for what may come.
 pub const SOFT_IRQ_VECTORS: usize = 16;
 
+/// Stands for the line of an interrupt that has none: a local timer's or another processor's. Its `action` is the vector on
+/// x86, and on arm64 the address of the reason's name.
+pub const NO_LINE: u32 = u32::MAX;
+
 /// Keyed by the action's address and not by its name, which costs a string copy per interrupt
 /// (<https://github.com/iovisor/bcc/issues/3080>).
 #[repr(C)]

@@ -2,7 +2,7 @@
 //! calls, so a full table per thread would be mostly holes.
 
 use crate::abi::histogram::{BUCKETS, Histogram};
-use crate::abi::thread::Durations;
+use crate::abi::thread::{Away, Durations};
 
 /// Rows that a thread takes from the pool at once.
 pub const ROWS_PER_CHUNK: u32 = 8;
@@ -104,11 +104,16 @@ pub struct SyscallRow {
     pub durations: Durations,
     /// Time inside the window of calls that a window edge, or the thread's end, cut.
     pub in_flight_ns: u64,
+    /// Of both, the time off the CPU.
+    pub away: Away,
+    /// 1: a call of the poll family.
+    pub is_poll: u32,
+    pub reserved: u32,
     pub histogram: Histogram,
 }
 
 const _: () = assert!(
-    size_of::<SyscallRow>() == 8 + 24 + 8 + 4 * BUCKETS,
+    size_of::<SyscallRow>() == 8 + 24 + 8 + 24 + 8 + 4 * BUCKETS,
     "SyscallRow has padding"
 );
 

@@ -74,6 +74,41 @@ impl Durations {
     }
 }
 
+/// Time off the CPU, by why.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Away {
+    pub ready_ns: u64,
+    pub blocked_ns: u64,
+    pub stopped_ns: u64,
+}
+
+impl Away {
+    #[inline(always)]
+    pub fn add(&mut self, other: Self) {
+        self.ready_ns += other.ready_ns;
+        self.blocked_ns += other.blocked_ns;
+        self.stopped_ns += other.stopped_ns;
+    }
+
+    #[inline(always)]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            ready_ns: self.ready_ns.wrapping_sub(before.ready_ns),
+            blocked_ns: self.blocked_ns.wrapping_sub(before.blocked_ns),
+            stopped_ns: self.stopped_ns.wrapping_sub(before.stopped_ns),
+        }
+    }
+}
+
+/// Page faults of a thread since its birth, as the kernel counts them.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    pub minor: u64,
+    pub major: u64,
+}
+
 /// A name that a thread was given by another one, which may not write its record.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,10 +211,27 @@ pub struct ThreadRecord {
     pub stopped_clipped_ns: u64,
     pub stopped: Durations,
 
+    /// Of the time off the CPU, what system calls have been given, or nobody, as there was none.
+    pub shared: Away,
+    /// How often, and how long each time, the thread did something else than a call of the poll family.
+    pub long_poll: Durations,
+    pub long_poll_min_ns: u64,
+    /// When the last such call ended; 0: none has in the window.
+    pub polled_ns: u64,
+    /// By its first event in the window, and by its last switch.
+    pub faults_before: Faults,
+    pub faults: Faults,
+    /// Time ready of those times of which nobody is told who ran instead.
+    pub ready_short_ns: u64,
+    /// Where it waits for a CPU, and the CPU's number + 1; 0: unknown.
+    pub ready_cpu: u32,
+    pub reserved_cpu: u32,
+
     pub accumulated_ns: [u64; ACTIVITIES],
     pub soft_irqs: [Durations; SOFT_IRQ_VECTORS],
     pub run_histogram: Histogram,
     pub ready_histogram: Histogram,
+    pub long_poll_histogram: Histogram,
     /// First row of each head: a row's index + 1, 0 for none.
     pub rows: [u32; ROW_HEADS],
 }
@@ -196,9 +248,10 @@ const _: () = assert!(
             + 96
             + 64
             + 88
+            + 112
             + 8 * ACTIVITIES
             + 24 * SOFT_IRQ_VECTORS
-            + 8 * BUCKETS
+            + 12 * BUCKETS
             + 4 * ROW_HEADS)
             .next_multiple_of(64),
     "ThreadRecord has implicit padding before its end"

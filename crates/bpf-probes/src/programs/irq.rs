@@ -1,14 +1,18 @@
 //! Interrupts that arrive while a monitored thread is current.
 
 use aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes;
+use aya_ebpf::macros::raw_tracepoint;
+use aya_ebpf::programs::RawTracePointContext;
 use bpf_probes::abi::config::NO_OFFSET;
-use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
+use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow, NO_LINE};
 use bpf_probes::abi::thread::ThreadRecord;
+use bpf_probes::abi::who::Who;
 
 use crate::kernel::{Access, Probed};
 use crate::maps::{HARD_IRQS, config};
 use crate::programs::{Arguments, probe};
 use crate::record::{find, lose};
+use crate::who;
 use crate::window::Moment;
 
 const IRQ_NONE: u32 = 0;
@@ -24,6 +28,7 @@ fn interrupted<C: Arguments>() -> Option<(&'static mut ThreadRecord, Moment)> {
 /// `irq_handler_entry(int irq, struct irqaction *action)`
 #[inline(always)]
 fn hard_entry<C: Arguments>(ctx: &C) -> Option<()> {
+    who::enter_hard_irq(Who::HardIrq, ctx.number(0) as u32, ctx.pointer(1) as u64);
     let (record, moment) = interrupted::<C>()?;
     record.hard_irq_entered(moment.now_ns, ctx.pointer(1) as u64);
     None
@@ -33,21 +38,51 @@ fn hard_entry<C: Arguments>(ctx: &C) -> Option<()> {
 /// device did not interrupt return `IRQ_NONE`: they are no interrupts, but their time is interrupt time.
 #[inline(always)]
 fn hard_exit<C: Arguments>(ctx: &C) -> Option<()> {
+    who::exit_hard_irq();
     let (record, moment) = interrupted::<C>()?;
     let action = ctx.pointer(1);
     let duration_ns = record.hard_irq_exited(moment.now_ns, action as u64)?;
     if ctx.number(2) as u32 == IRQ_NONE {
         return None;
     }
-    let slot = record.slot;
     let key = HardIrqKey {
         action: action as u64,
-        slot,
+        slot: record.slot,
         irq: ctx.number(0) as u32,
     };
-    let row = match HARD_IRQS.get_ptr_mut(&key) {
+    count(&key, duration_ns)
+}
+
+/// `local_timer_entry(int vector)` of x86 and its like, and `ipi_entry(const char *reason)` of arm64: interrupts that
+/// `irq_handler_entry` does not tell of.
+#[inline(always)]
+fn vector_entry<C: Arguments>(ctx: &C) -> Option<()> {
+    let vector = ctx.number(0);
+    who::enter_hard_irq(Who::Vector, vector as u32, 0);
+    let (record, moment) = interrupted::<C>()?;
+    record.hard_irq_entered(moment.now_ns, vector);
+    None
+}
+
+#[inline(always)]
+fn vector_exit<C: Arguments>(ctx: &C) -> Option<()> {
+    who::exit_hard_irq();
+    let (record, moment) = interrupted::<C>()?;
+    let vector = ctx.number(0);
+    let duration_ns = record.hard_irq_exited(moment.now_ns, vector)?;
+    let key = HardIrqKey {
+        action: vector,
+        slot: record.slot,
+        irq: NO_LINE,
+    };
+    count(&key, duration_ns)
+}
+
+#[inline(always)]
+fn count(key: &HardIrqKey, duration_ns: u64) -> Option<()> {
+    let row = match HARD_IRQS.get_ptr_mut(key) {
         Some(row) => row,
-        None => new_row(&key, action)?,
+        None => new_row(key)?,
     };
     // SAFETY: the map lives as long as the program; a row belongs to one thread, which is its only writer.
     unsafe { (*row).durations.add(duration_ns) };
@@ -55,23 +90,43 @@ fn hard_exit<C: Arguments>(ctx: &C) -> Option<()> {
 }
 
 #[inline(never)]
-fn new_row(key: &HardIrqKey, action: *const u8) -> Option<*mut HardIrqRow> {
+fn new_row(key: &HardIrqKey) -> Option<*mut HardIrqRow> {
     let mut row = HardIrqRow::EMPTY;
     let offset = config!(offsets.irqaction_name);
-    if offset != NO_OFFSET {
-        let name = Probed::read_u64(action, offset) as *const u8;
-        // SAFETY: the helper checks the address; an unreadable name stays empty.
-        let _ = unsafe { bpf_probe_read_kernel_str_bytes(name, &mut row.name) };
-    }
+    let action = key.action as *const u8;
+    let name = if key.irq == NO_LINE {
+        // A name on arm64, and on x86 a number, which cannot be read.
+        action
+    } else if offset != NO_OFFSET {
+        Probed::read_u64(action, offset) as *const u8
+    } else {
+        core::ptr::null()
+    };
+    // SAFETY: the helper checks the address; an unreadable name stays empty.
+    let _ = unsafe { bpf_probe_read_kernel_str_bytes(name, &mut row.name) };
     if HARD_IRQS.insert(key, &row, 0).is_err() {
         lose!(irqs);
     }
     HARD_IRQS.get_ptr_mut(key)
 }
 
+/// Attached to many tracepoints, which `tp_btf` programs cannot be.
+#[raw_tracepoint(tracepoint = "vector_entry")]
+pub fn vector_entry_raw(ctx: RawTracePointContext) -> i32 {
+    vector_entry(&ctx);
+    0
+}
+
+#[raw_tracepoint(tracepoint = "vector_exit")]
+pub fn vector_exit_raw(ctx: RawTracePointContext) -> i32 {
+    vector_exit(&ctx);
+    0
+}
+
 /// `softirq_entry(unsigned int vec_nr)`
 #[inline(always)]
 fn soft_entry<C: Arguments>(ctx: &C) -> Option<()> {
+    who::enter_soft_irq(ctx.number(0) as u32);
     let (record, moment) = interrupted::<C>()?;
     record.soft_irq_entered(moment.now_ns, ctx.number(0) as u32);
     None
@@ -80,6 +135,7 @@ fn soft_entry<C: Arguments>(ctx: &C) -> Option<()> {
 /// `softirq_exit(unsigned int vec_nr)`
 #[inline(always)]
 fn soft_exit<C: Arguments>(ctx: &C) -> Option<()> {
+    who::exit_soft_irq();
     let (record, moment) = interrupted::<C>()?;
     record.soft_irq_exited(moment.now_ns, ctx.number(0) as u32);
     None

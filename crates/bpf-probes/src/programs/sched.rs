@@ -7,8 +7,9 @@ use crate::kernel::{Access, Task};
 use crate::maps::{ENDED, RENAMES, THREAD_OF_TASK, config};
 use crate::off_cpu;
 use crate::programs::{Arguments, is_target, probe};
-use crate::record::{create, find, find_existing};
+use crate::record::{create, find, find_existing, note_faults, share_away};
 use crate::stacks;
+use crate::who;
 use crate::window::Moment;
 
 /// `sched_switch(bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)`
@@ -18,15 +19,20 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     let next = Task::<C::Access>::new(ctx.pointer(2));
     let prev_is_target = is_target(prev.tgid());
     let next_is_target = is_target(next.tgid());
-    if !prev_is_target && !next_is_target {
+    if config!(who) == 0 && !prev_is_target && !next_is_target {
         return None;
     }
     let moment = Moment::in_window_or_after();
+    if let Some(moment) = moment {
+        who::note_turn(next, moment.now_ns);
+    }
     if prev_is_target {
         if let Some(moment) = moment
             && let Some(record) = find(prev, moment)
         {
             record.switched_out(moment.now_ns, || why(ctx, prev));
+            note_faults(record, prev);
+            who::note_queue(prev, record);
             stacks::note_switch_out(ctx, record);
             off_cpu::switched_out(ctx, prev, record);
         }
@@ -92,7 +98,9 @@ fn switch_in<A: Access>(next: Task<A>, moment: Moment) -> Option<()> {
     }
     stacks::note_wait(next, record, moment);
     off_cpu::switched_in(record);
+    who::tell_wait(record, moment.now_ns);
     record.switched_in(moment.now_ns);
+    share_away(record);
     None
 }
 
@@ -108,7 +116,25 @@ fn wakeup<C: Arguments>(ctx: &C) -> Option<()> {
     if task.is_on_cpu() {
         return None;
     }
-    find(task, moment)?.woken(moment.now_ns);
+    let record = find(task, moment)?;
+    record.woken(moment.now_ns);
+    who::note_queue(task, record);
+    None
+}
+
+/// `sched_waking(struct task_struct *p)`: where the thread is woken, whichever CPU then puts it into a queue.
+#[inline(always)]
+fn waking<C: Arguments>(ctx: &C) -> Option<()> {
+    let task = Task::<C::Access>::new(ctx.pointer(0));
+    if !is_target(task.tgid()) {
+        return None;
+    }
+    let moment = Moment::in_window()?;
+    // On its way to sleep, on another CPU, which is writing the record.
+    if task.is_on_cpu() {
+        return None;
+    }
+    who::tell_waker(find(task, moment)?, moment.now_ns);
     None
 }
 
@@ -126,6 +152,7 @@ fn wakeup_new<C: Arguments>(ctx: &C) -> Option<()> {
 }
 
 probe!("sched_switch", sched_switch, sched_switch_raw, switch);
+probe!("sched_waking", sched_waking, sched_waking_raw, waking);
 probe!("sched_wakeup", sched_wakeup, sched_wakeup_raw, wakeup);
 probe!(
     "sched_wakeup_new",

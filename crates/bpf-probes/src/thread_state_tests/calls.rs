@@ -1,7 +1,8 @@
 //! System calls: whole, cut by an edge of the window, named by the registers, and never ended.
 
 use super::{FUTEX, READ, key, once, record, spent};
-use crate::abi::thread::{Activity, Durations, SyscallPhase};
+use crate::abi::thread::{Activity, Away, Durations, SyscallPhase};
+use crate::thread_close::OpenCall;
 use crate::thread_state::{SwitchOut, SyscallEnd};
 
 #[test]
@@ -13,6 +14,12 @@ fn a_call_that_blocks_is_kernel_then_blocked_then_ready() {
     thread.switched_out(120, || SwitchOut::Blocked);
     thread.woken(150);
     thread.switched_in(155);
+    let away = Away {
+        ready_ns: 5,
+        blocked_ns: 30,
+        stopped_ns: 0,
+    };
+    assert_eq!(thread.share_away(), Some((key(FUTEX), away)));
     let end = thread.syscall_exited(160);
     assert_eq!(
         end,
@@ -21,7 +28,7 @@ fn a_call_that_blocks_is_kernel_then_blocked_then_ready() {
             duration_ns: 50
         }
     );
-    assert_eq!(thread.closed(200), None);
+    assert_eq!(thread.closed(200), OpenCall::default());
     assert_eq!(spent(&thread, Activity::User), 10 + 40);
     assert_eq!(spent(&thread, Activity::Kernel), 10 + 5);
     assert_eq!(spent(&thread, Activity::Blocked), 30);
@@ -44,7 +51,12 @@ fn a_call_open_at_the_start_is_cut_and_never_counted() {
         thread.syscall_exited(170),
         SyscallEnd::Cut {
             key: None,
-            duration_ns: 70
+            duration_ns: 70,
+            away: Away {
+                ready_ns: 10,
+                blocked_ns: 50,
+                stopped_ns: 0
+            }
         }
     );
     thread.closed(200);
@@ -66,10 +78,20 @@ fn the_registers_name_the_call_that_was_open_at_the_start() {
     thread.woken(150);
     thread.switched_in(160);
     assert_eq!(
+        thread.share_away(),
+        None,
+        "its end decides whether it is the call's"
+    );
+    assert_eq!(
         thread.syscall_exited(170),
         SyscallEnd::Cut {
             key: Some(key(FUTEX)),
-            duration_ns: 70
+            duration_ns: 70,
+            away: Away {
+                ready_ns: 10,
+                blocked_ns: 40,
+                stopped_ns: 0
+            }
         }
     );
     assert_eq!(spent(&thread, Activity::Kernel), 10 + 10);
@@ -77,7 +99,7 @@ fn the_registers_name_the_call_that_was_open_at_the_start() {
     all_along.was_inside(Some(key(READ)));
     all_along.soft_irq_entered(120, 1);
     all_along.soft_irq_exited(121, 1);
-    assert_eq!(all_along.closed(200), Some((key(READ), 100)));
+    assert_eq!(all_along.closed(200).call, Some((key(READ), 100)));
     assert_eq!(spent(&all_along, Activity::Kernel), 99);
 }
 
@@ -87,7 +109,13 @@ fn registers_of_a_call_that_is_over_do_not_make_user_time_kernel_time() {
     let mut thread = record(0);
     thread.was_inside(Some(key(READ)));
     thread.switched_in(10);
+    assert_eq!(thread.share_away(), None);
     thread.syscall_entered(400, key(FUTEX));
+    assert_eq!(
+        thread.share_away(),
+        Some((key(FUTEX), Away::default())),
+        "what was before is no call's"
+    );
     assert_eq!(
         (
             spent(&thread, Activity::User),
@@ -140,7 +168,9 @@ fn a_call_open_at_the_stop_is_returned_with_its_part() {
     let mut thread = record(100);
     thread.syscall_entered(150, key(READ));
     thread.switched_out(160, || SwitchOut::Blocked);
-    assert_eq!(thread.closed(200), Some((key(READ), 50)));
+    let open = thread.closed(200);
+    assert_eq!(open.call, Some((key(READ), 50)));
+    assert_eq!(open.away.blocked_ns, 40);
     assert_eq!(spent(&thread, Activity::Blocked), 40);
 }
 
@@ -177,11 +207,35 @@ fn exit_closes_the_open_call_and_the_thread_runs_on_until_its_last_switch() {
         thread.exiting(15),
         SyscallEnd::Cut {
             key: Some(key(231)),
-            duration_ns: 5
+            duration_ns: 5,
+            away: Away::default()
         }
     );
     thread.switched_out(40, || SwitchOut::Dead);
-    assert_eq!(thread.closed(100), None);
+    assert_eq!(thread.closed(100).call, None);
     assert_eq!((thread.end_ns, spent(&thread, Activity::Kernel)), (40, 30));
     assert_eq!(thread.accumulated_ns.iter().sum::<u64>(), 40);
+}
+
+#[test]
+fn away_from_its_poll_is_from_the_end_of_one_to_the_beginning_of_the_next() {
+    let mut thread = record(0);
+    thread.polled(10, 20);
+    assert_eq!(
+        thread.long_poll,
+        Durations::default(),
+        "of the time before the first nobody knows"
+    );
+    thread.polled(50, 60);
+    thread.polled(160, 200);
+    assert_eq!(
+        thread.long_poll,
+        Durations {
+            count: 2,
+            total_ns: 30 + 100,
+            max_ns: 100
+        }
+    );
+    assert_eq!(thread.long_poll_min_ns, 30);
+    assert_eq!(thread.long_poll_histogram.iter().sum::<u32>(), 2);
 }

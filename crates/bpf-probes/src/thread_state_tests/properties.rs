@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{FUTEX, READ, key, record, spent};
-use crate::abi::thread::{Activity, SyscallPhase, ThreadRecord};
+use crate::abi::thread::{Activity, Away, SyscallPhase, ThreadRecord};
 use crate::thread_state::{SwitchOut, SyscallEnd};
 
 #[derive(Clone, Copy, Debug)]
@@ -67,14 +67,35 @@ proptest! {
         let mut thread = record(1_000);
         let mut now_ns = 1_000;
         let mut calls_ns = 0;
+        let (mut in_calls_ns, mut away_in_calls) = (0, Away::default());
         for (event, step_ns) in events {
             now_ns += step_ns;
-            if let SyscallEnd::Whole { duration_ns, .. } = apply(&mut thread, event, now_ns) {
-                calls_ns += duration_ns;
+            match apply(&mut thread, event, now_ns) {
+                SyscallEnd::Whole { duration_ns, .. } => calls_ns += duration_ns,
+                SyscallEnd::Cut { duration_ns, away, .. } => {
+                    in_calls_ns += duration_ns;
+                    away_in_calls.add(away);
+                }
+                SyscallEnd::Orphan => {}
+            }
+            if matches!(event, Event::In) && let Some((_, away)) = thread.share_away() {
+                away_in_calls.add(away);
             }
         }
         let stop_ns = now_ns + 17;
-        thread.closed(stop_ns);
+        let open = thread.closed(stop_ns);
+        if let Some((_, open_ns)) = open.call {
+            in_calls_ns += open_ns;
+            away_in_calls.add(open.away);
+        }
+        in_calls_ns += calls_ns;
+        let away_ns = away_in_calls.ready_ns + away_in_calls.blocked_ns + away_in_calls.stopped_ns;
+        prop_assert!(in_calls_ns <= stop_ns - 1_000);
+        prop_assert!(away_in_calls.blocked_ns <= spent(&thread, Activity::Blocked));
+        prop_assert!(away_in_calls.stopped_ns <= spent(&thread, Activity::Stopped));
+        if thread.switches_missed == 0 {
+            prop_assert!(away_ns <= in_calls_ns, "{away_ns} of {in_calls_ns}");
+        }
         prop_assert_eq!(thread.accumulated_ns.iter().sum::<u64>(), stop_ns - 1_000);
         prop_assert_eq!(thread.negative_intervals, 0);
         prop_assert!(calls_ns <= stop_ns - 1_000);

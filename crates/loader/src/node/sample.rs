@@ -87,6 +87,9 @@ pub struct BindingSample {
     pub targets: Vec<Target>,
     /// In no particular order.
     pub threads: Vec<Thread>,
+    /// Time that the hypervisor took from this machine's CPUs during the window, all of them together, in the kernel's clock
+    /// ticks; null: unknown.
+    pub steal_ns: Option<i64>,
     pub calls: BindingCalls,
     /// In no particular order.
     pub off_cpu: Vec<OffCpu>,
@@ -104,6 +107,7 @@ impl From<Sample> for BindingSample {
             starts_in_window: sample.starts_in_window,
             targets: sample.targets,
             threads: sample.threads,
+            steal_ns: sample.steal_ns,
             calls: BindingCalls(sample.calls),
             off_cpu: sample.off_cpu,
             stacks: sample.stacks,

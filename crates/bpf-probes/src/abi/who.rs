@@ -1,0 +1,89 @@
+//! Who ran instead of a thread that waited for a CPU, and who woke one that was blocked.
+
+use crate::abi::COMM_BYTES;
+use crate::abi::thread::Durations;
+
+/// Turns that are remembered of each CPU. A wait in which more tasks had theirs is told as far back as they reach.
+pub const TURNS: usize = 32;
+
+/// Waits that are shorter are nobody's doing: what they take goes for the switch itself, and telling them would take more.
+pub const LEAST_TOLD_NS: u64 = 10_000;
+
+/// A task's turn on a CPU. It ends as the next one begins.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    pub since_ns: u64,
+    /// The kernel's numbers.
+    pub pid: u32,
+    pub tgid: u32,
+    pub comm: [u8; COMM_BYTES],
+}
+
+/// What a CPU is doing. Written by its own programs alone, which may interrupt each other but not on the same fields; others
+/// read it meanwhile, and check what they read.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cpu {
+    /// The interrupt whose handler runs: [`Who::Vector`] or [`Who::HardIrq`] and its number; 0: none.
+    pub hard_irq: u64,
+    /// The action of that handler, for its name; 0: it has none.
+    pub hard_irq_action: u64,
+    /// [`Who::SoftIrq`] and the vector; 0: none.
+    pub soft_irq: u64,
+    /// The latest of `turns`.
+    pub latest: u64,
+    pub turns: [Turn; TURNS],
+}
+
+/// What a [`WhoKey`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Who {
+    /// A task that ran while the thread waited for a CPU; by pid.
+    Instead = 1,
+    /// A CPU in whose queue it waited; by number.
+    Queue = 2,
+    /// Of what woke the thread: a task, by pid; 0: a CPU that was idle, in an interrupt of which no probe knows.
+    Task = 3,
+    HardIrq = 4,
+    SoftIrq = 5,
+    /// A local timer's or another processor's interrupt.
+    Vector = 6,
+}
+
+impl Who {
+    /// Of [`Cpu`]'s words: what, and its number.
+    #[inline(always)]
+    pub fn word(self, number: u32) -> u64 {
+        (self as u64) << 32 | u64::from(number)
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WhoKey {
+    /// Of the thread's record.
+    pub slot: u32,
+    pub who: u32,
+    /// The kernel's pid, a CPU, or an interrupt.
+    pub number: u32,
+    pub reserved: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WhoRow {
+    pub durations: Durations,
+    pub tgid: u32,
+    pub reserved: u32,
+    pub comm: [u8; COMM_BYTES],
+}
+
+const _: () = assert!(
+    size_of::<Turn>() == 32
+        && size_of::<Cpu>() == 32 + 32 * TURNS
+        && size_of::<WhoKey>() == 16
+        && size_of::<WhoRow>() == 48,
+    "implicit padding"
+);

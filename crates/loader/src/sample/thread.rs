@@ -1,0 +1,266 @@
+//! One thread's numbers.
+
+/// One system call of one thread. COUNT, TOTAL and MAX cover calls that began and ended inside the window;
+/// `inFlightNs` is the time inside the window of those that an edge, or the thread's end, cut.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingSyscall")
+)]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SyscallStatistics {
+    pub name: String,
+    pub number: u32,
+    #[cfg_attr(
+        feature = "node",
+        napi(ts_type = "'native' | 'ia32' | 'x32' | 'arm32'")
+    )]
+    pub abi: String,
+    pub count: i64,
+    pub total_ns: i64,
+    pub max_ns: i64,
+    pub in_flight_ns: i64,
+    /// Of `totalNs` and `inFlightNs` together, the time in which the thread was ready, blocked, stopped; the rest was on a CPU,
+    /// interrupts included.
+    pub ready_ns: i64,
+    pub blocked_ns: i64,
+    pub stopped_ns: i64,
+    /// Four buckets to each power of two, from 32 ns on; the first holds all shorter durations too, the last one all longer ones.
+    /// Null: counters wrapped.
+    pub histogram: Option<Vec<u32>>,
+}
+
+/// Time on a CPU: whole slices, and the parts that the window's edges cut.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingRun")
+)]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Run {
+    pub count: i64,
+    pub total_ns: i64,
+    /// Null without a whole slice.
+    pub min_ns: Option<i64>,
+    pub max_ns: Option<i64>,
+    pub clipped_ns: i64,
+    pub histogram: Option<Vec<u32>>,
+}
+
+/// Durations of one kind; `maxNs` is null when there are none.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingInterval")
+)]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Interval {
+    pub count: i64,
+    pub total_ns: i64,
+    pub max_ns: Option<i64>,
+}
+
+/// Time runnable but not running.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingReady")
+)]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ready {
+    pub count: i64,
+    pub total_ns: i64,
+    pub max_ns: Option<i64>,
+    pub clipped_ns: i64,
+    pub woken: Interval,
+    pub preempted: Interval,
+    pub histogram: Option<Vec<u32>>,
+}
+
+/// Time stopped by job control or by a tracer.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingStopped")
+)]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stopped {
+    pub count: i64,
+    pub total_ns: i64,
+    pub max_ns: Option<i64>,
+    pub clipped_ns: i64,
+}
+
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingHardIrq")
+)]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HardIrq {
+    pub name: String,
+    pub irq: u32,
+    pub count: i64,
+    pub total_ns: i64,
+    pub max_ns: i64,
+}
+
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingSoftIrq")
+)]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SoftIrq {
+    pub name: String,
+    pub vector: u32,
+    pub count: i64,
+    pub total_ns: i64,
+    pub max_ns: i64,
+}
+
+/// From the end of a call of the poll family to the beginning of the next one: how long a loop was away from its poll.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingLongPoll")
+)]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LongPoll {
+    pub count: i64,
+    pub total_ns: i64,
+    /// Null without any.
+    pub min_ns: Option<i64>,
+    pub max_ns: Option<i64>,
+    pub histogram: Option<Vec<u32>>,
+}
+
+/// A local timer's or another processor's interrupts, which have no line.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingVector")
+)]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Vector {
+    pub name: String,
+    pub vector: u32,
+    pub count: i64,
+    pub total_ns: i64,
+    pub max_ns: i64,
+}
+
+/// A task that ran while the thread waited for a CPU; pid 0: the CPU was idle, or the task has no pid in this namespace.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingTaskInstead")
+)]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TaskInstead {
+    pub pid: u32,
+    pub tid: u32,
+    pub comm: String,
+    pub count: i64,
+    pub total_ns: i64,
+    /// Where it is in the hierarchy by now; null: unknown.
+    pub cgroup: Option<String>,
+}
+
+/// A CPU in whose queue the thread waited.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingQueue")
+)]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Queue {
+    pub cpu: u32,
+    pub total_ns: i64,
+}
+
+/// Who ran while the thread waited for a CPU: of the waits that `ready.totalNs` is the sum of. The five times add up to that.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingRanInstead")
+)]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RanInstead {
+    /// The longest, five at most.
+    pub tasks: Vec<TaskInstead>,
+    pub other_tasks_ns: i64,
+    /// The longest, five at most.
+    pub cpus: Vec<Queue>,
+    /// Waits of less than 10 us, of which nobody is told.
+    pub short_ns: i64,
+    pub unattributed_ns: i64,
+}
+
+/// Who woke the thread from being blocked for at least 10 us.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingWaker")
+)]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Waker {
+    #[cfg_attr(
+        feature = "node",
+        napi(ts_type = "'task' | 'hard irq' | 'soft irq' | 'vector' | 'idle'")
+    )]
+    pub by: String,
+    pub name: String,
+    /// Of a task, else 0.
+    pub pid: u32,
+    pub tid: u32,
+    pub count: i64,
+    pub blocked_ns: i64,
+}
+
+/// Page faults, as the kernel counts them from the thread's first event in the window to its last switch; null: unknown.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingFaults")
+)]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Faults {
+    pub minor: Option<i64>,
+    pub major: Option<i64>,
+    /// Time blocked outside of any system call.
+    pub blocked_ns: i64,
+}
+
+/// Where the thread's time in the window went; the parts add up to `wallNs` exactly. Interrupts are subtracted
+/// from what they interrupted.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingBudget")
+)]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Budget {
+    pub wall_ns: i64,
+    pub user_ns: i64,
+    pub kernel_ns: i64,
+    pub ready_woken_ns: i64,
+    pub ready_preempted_ns: i64,
+    pub blocked_ns: i64,
+    pub stopped_ns: i64,
+    pub hard_irq_ns: i64,
+    pub soft_irq_ns: i64,
+    pub unknown_ns: i64,
+}
+
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingThread")
+)]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Thread {
+    pub pid: u32,
+    pub tid: u32,
+    /// May hold control characters; bytes that are no UTF-8 are spelled `\xNN`.
+    pub comm: String,
+    /// Began to exit inside the window.
+    pub exited: bool,
+    pub syscalls: Vec<SyscallStatistics>,
+    pub run: Run,
+    pub ready: Ready,
+    pub stopped: Stopped,
+    pub long_poll: LongPoll,
+    pub hard_irqs: Vec<HardIrq>,
+    pub vectors: Vec<Vector>,
+    pub soft_irqs: Vec<SoftIrq>,
+    pub ran_instead: RanInstead,
+    /// The longest, three at most.
+    pub woken_by: Vec<Waker>,
+    pub faults: Faults,
+    pub budget: Budget,
+}
