@@ -12,7 +12,7 @@ use crate::maps::{CPUS, WHO, config};
 use crate::record::lose;
 
 /// Turns that one wait is told by, at most.
-const TOLD_TURNS: usize = 16;
+const TOLD_TURNS: usize = TURNS;
 
 #[inline(always)]
 fn this_cpu() -> u32 {

@@ -11,7 +11,7 @@ fn the_doctor_finds_this_machine_capable_and_no_probe_falls_back() {
         .iter()
         .filter(|check| check.name.starts_with("probe "))
         .collect();
-    assert_eq!(probes.len(), 14);
+    assert_eq!(probes.len(), 15);
     // tp_btf needs bpf_get_current_task_btf (Linux 5.11); where the kernel has it, a fallback is a defect of a program.
     let release: Vec<u32> = diagnosis
         .kernel

@@ -14,6 +14,7 @@ mod sessions;
 #[path = "../support/mod.rs"]
 mod support;
 mod threads;
+mod who;
 mod windows;
 mod worker;
 

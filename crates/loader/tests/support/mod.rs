@@ -1,6 +1,6 @@
 //! What every sample must hold, and how often a thread made a call in it.
 
-use loader::sample::{Sample, Thread};
+use loader::sample::{Sample, SyscallStatistics, Thread};
 
 /// Calls of this name that began and ended in the window, of whatever convention.
 pub fn count(thread: &Thread, name: &str) -> i64 {
@@ -38,6 +38,27 @@ pub fn assert_adds_up(sample: &Sample) {
             + budget.soft_irq_ns
             + budget.unknown_ns;
         assert_eq!(sum, budget.wall_ns, "{thread:?}");
+        let of_calls =
+            |part: fn(&SyscallStatistics) -> i64| -> i64 { thread.syscalls.iter().map(part).sum() };
+        assert_eq!(
+            of_calls(|call| call.blocked_ns) + thread.faults.blocked_ns,
+            budget.blocked_ns,
+            "{thread:?}"
+        );
+        for call in &thread.syscalls {
+            let away_ns = call.ready_ns + call.blocked_ns + call.stopped_ns;
+            let inside_ns = call.total_ns + call.in_flight_ns;
+            assert!(
+                away_ns <= inside_ns || sample.losses.switches_missed > 0,
+                "{call:?}"
+            );
+        }
+        let told = &thread.ran_instead;
+        let told_ns = told.tasks.iter().map(|task| task.total_ns).sum::<i64>()
+            + told.other_tasks_ns
+            + told.short_ns
+            + told.unattributed_ns;
+        assert_eq!(told_ns, thread.ready.total_ns, "{thread:?}");
         assert!(budget.wall_ns <= window_ns, "{thread:?}");
     }
 }

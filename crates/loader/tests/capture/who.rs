@@ -1,0 +1,231 @@
+//! Who ran instead, who woke, how long a loop was away from its poll, and what interrupted: against what the test itself did.
+
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use loader::own_tid::own_tid;
+
+use super::support::assert_adds_up;
+use super::worker::Worker;
+use super::{MODES, closed_by_hand, open, thread};
+
+fn pin_to_cpu_0() {
+    // SAFETY: a set of CPUs is plain bits, of which none is set.
+    let mut cpus: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: 0 is in the set's range.
+    unsafe { libc::CPU_SET(0, &mut cpus) };
+    // SAFETY: the set is as large as it is said to be.
+    let result = unsafe { libc::sched_setaffinity(0, size_of_val(&cpus), &cpus) };
+    assert_eq!(result, 0);
+}
+
+fn spin(time: Duration) {
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        std::hint::spin_loop();
+    }
+}
+
+fn poll_nothing(timeout_ms: i32) {
+    // SAFETY: no descriptors.
+    assert_eq!(
+        unsafe { libc::poll(std::ptr::null_mut(), 0, timeout_ms) },
+        0
+    );
+}
+
+#[test]
+fn who_ran_instead_is_the_competitor_on_that_cpu() {
+    const BUSY: Duration = Duration::from_millis(300);
+    for mode in MODES {
+        let session = open(mode);
+        let starved = Worker::new(|| {
+            pin_to_cpu_0();
+            spin(BUSY);
+        });
+        let competitor = Worker::new(|| {
+            pin_to_cpu_0();
+            spin(BUSY);
+        });
+        session.start(None).unwrap();
+        starved.go.send(()).unwrap();
+        competitor.go.send(()).unwrap();
+        starved.done.recv().unwrap();
+        competitor.done.recv().unwrap();
+        let sample = closed_by_hand(&session);
+        assert_adds_up(&sample);
+        let seen = thread(&sample, starved.tid);
+        let told = &seen.ran_instead;
+        assert!(seen.ready.preempted.count > 0, "{seen:?}");
+        assert!(
+            told.tasks.iter().any(|task| task.tid == competitor.tid
+                && task.pid == std::process::id()
+                && task.total_ns > seen.ready.preempted.total_ns / 4),
+            "{mode:?}: {seen:?}"
+        );
+        assert!(
+            !told.tasks.iter().any(|task| task.tid == starved.tid),
+            "{told:?}"
+        );
+        let on_cpu_0 = told.cpus.iter().find(|queue| queue.cpu == 0).unwrap();
+        assert!(
+            on_cpu_0.total_ns > seen.ready.preempted.total_ns / 2,
+            "{told:?}"
+        );
+        // Other tests may make more turns in one wait than are remembered.
+        assert!(told.unattributed_ns < seen.ready.total_ns / 4, "{told:?}");
+        starved.end();
+        competitor.end();
+    }
+}
+
+#[test]
+fn who_woke_a_thread_is_who_wrote_and_a_sleeper_is_woken_by_no_task() {
+    const BLOCKED: Duration = Duration::from_millis(20);
+    for mode in MODES {
+        let session = open(mode);
+        let (mut reader, mut writer) = std::io::pipe().unwrap();
+        let (asleep, is_asleep) = std::sync::mpsc::channel();
+        let woken = Worker::new(move || {
+            asleep.send(own_tid()).unwrap();
+            reader.read_exact(&mut [0]).unwrap();
+        });
+        let sleeper = Worker::new(|| std::thread::sleep(BLOCKED));
+        session.start(None).unwrap();
+        woken.go.send(()).unwrap();
+        sleeper.go.send(()).unwrap();
+        is_asleep.recv().unwrap();
+        std::thread::sleep(BLOCKED);
+        writer.write_all(&[1]).unwrap();
+        woken.done.recv().unwrap();
+        sleeper.done.recv().unwrap();
+        let sample = closed_by_hand(&session);
+        assert_adds_up(&sample);
+
+        let seen = thread(&sample, woken.tid);
+        let read = seen
+            .syscalls
+            .iter()
+            .find(|call| call.name == "read")
+            .unwrap();
+        assert_eq!(read.count, 1);
+        let on_cpu_ns = read.total_ns - read.blocked_ns - read.ready_ns;
+        assert!(
+            read.blocked_ns > 0 && on_cpu_ns > 0 && on_cpu_ns < read.total_ns / 2,
+            "{mode:?}: {read:?}"
+        );
+        let by = seen.woken_by.iter().find(|waker| waker.tid == own_tid());
+        let by = by.unwrap_or_else(|| panic!("{mode:?}: {seen:?}"));
+        assert_eq!((by.by.as_str(), by.pid), ("task", std::process::id()));
+        assert!(
+            by.count >= 1 && by.blocked_ns >= read.blocked_ns,
+            "{seen:?}"
+        );
+
+        let seen = thread(&sample, sleeper.tid);
+        let sleep = seen
+            .syscalls
+            .iter()
+            .find(|call| call.name == "clock_nanosleep")
+            .unwrap();
+        assert!(
+            sleep.blocked_ns > BLOCKED.as_nanos() as i64 / 2,
+            "{sleep:?}"
+        );
+        let interrupts = seen.woken_by.iter().filter(|waker| waker.tid == 0);
+        let slept_ns: i64 = interrupts.map(|waker| waker.blocked_ns).sum();
+        assert!(slept_ns >= sleep.blocked_ns / 2, "{mode:?}: {seen:?}");
+        woken.end();
+        sleeper.end();
+    }
+}
+
+#[test]
+fn away_from_its_poll_is_the_time_between_two() {
+    const AWAY: Duration = Duration::from_millis(30);
+    for mode in MODES {
+        let session = open(mode);
+        let worker = Worker::new(|| {
+            poll_nothing(1);
+            spin(AWAY);
+            poll_nothing(1);
+            poll_nothing(1);
+        });
+        session.start(None).unwrap();
+        worker.run();
+        let sample = closed_by_hand(&session);
+        let seen = thread(&sample, worker.tid);
+        let away = &seen.long_poll;
+        assert_eq!(away.count, 2, "{seen:?}");
+        assert!(away.max_ns >= Some(AWAY.as_nanos() as i64), "{away:?}");
+        assert!(
+            away.min_ns < away.max_ns && away.total_ns < seen.budget.wall_ns,
+            "{away:?}"
+        );
+        let in_buckets: u32 = away.histogram.iter().flatten().sum();
+        assert_eq!(in_buckets, 2);
+        worker.end();
+    }
+}
+
+#[test]
+fn page_faults_and_the_timer_are_told() {
+    const PAGES: usize = 2000;
+    for mode in MODES {
+        let session = open(mode);
+        let worker = Worker::new(|| {
+            // A switch before, and one after: counted is up to the last.
+            std::thread::sleep(Duration::from_millis(1));
+            let page_bytes = 4096;
+            // SAFETY: new memory, whose pages nothing else uses.
+            let memory = unsafe {
+                libc::mmap(
+                    std::ptr::null_mut(),
+                    PAGES * page_bytes,
+                    libc::PROT_READ | libc::PROT_WRITE,
+                    libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                    -1,
+                    0,
+                )
+            };
+            assert_ne!(memory, libc::MAP_FAILED);
+            // SAFETY: inside the mapping. Without this one fault may bring many pages.
+            unsafe { libc::madvise(memory, PAGES * page_bytes, libc::MADV_NOHUGEPAGE) };
+            for page in 0..PAGES {
+                // SAFETY: inside the mapping.
+                unsafe { memory.cast::<u8>().add(page * page_bytes).write_volatile(1) };
+            }
+            spin(Duration::from_millis(100));
+            std::thread::sleep(Duration::from_millis(1));
+        });
+        session.start(None).unwrap();
+        worker.run();
+        let sample = closed_by_hand(&session);
+        assert_adds_up(&sample);
+        let seen = thread(&sample, worker.tid);
+        let minor = seen.faults.minor.unwrap();
+        assert!(
+            (PAGES as i64..PAGES as i64 * 2).contains(&minor),
+            "{mode:?}: {:?}",
+            seen.faults
+        );
+        assert_eq!(seen.faults.major, Some(0));
+        // A kernel without a periodic tick may still need none in so short a time; here there is one.
+        let timer = seen
+            .vectors
+            .iter()
+            .find(|vector| vector.name == "local_timer");
+        if cfg!(target_arch = "x86_64") {
+            let timer = timer.unwrap_or_else(|| panic!("{mode:?}: {seen:?}"));
+            assert!(timer.count > 0 && timer.max_ns <= timer.total_ns);
+        }
+        let told_ns: i64 = seen
+            .vectors
+            .iter()
+            .map(|vector| vector.total_ns)
+            .sum::<i64>()
+            + seen.hard_irqs.iter().map(|irq| irq.total_ns).sum::<i64>();
+        assert!(told_ns <= seen.budget.hard_irq_ns, "{seen:?}");
+        worker.end();
+    }
+}
