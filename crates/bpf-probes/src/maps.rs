@@ -12,6 +12,7 @@ use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
 use bpf_probes::abi::off_cpu::OffCpuKey;
 use bpf_probes::abi::syscall::SyscallRow;
 use bpf_probes::abi::thread::{Durations, Rename, ThreadRecord};
+use bpf_probes::abi::upcall::UpcallKey;
 use bpf_probes::abi::who::{Cpu, WhoKey, WhoRow};
 
 const BPF_F_MMAPABLE: u32 = 1 << 10;
@@ -156,3 +157,7 @@ pub static CPUS: Array<Cpu> = Array::with_max_entries(1, 0);
 /// is nobody's of its time ready.
 #[map]
 pub static WHO: HashMap<WhoKey, WhoRow> = HashMap::with_max_entries(1, 0);
+
+/// Sized by the loader, where they are counted. Full: counted as lost.
+#[map]
+pub static UPCALLS: HashMap<UpcallKey, u64> = HashMap::with_max_entries(1, 0);

@@ -1,6 +1,7 @@
 //! The probes, attached to a set of processes: what a session holds while it is open. Dropping it detaches.
 
 use bpf_probes::abi::control::{EDGES_BYTES, MOST_PENDING};
+use bpf_probes::abi::upcall::UPCALL_ROWS;
 use bpf_probes::abi::who::LEAST_TOLD_NS;
 
 use crate::btf::Btf;
@@ -21,6 +22,7 @@ use crate::sample::Target;
 use crate::stack_reader::StackReader;
 use crate::sys::GracePeriod;
 use crate::triggers::{AttachedTrigger, ResolvedTrigger, Triggers};
+use crate::upcalls::{self, Upcalls};
 
 /// Records for at least this many threads: those that come and go need some too, until they are harvested.
 const LEAST_THREADS: u32 = 1024;
@@ -51,6 +53,8 @@ pub struct Attached {
     pub control: Control,
     /// `None`: neither calls nor stacks are recorded.
     pub events: Option<EventReader>,
+    /// `None`: they are not counted.
+    pub upcalls: Option<Upcalls>,
     /// The targets that were named, as long as they live.
     pub processes: Vec<PidFd>,
     pub has_start_trigger: bool,
@@ -137,6 +141,11 @@ impl Attached {
         } else {
             None
         };
+        let upcalls = if counts_upcalls(options) {
+            Upcalls::attach(&mut probes, options.debug_level)?
+        } else {
+            None
+        };
         let control = Control::new(&mut probes)?;
         let has_start_trigger = triggers.start.is_some();
         let triggers = triggers.attach(&mut probes, options.follow)?;
@@ -152,6 +161,7 @@ impl Attached {
             grace_period,
             control,
             events,
+            upcalls,
             processes,
             has_start_trigger,
             most_pending,
@@ -159,6 +169,10 @@ impl Attached {
         };
         Ok((attached, targets))
     }
+}
+
+fn counts_upcalls(options: &Options) -> bool {
+    !options.without_upcalls && upcalls::has_datapath()
 }
 
 fn hold(pids: &[u32]) -> Result<(Vec<PidFd>, Vec<Target>)> {
@@ -238,6 +252,11 @@ fn capacity(living: u32, options: &Options) -> Result<Capacity> {
             threads
                 .saturating_mul(WHO_ROWS_PER_THREAD)
                 .clamp(LEAST_WHO_ROWS, MOST_WHO_ROWS)
+        },
+        upcall_rows: if counts_upcalls(options) {
+            UPCALL_ROWS
+        } else {
+            1
         },
     })
 }

@@ -12,11 +12,6 @@ const LEAST_ERROR: i64 = -4095;
 
 pub fn describe(call: &Recorded) -> SyscallEvent {
     let name = syscall_names::name(call.key);
-    let errno = (LEAST_ERROR..0)
-        .contains(&call.result)
-        .then(|| Errno::new(-call.result as i32).name())
-        .flatten();
-    // The kernel's own codes, by which it restarts calls that a signal interrupted, have no names in user space.
     SyscallEvent {
         entry_ns: call.exit_ns.wrapping_sub(call.duration_ns).to_string(),
         exit_ns: call.exit_ns.to_string(),
@@ -32,9 +27,18 @@ pub fn describe(call: &Recorded) -> SyscallEvent {
         }),
         name,
         result: call.result.to_string(),
-        errno: errno.map(str::to_owned),
+        errno: errno_name(call.result).map(str::to_owned),
         ..SyscallEvent::default()
     }
+}
+
+/// Of a result that is one. The kernel's own codes, by which it restarts calls that a signal interrupted, have no names in user
+/// space.
+pub fn errno_name(result: i64) -> Option<&'static str> {
+    (LEAST_ERROR..0)
+        .contains(&result)
+        .then(|| Errno::new(-result as i32).name())
+        .flatten()
 }
 
 /// Whether the process executes another program from here on.

@@ -205,6 +205,7 @@ fn probes(btf: &Btf) -> Vec<Check> {
             waits: 1,
             cpus: 1,
             who_rows: 1,
+            upcall_rows: 1,
         },
         AttachMode::Best,
         0,

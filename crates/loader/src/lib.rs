@@ -56,5 +56,6 @@ mod stopped_threads;
 mod sys;
 mod syscall_names;
 pub mod triggers;
+mod upcalls;
 pub mod user_stacks;
 mod who;

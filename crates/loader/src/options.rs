@@ -33,6 +33,8 @@ pub struct Options {
     pub off_cpu: bool,
     /// It is not noted who ran instead of a thread that waited for a CPU, nor who woke one that was blocked.
     pub without_who: bool,
+    /// Upcalls of Open vSwitch's datapath are not counted.
+    pub without_upcalls: bool,
     /// Those of recorded calls, and of time blocked.
     pub user_stacks: UserStacks,
     /// A folder with debug files that are fetched when [`missing_debug_files`] tells that they are missing.

@@ -48,6 +48,8 @@ pub enum TriggerProgram {
     StopProbe,
     StartTracepoint,
     StopTracepoint,
+    /// It sets no edge: it counts upcalls.
+    Upcall,
 }
 
 impl TriggerProgram {
@@ -57,6 +59,7 @@ impl TriggerProgram {
             Self::StopProbe => "stop_probe",
             Self::StartTracepoint => "start_tracepoint",
             Self::StopTracepoint => "stop_tracepoint",
+            Self::Upcall => "upcall_return",
         }
     }
 }
@@ -78,6 +81,7 @@ pub struct Capacity {
     /// CPUs whose turns are noted, and rows of who ran and who woke.
     pub cpus: u32,
     pub who_rows: u32,
+    pub upcall_rows: u32,
 }
 
 /// What the verifier may say, by `-D`'s level.
@@ -151,6 +155,7 @@ impl Probes {
             .map_max_entries("WAITS", capacity.waits)
             .map_max_entries("CPUS", capacity.cpus)
             .map_max_entries("WHO", capacity.who_rows)
+            .map_max_entries("UPCALLS", capacity.upcall_rows)
             .load(OBJECT)
             .map_err(|error| refused("the kernel did not take the probes' maps", &chain(&error)))?;
         Ok(Self {
@@ -290,7 +295,7 @@ impl Probes {
     pub fn load_trigger(&mut self, program: TriggerProgram) -> Result<OwnedFd> {
         let name = program.name();
         let loaded = match program {
-            TriggerProgram::StartProbe | TriggerProgram::StopProbe => {
+            TriggerProgram::StartProbe | TriggerProgram::StopProbe | TriggerProgram::Upcall => {
                 self.load::<KProbe>(name, KProbe::load)
             }
             TriggerProgram::StartTracepoint | TriggerProgram::StopTracepoint => {

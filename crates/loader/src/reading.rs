@@ -110,6 +110,11 @@ impl State {
             &window.stopped_at_start,
             &mut window.seen,
         )?;
+        let upcalls = attached
+            .upcalls
+            .as_mut()
+            .map(|upcalls| upcalls.take(number))
+            .transpose()?;
         let (calls, over_limit) = match &attached.events {
             Some(events) => events.take(number).in_order(),
             None => Default::default(),
@@ -160,6 +165,7 @@ impl State {
             targets: self.targets.clone(),
             threads,
             steal_ns,
+            upcalls,
             calls: Calls::default(),
             off_cpu: Vec::new(),
             stacks: Vec::new(),

@@ -9,6 +9,7 @@ pub mod irq;
 pub mod off_cpu;
 pub mod syscall;
 pub mod thread;
+pub mod upcall;
 pub mod who;
 
 /// Bytes of a task's name in the kernel, the terminating NUL included (`TASK_COMM_LEN`).

@@ -6,6 +6,7 @@ mod lifecycle;
 mod sched;
 mod syscall;
 mod trigger;
+mod upcall;
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext};

@@ -6,7 +6,7 @@ use napi_derive::napi;
 use crate::calls::Calls;
 use crate::pending::{Start, Stop};
 use crate::sample::{
-    Frame, Losses, OffCpu, Sample, SyscallEvent, Target, Thread, TriggeringThread,
+    Frame, Losses, OffCpu, Sample, SyscallEvent, Target, Thread, TriggeringThread, Upcall,
 };
 
 #[napi(object, use_nullable = true)]
@@ -90,6 +90,8 @@ pub struct BindingSample {
     /// Time that the hypervisor took from this machine's CPUs during the window, all of them together, in the kernel's clock
     /// ticks; null: unknown.
     pub steal_ns: Option<i64>,
+    /// Of Open vSwitch's datapath, whosever; null: they were not counted.
+    pub upcalls: Option<Vec<Upcall>>,
     pub calls: BindingCalls,
     /// In no particular order.
     pub off_cpu: Vec<OffCpu>,
@@ -108,6 +110,7 @@ impl From<Sample> for BindingSample {
             targets: sample.targets,
             threads: sample.threads,
             steal_ns: sample.steal_ns,
+            upcalls: sample.upcalls,
             calls: BindingCalls(sample.calls),
             off_cpu: sample.off_cpu,
             stacks: sample.stacks,

@@ -46,6 +46,10 @@ pub struct BindingOpenOptions {
     /// A folder of debug files, as the clients of debuginfod keep it, for those that `missingDebugFiles` tells of. By default
     /// there is none, and it tells of none.
     pub debug_cache: Option<String>,
+    /// It is not noted who ran instead of a thread that waited for a CPU, nor who woke one that was blocked.
+    pub without_who: Option<bool>,
+    /// Upcalls of Open vSwitch's datapath are not counted.
+    pub skip_upcall_stats: Option<bool>,
 }
 
 #[napi(object)]
@@ -200,6 +204,8 @@ impl BindingSession {
                 UserStacks::copied(options.user_stack_bytes)
             },
             debug_cache: options.debug_cache.map(PathBuf::from),
+            without_who: options.without_who == Some(true),
+            without_upcalls: options.skip_upcall_stats == Some(true),
             ..Options::default()
         }))
     }

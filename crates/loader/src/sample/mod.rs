@@ -26,6 +26,20 @@ pub struct Target {
     pub cmdline: Option<Vec<String>>,
 }
 
+/// Packets that Open vSwitch's datapath handed over to user space: how often `ovs_dp_upcall` returned this, on this CPU.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingUpcall")
+)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Upcall {
+    pub cpu: u32,
+    pub result: i32,
+    /// The error's name; null: none.
+    pub errno: Option<String>,
+    pub count: i64,
+}
+
 /// What could not be counted. Everything else was.
 #[cfg_attr(
     feature = "node",
@@ -80,6 +94,8 @@ pub struct Sample {
     pub threads: Vec<Thread>,
     /// Time that the hypervisor took from this machine's CPUs during the window, in the kernel's clock ticks; null: unknown.
     pub steal_ns: Option<i64>,
+    /// `None`: they were not counted.
+    pub upcalls: Option<Vec<Upcall>>,
     pub calls: Calls,
     /// In no particular order.
     pub off_cpu: Vec<OffCpu>,

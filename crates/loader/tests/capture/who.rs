@@ -28,10 +28,8 @@ fn spin(time: Duration) {
 
 fn poll_nothing(timeout_ms: i32) {
     // SAFETY: no descriptors.
-    assert_eq!(
-        unsafe { libc::poll(std::ptr::null_mut(), 0, timeout_ms) },
-        0
-    );
+    let ready = unsafe { libc::poll(std::ptr::null_mut(), 0, timeout_ms) };
+    assert_eq!(ready, 0);
 }
 
 #[test]
