@@ -28,9 +28,19 @@ export function rawThread(over: Partial<Binding.BindingThread> = {}): Binding.Bi
     stopped: { count: 0, totalNs: 0, maxNs: null, clippedNs: 0 },
     hardIrqs: [],
     softIrqs: [],
+    vectors: [],
+    longPoll: { count: 0, totalNs: 0, minNs: null, maxNs: null, histogram: null },
+    ranInstead: { tasks: [], otherTasksNs: 0, cpus: [], shortNs: 0, unattributedNs: 0 },
+    wokenBy: [],
+    faults: { minor: null, major: null, blockedNs: 0 },
     budget: { ...emptyBudget, wallNs: 500_000_000, unknownNs: 500_000_000 },
     ...over,
   };
+}
+
+/** Counts of all buckets, of which these are not empty. */
+export function rawHistogram(counts: Readonly<Record<number, number>>): number[] {
+  return Array.from({ length: 128 }, (_, index) => counts[index] ?? 0);
 }
 
 export const emptyBudget: Binding.BindingBudget = {
@@ -59,6 +69,9 @@ export function rawSyscall(
     totalNs: 1000,
     maxNs: 1000,
     inFlightNs: 0,
+    readyNs: 0,
+    blockedNs: 0,
+    stoppedNs: 0,
     histogram: null,
     ...over,
   };
@@ -166,6 +179,8 @@ export function rawSample(over: Partial<Binding.BindingSample> = {}): Binding.Bi
     stacks: [],
     stackProblems: [],
     losses: noRawLosses,
+    stealNs: null,
+    upcalls: null,
     ...over,
   };
 }
@@ -181,11 +196,27 @@ export function busyThread(over: Partial<Binding.BindingThread> = {}): Binding.B
         count: 6110,
         totalNs: 123_274_761,
         maxNs: 41_776,
-        histogram: [0, 0, 6000, 110],
+        readyNs: 20_000,
+        blockedNs: 10_000_000,
+        histogram: rawHistogram({ 36: 6000, 41: 110 }),
       }),
       rawSyscall('read', 3, { abi: 'ia32', count: 2, totalNs: 700, maxNs: 400 }),
-      rawSyscall('futex', 202, { count: 0, totalNs: 0, maxNs: 0, inFlightNs: 1_000_000 }),
-      rawSyscall('epoll_wait', 232, { count: 9, totalNs: 150_000_000, maxNs: 90_000_000 }),
+      rawSyscall('futex', 202, {
+        count: 0,
+        totalNs: 0,
+        maxNs: 0,
+        inFlightNs: 1_000_000,
+        blockedNs: 900_000,
+        stoppedNs: 100_000,
+      }),
+      rawSyscall('epoll_wait', 232, {
+        count: 9,
+        totalNs: 150_000_000,
+        maxNs: 90_000_000,
+        inFlightNs: 241_000_000,
+        blockedNs: 390_000_000,
+        histogram: rawHistogram({ 80: 8, 85: 1 }),
+      }),
     ],
     run: {
       count: 48,
@@ -193,7 +224,7 @@ export function busyThread(over: Partial<Binding.BindingThread> = {}): Binding.B
       minNs: 1729,
       maxNs: 40_455_796,
       clippedNs: 2_000_000,
-      histogram: [1, 0, 47],
+      histogram: rawHistogram({ 22: 1, 58: 45, 80: 2 }),
     },
     ready: {
       count: 49,
@@ -202,7 +233,7 @@ export function busyThread(over: Partial<Binding.BindingThread> = {}): Binding.B
       clippedNs: 77,
       woken: { count: 40, totalNs: 20_000, maxNs: 1559 },
       preempted: { count: 9, totalNs: 3650, maxNs: 900 },
-      histogram: [0, 49],
+      histogram: rawHistogram({ 13: 48, 22: 1 }),
     },
     stopped: { count: 1, totalNs: 1_000_000, maxNs: 1_000_000, clippedNs: 5 },
     hardIrqs: [
@@ -213,6 +244,43 @@ export function busyThread(over: Partial<Binding.BindingThread> = {}): Binding.B
       { name: 'rcu', vector: 9, count: 28, totalNs: 23_024, maxNs: 1600 },
       { name: 'sched', vector: 7, count: 14, totalNs: 26_889, maxNs: 3041 },
     ],
+    vectors: [
+      { name: 'local timer', vector: 236, count: 125, totalNs: 250_000, maxNs: 9000 },
+      { name: 'rescheduling', vector: 253, count: 3, totalNs: 3000, maxNs: 1200 },
+    ],
+    longPoll: {
+      count: 8,
+      totalNs: 100_000_000,
+      minNs: 1_000_000,
+      maxNs: 40_000_000,
+      histogram: rawHistogram({ 60: 7, 80: 1 }),
+    },
+    ranInstead: {
+      tasks: [
+        { pid: 0, tid: 0, comm: 'swapper/1', count: 30, totalNs: 10_000, cgroup: null },
+        {
+          pid: 400,
+          tid: 401,
+          comm: 'noisy',
+          count: 2,
+          totalNs: 5000,
+          cgroup: '/system.slice/noisy.service',
+        },
+        { pid: 33, tid: 33, comm: 'kworker/1:2', count: 1, totalNs: 3000, cgroup: '/' },
+      ],
+      otherTasksNs: 1000,
+      cpus: [
+        { cpu: 1, totalNs: 20_000 },
+        { cpu: 0, totalNs: 3650 },
+      ],
+      shortNs: 4000,
+      unattributedNs: 650,
+    },
+    wokenBy: [
+      { by: 'soft irq', name: 'net_rx', pid: 0, tid: 0, count: 9, blockedNs: 390_000_000 },
+      { by: 'task', name: 'main', pid: 100, tid: 100, count: 4, blockedNs: 10_000_000 },
+    ],
+    faults: { minor: 1200, major: 2, blockedNs: 1_000_000 },
     budget: {
       wallNs: 500_000_000,
       userNs: 60_000_000,
@@ -221,9 +289,9 @@ export function busyThread(over: Partial<Binding.BindingThread> = {}): Binding.B
       readyPreemptedNs: 3650,
       blockedNs: 402_000_000,
       stoppedNs: 1_000_005,
-      hardIrqNs: 28_000,
+      hardIrqNs: 281_000,
       softIrqNs: 49_913,
-      unknownNs: 898_355,
+      unknownNs: 645_355,
     },
     ...over,
   });

@@ -53,7 +53,19 @@ const parent = rawTarget(100, 'main');
 const child = rawTarget(200, 'child');
 
 export const reports: Readonly<Record<string, CapturedReport>> = {
-  'one process with everything in it': report([parent], [{ threads: [busyThread(), exitedThread] }]),
+  'one process with everything in it': report(
+    [parent],
+    [
+      {
+        threads: [busyThread(), exitedThread],
+        stealNs: 30_000_000,
+        upcalls: [
+          { cpu: 1, result: 0, errno: null, count: 12_345 },
+          { cpu: 0, result: -28, errno: 'ENOSPC', count: 7 },
+        ],
+      },
+    ],
+  ),
   'recorded calls': report(
     [parent],
     [
@@ -138,6 +150,15 @@ export const reports: Readonly<Record<string, CapturedReport>> = {
             syscalls: [rawSyscall(hostile, 1)],
             hardIrqs: [{ name: hostile, irq: 1, count: 1, totalNs: 1, maxNs: 1 }],
             softIrqs: [{ name: hostile, vector: 1, count: 1, totalNs: 1, maxNs: 1 }],
+            vectors: [{ name: hostile, vector: 2, count: 1, totalNs: 1, maxNs: 1 }],
+            ranInstead: {
+              tasks: [{ pid: 7, tid: 7, comm: hostile, count: 1, totalNs: 1, cgroup: `/${hostile}` }],
+              otherTasksNs: 0,
+              cpus: [{ cpu: 0, totalNs: 1 }],
+              shortNs: 0,
+              unattributedNs: 0,
+            },
+            wokenBy: [{ by: 'task', name: hostile, pid: 7, tid: 7, count: 1, blockedNs: 1 }],
           }),
         ],
       },

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import test from 'ava';
 import { effectiveOptions } from '../../src/effective-options.js';
-import { buildHeader, buildReport, toHistogram, toSample } from '../../src/report/report.js';
+import { buildHeader, buildReport, toSample } from '../../src/report/report.js';
 import { plain } from '../helpers/plain.js';
 import {
   busyThread,
@@ -104,29 +104,12 @@ test('a window says in which threads its triggers fired', (t) => {
   t.is(startsInWindow, 3);
 });
 
-test('a histogram lists non-empty buckets; the first takes 0, the last has no end', (t) => {
-  t.deepEqual(toHistogram([2, 0, 3, 4]), [
-    { fromNs: 0, toNs: 2, count: 2 },
-    { fromNs: 4, toNs: 8, count: 3 },
-    { fromNs: 8, toNs: null, count: 4 },
-  ]);
-});
-
-test('buckets above 2^31 ns keep their bounds', (t) => {
-  const counts = Array.from({ length: 48 }, (_, index) => (index === 40 ? 1 : 0));
-  t.deepEqual(toHistogram(counts), [{ fromNs: 2 ** 40, toNs: 2 ** 41, count: 1 }]);
-});
-
-test('an empty histogram is empty, an unknown one null', (t) => {
-  t.deepEqual(toHistogram([0, 0]), []);
-  t.is(toHistogram(null), null);
-});
-
 test('nothing counted has no shortest and no longest', (t) => {
   const run = { count: 0, totalNs: 0, minNs: 0, maxNs: 0, clippedNs: 5, histogram: null };
   const syscalls = [rawSyscall('futex', 202, { count: 0, totalNs: 0, maxNs: 0, inFlightNs: 5 })];
   const [thread] = toSample(rawSample({ threads: [rawThread({ run, syscalls })] }), 0).threads;
-  t.deepEqual(thread?.run, { count: 0, totalNs: 0, minNs: null, maxNs: null, clippedNs: 5, histogram: null });
+  t.like(thread?.run, { count: 0, totalNs: 0, minNs: null, maxNs: null, clippedNs: 5, histogram: null });
+  t.is(thread?.run.percentiles, null);
   t.is(thread?.syscalls[0]?.maxNs, null);
   t.is(thread?.ready.woken.maxNs, null);
 });
@@ -135,6 +118,66 @@ test('a measured 0 stays 0', (t) => {
   const run = { count: 1, totalNs: 0, minNs: 0, maxNs: 0, clippedNs: 0, histogram: [1] };
   const [thread] = toSample(rawSample({ threads: [rawThread({ run })] }), 0).threads;
   t.is(thread?.run.minNs, 0);
+});
+
+test('what the native side does not know is null', (t) => {
+  const sample = toSample(rawSample({ threads: [rawThread()] }), 0);
+  t.is(sample.stealNs, null);
+  t.is(sample.upcalls, null);
+  t.deepEqual(sample.threads[0]?.faults, { minor: null, major: null, blockedNs: 0 });
+  t.is(sample.threads[0]?.longPoll.maxNs, null);
+});
+
+test('what is largest comes first: vectors, those that ran, CPUs and wakers', (t) => {
+  const [thread] = toSample(
+    rawSample({
+      threads: [
+        rawThread({
+          vectors: [1, 2].map((vector) => ({ name: 'v', vector, count: 1, totalNs: vector, maxNs: 1 })),
+          ranInstead: {
+            tasks: [1, 2].map((tid) => ({ pid: 9, tid, comm: 'x', count: 1, totalNs: tid, cgroup: null })),
+            otherTasksNs: 0,
+            cpus: [1, 2].map((cpu) => ({ cpu, totalNs: cpu })),
+            shortNs: 0,
+            unattributedNs: 0,
+          },
+          wokenBy: [1, 2].map((tid) => ({
+            by: 'task' as const,
+            name: 'x',
+            pid: 9,
+            tid,
+            count: 1,
+            blockedNs: tid,
+          })),
+        }),
+      ],
+    }),
+    0,
+  ).threads;
+  t.deepEqual(
+    [
+      thread?.vectors.map(({ vector }) => vector),
+      thread?.ranInstead.tasks.map(({ tid }) => tid),
+      thread?.ranInstead.cpus.map(({ cpu }) => cpu),
+      thread?.wokenBy.map(({ tid }) => tid),
+    ],
+    [
+      [2, 1],
+      [2, 1],
+      [2, 1],
+      [2, 1],
+    ],
+  );
+});
+
+test('upcalls are sorted by CPU, then result, successes first', (t) => {
+  const upcalls = [
+    { cpu: 1, result: -28, errno: 'ENOSPC', count: 1 },
+    { cpu: 1, result: 0, errno: null, count: 2 },
+    { cpu: 0, result: -12, errno: 'ENOMEM', count: 3 },
+  ];
+  const counts = toSample(rawSample({ upcalls }), 0).upcalls?.map(({ count }) => count);
+  t.deepEqual(counts, [3, 2, 1]);
 });
 
 test('an uncounted loss is null, not 0', (t) => {

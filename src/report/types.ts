@@ -25,7 +25,7 @@ export type Count = number;
  */
 export type ExtremeNs = number | null;
 /**
- * Non-empty buckets in rising order; null: not recorded.
+ * Non-empty buckets in rising order, of four for each power of two; null: not recorded.
  */
 export type Histogram = HistogramBucket[] | null;
 
@@ -224,6 +224,10 @@ export interface Sample {
    */
   samplesSkipped: Count;
   /**
+   * The processes of these threads, in the order of the targets.
+   */
+  processes: Process[];
+  /**
    * Every thread seen in the window, by name, then tid.
    */
   threads: Thread[];
@@ -241,6 +245,14 @@ export interface Sample {
    * @maxItems 64
    */
   stackProblems: string[];
+  /**
+   * Nanoseconds that the hypervisor took from this machine's CPUs during the window, all of them together, as exact as the kernel's clock ticks; null: unknown.
+   */
+  stealNs: number | null;
+  /**
+   * Open vSwitch's upcalls by CPU, then result; null: not measured.
+   */
+  upcalls: Upcall[] | null;
   losses: Losses;
 }
 /**
@@ -291,6 +303,66 @@ export interface WindowStop {
   trigger: TriggeringThread | null;
 }
 /**
+ * The threads of one process together.
+ */
+export interface Process {
+  /**
+   * Process id.
+   */
+  pid: number;
+  /**
+   * The process's short name; null: unknown. May hold any character.
+   */
+  comm: string | null;
+  threads: Count;
+  budget: Budget;
+}
+/**
+ * Where the time in the window went, of a thread or of all threads of a process together, net of nesting. All entries but wallNs add up to wallNs exactly.
+ */
+export interface Budget {
+  /**
+   * Nanoseconds of the window that the thread existed in.
+   */
+  wallNs: number;
+  /**
+   * Nanoseconds on a CPU in user mode.
+   */
+  userNs: number;
+  /**
+   * Nanoseconds on a CPU inside system calls, interrupts taken out.
+   */
+  kernelNs: number;
+  /**
+   * Nanoseconds waiting for a CPU after a wakeup.
+   */
+  readyWokenNs: number;
+  /**
+   * Nanoseconds waiting for a CPU after a preemption.
+   */
+  readyPreemptedNs: number;
+  /**
+   * Nanoseconds asleep.
+   */
+  blockedNs: number;
+  /**
+   * Nanoseconds stopped by job control or a tracer.
+   */
+  stoppedNs: number;
+  /**
+   * Nanoseconds in hard interrupts, local timer and inter-processor ones among them.
+   */
+  hardIrqNs: number;
+  /**
+   * Nanoseconds in soft interrupts, hard ones taken out.
+   */
+  softIrqNs: number;
+  /**
+   * Nanoseconds that no event explains.
+   */
+  unknownNs: number;
+}
+/**
  * One thread's numbers for one window.
  */
 export interface Thread {
@@ -325,6 +397,17 @@ export interface Thread {
    * Soft interrupts run on the thread's time, by totalNs, largest first.
    */
   softIrqs: SoftIrq[];
+  /**
+   * Local timer and inter-processor interrupts that hit the thread, by totalNs, largest first.
+   */
+  vectors: Vector[];
+  longPoll: LongPoll;
+  ranInstead: RanInstead;
+  /**
+   * Up to three of those who ended times that the thread was blocked, by blockedNs, largest first; times shorter than 10 us are left out.
+   */
+  wokenBy: Waker[];
+  faults: Faults;
   budget: Budget;
 }
 /**
@@ -350,7 +433,31 @@ export interface Syscall {
    * Nanoseconds inside the window of calls that its edges cut; not part of totalNs.
    */
   inFlightNs: number;
+  /**
+   * Nanoseconds of totalNs and inFlightNs together in which the thread waited for a CPU.
+   */
+  readyNs: number;
+  /**
+   * Nanoseconds of totalNs and inFlightNs together in which the thread was asleep.
+   */
+  blockedNs: number;
+  /**
+   * Nanoseconds of totalNs and inFlightNs together in which the thread was stopped. What is left was on a CPU, interrupts included.
+   */
+  stoppedNs: number;
+  /**
+   * Of the histogram; null: there is none, or it is empty.
+   */
+  percentiles: Percentiles | null;
   histogram: Histogram;
+}
+/**
+ * Half, nine tenths and 99 hundredths of the durations are no longer than these. Each is the middle of its bucket: from 40 ns on at most 12.5 % off.
+ */
+export interface Percentiles {
+  p50Ns: DurationNs;
+  p90Ns: DurationNs;
+  p99Ns: DurationNs;
 }
 /**
  * How many durations lie in [fromNs, toNs).
@@ -378,6 +485,10 @@ export interface Run {
    * Nanoseconds inside the window of slices that its edges cut; totalNs + clippedNs is the thread's CPU time.
    */
   clippedNs: number;
+  /**
+   * Of the histogram; null: there is none, or it is empty.
+   */
+  percentiles: Percentiles | null;
   histogram: Histogram;
 }
 /**
@@ -393,6 +504,10 @@ export interface Ready {
   clippedNs: number;
   woken: ReadyKind;
   preempted: ReadyKind;
+  /**
+   * Of the histogram; null: there is none, or it is empty.
+   */
+  percentiles: Percentiles | null;
   histogram: Histogram;
 }
 /**
@@ -448,49 +563,135 @@ export interface SoftIrq {
   maxNs: ExtremeNs;
 }
 /**
- * Where the thread's time in the window went, net of nesting. All entries but wallNs add up to wallNs exactly.
+ * One local timer or inter-processor interrupt that ran while the thread was current. Its time is part of the budget's hardIrqNs.
  */
-export interface Budget {
+export interface Vector {
   /**
-   * Nanoseconds of the window the thread existed in.
+   * What the interrupt is for.
    */
-  wallNs: number;
+  name: string;
   /**
-   * Nanoseconds on a CPU in user mode.
+   * Number of the vector.
    */
-  userNs: number;
+  vector: number;
+  count: Count;
+  totalNs: DurationNs;
+  maxNs: ExtremeNs;
+}
+/**
+ * How long a loop was away from its poll: from the end of a call of the poll family to the beginning of the next one, both inside the window.
+ */
+export interface LongPoll {
+  count: Count;
+  totalNs: DurationNs;
+  minNs: ExtremeNs;
+  maxNs: ExtremeNs;
   /**
-   * Nanoseconds on a CPU inside system calls, interrupts taken out.
+   * Of the histogram; null: there is none, or it is empty.
    */
-  kernelNs: number;
+  percentiles: Percentiles | null;
+  histogram: Histogram;
+}
+/**
+ * Who ran while the thread waited for a CPU. tasks, otherTasksNs, shortNs and unattributedNs add up to the totalNs of ready.
+ */
+export interface RanInstead {
   /**
-   * Nanoseconds waiting for a CPU after a wakeup.
+   * Up to five, those that ran longest, by totalNs, largest first.
    */
-  readyWokenNs: number;
+  tasks: RanInsteadTask[];
   /**
-   * Nanoseconds waiting for a CPU after a preemption.
+   * Nanoseconds in which other tasks than those ran.
    */
-  readyPreemptedNs: number;
+  otherTasksNs: number;
   /**
-   * Nanoseconds asleep.
+   * The CPUs that it waited for, by totalNs, largest first.
+   */
+  cpus: RanInsteadCpu[];
+  /**
+   * Nanoseconds of waits shorter than 10 us, of which nobody is told.
+   */
+  shortNs: number;
+  /**
+   * Nanoseconds of waits of which it is not known who ran.
+   */
+  unattributedNs: number;
+}
+/**
+ * A task that ran while the thread waited for that CPU.
+ */
+export interface RanInsteadTask {
+  /**
+   * Id of its process; 0: the CPU was idle, that is, waking up.
+   */
+  pid: number;
+  /**
+   * Thread id.
+   */
+  tid: number;
+  /**
+   * The task's name. May hold any character.
+   */
+  comm: string;
+  count: Count;
+  totalNs: DurationNs;
+  /**
+   * Path of its control group; null: unknown.
+   */
+  cgroup: string | null;
+}
+/**
+ * How long the thread waited for one CPU.
+ */
+export interface RanInsteadCpu {
+  /**
+   * Number of the CPU.
+   */
+  cpu: number;
+  totalNs: DurationNs;
+}
+/**
+ * Who ended times that the thread was blocked.
+ */
+export interface Waker {
+  /**
+   * Whether a task did it, an interrupt, or an idle CPU.
+   */
+  by: 'task' | 'hard irq' | 'soft irq' | 'vector' | 'idle';
+  /**
+   * Name of the task or the interrupt. May hold any character.
+   */
+  name: string;
+  /**
+   * Id of the task's process; 0: it was no task.
+   */
+  pid: number;
+  /**
+   * Thread id; 0: it was no task.
+   */
+  tid: number;
+  count: Count;
+  /**
+   * Nanoseconds that the thread had been blocked until then.
    */
   blockedNs: number;
+}
+/**
+ * The thread's page faults, as the kernel counts them, up to its last switch.
+ */
+export interface Faults {
   /**
-   * Nanoseconds stopped by job control or a tracer.
+   * Faults that took no reading from a disk; null: unknown.
    */
-  stoppedNs: number;
+  minor: number | null;
   /**
-   * Nanoseconds in hard interrupts.
+   * Faults that waited for a disk; null: unknown.
    */
-  hardIrqNs: number;
+  major: number | null;
   /**
-   * Nanoseconds in soft interrupts, hard ones taken out.
+   * Nanoseconds asleep outside of any system call: in page faults and the like.
    */
-  softIrqNs: number;
-  /**
-   * Nanoseconds that no event explains.
-   */
-  unknownNs: number;
+  blockedNs: number;
 }
 /**
  * One recorded system call.
@@ -636,6 +837,24 @@ export interface OffCpu {
    */
   userStackEnd:
     'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep' | null;
+}
+/**
+ * How often Open vSwitch's kernel module handed a packet up, by CPU and result.
+ */
+export interface Upcall {
+  /**
+   * Number of the CPU.
+   */
+  cpu: number;
+  /**
+   * What the upcall returned: 0, or an error number below 0.
+   */
+  result: number;
+  /**
+   * The error's name; null: none, or one without a name.
+   */
+  errno: string | null;
+  count: Count;
 }
 /**
  * What this sample lacks. All zero: the sample is complete.

@@ -34,6 +34,8 @@ export interface SessionOptions extends UserStackOptions {
   syscallEvents?: SyscallEventOptions;
   /** Time blocked is summed up by stack, in `offCpu` of each sample. Default: false. */
   offCpu?: boolean;
+  /** Open vSwitch's upcalls are not counted, and `upcalls` of each sample is null. Default: false. */
+  skipUpcallStats?: boolean;
   /**
    * When a sample is read, debug files that its stacks lack are fetched by build id from debuginfod servers, and kept where their
    * clients keep them. What goes wrong is in `stackProblems` of the sample. Default: nothing is fetched.
@@ -98,6 +100,7 @@ export class CaptureSession implements AsyncDisposable {
         ...pickTexts(options, ['startTrigger', 'stopTrigger', 'program']),
         ...(capacity === undefined ? {} : { threadCapacity: capacity }),
         offCpu: options.offCpu ?? false,
+        skipUpcallStats: options.skipUpcallStats ?? false,
         ...userStacks,
         ...events,
         ...(servers === null ? {} : { debugCache: servers.cache }),

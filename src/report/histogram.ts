@@ -1,0 +1,73 @@
+/** Durations by size: buckets as the schema has them, and what follows from these. */
+import type { HistogramBucket, Percentiles } from './types.js';
+
+/** The kernel side has as many; the last one takes all that is longer. */
+const lastBucket = 127;
+
+/** The first bucket ends a quarter above 2^5 ns, and takes all that is shorter. */
+const firstOctave = 5;
+
+/** Of four for each power of two, where bucket i begins. */
+function lowerBound(index: number): number {
+  const octave = firstOctave + (index >> 2);
+  return 2 ** octave + (index & 3) * 2 ** (octave - 2);
+}
+
+/** From the counts of all buckets to those that are not empty. */
+export function toHistogram(counts: readonly number[] | null | undefined): HistogramBucket[] | null {
+  if (counts == null) return null;
+  return counts.flatMap((count, index) => {
+    if (count === 0) return [];
+    const fromNs = index === 0 ? 0 : lowerBound(index);
+    return [{ fromNs, toNs: index === lastBucket ? null : lowerBound(index + 1), count }];
+  });
+}
+
+/** Null: nothing is known of the durations, or there are none. */
+export function percentiles(
+  histogram: readonly HistogramBucket[] | null,
+  { minNs = null, maxNs = null }: { minNs?: number | null; maxNs?: number | null },
+): Percentiles | null {
+  if (histogram === null || histogram.length === 0) return null;
+  const count = histogram.reduce((sum, bucket) => sum + bucket.count, 0);
+  const percentile = (share: number): number => {
+    const middle = middleOf(bucketOf(histogram, Math.ceil((share / 100) * count)), maxNs);
+    // It may be beyond what was measured, and then that is nearer to the truth.
+    return Math.max(minNs ?? 0, Math.min(maxNs ?? Number.POSITIVE_INFINITY, middle));
+  };
+  return { p50Ns: percentile(50), p90Ns: percentile(90), p99Ns: percentile(99) };
+}
+
+/** The one that holds the duration of this rank, counted from 1, shortest first. */
+function bucketOf(histogram: readonly HistogramBucket[], rank: number): HistogramBucket | undefined {
+  let before = 0;
+  return histogram.find((bucket) => {
+    before += bucket.count;
+    return before >= rank;
+  });
+}
+
+function middleOf(bucket: HistogramBucket | undefined, maxNs: number | null): number {
+  if (bucket === undefined) return 0;
+  const { fromNs, toNs } = bucket;
+  // Without an end there is no middle, but the longest is in it.
+  return toNs === null ? (maxNs ?? fromNs) : Math.floor((fromNs + toNs) / 2);
+}
+
+/** The same counts with a bucket for each power of two: fewer lines to print. */
+export function byPowersOfTwo(histogram: readonly HistogramBucket[]): HistogramBucket[] {
+  const merged: HistogramBucket[] = [];
+  for (const { fromNs, toNs, count } of histogram) {
+    const from = fromNs === 0 ? 0 : 2 ** Math.floor(Math.log2(fromNs));
+    const before = merged.at(-1);
+    // What begins at 2^5 belongs to the first bucket, which holds what is shorter, too.
+    const isSame = before !== undefined && (before.fromNs === from || (before.fromNs === 0 && from === 32));
+    if (isSame) {
+      before.count += count;
+      before.toNs = toNs === null ? null : before.toNs;
+      continue;
+    }
+    merged.push({ fromNs: from, toNs: toNs === null ? null : from === 0 ? 64 : from * 2, count });
+  }
+  return merged;
+}
