@@ -179,6 +179,7 @@ test('without options the defaults of the contract hold', (t) => {
     userStackBytes: 16_384,
     offCpu: null,
     debuginfod: false,
+    skipUpcallStats: false,
     format: 'text',
     output: null,
     debug: 0,

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { isoTime, localTime, percent, secondsToNs, thousands } from '../src/units.js';
+import { apportion, isoTime, localTime, mean, percent, secondsToNs, thousands } from '../src/units.js';
 
 for (const [value, text] of [
   [0, '0'],
@@ -17,6 +17,24 @@ test('a share has two decimals, and none of nothing', (t) => {
   t.is(percent(1, 3), '33.33');
   t.is(percent(0, 5), '0.00');
   t.is(percent(0, 0), '-');
+});
+
+test('a mean is the nearest whole, and of nothing 0', (t) => {
+  t.is(mean(5, 2), 3);
+  t.is(mean(7, 3), 2);
+  t.is(mean(0, 0), 0);
+});
+
+test('places are divided to the last one, by the largest remainders', (t) => {
+  t.deepEqual(apportion([1, 1, 1], 50), [17, 17, 16]);
+  t.deepEqual(apportion([999, 1, 0], 50), [50, 0, 0]);
+  t.deepEqual(apportion([0, 0], 50), [0, 0]);
+  for (const parts of [[3, 7, 11], [1e15, 2e15, 1], [5], [1, 1e9, 1e9, 1e9]]) {
+    t.is(
+      apportion(parts, 50).reduce((sum, places) => sum + places, 0),
+      50,
+    );
+  }
 });
 
 test('seconds become whole nanoseconds', (t) => {

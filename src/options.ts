@@ -315,6 +315,16 @@ export const captureOptions = {
     bare: '1',
     parse: (text) => parse.integer('--debug', text, 0, 7),
   }),
+  skipUpcallStats: option<boolean>({
+    flags: '--skip-upcall-stats',
+    group: 'events',
+    type: 'switch',
+    range: 'on or off',
+    description: 'do not count Open vSwitch’s upcalls',
+    help: 'They are counted on the whole machine, by CPU and result, where the module openvswitch is loaded and tells of its upcalls.',
+    default: false,
+    defaultText: 'off',
+  }),
   threadCapacity: option<number | null>({
     flags: '--thread-capacity <N>',
     group: 'diagnosis',

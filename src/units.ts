@@ -36,3 +36,22 @@ export function localTime(iso: string): string {
 export function wholeSeconds(milliseconds: number): string {
   return `${Math.floor(milliseconds / 1000)} s`;
 }
+
+/** To the nearest whole; of nothing 0. */
+export function mean(total: number, count: number): number {
+  return count === 0 ? 0 : Math.round(total / count);
+}
+
+/** As many places as there are, divided among parts as large as these; those whose remainders are largest get what rounding leaves. */
+export function apportion(parts: readonly number[], places: number): number[] {
+  const whole = parts.reduce((sum, part) => sum + part, 0);
+  if (whole === 0) return parts.map(() => 0);
+  const exact = parts.map((part) => (part / whole) * places);
+  const given = exact.map(Math.floor);
+  const left = places - given.reduce((sum, part) => sum + part, 0);
+  const byRemainder = exact
+    .map((part, index) => ({ index, remainder: part - Math.floor(part) }))
+    .sort((a, b) => b.remainder - a.remainder);
+  for (const { index } of byRemainder.slice(0, left)) given[index] = (given[index] ?? 0) + 1;
+  return given;
+}

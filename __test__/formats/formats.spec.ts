@@ -65,7 +65,13 @@ test('text leaves out what took no time, but never the unknown', (t) => {
   const rows = text.slice(text.indexOf('[TIME BUDGET]')).trimEnd().split('\n').slice(2);
   t.deepEqual(
     rows.map((row) => row.trim().replaceAll(/ {2,}/g, ' | ')),
-    ['user | 1,000 | 100.00', 'unknown | 0 | 0.00', 'TOTAL (wall): | 1,000 | 100.00'],
+    [
+      'user | 1,000 | 100.00',
+      'unknown | 0 | 0.00',
+      'TOTAL (wall): | 1,000 | 100.00',
+      `|${'U'.repeat(50)}|`,
+      'U user',
+    ],
   );
 });
 

@@ -40,12 +40,13 @@ test('a table without rows is its titles', (t) => {
   t.deepEqual(tableLines(columns, []), ['NAME      COUNT']);
 });
 
-test('cells that fit look the same whichever way they are laid out', (t) => {
+test('plain cells look the same whichever way they are laid out', (t) => {
   const rows = [
     ['', '0'],
     ['a', '12345678'],
     ['abcdef', ''],
     ['~ x', '1,234'],
+    ['wider than it', '123,456,789'],
   ];
   const titles = ['NAME  ', '   COUNT'];
   const general = laidOut(columns, [titles, ...rows]).map((line) => line.trimEnd());

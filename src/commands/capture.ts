@@ -49,6 +49,7 @@ async function captureTo(
       pids: targets.pids,
       follow: options.follow,
       debugLevel: options.debug,
+      skipUpcallStats: options.skipUpcallStats,
       ...triggerOptions(options, targets),
       ...eventOptions(options),
       ...(servers === null ? {} : { debuginfod: debuginfodOptions(servers, streams, interrupts) }),

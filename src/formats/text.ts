@@ -3,13 +3,15 @@ import { escapeText } from '../escape.js';
 import type { CapturedSample } from '../report/events.js';
 import { addLosses, lossWarnings, noLosses } from '../report/losses.js';
 import { problemWarnings } from '../report/problems.js';
-import type { Target, Thread, WindowStart, WindowStop } from '../report/types.js';
+import type { Process, Target, Thread, WindowStart, WindowStop } from '../report/types.js';
 import type { Window } from '../report/window.js';
 import { localTime, thousands } from '../units.js';
 import type { Format } from './format.js';
+import { barLines, budgetColumns, processBudgetRows } from './text-budget.js';
 import { eventPieces } from './text-events.js';
 import { offCpuPieces } from './text-off-cpu.js';
-import { type Section, threadSections } from './text-sections.js';
+import { section, threadSections } from './text-sections.js';
+import { upcallPieces } from './text-upcalls.js';
 
 const indent = ' '.repeat(28);
 
@@ -24,6 +26,7 @@ export const text: Format = {
         losses = addLosses(losses, sample.losses);
         problems.push(...sample.stackProblems);
         yield `${sampleLines(sample, targets).join('\n')}\n`;
+        yield* upcallPieces(sample.upcalls);
         yield* eventPieces(sample.syscallEvents);
         if (offCpu !== null) yield* offCpuPieces(sample.offCpu, offCpu);
       },
@@ -51,7 +54,7 @@ function sampleLines(sample: CapturedSample, targets: readonly Target[]): string
     `# ${dump} @${localTime(stop.wall)}`,
     row('TID'.padEnd(10), 'THREAD', '<RESOURCE SPECIFIC>'),
     row('-'.repeat(10), '-'.repeat(16), '-'.repeat(76)),
-    ...byProcess(sample.threads, targets),
+    ...byProcess(sample, targets),
   ];
 }
 
@@ -67,35 +70,46 @@ function edge({ by, monotonicNs, wall, trigger }: WindowStart | WindowStop): str
 }
 
 /** A heading per process only where there are several: a lone process looks as it always did. */
-function byProcess(threads: readonly Thread[], targets: readonly Target[]): string[] {
-  const pids = new Set([...targets.map(({ pid }) => pid), ...threads.map(({ pid }) => pid)]);
-  if (pids.size <= 1)
-    return threads.length === 0 ? ['# No threads seen.'] : blankBetween(threads.map(threadLines));
+function byProcess({ threads, processes }: CapturedSample, targets: readonly Target[]): string[] {
+  const pids = new Set([...targets.map(({ pid }) => pid), ...processes.map(({ pid }) => pid)]);
   const groups = [...pids].map((pid) => {
-    const own = threads.filter((thread) => thread.pid === pid);
-    const name =
-      targets.find((target) => target.pid === pid)?.comm ?? own.find(({ tid }) => tid === pid)?.comm;
-    const heading = `# Process ${pid} ${escapeText(name ?? '')}`.trimEnd();
-    return [heading, ...(own.length === 0 ? ['# No threads seen.'] : blankBetween(own.map(threadLines)))];
+    const process = processes.find((candidate) => candidate.pid === pid);
+    const own = pids.size === 1 ? threads : threads.filter((thread) => thread.pid === pid);
+    const blocks = [...processLines(process, own), ...own.map(threadLines)];
+    const body = blocks.length === 0 ? ['# No threads seen.'] : blankBetween(blocks);
+    if (pids.size === 1) return body;
+    const name = targets.find((target) => target.pid === pid)?.comm ?? process?.comm ?? '';
+    return [`# Process ${pid} ${escapeText(name)}`.trimEnd(), ...body];
   });
-  return blankBetween(groups);
+  return groups.length === 0 ? ['# No threads seen.'] : blankBetween(groups);
+}
+
+/** What its threads did together, where it has several. */
+function processLines(process: Process | undefined, threads: readonly Thread[]): string[][] {
+  if (process === undefined || threads.length < 2) return [];
+  const { pid, comm, budget } = process;
+  const { title, lines } = section(
+    'PROCESS TIME BUDGET',
+    budgetColumns,
+    processBudgetRows(process, threads),
+    barLines(budget),
+  );
+  return [[row(String(pid).padStart(10), escapeText(comm ?? ''), title), ...bodyLines(lines, '(process)')]];
 }
 
 function threadLines(thread: Thread): string[] {
-  const sections = threadSections(thread).map((section, index) => {
-    const title =
-      index === 0
-        ? row(String(thread.tid).padStart(10), escapeText(thread.comm), section.title)
-        : row('', '', section.title);
-    return [title, ...bodyLines(section, index === 0 && thread.exited)];
+  const sections = threadSections(thread).map(({ title, lines }, index) => {
+    if (index > 0) return [row('', '', title), ...bodyLines(lines, null)];
+    const first = row(String(thread.tid).padStart(10), escapeText(thread.comm), title);
+    return [first, ...bodyLines(lines, thread.exited ? '(exited)' : null)];
   });
   return blankBetween(sections);
 }
 
-/** The lines under a title. An exited thread says so below its name, where there is room. */
-function bodyLines(section: Section, exited: boolean): string[] {
-  return section.lines.map((line, index) =>
-    exited && index === 0 ? row('', '(exited)', line) : `${indent}${line}`,
+/** The lines under a title. What is to be said of whom they are about stands below the name, where there is room. */
+function bodyLines(lines: readonly string[], remark: string | null): string[] {
+  return lines.map((line, index) =>
+    remark !== null && index === 0 ? row('', remark, line) : `${indent}${line}`,
   );
 }
 

@@ -1,3 +1,4 @@
+import type { CallTimes } from './syscalls.js';
 import type { Syscall } from './types.js';
 
 /** Calls that wait for something to happen: an idle thread sits in one, so their time says nothing about the kernel. */
@@ -20,17 +21,11 @@ export const pollFamily: ReadonlySet<string> = new Set([
 ]);
 
 /** Sums over all calls but the poll family. */
-export function sumSyscalls(syscalls: readonly Syscall[]): {
-  count: number;
-  totalNs: number;
-  inFlightNs: number;
-} {
-  const sum = { count: 0, totalNs: 0, inFlightNs: 0 };
+export function sumSyscalls(syscalls: readonly Syscall[]): CallTimes & { count: number } {
+  const sum = { count: 0, totalNs: 0, inFlightNs: 0, readyNs: 0, blockedNs: 0, stoppedNs: 0 };
   for (const call of syscalls) {
     if (pollFamily.has(call.name)) continue;
-    sum.count += call.count;
-    sum.totalNs += call.totalNs;
-    sum.inFlightNs += call.inFlightNs;
+    for (const key of Object.keys(sum) as Array<keyof typeof sum>) sum[key] += call[key];
   }
   return sum;
 }

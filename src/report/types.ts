@@ -188,6 +188,10 @@ export interface Options {
    */
   debuginfod: boolean;
   /**
+   * Open vSwitch's upcalls are not counted.
+   */
+  skipUpcallStats: boolean;
+  /**
    * Name of the output format.
    */
   format: string;

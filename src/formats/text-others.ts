@@ -1,0 +1,56 @@
+/** The tables of whom a thread had to do with: who had its CPU, and who woke it. */
+import { escapeText } from '../escape.js';
+import type { RanInsteadTask, Thread, Waker } from '../report/types.js';
+import { percent, thousands } from '../units.js';
+import type { Cell } from './table.js';
+import { count, left, name, right, total } from './text-columns.js';
+
+const pid = right('PID', 10);
+const tid = right('TID', 10);
+
+export const ranInsteadColumns = [name, pid, tid, count, total, right('% OF READY', 10), left('CGROUP', 6)];
+
+/** Nothing where all waits were so short that nobody is told of them. */
+export function ranInsteadRows({ ranInstead, ready }: Thread): Cell[][] {
+  const { tasks, otherTasksNs, shortNs, unattributedNs } = ranInstead;
+  if (tasks.length === 0 && otherTasksNs === 0 && unattributedNs === 0) return [];
+  const times = (ns: number): Cell[] => [thousands(ns), percent(ns, ready.totalNs)];
+  const rest: ReadonlyArray<readonly [string, number]> = [
+    ['(other tasks)', otherTasksNs],
+    ['(waits under 10 us)', shortNs],
+    ['(not known)', unattributedNs],
+  ];
+  return [
+    ...tasks.map((task) => [...taskCells(task), ...times(task.totalNs), escapeText(task.cgroup ?? '-')]),
+    ...rest
+      .filter(([, ns]) => ns > 0)
+      .map(([label, ns]): Cell[] => [label, null, null, null, ...times(ns), null]),
+    ['TOTAL (ready):', null, null, null, ...times(ready.totalNs), null],
+  ];
+}
+
+function taskCells({ pid, tid, comm, count }: RanInsteadTask): Cell[] {
+  return pid === 0 ? ['(idle CPU)', null, null, count] : [escapeText(comm), pid, tid, count];
+}
+
+/** Nobody reads more of them. */
+const mostCpus = 8;
+
+/** Which CPUs were waited for. */
+export function cpuLines({ ranInstead: { cpus }, ready }: Thread): string[] {
+  if (cpus.length === 0) return [];
+  const shown = cpus
+    .slice(0, mostCpus)
+    .map(({ cpu, totalNs }) => `CPU ${cpu}: ${thousands(totalNs)} ns (${percent(totalNs, ready.totalNs)} %)`);
+  if (cpus.length > mostCpus) shown.push(`${cpus.length - mostCpus} more`);
+  return [`on ${shown.join(', ')}`];
+}
+
+export const wakerColumns = [name, left('BY', 8), pid, tid, count, right('BLOCKED ns', 16)];
+
+export function wakerRows(wakers: readonly Waker[]): Cell[][] {
+  return wakers.map(({ by, name, pid, tid, count, blockedNs }) => {
+    const ids = by === 'task' ? [pid, tid] : [null, null];
+    return [escapeText(name), by, ...ids, count, thousands(blockedNs)];
+  });
+}
