@@ -181,6 +181,7 @@ test('without options the defaults of the contract hold', (t) => {
     debuginfod: false,
     skipUpcallStats: false,
     format: 'text',
+    histograms: false,
     output: null,
     debug: 0,
     command: null,
@@ -209,6 +210,7 @@ const conflicts: Array<[string, GivenOptions, string[] | null, RegExp]> = [
   ['a length and a stop trigger', { sampleTime: 1, stopTrigger: 'up:f' }, null, /^--sample-time: /],
   ['a delta without stop trigger', { triggerDelta: 1, startTrigger: 'up:f' }, null, /^--trigger-delta: /],
   ['a timeout without trigger', { triggerTimeout: 1 }, null, /^--trigger-timeout: /],
+  ['histograms in JSON', { histograms: true, format: 'json' }, null, /^--histograms: /],
   ['folded stacks without any', { format: 'folded' }, null, /^--format folded: /],
   ['a copy for frame pointers', { userStackBy: 'fp', userStackBytes: 4096 }, null, /^--user-stack-bytes: /],
   [

@@ -21,7 +21,7 @@ export function effectiveOptions(given: GivenOptions, command: readonly string[]
 }
 
 function refuseConflicts(options: Options): void {
-  const { pid, name, all, command, sampleCount, sampleTime } = options;
+  const { pid, name, all, command, sampleCount, sampleTime, histograms, format } = options;
   const byPid = pid.length > 0;
   const byName = name.length > 0;
   if (byPid && byName) {
@@ -33,6 +33,12 @@ function refuseConflicts(options: Options): void {
   }
   if (command !== null && (command[0] ?? '') === '') {
     throw conflict('--: no command follows', 'for example: kdelay capture -- sleep 1');
+  }
+  if (histograms && format !== 'text') {
+    throw conflict(
+      `--histograms: it is of the text report, not of --format ${format}`,
+      'leave it out: json and ndjson always have them',
+    );
   }
   if (all && byPid) throw conflict('--all: needs names, not pids', 'use it with --name');
   if (sampleTime === null && options.stopTrigger === null && sampleCount > 1) {

@@ -292,6 +292,16 @@ export const captureOptions = {
     choices: formatNames,
     parse: (text) => parse.choice('--format', text, formatNames),
   }),
+  histograms: option<boolean>({
+    flags: '--histograms',
+    group: 'output',
+    type: 'switch',
+    range: 'on or off',
+    description: 'in the text report, print below each table how often durations of each size occurred',
+    help: 'A bar for each power of two. `json` and `ndjson` always have them, with four buckets for each.',
+    default: false,
+    defaultText: 'off',
+  }),
   output: option<string | null>({
     flags: '-o, --output <FILE>',
     group: 'output',

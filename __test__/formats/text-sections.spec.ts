@@ -3,7 +3,9 @@ import test from 'ava';
 import { threadSections } from '../../src/formats/text-sections.js';
 import { toSample } from '../../src/report/report.js';
 import type { Thread } from '../../src/report/types.js';
-import { busyThread, emptyBudget, rawSample, rawSyscall, rawThread } from '../helpers/raw.js';
+import { busyThread, emptyBudget, rawHistogram, rawSample, rawSyscall, rawThread } from '../helpers/raw.js';
+
+const plainly = { histograms: false };
 
 type RawThread = Parameters<typeof rawThread>[0];
 
@@ -15,20 +17,22 @@ function toThread(raw: ReturnType<typeof rawThread>): Thread {
 
 /** Cells without the spaces between them, without the column titles. */
 function rows(title: string, raw: ReturnType<typeof rawThread>): string[] {
-  const section = threadSections(toThread(raw)).find((candidate) => candidate.title === `[${title}]`);
+  const section = threadSections(toThread(raw), plainly).find(
+    (candidate) => candidate.title === `[${title}]`,
+  );
   return (section?.lines ?? []).slice(1).map((line) => line.trim().replaceAll(/ {2,}/g, ' | '));
 }
 
 test('a thread of nothing has the three tables of the original and its budget only', (t) => {
   t.deepEqual(
-    threadSections(toThread(rawThread())).map(({ title }) => title),
+    threadSections(toThread(rawThread()), plainly).map(({ title }) => title),
     ['[SYSCALL STATISTICS]', '[THREAD RUN STATISTICS]', '[THREAD READY STATISTICS]', '[TIME BUDGET]'],
   );
 });
 
 test('sections keep their order: the original’s, then what is new, the budget last', (t) => {
   t.deepEqual(
-    threadSections(toThread(busyThread())).map(({ title }) => title.slice(1, -1)),
+    threadSections(toThread(busyThread()), plainly).map(({ title }) => title.slice(1, -1)),
     [
       'SYSCALL STATISTICS',
       'THREAD RUN STATISTICS',
@@ -129,4 +133,28 @@ test('page faults that are unknown are no section; a known count beside an unkno
   t.deepEqual(rows('PAGE FAULT STATISTICS', rawThread({ faults: { minor: 3, major: null, blockedNs: 0 } })), [
     '3 | - | 0',
   ]);
+});
+
+test('histograms stand below their tables, a bar for each power of two', (t) => {
+  const run = {
+    count: 1001,
+    totalNs: 1001,
+    minNs: 30,
+    maxNs: 3e11,
+    clippedNs: 0,
+    histogram: rawHistogram({ 20: 500, 21: 500, 127: 1 }),
+  };
+  const sections = threadSections(toThread(rawThread({ run })), { histograms: true });
+  t.deepEqual(
+    sections[1]?.lines.slice(2).map((line) => line.trim().replaceAll(/ {2,}/g, ' | ')),
+    ['FROM ns | BELOW ns | COUNT', `1,024 | 2,048 | 1,000 ${'#'.repeat(40)}`, '68,719,476,736 | - | 1 #'],
+  );
+});
+
+test('histograms of calls are named', (t) => {
+  const [calls] = threadSections(toThread(busyThread()), { histograms: true });
+  t.deepEqual(
+    calls?.lines.filter((line) => line.endsWith(':') && !line.startsWith('TOTAL')),
+    ['epoll_wait:', 'sendmsg:'],
+  );
 });

@@ -2,7 +2,7 @@
 
 import type { CapturedReport } from '../../src/report/events.js';
 import { buildReport, toSample } from '../../src/report/report.js';
-import type { Header } from '../../src/report/types.js';
+import type { Header, Options } from '../../src/report/types.js';
 import {
   busyThread,
   noRawLosses,
@@ -66,6 +66,7 @@ export const reports: Readonly<Record<string, CapturedReport>> = {
       },
     ],
   ),
+  histograms: report([parent], [{ threads: [busyThread()] }], { histograms: true }),
   'recorded calls': report(
     [parent],
     [
@@ -200,10 +201,12 @@ export const reports: Readonly<Record<string, CapturedReport>> = {
 function report(
   targets: Parameters<typeof buildReport>[0],
   samples: Array<Parameters<typeof rawSample>[0]>,
+  options: Partial<Options> = {},
 ): CapturedReport {
   const built = buildReport(
     targets,
     samples.map((over, index) => toSample(rawSample(over), index)),
+    options,
   );
   return { ...built, ...fixed };
 }

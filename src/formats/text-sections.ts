@@ -2,6 +2,7 @@
 import type { Thread } from '../report/types.js';
 import { type Cell, type Column, tableLines } from './table.js';
 import { barLines, budgetColumns, threadBudgetRows } from './text-budget.js';
+import { histogramLines, syscallHistogramLines } from './text-histograms.js';
 import {
   hardIrqColumns,
   hardIrqRows,
@@ -32,16 +33,38 @@ export interface Section {
 }
 
 /** Syscall, run and ready always, the others when there is something to show. */
-export function threadSections(thread: Thread): Section[] {
+export function threadSections(thread: Thread, { histograms }: { histograms: boolean }): Section[] {
+  const bars = (lines: () => string[]): string[] => (histograms ? lines() : []);
+  const { syscalls, run, ready, longPoll } = thread;
   return [
-    section('SYSCALL STATISTICS', syscallColumns, syscallRows(thread.syscalls)),
-    section('THREAD RUN STATISTICS', runColumns, runRows(thread.run)),
-    section('THREAD READY STATISTICS', readyColumns, readyRows(thread.ready)),
+    section(
+      'SYSCALL STATISTICS',
+      syscallColumns,
+      syscallRows(syscalls),
+      bars(() => syscallHistogramLines(syscalls)),
+    ),
+    section(
+      'THREAD RUN STATISTICS',
+      runColumns,
+      runRows(run),
+      bars(() => histogramLines(run.histogram)),
+    ),
+    section(
+      'THREAD READY STATISTICS',
+      readyColumns,
+      readyRows(ready),
+      bars(() => histogramLines(ready.histogram)),
+    ),
     section('HARD IRQ STATISTICS', hardIrqColumns, hardIrqRows(thread.hardIrqs)),
     section('SOFT IRQ STATISTICS', softIrqColumns, softIrqRows(thread.softIrqs)),
     section('THREAD STOPPED STATISTICS', stoppedColumns, stoppedRows(thread.stopped)),
     section('LOCAL IRQ STATISTICS', vectorColumns, vectorRows(thread.vectors)),
-    section('LONG POLL STATISTICS', longPollColumns, longPollRows(thread.longPoll)),
+    section(
+      'LONG POLL STATISTICS',
+      longPollColumns,
+      longPollRows(longPoll),
+      bars(() => histogramLines(longPoll.histogram)),
+    ),
     section('PAGE FAULT STATISTICS', faultColumns, faultRows(thread.faults)),
     section('RAN INSTEAD', ranInsteadColumns, ranInsteadRows(thread), cpuLines(thread)),
     section('WOKEN BY', wakerColumns, wakerRows(thread.wokenBy)),

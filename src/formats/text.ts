@@ -3,7 +3,7 @@ import { escapeText } from '../escape.js';
 import type { CapturedSample } from '../report/events.js';
 import { addLosses, lossWarnings, noLosses } from '../report/losses.js';
 import { problemWarnings } from '../report/problems.js';
-import type { Process, Target, Thread, WindowStart, WindowStop } from '../report/types.js';
+import type { Options, Process, Target, Thread, WindowStart, WindowStop } from '../report/types.js';
 import type { Window } from '../report/window.js';
 import { localTime, thousands } from '../units.js';
 import type { Format } from './format.js';
@@ -13,11 +13,14 @@ import { offCpuPieces } from './text-off-cpu.js';
 import { section, threadSections } from './text-sections.js';
 import { upcallPieces } from './text-upcalls.js';
 
+/** What was asked for. */
+type Shown = Pick<Options, 'histograms'>;
+
 const indent = ' '.repeat(28);
 
 export const text: Format = {
   name: 'text',
-  create({ offCpu }) {
+  create({ offCpu, histograms }) {
     let losses = noLosses;
     const problems: string[] = [];
     return {
@@ -25,7 +28,7 @@ export const text: Format = {
       *sample(sample, targets) {
         losses = addLosses(losses, sample.losses);
         problems.push(...sample.stackProblems);
-        yield `${sampleLines(sample, targets).join('\n')}\n`;
+        yield `${sampleLines(sample, targets, { histograms }).join('\n')}\n`;
         yield* upcallPieces(sample.upcalls);
         yield* eventPieces(sample.syscallEvents);
         if (offCpu !== null) yield* offCpuPieces(sample.offCpu, offCpu);
@@ -43,7 +46,7 @@ export const text: Format = {
   },
 };
 
-function sampleLines(sample: CapturedSample, targets: readonly Target[]): string[] {
+function sampleLines(sample: CapturedSample, targets: readonly Target[], shown: Shown): string[] {
   const { start, stop, windowNs } = sample;
   const dump =
     start.by === 'trigger' && stop.by === 'trigger'
@@ -54,7 +57,7 @@ function sampleLines(sample: CapturedSample, targets: readonly Target[]): string
     `# ${dump} @${localTime(stop.wall)}`,
     row('TID'.padEnd(10), 'THREAD', '<RESOURCE SPECIFIC>'),
     row('-'.repeat(10), '-'.repeat(16), '-'.repeat(76)),
-    ...byProcess(sample, targets),
+    ...byProcess(sample, targets, shown),
   ];
 }
 
@@ -70,12 +73,16 @@ function edge({ by, monotonicNs, wall, trigger }: WindowStart | WindowStop): str
 }
 
 /** A heading per process only where there are several: a lone process looks as it always did. */
-function byProcess({ threads, processes }: CapturedSample, targets: readonly Target[]): string[] {
+function byProcess(
+  { threads, processes }: CapturedSample,
+  targets: readonly Target[],
+  shown: Shown,
+): string[] {
   const pids = new Set([...targets.map(({ pid }) => pid), ...processes.map(({ pid }) => pid)]);
   const groups = [...pids].map((pid) => {
     const process = processes.find((candidate) => candidate.pid === pid);
     const own = pids.size === 1 ? threads : threads.filter((thread) => thread.pid === pid);
-    const blocks = [...processLines(process, own), ...own.map(threadLines)];
+    const blocks = [...processLines(process, own), ...own.map((thread) => threadLines(thread, shown))];
     const body = blocks.length === 0 ? ['# No threads seen.'] : blankBetween(blocks);
     if (pids.size === 1) return body;
     const name = targets.find((target) => target.pid === pid)?.comm ?? process?.comm ?? '';
@@ -97,8 +104,8 @@ function processLines(process: Process | undefined, threads: readonly Thread[]):
   return [[row(String(pid).padStart(10), escapeText(comm ?? ''), title), ...bodyLines(lines, '(process)')]];
 }
 
-function threadLines(thread: Thread): string[] {
-  const sections = threadSections(thread).map(({ title, lines }, index) => {
+function threadLines(thread: Thread, shown: Shown): string[] {
+  const sections = threadSections(thread, shown).map(({ title, lines }, index) => {
     if (index > 0) return [row('', '', title), ...bodyLines(lines, null)];
     const first = row(String(thread.tid).padStart(10), escapeText(thread.comm), title);
     return [first, ...bodyLines(lines, thread.exited ? '(exited)' : null)];

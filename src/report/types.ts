@@ -196,6 +196,10 @@ export interface Options {
    */
   format: string;
   /**
+   * The text report has histograms.
+   */
+  histograms: boolean;
+  /**
    * File the report went to; null: standard output.
    */
   output: string | null;
