@@ -182,6 +182,7 @@ test('without options the defaults of the contract hold', (t) => {
     skipUpcallStats: false,
     format: 'text',
     histograms: false,
+    verdict: true,
     output: null,
     debug: 0,
     command: null,
@@ -251,9 +252,10 @@ test('the schema echoes every option of the table, and the command', (t) => {
   t.deepEqual(echoed, [...Object.keys(captureOptions), 'command'].sort());
 });
 
-test('the long form of each flag is its key in kebab case', (t) => {
-  for (const [key, { flags }] of Object.entries(captureOptions)) {
+test('the long form of each flag is its key in kebab case, after no- where it turns something off', (t) => {
+  for (const [key, { flags, default: value }] of Object.entries(captureOptions)) {
     const kebab = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    t.regex(flags, new RegExp(`^(-\\w, )?--${kebab}( [<[]|$)`));
+    const long = value === true ? `no-${kebab}` : kebab;
+    t.regex(flags, new RegExp(`^(-\\w, )?--${long}( [<[]|$)`));
   }
 });

@@ -1,5 +1,16 @@
 import test from 'ava';
-import { apportion, isoTime, localTime, mean, percent, secondsToNs, thousands } from '../src/units.js';
+import {
+  apportion,
+  isoTime,
+  localTime,
+  mean,
+  percent,
+  secondsToNs,
+  shortTime,
+  thousands,
+  wholeNumber,
+  wholePercent,
+} from '../src/units.js';
 
 for (const [value, text] of [
   [0, '0'],
@@ -17,6 +28,33 @@ test('a share has two decimals, and none of nothing', (t) => {
   t.is(percent(1, 3), '33.33');
   t.is(percent(0, 5), '0.00');
   t.is(percent(0, 0), '-');
+});
+
+for (const [ns, text] of [
+  [0, '0 ns'],
+  [999, '999 ns'],
+  [1234, '1.23 us'],
+  [999_999, '1 ms'],
+  [61_234_000_000, '61.2 s'],
+  [123_456_000_000_000, '123000 s'],
+] as const) {
+  test(`${ns} ns read best as ${text}`, (t) => {
+    t.is(shortTime(ns), text);
+  });
+}
+
+test('a share in whole percents is 0 only of nothing and 100 only of all', (t) => {
+  t.is(wholePercent(0, 7), '0 %');
+  t.is(wholePercent(1, 1000), 'under 1 %');
+  t.is(wholePercent(5, 1000), '1 %');
+  t.is(wholePercent(994, 1000), '99 %');
+  t.is(wholePercent(999, 1000), 'over 99 %');
+  t.is(wholePercent(7, 7), '100 %');
+  t.is(wholePercent(0, 0), '0 %');
+});
+
+test('numbers in sentences are whole', (t) => {
+  t.is(wholeNumber(1234.6), '1,235');
 });
 
 test('a mean is the nearest whole, and of nothing 0', (t) => {

@@ -17,6 +17,7 @@ export interface OptionSpec<T> {
   /** Short and long form with its argument, as help shows them. */
   readonly flags: string;
   readonly group: keyof typeof optionGroups;
+  /** A switch that is on by default is one for turning it off: `--no-…`. */
   readonly type: 'integer' | 'seconds' | 'text' | 'switch';
   /** The values it takes, in words. */
   readonly range: string;
@@ -44,7 +45,7 @@ const triggerRange =
   'u:PROVIDER:PROBE, t:SYSTEM:EVENT, k:FUNCTION, kr:FUNCTION, up:[OBJECT:]FUNCTION or ur:[OBJECT:]FUNCTION';
 const maximumSeconds = 30 * 24 * 60 * 60;
 
-/** Keys are the names in the report and, in kebab case, on the command line. */
+/** Keys are the names in the report and, in kebab case, on the command line: after `no-` for a switch that is on by default. */
 export const captureOptions = {
   pid: option<number[]>({
     flags: '-p, --pid <PID>',
@@ -301,6 +302,16 @@ export const captureOptions = {
     help: 'A bar for each power of two. `json` and `ndjson` always have them, with four buckets for each.',
     default: false,
     defaultText: 'off',
+  }),
+  verdict: option<boolean>({
+    flags: '--no-verdict',
+    group: 'output',
+    type: 'switch',
+    range: 'on or off',
+    description: 'leave out what the numbers say in words, and what to do next',
+    help: 'A sample begins with it. docs/report.md tells of its rules.',
+    default: true,
+    defaultText: 'samples have it',
   }),
   output: option<string | null>({
     flags: '-o, --output <FILE>',

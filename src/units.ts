@@ -55,3 +55,32 @@ export function apportion(parts: readonly number[], places: number): number[] {
   for (const { index } of byRemainder.slice(0, left)) given[index] = (given[index] ?? 0) + 1;
   return given;
 }
+
+/** In the unit that reads best, with three digits: "950 ns", "1.23 ms", "61.2 s". */
+export function shortTime(ns: number): string {
+  for (const [unit, size] of timeUnits) {
+    const value = Number((ns / size).toPrecision(3));
+    if (value < 1000 || unit === 's') return `${value} ${unit}`;
+  }
+  return `${ns} ns`;
+}
+
+const timeUnits = [
+  ['ns', 1],
+  ['us', 1e3],
+  ['ms', 1e6],
+  ['s', 1e9],
+] as const;
+
+/** "12 %"; what is not nothing is never 0 %, what is not all never 100 %. */
+export function wholePercent(part: number, whole: number): string {
+  const share = whole === 0 ? 0 : (part / whole) * 100;
+  if (part > 0 && share < 0.5) return 'under 1 %';
+  if (part < whole && share >= 99.5) return 'over 99 %';
+  return `${Math.round(share)} %`;
+}
+
+/** To the nearest whole, as it is read: "120,000". */
+export function wholeNumber(value: number): string {
+  return thousands(Math.round(value));
+}

@@ -3,8 +3,10 @@
 import type { CapturedReport } from '../../src/report/events.js';
 import { buildReport, toSample } from '../../src/report/report.js';
 import type { Header, Options } from '../../src/report/types.js';
+import { buildVerdict } from '../../src/verdict/verdict.js';
 import {
   busyThread,
+  emptyBudget,
   noRawLosses,
   rawCalls,
   rawEvent,
@@ -65,6 +67,7 @@ export const reports: Readonly<Record<string, CapturedReport>> = {
         ],
       },
     ],
+    { verdict: true },
   ),
   histograms: report([parent], [{ threads: [busyThread()] }], { histograms: true }),
   'recorded calls': report(
@@ -159,11 +162,14 @@ export const reports: Readonly<Record<string, CapturedReport>> = {
               shortNs: 0,
               unattributedNs: 0,
             },
+            ready: { ...rawThread().ready, count: 1, totalNs: 200_000_000, maxNs: 200_000_000 },
+            budget: { ...emptyBudget, wallNs: 500_000_000, readyWokenNs: 200_000_000, userNs: 300_000_000 },
             wokenBy: [{ by: 'task', name: hostile, pid: 7, tid: 7, count: 1, blockedNs: 1 }],
           }),
         ],
       },
     ],
+    { verdict: true },
   ),
   'losses in two samples': report(
     [parent],
@@ -205,7 +211,10 @@ function report(
 ): CapturedReport {
   const built = buildReport(
     targets,
-    samples.map((over, index) => toSample(rawSample(over), index)),
+    samples.map((over, index) => {
+      const sample = toSample(rawSample(over), index);
+      return options.verdict === true ? { ...sample, verdict: buildVerdict(sample, 2) } : sample;
+    }),
     options,
   );
   return { ...built, ...fixed };

@@ -12,6 +12,7 @@ import { eventPieces } from './text-events.js';
 import { offCpuPieces } from './text-off-cpu.js';
 import { section, threadSections } from './text-sections.js';
 import { upcallPieces } from './text-upcalls.js';
+import { verdictLines } from './text-verdict.js';
 
 /** What was asked for. */
 type Shown = Pick<Options, 'histograms'>;
@@ -55,6 +56,7 @@ function sampleLines(sample: CapturedSample, targets: readonly Target[], shown: 
   return [
     ...edgeLines(sample),
     `# ${dump} @${localTime(stop.wall)}`,
+    ...verdictLines(sample.verdict),
     row('TID'.padEnd(10), 'THREAD', '<RESOURCE SPECIFIC>'),
     row('-'.repeat(10), '-'.repeat(16), '-'.repeat(76)),
     ...byProcess(sample, targets, shown),

@@ -79,6 +79,7 @@ function toTriggeringThread(
   return thread == null ? null : { ...thread };
 }
 
+/** Without a verdict. */
 export function toSample(raw: Binding.BindingSample, index: number): CapturedSample {
   const threads = raw.threads.map(toThread).sort(byName);
   return {
@@ -92,6 +93,7 @@ export function toSample(raw: Binding.BindingSample, index: number): CapturedSam
     stackProblems: raw.stackProblems,
     stealNs: raw.stealNs ?? null,
     upcalls: toUpcalls(raw.upcalls),
+    verdict: null,
     losses: { ...raw.losses, recursionMisses: raw.losses.recursionMisses ?? null },
   };
 }

@@ -200,6 +200,10 @@ export interface Options {
    */
   histograms: boolean;
   /**
+   * Samples have a verdict.
+   */
+  verdict: boolean;
+  /**
    * File the report went to; null: standard output.
    */
   output: string | null;
@@ -261,6 +265,10 @@ export interface Sample {
    * Open vSwitch's upcalls by CPU, then result; null: not measured.
    */
   upcalls: Upcall[] | null;
+  /**
+   * What the numbers say, in words; null: not asked for.
+   */
+  verdict: Verdict | null;
   losses: Losses;
 }
 /**
@@ -863,6 +871,63 @@ export interface Upcall {
    */
   errno: string | null;
   count: Count;
+}
+/**
+ * What the sample's numbers say, in words. Names in its texts are escaped.
+ */
+export interface Verdict {
+  /**
+   * Sentences: what the evidence lacks, if it is not enough, and where the time of the processes and of the busiest threads went.
+   */
+  summary: string[];
+  /**
+   * Rules that apply, the one that most time is at stake in first. Of threads only the busiest ones are looked at.
+   */
+  findings: Finding[];
+  /**
+   * The window is long enough, and little of it is unknown or lost.
+   */
+  enoughEvidence: boolean;
+}
+/**
+ * A rule that applies to a thread, or to the machine.
+ */
+export interface Finding {
+  /**
+   * Which rule.
+   */
+  rule:
+    | 'waits-for-cpu'
+    | 'lock'
+    | 'slow-call'
+    | 'interrupts'
+    | 'many-calls'
+    | 'kernel-code'
+    | 'user-code'
+    | 'stopped'
+    | 'page-faults'
+    | 'long-poll'
+    | 'steal';
+  /**
+   * Id of the thread's process; null: it is about the machine.
+   */
+  pid: number | null;
+  /**
+   * Thread id; null: it is about the machine.
+   */
+  tid: number | null;
+  /**
+   * The thread's name; null: it is about the machine. May hold any character.
+   */
+  comm: string | null;
+  /**
+   * A sentence with the numbers.
+   */
+  text: string;
+  /**
+   * A command that tells more; null: there is none to name.
+   */
+  next: string | null;
 }
 /**
  * What this sample lacks. All zero: the sample is complete.

@@ -1,3 +1,4 @@
+import os from 'node:os';
 import { DebugFiles, type DebuginfodOptions } from '../debuginfod/debug-files.js';
 import { debugServers } from '../debuginfod/settings.js';
 import { KdelayError } from '../errors.js';
@@ -7,6 +8,7 @@ import { toSample, toTarget, toWindow, toWindowStart } from '../report/report.js
 import type { Target, WindowStart, WindowStop } from '../report/types.js';
 import type { Window } from '../report/window.js';
 import { secondsToNs } from '../units.js';
+import { buildVerdict } from '../verdict/verdict.js';
 import { checkInteger } from './check.js';
 import { type SyscallEventOptions, toEvents, toUserStacks, type UserStackOptions } from './event-options.js';
 
@@ -41,6 +43,8 @@ export interface SessionOptions extends UserStackOptions {
    * clients keep them. What goes wrong is in `stackProblems` of the sample. Default: nothing is fetched.
    */
   debuginfod?: DebuginfodOptions;
+  /** Each sample has a `verdict`: what its numbers say, in words. Default: true. */
+  verdict?: boolean;
   /** The program that the one process, held until then, is about to execute: the triggers are looked up in it. */
   program?: string;
 }
@@ -65,16 +69,20 @@ export class CaptureSession implements AsyncDisposable {
   readonly #native: Binding.BindingSession;
   #targets: readonly Target[];
   readonly #debugFiles: DebugFiles | null;
+  /** How many the machine has, for verdicts; null: there are none. */
+  readonly #cpus: number | null;
   #samplesRead = 0;
 
   private constructor(
     session: Binding.BindingSession,
     targets: readonly Target[],
     debugFiles: DebugFiles | null,
+    cpus: number | null,
   ) {
     this.#native = session;
     this.#targets = targets;
     this.#debugFiles = debugFiles;
+    this.#cpus = cpus;
   }
 
   /**
@@ -107,7 +115,8 @@ export class CaptureSession implements AsyncDisposable {
       }),
     );
     const debugFiles = servers === null ? null : new DebugFiles(servers, isDebugFileOf, options.debuginfod);
-    return new CaptureSession(session, targets, debugFiles);
+    const cpus = (options.verdict ?? true) ? os.cpus().length : null;
+    return new CaptureSession(session, targets, debugFiles, cpus);
   }
 
   /** The captured processes: those named first, then, as of the last read(), their children. */
@@ -175,7 +184,8 @@ export class CaptureSession implements AsyncDisposable {
     this.#targets = raw.targets.map(toTarget);
     const sample = toSample(raw, this.#samplesRead++);
     const problems = this.#debugFiles?.takeProblems() ?? [];
-    return { ...sample, stackProblems: [...sample.stackProblems, ...problems] };
+    const verdict = this.#cpus === null ? null : buildVerdict(sample, this.#cpus);
+    return { ...sample, stackProblems: [...sample.stackProblems, ...problems], verdict };
   }
 
   /** One window of this many seconds and its sample. */

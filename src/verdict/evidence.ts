@@ -1,0 +1,57 @@
+/** Whether a sample's numbers can carry a verdict. */
+import type { CapturedSample } from '../report/events.js';
+import { shortTime, wholeNumber, wholePercent } from '../units.js';
+import type { ThreadFacts } from './facts.js';
+import { limits } from './limits.js';
+import { who } from './words.js';
+
+export type Evidence = Pick<
+  CapturedSample,
+  'start' | 'stop' | 'windowNs' | 'threads' | 'processes' | 'losses' | 'stealNs'
+>;
+
+/** What is missing, a phrase each; none: it is enough. `busiest` are the threads that the verdict is about. */
+export function missingEvidence(sample: Evidence, busiest: readonly ThreadFacts[]): string[] {
+  if (sample.threads.length === 0) return ['no thread was seen'];
+  return [
+    ...shortWindow(sample),
+    ...unknownTime(sample),
+    ...busiest.flatMap(({ thread, wallNs }) => {
+      const { unknownNs } = thread.budget;
+      return unknownNs > limits.unknownShare * wallNs
+        ? [`${wholePercent(unknownNs, wallNs)} of the time of ${who(thread)} is unknown`]
+        : [];
+    }),
+    ...lost(sample),
+  ];
+}
+
+/** Between two events that triggers named, the length is what it is. */
+function shortWindow({ start, stop, windowNs }: Evidence): string[] {
+  if (windowNs >= limits.shortWindowNs || (start.by === 'trigger' && stop.by === 'trigger')) return [];
+  return [`the window of ${shortTime(windowNs)} is shorter than a few slices of the scheduler`];
+}
+
+function unknownTime({ processes }: Evidence): string[] {
+  const unknownNs = processes.reduce((sum, { budget }) => sum + budget.unknownNs, 0);
+  const wallNs = processes.reduce((sum, { budget }) => sum + budget.wallNs, 0);
+  if (unknownNs <= limits.unknownShare * wallNs) return [];
+  return [`${wholePercent(unknownNs, wallNs)} of the threads’ time is unknown`];
+}
+
+function lost({ losses, threads }: Evidence): string[] {
+  const uncounted = losses.threadsUntracked + losses.syscallsUntracked;
+  const missed = losses.switchesMissed + losses.negativeIntervals + (losses.recursionMisses ?? 0);
+  const counted = threads.reduce(
+    (sum, { syscalls, run }) => sum + run.count + syscalls.reduce((calls, { count }) => calls + count, 0),
+    0,
+  );
+  return [
+    ...(uncounted > limits.lossShare * counted
+      ? [`${wholeNumber(uncounted)} events were not counted for want of room`]
+      : []),
+    ...(missed > limits.lossShare * counted
+      ? [`${wholeNumber(missed)} events were not seen, or made no sense`]
+      : []),
+  ];
+}

@@ -1,0 +1,95 @@
+/** What the rules ask about a thread. */
+import { pollFamily } from '../report/poll.js';
+import { onCpuNs } from '../report/syscalls.js';
+import type { Syscall, Thread } from '../report/types.js';
+import { kindOf } from './call-kinds.js';
+
+export interface ThreadFacts {
+  readonly thread: Thread;
+  readonly windowNs: number;
+  readonly wallNs: number;
+  /** On a CPU, interrupts left out. */
+  readonly ranNs: number;
+  /** Waiting for a CPU. */
+  readonly readyNs: number;
+  readonly interruptNs: number;
+  /** Whether time blocked in calls of locks was for locks: `likely`, as it waits elsewhere when it has nothing to do. */
+  readonly lock: 'likely' | 'possible' | 'no';
+  readonly lockNs: number;
+  /** Doing anything but waiting where idle threads wait. */
+  readonly activeNs: number;
+  /** Calls that are no sign of an idle thread, or of one that waits for another. */
+  readonly working: readonly Syscall[];
+  readonly calls: { readonly count: number; readonly onCpuNs: number };
+}
+
+/** A worker without work is in one call nearly all along. What its few times of work leave is not evidence. */
+const idleShare = 0.9;
+
+/** Below it, a thread that waits for others has hardly anything that it could be late with. */
+const leastRan = 0.05;
+
+export function threadFacts(thread: Thread, windowNs: number): ThreadFacts {
+  const { budget, syscalls, faults } = thread;
+  const { wallNs } = budget;
+  const ranNs = budget.userNs + budget.kernelNs;
+  const readyNs = budget.readyWokenNs + budget.readyPreemptedNs;
+  const interruptNs = budget.hardIrqNs + budget.softIrqNs;
+  const lockNs = blockedNs(syscalls.filter((call) => kindOf(call) === 'lock'));
+  const lock = lockEvidence(thread, lockNs);
+  const working = syscalls.filter((call) => isWork(call, thread));
+  return {
+    thread,
+    windowNs,
+    wallNs,
+    ranNs,
+    readyNs,
+    interruptNs,
+    lock,
+    lockNs,
+    activeNs:
+      ranNs +
+      readyNs +
+      interruptNs +
+      budget.stoppedNs +
+      faults.blockedNs +
+      blockedNs(working) +
+      (lock === 'no' ? 0 : lockNs),
+    working,
+    calls: {
+      count: syscalls.reduce((sum, { count }) => sum + count, 0),
+      onCpuNs: syscalls.reduce((sum, call) => sum + onCpuNs(call), 0),
+    },
+  };
+}
+
+/** A loop waits in its poll when it is idle, hence not in a lock. Of other threads it cannot be told, but for workers without work. */
+function lockEvidence({ syscalls, budget }: Thread, lockNs: number): ThreadFacts['lock'] {
+  if (lockNs === 0) return 'no';
+  const polls = syscalls.some(
+    ({ name, count, blockedNs }) => pollFamily.has(name) && count > 0 && blockedNs > 0,
+  );
+  const isIdleIn = lockNs >= idleShare * budget.wallNs;
+  if (polls) return isIdleIn ? 'possible' : 'likely';
+  const ranNs = budget.userNs + budget.kernelNs;
+  return !isIdleIn && ranNs >= leastRan * budget.wallNs ? 'possible' : 'no';
+}
+
+function isWork(call: Syscall, thread: Thread): boolean {
+  const kind = kindOf(call);
+  if (kind === 'idle' || kind === 'lock') return false;
+  if (kind !== 'receive') return true;
+  return call.blockedNs < idleShare * thread.budget.wallNs || isWokenByDisk(thread);
+}
+
+/** Who waits for a request is woken by the network or by another task. */
+function isWokenByDisk({ wokenBy }: Thread): boolean {
+  const [first] = wokenBy;
+  if (first === undefined) return false;
+  if (first.by === 'soft irq') return first.name.toLowerCase() === 'block';
+  return first.by === 'hard irq' && /nvme|ata|scsi|mmc|virtio\d+-req/i.test(first.name);
+}
+
+function blockedNs(calls: readonly Syscall[]): number {
+  return calls.reduce((sum, call) => sum + call.blockedNs, 0);
+}

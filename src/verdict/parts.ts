@@ -1,0 +1,111 @@
+/** What the rules pick out of a thread's numbers. */
+import { onCpuNs } from '../report/syscalls.js';
+import type { Syscall, Thread } from '../report/types.js';
+import { wholePercent } from '../units.js';
+import { kindOf } from './call-kinds.js';
+import type { ThreadFacts } from './facts.js';
+import { called, nameOf } from './words.js';
+
+/** Who had the CPU that the thread waited for, and which it was. */
+export function heldBy({ pid, ready, ranInstead }: Thread): string {
+  const [most] = ranInstead.tasks;
+  const [cpu] = ranInstead.cpus;
+  const where = cpu === undefined ? '' : `, on CPU ${cpu.cpu} most`;
+  if (most === undefined) return `who had it is not known${where}`;
+  const part = wholePercent(most.totalNs, ready.totalNs);
+  if (most.pid === 0)
+    return `its CPU was idle for ${part} of that${where}: a quota of its control group, or a CPU that woke up late`;
+  const remarks = [
+    most.pid === pid ? 'of the same process' : `pid ${most.pid}`,
+    ...(most.comm.startsWith('ksoftirqd/') ? ['that is soft interrupts'] : []),
+    ...(most.cgroup === null ? [] : [`control group ${nameOf(most.cgroup)}`]),
+  ];
+  return `${nameOf(most.comm)} (tid ${most.tid}, ${remarks.join(', ')}) had it for ${part} of that${where}`;
+}
+
+/** A command that shows why. It holds no names: these are for others to choose. */
+export function lookAtCpu({ pid, ranInstead }: Thread): string {
+  const [most] = ranInstead.tasks;
+  if (most === undefined) return 'ps -eLo pcpu,psr,cls,rtprio,ni,pid,tid,comm --sort=-pcpu | head -20';
+  if (most.pid === 0)
+    return `grep throttled "/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/${pid}/cgroup)/cpu.stat"`;
+  const pids = most.pid === pid ? `${pid}` : `${pid},${most.pid}`;
+  return `ps -L -o pid,tid,psr,cls,rtprio,ni,pcpu,comm -p ${pids}`;
+}
+
+/** Of those in flight at least so long: there may be two, one at each edge, but what is idle is not among them. */
+export function longestNs(call: Syscall): number {
+  const cut = kindOf(call) === 'receive' ? 0 : call.inFlightNs;
+  return Math.max(call.maxNs ?? 0, cut);
+}
+
+/** The longest of the calls that do not wait for other threads or for nothing; null: there is none, or it waited for a CPU. */
+export function longestCall({ working }: ThreadFacts): Syscall | null {
+  const candidates = working.filter((call) => call.readyNs * 2 < call.totalNs + call.inFlightNs);
+  return candidates.reduce<Syscall | null>(
+    (longest, call) => (longest === null || longestNs(call) > longestNs(longest) ? call : longest),
+    null,
+  );
+}
+
+interface Interrupt {
+  name: string;
+  kind: 'hard irq' | 'soft irq' | 'local interrupt';
+  count: number;
+}
+
+/** Null: none of them has numbers. */
+export function interruptedMost({ hardIrqs, softIrqs, vectors }: Thread): Interrupt | null {
+  const all = [
+    ...hardIrqs.map((irq) => ({ ...irq, kind: 'hard irq' as const })),
+    ...softIrqs.map((irq) => ({ ...irq, kind: 'soft irq' as const })),
+    ...vectors.map((irq) => ({ ...irq, kind: 'local interrupt' as const })),
+  ].sort((a, b) => b.totalNs - a.totalNs);
+  const [most] = all;
+  return most === undefined ? null : { name: nameOf(most.name), kind: most.kind, count: most.count };
+}
+
+export function callRate({ calls, wallNs }: ThreadFacts): number {
+  return wallNs === 0 ? 0 : calls.count / (wallNs / 1e9);
+}
+
+/** `, most in read (80 % of the calls)`, or of their time on the CPU; nothing of nothing. */
+export function mostInCall({ thread: { syscalls }, calls }: ThreadFacts, by: 'count' | 'time'): string {
+  const [size, whole, what] =
+    by === 'count'
+      ? [({ count }: Syscall) => count, calls.count, 'the calls']
+      : [onCpuNs, calls.onCpuNs, 'that'];
+  const most = syscalls.reduce<Syscall | null>(
+    (largest, call) => (largest === null || size(call) > size(largest) ? call : largest),
+    null,
+  );
+  if (most === null || whole === 0) return '';
+  return `, most in ${called(most)} (${wholePercent(size(most), whole)} of ${what})`;
+}
+
+/** Nobody reads more of them. */
+const mostParts = 3;
+
+/** Where a loop's time outside of its poll went, the largest parts. */
+export function awayIn({ thread, ranNs, readyNs, interruptNs }: ThreadFacts): string {
+  const { budget, syscalls, faults } = thread;
+  const blocked = syscalls
+    .filter((call) => kindOf(call) !== 'idle')
+    .map((call) => [call.blockedNs, `blocked in ${called(call)}`] as const);
+  const parts = [
+    [budget.userNs, 'in user code'] as const,
+    [budget.kernelNs, 'in the kernel'] as const,
+    [readyNs, 'waiting for a CPU'] as const,
+    [interruptNs, 'interrupted'] as const,
+    [budget.stoppedNs, 'stopped'] as const,
+    [faults.blockedNs, 'blocked in page faults'] as const,
+    ...blocked,
+  ].sort(([a], [b]) => b - a);
+  const whole = parts.reduce((sum, [ns]) => sum + ns, 0);
+  if (ranNs === 0 && whole === 0) return 'where it was is not known';
+  const named = parts
+    .slice(0, mostParts)
+    .filter(([ns]) => ns > 0)
+    .map(([ns, what]) => `${wholePercent(ns, whole)} ${what}`);
+  return `outside of poll and sleep its time went ${named.join(', ')}`;
+}

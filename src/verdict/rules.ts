@@ -1,0 +1,209 @@
+/** The one table of rules: when each applies, what it says with its numbers, and what to do next. */
+import type { Finding } from '../report/types.js';
+import { mean, shortTime, wholeNumber, wholePercent } from '../units.js';
+import { kindOf, waitedFor } from './call-kinds.js';
+import type { Evidence } from './evidence.js';
+import type { ThreadFacts } from './facts.js';
+import { limits } from './limits.js';
+import {
+  awayIn,
+  callRate,
+  heldBy,
+  interruptedMost,
+  longestCall,
+  longestNs,
+  lookAtCpu,
+  mostInCall,
+} from './parts.js';
+import { called, isPlainWord, nameOf, times } from './words.js';
+
+/** Its sentence goes on after the thread's name. */
+export interface ThreadRule {
+  readonly id: Exclude<Finding['rule'], 'steal'>;
+  /** Time that is at stake, in ns, for the order; null: it does not apply. */
+  readonly atStake: (facts: ThreadFacts) => number | null;
+  readonly says: (facts: ThreadFacts) => string;
+  readonly next: (facts: ThreadFacts) => string | null;
+}
+
+const share = (part: number, facts: ThreadFacts): string => wholePercent(part, facts.wallNs);
+const when = (applies: boolean, ns: number): number | null => (applies ? ns : null);
+const reaches = (ns: number, { wallNs }: ThreadFacts, limit: number): boolean =>
+  ns > 0 && ns >= limit * wallNs;
+
+export const threadRules: readonly ThreadRule[] = [
+  {
+    id: 'waits-for-cpu',
+    atStake: (facts) =>
+      when(
+        reaches(facts.readyNs, facts, limits.readyShare) ||
+          (facts.thread.ready.maxNs ?? 0) >= limits.longestReadyNs,
+        facts.readyNs,
+      ),
+    says(facts) {
+      const { maxNs } = facts.thread.ready;
+      const longest = maxNs === null ? '' : `, up to ${shortTime(maxNs)} at a time`;
+      return `waited for a CPU for ${share(facts.readyNs, facts)} of its time${longest}: ${heldBy(facts.thread)}`;
+    },
+    next: ({ thread }) => lookAtCpu(thread),
+  },
+  {
+    id: 'lock',
+    atStake: (facts) =>
+      when(facts.lock !== 'no' && reaches(facts.lockNs, facts, limits.lockShare), facts.lockNs),
+    says(facts) {
+      const { thread, lock, lockNs } = facts;
+      const why =
+        lock === 'likely'
+          ? 'likely a lock, as it polls when it has nothing to do'
+          : 'a lock, or nothing to do';
+      const [waker] = thread.wokenBy;
+      const by = waker?.by === 'task' ? `; mostly woken by ${nameOf(waker.name)} (tid ${waker.tid})` : '';
+      return `was blocked for another thread (futex and the like) for ${share(lockNs, facts)} of its time: ${why}${by}`;
+    },
+    next: ({ thread: { pid } }) => `kdelay capture -p ${pid} --off-cpu --sample-time 2`,
+  },
+  {
+    id: 'slow-call',
+    atStake(facts) {
+      const call = longestCall(facts);
+      return when(call !== null && longestNs(call) >= limits.slowCallNs, call?.blockedNs ?? 0);
+    },
+    says(facts) {
+      const call = longestCall(facts);
+      if (call === null) return '';
+      const spent = call.totalNs + call.inFlightNs;
+      const where = `${wholePercent(call.blockedNs, spent)} of all its time there it was blocked`;
+      return `had a ${called(call)} of ${shortTime(longestNs(call))}: ${where}, for ${waitedFor[kindOf(call)]}`;
+    },
+    next(facts) {
+      const name = longestCall(facts)?.name ?? '';
+      const only = isPlainWord(name) ? ` --syscall ${name}` : '';
+      return `kdelay capture -p ${facts.thread.pid} -s ${limits.slowCallNs}${only} --sample-time 5`;
+    },
+  },
+  {
+    id: 'interrupts',
+    atStake: (facts) => when(reaches(facts.interruptNs, facts, limits.interruptShare), facts.interruptNs),
+    says(facts) {
+      const most = interruptedMost(facts.thread);
+      const by = most === null ? '' : `, most by ${most.name} (${most.kind}, ${times(most.count)})`;
+      return `was interrupted for ${share(facts.interruptNs, facts)} of its time${by}`;
+    },
+    next: ({ thread }) =>
+      interruptedMost(thread)?.kind === 'soft irq'
+        ? 'watch -d -n 1 cat /proc/softirqs'
+        : 'watch -d -n 1 cat /proc/interrupts',
+  },
+  {
+    id: 'many-calls',
+    atStake(facts) {
+      const { kernelNs } = facts.thread.budget;
+      const { count, onCpuNs } = facts.calls;
+      const areShort = count > 0 && onCpuNs / count <= limits.shortCallNs;
+      return when(
+        (areShort && reaches(kernelNs, facts, limits.kernelShare)) ||
+          callRate(facts) >= limits.callsPerSecond,
+        kernelNs,
+      );
+    },
+    says(facts) {
+      const { count, onCpuNs } = facts.calls;
+      const each = shortTime(mean(onCpuNs, count));
+      return `made ${wholeNumber(callRate(facts))} system calls a second, ${each} on the CPU each, ${share(facts.thread.budget.kernelNs, facts)} of its time${mostInCall(facts, 'count')}`;
+    },
+    next({ thread: { pid, syscalls } }) {
+      const most = [...syscalls].sort((a, b) => b.count - a.count)[0]?.name ?? '';
+      const only = isPlainWord(most) ? ` --syscall ${most}` : '';
+      return `kdelay capture -p ${pid} -s 0${only} --event-limit 1000 --sample-time 0.1`;
+    },
+  },
+  {
+    id: 'kernel-code',
+    atStake(facts) {
+      const { kernelNs } = facts.thread.budget;
+      const { count, onCpuNs } = facts.calls;
+      const areLong = count === 0 || onCpuNs / count > limits.shortCallNs;
+      return when(areLong && reaches(kernelNs, facts, limits.kernelShare), kernelNs);
+    },
+    says: (facts) =>
+      `ran in the kernel for ${share(facts.thread.budget.kernelNs, facts)} of its time, in calls that take long${mostInCall(facts, 'time')}`,
+    next: ({ thread: { tid } }) => `perf record -g -t ${tid} -- sleep 5`,
+  },
+  {
+    id: 'user-code',
+    atStake: (facts) => {
+      const { userNs } = facts.thread.budget;
+      return when(reaches(userNs, facts, limits.userShare), userNs);
+    },
+    says: (facts) =>
+      `computed in user code for ${share(facts.thread.budget.userNs, facts)} of its time: that is not for the kernel to answer`,
+    next: ({ thread: { tid } }) => `perf record -g -t ${tid} -- sleep 5`,
+  },
+  {
+    id: 'stopped',
+    atStake: ({ thread: { budget } }) => when(budget.stoppedNs >= limits.stoppedNs, budget.stoppedNs),
+    says: (facts) =>
+      `was stopped for ${share(facts.thread.budget.stoppedNs, facts)} of its time (${shortTime(facts.thread.budget.stoppedNs)}): by a signal or a debugger`,
+    next: ({ thread: { pid, tid } }) => `grep -E '^(State|TracerPid):' /proc/${pid}/task/${tid}/status`,
+  },
+  {
+    id: 'page-faults',
+    atStake(facts) {
+      const { blockedNs, minor, major } = facts.thread.faults;
+      const perSecond = ((minor ?? 0) + (major ?? 0)) / (facts.wallNs / 1e9);
+      return when(
+        reaches(blockedNs, facts, limits.faultShare) ||
+          (facts.wallNs > 0 && perSecond >= limits.faultsPerSecond),
+        blockedNs,
+      );
+    },
+    says(facts) {
+      const { blockedNs, minor, major } = facts.thread.faults;
+      const counts = [
+        major === null
+          ? 'an unknown number of reads from a disk'
+          : `${wholeNumber(major)} with a read from a disk`,
+        minor === null ? 'an unknown number without' : `${wholeNumber(minor)} without`,
+      ].join(', ');
+      return `was blocked outside of system calls, in page faults and the like, for ${share(blockedNs, facts)} of its time; page faults: ${counts}`;
+    },
+    next: ({ thread: { pid } }) => `perf record -e page-faults -g -p ${pid} -- sleep 5`,
+  },
+  {
+    id: 'long-poll',
+    atStake({ thread: { longPoll }, windowNs }) {
+      const longest = longPoll.maxNs ?? 0;
+      const isMuch = longest >= limits.longPollNoticedNs && longest >= limits.longPollShare * windowNs;
+      return when(longest >= limits.longPollNs || isMuch, longest);
+    },
+    says(facts) {
+      const { count, totalNs, maxNs } = facts.thread.longPoll;
+      const away = `was away from its poll for up to ${shortTime(maxNs ?? 0)}`;
+      return `${away} (${times(count)}, ${shortTime(mean(totalNs, count))} on average): ${awayIn(facts)}`;
+    },
+    next: ({ thread: { pid } }) =>
+      `kdelay capture -p ${pid} -s ${limits.slowCallNs} --skip-syscall-poll-events --off-cpu --sample-time 5`,
+  },
+];
+
+/** About the machine; its sentence is whole. */
+export interface MachineRule {
+  readonly id: 'steal';
+  readonly atStake: (sample: Evidence, cpus: number) => number | null;
+  readonly says: (sample: Evidence, cpus: number) => string;
+  readonly next: string;
+}
+
+export const machineRules: readonly MachineRule[] = [
+  {
+    id: 'steal',
+    atStake({ stealNs, windowNs }, cpus) {
+      const stolen = stealNs ?? 0;
+      return when(stolen >= limits.leastStealNs && stolen >= limits.stealShare * windowNs * cpus, stolen);
+    },
+    says: ({ stealNs, windowNs }, cpus) =>
+      `The hypervisor took ${wholePercent(stealNs ?? 0, windowNs * cpus)} of this machine’s CPU time (${shortTime(stealNs ?? 0)}): what ran then seems to have run for longer`,
+    next: 'vmstat 1 5',
+  },
+];
