@@ -253,6 +253,10 @@ export interface BindingOpenOptions {
    * there is none, and it tells of none.
    */
   debugCache?: string
+  /** It is not noted who ran instead of a thread that waited for a CPU, nor who woke one that was blocked. */
+  withoutWho?: boolean
+  /** Upcalls of Open vSwitch's datapath are not counted. */
+  skipUpcallStats?: boolean
 }
 
 /** What can be a trigger. */
@@ -329,6 +333,8 @@ export interface BindingSample {
    * ticks; null: unknown.
    */
   stealNs: number | null
+  /** Of Open vSwitch's datapath, whosever; null: they were not counted. */
+  upcalls: Array<Upcall> | null
   calls: BindingCalls
   /** In no particular order. */
   offCpu: Array<OffCpu>
@@ -455,6 +461,15 @@ export interface BindingTriggeringThread {
   pid: number
   tid: number
   comm: string
+}
+
+/** Packets that Open vSwitch's datapath handed over to user space: how often `ovs_dp_upcall` returned this, on this CPU. */
+export interface BindingUpcall {
+  cpu: number
+  result: number
+  /** The error's name; null: none. */
+  errno: string | null
+  count: number
 }
 
 /** A local timer's or another processor's interrupts, which have no line. */
