@@ -100,12 +100,16 @@ fn settle(thread: &mut Thread, mode: Mode) {
             thread.budget.kernel_ns += open_ns;
             thread.budget.unknown_ns = 0;
         }
+        // Since before the window: more likely preempted than woken just then.
+        Mode::Waiting if !had_events => {
+            thread.budget.ready_preempted_ns += open_ns;
+            thread.budget.unknown_ns = 0;
+        }
         Mode::Waiting | Mode::Unknown => {}
     }
     if !had_events {
         match mode {
             Mode::User | Mode::Kernel => thread.run.clipped_ns = open_ns,
-            // Since before the window, so woken or preempted cannot be told: it stays unknown in the budget.
             Mode::Waiting => thread.ready.clipped_ns = open_ns,
             Mode::Unknown => {}
         }
@@ -136,7 +140,7 @@ mod tests {
         for (mode, user_ns, kernel_ns, run_ns, ready_ns, unknown_ns) in [
             (Mode::User, 100, 0, 100, 0, 0),
             (Mode::Kernel, 0, 100, 100, 0, 0),
-            (Mode::Waiting, 0, 0, 0, 100, 100),
+            (Mode::Waiting, 0, 0, 0, 100, 0),
             (Mode::Unknown, 0, 0, 0, 0, 100),
         ] {
             let mut thread = open_question(0);

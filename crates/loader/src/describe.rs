@@ -69,6 +69,7 @@ pub fn all_along(first: &FirstEvent, wall_ns: u64) -> Thread {
         Activity::Kernel => budget.kernel_ns = wall_ns,
         Activity::Blocked => budget.blocked_ns = wall_ns,
         Activity::Stopped => budget.stopped_ns = wall_ns,
+        Activity::ReadyUnknown => budget.ready_preempted_ns = wall_ns,
         _ => budget.unknown_ns = wall_ns,
     }
     match first.activity {
@@ -224,14 +225,14 @@ pub fn thread(
             user_ns: of(Activity::User),
             kernel_ns: of(Activity::Kernel),
             ready_woken_ns: of(Activity::ReadyWoken),
-            ready_preempted_ns: of(Activity::ReadyPreempted),
+            // Ready since before the window, it was more likely preempted than woken just then.
+            ready_preempted_ns: of(Activity::ReadyPreempted) + of(Activity::ReadyUnknown),
             blocked_ns: of(Activity::Blocked),
             stopped_ns: of(Activity::Stopped),
             hard_irq_ns: of(Activity::HardIrq),
             soft_irq_ns: of(Activity::SoftIrq),
             unknown_ns: of(Activity::Unseen)
                 + of(Activity::OnCpu)
-                + of(Activity::ReadyUnknown)
                 + of(Activity::Lost),
         },
     };
