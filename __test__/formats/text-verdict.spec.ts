@@ -36,7 +36,7 @@ test('sentences, then findings with what to do next; what is said of several thr
   );
 });
 
-test('more than five findings are told of, and a machine has no tid', (t) => {
+test('more than five findings are told of', (t) => {
   const rules = ['lock', 'steal', 'stopped', 'user-code', 'interrupts', 'slow-call', 'long-poll'] as const;
   const findings = rules.map((rule, index) => ({ ...finding(rule, index + 1), next: null }));
   const lines = verdictLines({ summary: [], findings, enoughEvidence: true });

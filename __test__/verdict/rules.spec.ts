@@ -170,7 +170,7 @@ const cases: readonly Case[] = [
     title: 'a long fsync',
     provokes: thread(blocked(60 * ms), { syscalls: [call('fsync', 60 * ms)] }),
     not: thread(blocked(60 * ms), { syscalls: [call('fsync', 60 * ms, { count: 60, maxNs: ms })] }),
-    text: /^worker \(tid 101\) had a fsync of 60 ms: 100 % of all its time there it was blocked, for a disk or a file system\.$/,
+    text: /^worker \(tid 101\) was in one fsync for 60 ms; 100 % of all its time there it was blocked, for a disk or a file system\.$/,
     next: /^kdelay capture -p 100 -s 10000000 --syscall fsync --sample-time 5$/,
   },
   {
@@ -183,15 +183,27 @@ const cases: readonly Case[] = [
       { readyWokenNs: 60 * ms },
       { syscalls: [call('fsync', 60 * ms, { blockedNs: 0, readyNs: 60 * ms })] },
     ),
-    text: /had a fdatasync of 500 ms/,
+    text: /was in one fdatasync for at least 500 ms/,
     next: /--syscall fdatasync /,
+  },
+  {
+    rule: 'slow-call',
+    title: 'one of two that an edge cuts each',
+    provokes: thread(blocked(40 * ms), {
+      syscalls: [call('fsync', 0, { count: 0, inFlightNs: 40 * ms, blockedNs: 40 * ms })],
+    }),
+    not: thread(blocked(16 * ms), {
+      syscalls: [call('fsync', 0, { count: 0, inFlightNs: 16 * ms, blockedNs: 16 * ms })],
+    }),
+    text: /was in one fsync for at least 20 ms/,
+    next: /--syscall fsync /,
   },
   {
     rule: 'slow-call',
     title: 'a long answer, but not a thread that waits for requests',
     provokes: thread(blocked(100 * ms), { syscalls: [call('recvfrom', 100 * ms)] }),
     not: unpolled(thread(blocked(499 * ms), { syscalls: [call('recvfrom', 499 * ms)] })),
-    text: /had a recvfrom of 100 ms: .* or an other end that had nothing to say\.$/,
+    text: /was in one recvfrom for 100 ms; .* or an other end that had nothing to say\.$/,
     next: /--syscall recvfrom /,
   },
   {
@@ -209,7 +221,7 @@ const cases: readonly Case[] = [
         wokenBy: [{ by: 'task', name: 'kworker/0:1', pid: 9, tid: 9, count: 10, blockedNs: 499 * ms }],
       }),
     ),
-    text: /had a read of 50 ms/,
+    text: /was in one read for 50 ms/,
     next: /--syscall read /,
   },
   {

@@ -41,7 +41,7 @@ test('an idle thread is told of, and nothing points to the kernel', (t) => {
   t.deepEqual(verdict({ threads: idle }), {
     summary: [
       't100 (tid 100), 500 ms: 100 % blocked (100 % poll, idle).',
-      'Hardly any thread did anything but wait where idle threads wait.',
+      'No thread was busy for a hundredth of the window.',
       'Nothing here points to the kernel.',
     ],
     findings: [],
@@ -56,7 +56,7 @@ test('of several threads the process comes first, then the busiest three', (t) =
     't105 (tid 105), 500 ms: 20 % in user code, 80 % blocked (80 % poll, idle).',
     't104 (tid 104), 500 ms: 16 % in user code, 84 % blocked (84 % poll, idle).',
     't103 (tid 103), 500 ms: 12 % in user code, 88 % blocked (88 % poll, idle).',
-    '2 more threads were busy, but less so.',
+    'Busy, but less so: 2 more threads.',
     'Nothing here points to the kernel.',
   ]);
 });
@@ -75,7 +75,7 @@ test('of many processes the busiest three are told of', (t) => {
       'Process 400 p400',
       'Process 100 p100',
       'Process 200 p200',
-      '2 more processes were less busy.',
+      'Less busy: 2 more processes.',
       't400 (tid 400)',
       'Nothing here points to the kernel.',
     ],
@@ -116,6 +116,11 @@ const doubts: Array<[string, Parameters<typeof rawSample>[0], RegExp]> = [
     /20 % of the threads’ time is unknown; 20 % of the time of main \(tid 100\) is unknown/,
   ],
   [
+    'time blocked in what nobody knows',
+    { threads: [rawThread({ budget: { ...emptyBudget, wallNs, blockedNs: wallNs } })] },
+    /: 100 % of the threads’ time was blocked, and in what is unknown\.$/,
+  ],
+  [
     'no room',
     { threads: idle, losses: { ...noRawLosses, threadsUntracked: 3, syscallsUntracked: 4 } },
     /7 events were not counted for want of room/,
@@ -135,6 +140,16 @@ for (const [title, over, missing] of doubts) {
     t.false(summary.includes('Nothing here points to the kernel.'));
   });
 }
+
+test('a thread that lived for a moment provokes no rule: its shares are chance', (t) => {
+  const budget = { ...emptyBudget, wallNs: 9 * ms, userNs: 9 * ms };
+  const longer = { ...emptyBudget, wallNs: 10 * ms, userNs: 10 * ms };
+  const threads = [thread(100, 0), rawThread({ tid: 101, budget }), rawThread({ tid: 102, budget: longer })];
+  t.deepEqual(
+    verdict({ threads }).findings.map(({ tid }) => tid),
+    [102],
+  );
+});
 
 test('a short window between two triggers is as long as it is', (t) => {
   const window = rawWindow({ ...short, by: 'trigger', trigger }, { trigger });

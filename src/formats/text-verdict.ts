@@ -1,7 +1,7 @@
 /** The verdict at the head of a sample: sentences, then findings with what to do next. Each line begins as remarks do, for those who cut tables out. */
 import { escapeText } from '../escape.js';
 import type { Finding, Verdict } from '../report/types.js';
-import { who } from '../verdict/words.js';
+import { more, who } from '../verdict/words.js';
 
 const prefix = '#   ';
 const width = 100;
@@ -17,7 +17,9 @@ export function verdictLines(verdict: Verdict | null): string[] {
     '# Verdict',
     ...verdict.summary.flatMap((sentence) => wrapped(sentence, '- ')),
     ...groups.slice(0, most).flatMap((group, index) => findingLines(group, `${index + 1}. `)),
-    ...(groups.length > most ? wrapped(`${groups.length - most} more findings: --format json`, '- ') : []),
+    ...(groups.length > most
+      ? wrapped(`${more(groups.length - most, 'finding', 'findings')}: --format json`, '- ')
+      : []),
     '#',
   ];
 }

@@ -1,5 +1,6 @@
 /** Whether a sample's numbers can carry a verdict. */
 import type { CapturedSample } from '../report/events.js';
+import { blockedParts } from '../report/syscalls.js';
 import { shortTime, wholeNumber, wholePercent } from '../units.js';
 import type { ThreadFacts } from './facts.js';
 import { limits } from './limits.js';
@@ -16,9 +17,9 @@ export function missingEvidence(sample: Evidence, busiest: readonly ThreadFacts[
   return [
     ...shortWindow(sample),
     ...unknownTime(sample),
-    ...busiest.flatMap(({ thread, wallNs }) => {
+    ...busiest.flatMap(({ thread, wallNs, activeNs }) => {
       const { unknownNs } = thread.budget;
-      return unknownNs > limits.unknownShare * wallNs
+      return activeNs > 0 && unknownNs > limits.unknownShare * wallNs
         ? [`${wholePercent(unknownNs, wallNs)} of the time of ${who(thread)} is unknown`]
         : [];
     }),
@@ -32,11 +33,18 @@ function shortWindow({ start, stop, windowNs }: Evidence): string[] {
   return [`the window of ${shortTime(windowNs)} is shorter than a few slices of the scheduler`];
 }
 
-function unknownTime({ processes }: Evidence): string[] {
-  const unknownNs = processes.reduce((sum, { budget }) => sum + budget.unknownNs, 0);
-  const wallNs = processes.reduce((sum, { budget }) => sum + budget.wallNs, 0);
-  if (unknownNs <= limits.unknownShare * wallNs) return [];
-  return [`${wholePercent(unknownNs, wallNs)} of the threads’ time is unknown`];
+function unknownTime({ processes, threads }: Evidence): string[] {
+  const sum = (key: 'wallNs' | 'unknownNs' | 'blockedNs') =>
+    processes.reduce((total, { budget }) => total + budget[key], 0);
+  const wallNs = sum('wallNs');
+  const told = blockedParts(threads).reduce((total, { blockedNs }) => total + blockedNs, 0);
+  const parts: ReadonlyArray<readonly [number, string]> = [
+    [sum('unknownNs'), 'is unknown'],
+    [sum('blockedNs') - told, 'was blocked, and in what is unknown'],
+  ];
+  return parts
+    .filter(([ns]) => ns > limits.unknownShare * wallNs)
+    .map(([ns, what]) => `${wholePercent(ns, wallNs)} of the threads’ time ${what}`);
 }
 
 function lost({ losses, threads }: Evidence): string[] {

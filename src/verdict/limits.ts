@@ -33,7 +33,7 @@ export const limits = {
   stealShare: 0.05,
   /** The kernel counts in ticks, of 10 ms where they are longest: less than two may be one that was cut. */
   leastStealNs: 20_000_000,
-  /** A window that nobody's event set: less than some slices is chance. */
+  /** A window that nobody's event set, or a thread's life: what is shorter than some slices is chance. */
   shortWindowNs: 10_000_000,
   /** A tenth unknown could turn any of the shares above around. */
   unknownShare: 0.1,

@@ -33,17 +33,21 @@ export function lookAtCpu({ pid, ranInstead }: Thread): string {
   return `ps -L -o pid,tid,psr,cls,rtprio,ni,pcpu,comm -p ${pids}`;
 }
 
-/** Of those in flight at least so long: there may be two, one at each edge, but what is idle is not among them. */
-export function longestNs(call: Syscall): number {
-  const cut = kindOf(call) === 'receive' ? 0 : call.inFlightNs;
-  return Math.max(call.maxNs ?? 0, cut);
+/** How long the longest one took; where edges cut it, it took `atLeast` that. */
+export function longestNs(call: Syscall, wallNs: number): { ns: number; atLeast: boolean } {
+  const whole = call.maxNs ?? 0;
+  // There may be two, one at each edge. Who waits for data may have waited since long ago for what comes late.
+  const cut =
+    kindOf(call) === 'receive' ? 0 : call.inFlightNs >= wallNs ? wallNs : Math.floor(call.inFlightNs / 2);
+  return cut > whole ? { ns: cut, atLeast: true } : { ns: whole, atLeast: false };
 }
 
 /** The longest of the calls that do not wait for other threads or for nothing; null: there is none, or it waited for a CPU. */
-export function longestCall({ working }: ThreadFacts): Syscall | null {
+export function longestCall({ working, wallNs }: ThreadFacts): Syscall | null {
   const candidates = working.filter((call) => call.readyNs * 2 < call.totalNs + call.inFlightNs);
   return candidates.reduce<Syscall | null>(
-    (longest, call) => (longest === null || longestNs(call) > longestNs(longest) ? call : longest),
+    (longest, call) =>
+      longest === null || longestNs(call, wallNs).ns > longestNs(longest, wallNs).ns ? call : longest,
     null,
   );
 }
@@ -87,7 +91,7 @@ export function mostInCall({ thread: { syscalls }, calls }: ThreadFacts, by: 'co
 const mostParts = 3;
 
 /** Where a loop's time outside of its poll went, the largest parts. */
-export function awayIn({ thread, ranNs, readyNs, interruptNs }: ThreadFacts): string {
+export function awayIn({ thread, readyNs, interruptNs }: ThreadFacts): string {
   const { budget, syscalls, faults } = thread;
   const blocked = syscalls
     .filter((call) => kindOf(call) !== 'idle')
@@ -102,7 +106,7 @@ export function awayIn({ thread, ranNs, readyNs, interruptNs }: ThreadFacts): st
     ...blocked,
   ].sort(([a], [b]) => b - a);
   const whole = parts.reduce((sum, [ns]) => sum + ns, 0);
-  if (ranNs === 0 && whole === 0) return 'where it was is not known';
+  if (whole === 0) return 'where it was is not known';
   const named = parts
     .slice(0, mostParts)
     .filter(([ns]) => ns > 0)

@@ -67,14 +67,19 @@ export const threadRules: readonly ThreadRule[] = [
     id: 'slow-call',
     atStake(facts) {
       const call = longestCall(facts);
-      return when(call !== null && longestNs(call) >= limits.slowCallNs, call?.blockedNs ?? 0);
+      return when(
+        call !== null && longestNs(call, facts.wallNs).ns >= limits.slowCallNs,
+        call?.blockedNs ?? 0,
+      );
     },
     says(facts) {
       const call = longestCall(facts);
       if (call === null) return '';
       const spent = call.totalNs + call.inFlightNs;
+      const { ns, atLeast } = longestNs(call, facts.wallNs);
+      const length = `${atLeast ? 'at least ' : ''}${shortTime(ns)}`;
       const where = `${wholePercent(call.blockedNs, spent)} of all its time there it was blocked`;
-      return `had a ${called(call)} of ${shortTime(longestNs(call))}: ${where}, for ${waitedFor[kindOf(call)]}`;
+      return `was in one ${called(call)} for ${length}; ${where}, for ${waitedFor[kindOf(call)]}`;
     },
     next(facts) {
       const name = longestCall(facts)?.name ?? '';

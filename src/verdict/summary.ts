@@ -4,33 +4,34 @@ import type { Process, Thread } from '../report/types.js';
 import { shortTime } from '../units.js';
 import type { Evidence } from './evidence.js';
 import type { ThreadFacts } from './facts.js';
-import { activities, nameOf, who } from './words.js';
+import { activities, more, nameOf, who } from './words.js';
 
 /** Nobody reads more of them. */
 const most = 3;
 
-/** Below it a thread is not worth a sentence. */
+/** Of the window: below it a thread is not worth a sentence. */
 const leastActive = 0.01;
+
+export function isBusy({ activeNs, windowNs }: ThreadFacts): boolean {
+  return activeNs > 0 && activeNs >= leastActive * windowNs;
+}
 
 /** `byActivity`: all threads, the busiest first. */
 export function summarize(sample: Evidence, byActivity: readonly ThreadFacts[]): string[] {
   const { processes } = sample;
   const several = processes.filter(({ threads }) => threads > 1);
   const shown = busiestProcesses(several, byActivity).slice(0, most);
-  const active = byActivity.filter(
-    ({ activeNs, wallNs }) => activeNs > 0 && activeNs >= leastActive * wallNs,
-  );
+  const active = byActivity.filter(isBusy);
   const threads = (
     active.length === 0 && processes.length === 1 && several.length === 0 ? byActivity : active
   ).slice(0, most);
   return [
     ...shown.map((process) => processSentence(process, sample)),
-    ...(several.length > most ? [`${several.length - most} more processes were less busy.`] : []),
+    ...(several.length > most ? [`Less busy: ${more(several.length - most, 'process', 'processes')}.`] : []),
     ...threads.map(({ thread }) => threadSentence(thread)),
-    ...(active.length === 0 && byActivity.length > 0
-      ? ['Hardly any thread did anything but wait where idle threads wait.']
+    ...(active.length > most
+      ? [`Busy, but less so: ${more(active.length - most, 'thread', 'threads')}.`]
       : []),
-    ...(active.length > most ? [`${active.length - most} more threads were busy, but less so.`] : []),
   ];
 }
 

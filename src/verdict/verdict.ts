@@ -2,8 +2,9 @@
 import type { Finding, Verdict } from '../report/types.js';
 import { type Evidence, missingEvidence } from './evidence.js';
 import { type ThreadFacts, threadFacts } from './facts.js';
+import { limits } from './limits.js';
 import { machineRules, threadRules } from './rules.js';
-import { summarize } from './summary.js';
+import { isBusy, summarize } from './summary.js';
 import { who } from './words.js';
 
 /** What is said of a thread must be worth it: of 1,000 threads, few are what one asks about. */
@@ -25,13 +26,18 @@ export function buildVerdict(sample: Evidence, cpus: number): Verdict {
       const text = `${rule.says(sample, cpus)}.`;
       return [{ atStake, finding: { rule: rule.id, ...machine, text, next: rule.next } satisfies Finding }];
     }),
-    ...byActivity.slice(0, mostThreads).flatMap(threadFindings),
+    ...byActivity
+      .filter(({ wallNs, windowNs }) => wallNs >= Math.min(windowNs / 2, limits.shortWindowNs))
+      .slice(0, mostThreads)
+      .flatMap(threadFindings),
   ];
-  const isClear = missing.length === 0 && found.length === 0 && sample.threads.length > 0;
+  const isIdle = missing.length === 0 && !byActivity.some(isBusy);
+  const isClear = missing.length === 0 && found.length === 0;
   return {
     summary: [
       ...(missing.length === 0 ? [] : [`Not enough evidence: ${missing.join('; ')}.`]),
       ...summarize(sample, byActivity),
+      ...(isIdle ? ['No thread was busy for a hundredth of the window.'] : []),
       ...(isClear ? ['Nothing here points to the kernel.'] : []),
     ],
     findings: found.sort((a, b) => b.atStake - a.atStake).map(({ finding }) => finding),

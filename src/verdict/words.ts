@@ -23,6 +23,10 @@ export function isPlainWord(text: string): boolean {
   return /^[a-z0-9_]+$/i.test(text);
 }
 
+export function more(count: number, one: string, several: string): string {
+  return `${count} more ${count === 1 ? one : several}`;
+}
+
 export function times(count: number): string {
   return count === 1 ? 'once' : `${count} times`;
 }
