@@ -1,4 +1,5 @@
 /** Each rule is provoked by one thread, and not by another one that is nearly the same. */
+import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { toSample } from '../../src/report/report.js';
 import type { Finding } from '../../src/report/types.js';
@@ -342,6 +343,19 @@ test('every rule has a case', (t) => {
     machineRules.map(({ id }) => id),
     ['steal'],
   );
+});
+
+test('docs/report.md tells of every rule', (t) => {
+  const page = readFileSync(new URL('../../docs/report.md', import.meta.url), 'utf8');
+  for (const { id } of [...threadRules, ...machineRules]) t.true(page.includes(`| \`${id}\` |`), id);
+});
+
+test('the schema has every rule', (t) => {
+  const schema = JSON.parse(
+    readFileSync(new URL('../../schema/kdelay-1.schema.json', import.meta.url), 'utf8'),
+  );
+  const ids = [...threadRules, ...machineRules].map(({ id }) => id);
+  t.deepEqual(schema.$defs.Finding.properties.rule.enum, ids);
 });
 
 for (const [stealNs, cpus, applies] of [
