@@ -1,0 +1,62 @@
+/** Rules of threads that run: each with one that provokes it, and one that is nearly the same. */
+import { type Case, ms, shorts, thread } from './threads.js';
+
+export const runningCases: readonly Case[] = [
+  {
+    rule: 'interrupts',
+    title: 'a storm of soft ones',
+    provokes: thread(
+      { userNs: 100 * ms, softIrqNs: 40 * ms, hardIrqNs: 10 * ms },
+      {
+        softIrqs: [{ name: 'net_rx', vector: 3, count: 900, totalNs: 40 * ms, maxNs: ms }],
+        hardIrqs: [{ name: 'eth0', irq: 30, count: 900, totalNs: 10 * ms, maxNs: ms }],
+      },
+    ),
+    not: thread({ userNs: 100 * ms, softIrqNs: 20 * ms }),
+    text: /interrupted for 10 % of its time, most by net_rx \(soft irq, 900 times\)\.$/,
+    next: /softirqs$/,
+  },
+  {
+    rule: 'interrupts',
+    title: 'a storm of those of other CPUs',
+    provokes: thread(
+      { userNs: 100 * ms, hardIrqNs: 40 * ms },
+      { vectors: [{ name: 'TLB shootdown', vector: 250, count: 1, totalNs: 40 * ms, maxNs: ms }] },
+    ),
+    not: thread({ userNs: 100 * ms, hardIrqNs: 4 * ms }),
+    text: /most by TLB.shootdown \(local interrupt, once\)\.$/,
+    next: /interrupts$/,
+  },
+  {
+    rule: 'many-calls',
+    title: 'a third of the time in short calls',
+    provokes: thread({ kernelNs: 150 * ms }, { syscalls: [shorts(75_000, 2000)] }),
+    not: thread({ kernelNs: 150 * ms }, { syscalls: [shorts(75, 2 * ms)] }),
+    text: /made 150,0\d\d system calls a second, 2 us on the CPU each, 30 % of its time, most in sendmsg \(over 99 % of the calls\)\.$/,
+    next: /^kdelay capture -p 100 -s 0 --syscall sendmsg --event-limit 1000 /,
+  },
+  {
+    rule: 'many-calls',
+    title: 'very many that are hardly seen',
+    provokes: thread({ kernelNs: 15 * ms }, { syscalls: [shorts(75_000, 200)] }),
+    not: thread({ kernelNs: 15 * ms }, { syscalls: [shorts(7500, 2000)] }),
+    text: /200 ns on the CPU each, 3 % of its time/,
+    next: /--syscall sendmsg /,
+  },
+  {
+    rule: 'kernel-code',
+    title: 'a third of the time in long calls',
+    provokes: thread({ kernelNs: 150 * ms }, { syscalls: [shorts(75, 2 * ms)] }),
+    not: thread({ kernelNs: 50 * ms }, { syscalls: [shorts(25, 2 * ms)] }),
+    text: /ran in the kernel for 30 % of its time, in calls that take long, most in sendmsg \(100 % of that\)\.$/,
+    next: /^perf record -g -t 101 /,
+  },
+  {
+    rule: 'user-code',
+    title: 'most of the time computing',
+    provokes: thread({ userNs: 400 * ms }),
+    not: thread({ userNs: 200 * ms }),
+    text: /computed in user code for 80 % of its time: that is not for the kernel to answer\.$/,
+    next: /^perf record -g -t 101 /,
+  },
+];
