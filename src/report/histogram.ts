@@ -16,11 +16,15 @@ function lowerBound(index: number): number {
 /** From the counts of all buckets to those that are not empty. */
 export function toHistogram(counts: readonly number[] | null | undefined): HistogramBucket[] | null {
   if (counts == null) return null;
-  return counts.flatMap((count, index) => {
-    if (count === 0) return [];
+  // In a loop, as there is one for each call of each thread.
+  const buckets: HistogramBucket[] = [];
+  for (let index = 0; index < counts.length; index++) {
+    const count = counts[index] ?? 0;
+    if (count === 0) continue;
     const fromNs = index === 0 ? 0 : lowerBound(index);
-    return [{ fromNs, toNs: index === lastBucket ? null : lowerBound(index + 1), count }];
-  });
+    buckets.push({ fromNs, toNs: index === lastBucket ? null : lowerBound(index + 1), count });
+  }
+  return buckets;
 }
 
 /** Null: nothing is known of the durations, or there are none. */
