@@ -151,6 +151,15 @@ test('a thread that lived for a moment provokes no rule: its shares are chance',
   );
 });
 
+test('of few calls and page faults there is no rate', (t) => {
+  const budget = { ...emptyBudget, wallNs: 2 * ms, kernelNs: ms / 10, blockedNs: ms };
+  const syscalls = [rawSyscall('getpid', 39, { count: 999, totalNs: ms / 10, maxNs: 100 })];
+  const faults = { minor: 999, major: 0, blockedNs: 0 };
+  const window = rawWindow({ ...short, by: 'trigger', trigger }, { trigger });
+  const { findings } = verdict({ window, threads: [rawThread({ budget, syscalls, faults })] });
+  t.deepEqual(findings, []);
+});
+
 test('a short window between two triggers is as long as it is', (t) => {
   const window = rawWindow({ ...short, by: 'trigger', trigger }, { trigger });
   t.true(verdict({ threads: idle, window }).enoughEvidence);

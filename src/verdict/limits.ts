@@ -16,6 +16,8 @@ export const limits = {
   shortCallNs: 5000,
   /** At 0.2 us each, a fiftieth of a CPU for entering alone. */
   callsPerSecond: 100_000,
+  /** A rate of fewer events is that of a moment. */
+  leastEvents: 1000,
   /** More than half: what is left to the kernel cannot be the larger part. */
   userShare: 0.5,
   /** A healthy process is never stopped: it is for somebody's debugger or shell. Below it, it may be a tracer's attaching. */

@@ -108,7 +108,7 @@ export const threadRules: readonly ThreadRule[] = [
       const areShort = count > 0 && onCpuNs / count <= limits.shortCallNs;
       return when(
         (areShort && reaches(kernelNs, facts, limits.kernelShare)) ||
-          callRate(facts) >= limits.callsPerSecond,
+          (count >= limits.leastEvents && callRate(facts) >= limits.callsPerSecond),
         kernelNs,
       );
     },
@@ -156,12 +156,9 @@ export const threadRules: readonly ThreadRule[] = [
     id: 'page-faults',
     atStake(facts) {
       const { blockedNs, minor, major } = facts.thread.faults;
-      const perSecond = ((minor ?? 0) + (major ?? 0)) / (facts.wallNs / 1e9);
-      return when(
-        reaches(blockedNs, facts, limits.faultShare) ||
-          (facts.wallNs > 0 && perSecond >= limits.faultsPerSecond),
-        blockedNs,
-      );
+      const count = (minor ?? 0) + (major ?? 0);
+      const areMany = count >= limits.leastEvents && count >= limits.faultsPerSecond * (facts.wallNs / 1e9);
+      return when(reaches(blockedNs, facts, limits.faultShare) || areMany, blockedNs);
     },
     says(facts) {
       const { blockedNs, minor, major } = facts.thread.faults;
