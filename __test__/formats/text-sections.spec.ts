@@ -107,16 +107,34 @@ for (const [title, ranInstead, expected] of [
     ['(not known) | 1,000 | 100.00', 'TOTAL (ready): | 1,000 | 100.00'],
   ],
   [
-    'many CPUs',
+    'an idle CPU, and a task of another pid namespace',
+    {
+      ...noTasks,
+      tasks: [
+        { pid: 0, tid: 0, comm: 'swapper/1', count: 1, totalNs: 600, cgroup: null },
+        { pid: 0, tid: 0, comm: 'elsewhere', count: 1, totalNs: 400, cgroup: '/x' },
+      ],
+    },
+    [
+      '(idle CPU) | 1 | 600 | 60.00 -',
+      'elsewhere | - | - | 1 | 400 | 40.00 /x',
+      'TOTAL (ready): | 1,000 | 100.00',
+    ],
+  ],
+  [
+    'several CPUs',
     {
       ...noTasks,
       otherTasksNs: 1000,
-      cpus: Array.from({ length: 10 }, (_, cpu) => ({ cpu, totalNs: 100 })),
+      cpus: [
+        { cpu: 1, totalNs: 700 },
+        { cpu: 2, totalNs: 300 },
+      ],
     },
     [
       '(other tasks) | 1,000 | 100.00',
       'TOTAL (ready): | 1,000 | 100.00',
-      `on ${[0, 1, 2, 3, 4, 5, 6, 7].map((cpu) => `CPU ${cpu}: 100 ns (10.00 %)`).join(', ')}, 2 more`,
+      'on CPU 1: 700 ns (70.00 %), CPU 2: 300 ns (30.00 %)',
     ],
   ],
 ] as const satisfies ReadonlyArray<readonly [string, NonNullable<RawThread>['ranInstead'], string[]]>) {

@@ -51,6 +51,17 @@ export const waitingCases: readonly Case[] = [
   },
   {
     rule: 'waits-for-cpu',
+    title: 'a task of another pid namespace, which has no pid here',
+    provokes: thread(
+      { readyPreemptedNs: 80 * ms },
+      { ready: waits(80 * ms, 3 * ms), ranInstead: ranInstead({ pid: 0, tid: 0, comm: 'x', cgroup: null }) },
+    ),
+    not: thread({ readyPreemptedNs: 8 * ms }, { ready: waits(8 * ms, 3 * ms) }),
+    text: /: x \(of another pid namespace\) had it for 100 % of that/,
+    next: /^ps -eLo /,
+  },
+  {
+    rule: 'waits-for-cpu',
     title: 'a sibling',
     provokes: thread(
       { readyPreemptedNs: 80 * ms },
@@ -89,7 +100,7 @@ export const waitingCases: readonly Case[] = [
     title: 'a long fsync',
     provokes: thread(blocked(60 * ms), { syscalls: [call('fsync', 60 * ms)] }),
     not: thread(blocked(60 * ms), { syscalls: [call('fsync', 60 * ms, { count: 60, maxNs: ms })] }),
-    text: /^worker \(tid 101\) was in one fsync for 60 ms; 100 % of all its time there it was blocked, for a disk or a file system\.$/,
+    text: /^worker \(tid 101\) was in one fsync for 60 ms\. Of all its time there: 100 % blocked, for a disk or a file system\.$/,
     next: /^kdelay capture -p 100 -s 10000000 --syscall fsync --sample-time 5$/,
   },
   {
@@ -122,7 +133,7 @@ export const waitingCases: readonly Case[] = [
     title: 'a long answer, but not a thread that waits for requests',
     provokes: thread(blocked(100 * ms), { syscalls: [call('recvfrom', 100 * ms)] }),
     not: unpolled(thread(blocked(499 * ms), { syscalls: [call('recvfrom', 499 * ms)] })),
-    text: /was in one recvfrom for 100 ms; .* or an other end that had nothing to say\.$/,
+    text: /was in one recvfrom for 100 ms\. .* or an other end that had nothing to say\.$/,
     next: /--syscall recvfrom /,
   },
   {

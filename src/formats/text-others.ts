@@ -1,5 +1,6 @@
 /** The tables of whom a thread had to do with: who had its CPU, and who woke it. */
 import { escapeText } from '../escape.js';
+import { isIdleCpu } from '../report/tasks.js';
 import type { RanInsteadTask, Thread, Waker } from '../report/types.js';
 import { percent, thousands } from '../units.js';
 import type { Cell } from './table.js';
@@ -29,28 +30,30 @@ export function ranInsteadRows({ ranInstead, ready }: Thread): Cell[][] {
   ];
 }
 
-function taskCells({ pid, tid, comm, count }: RanInsteadTask): Cell[] {
-  return pid === 0 ? ['(idle CPU)', null, null, count] : [escapeText(comm), pid, tid, count];
+function taskCells(task: RanInsteadTask): Cell[] {
+  if (isIdleCpu(task)) return ['(idle CPU)', null, null, task.count];
+  return [escapeText(task.comm), ...idCells(task), task.count];
 }
 
-/** Nobody reads more of them. */
-const mostCpus = 8;
+/** A task of another pid namespace has none here. */
+function idCells({ pid, tid }: { pid: number; tid: number }): Cell[] {
+  return pid === 0 ? ['-', '-'] : [pid, tid];
+}
 
-/** Which CPUs were waited for. */
+/** Which CPUs were waited for longest. */
 export function cpuLines({ ranInstead: { cpus }, ready }: Thread): string[] {
   if (cpus.length === 0) return [];
-  const shown = cpus
-    .slice(0, mostCpus)
-    .map(({ cpu, totalNs }) => `CPU ${cpu}: ${thousands(totalNs)} ns (${percent(totalNs, ready.totalNs)} %)`);
-  if (cpus.length > mostCpus) shown.push(`${cpus.length - mostCpus} more`);
-  return [`on ${shown.join(', ')}`];
+  const named = cpus.map(
+    ({ cpu, totalNs }) => `CPU ${cpu}: ${thousands(totalNs)} ns (${percent(totalNs, ready.totalNs)} %)`,
+  );
+  return [`on ${named.join(', ')}`];
 }
 
 export const wakerColumns = [name, left('BY', 8), pid, tid, count, right('BLOCKED ns', 16)];
 
 export function wakerRows(wakers: readonly Waker[]): Cell[][] {
   return wakers.map(({ by, name, pid, tid, count, blockedNs }) => {
-    const ids = by === 'task' ? [pid, tid] : [null, null];
+    const ids = by === 'task' ? idCells({ pid, tid }) : [null, null];
     return [escapeText(name), by, ...ids, count, thousands(blockedNs)];
   });
 }

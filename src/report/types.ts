@@ -621,7 +621,7 @@ export interface RanInstead {
    */
   otherTasksNs: number;
   /**
-   * The CPUs that it waited for, by totalNs, largest first.
+   * Up to five of the CPUs that it waited for, by totalNs, largest first.
    */
   cpus: RanInsteadCpu[];
   /**
@@ -638,7 +638,7 @@ export interface RanInstead {
  */
 export interface RanInsteadTask {
   /**
-   * Id of its process; 0: the CPU was idle, that is, waking up.
+   * Id of its process; 0: the CPU was idle, that is, waking up (its name is swapper/N), or the task has no pid in this namespace.
    */
   pid: number;
   /**
@@ -693,7 +693,7 @@ export interface Waker {
   blockedNs: number;
 }
 /**
- * The thread's page faults, as the kernel counts them, up to its last switch.
+ * The thread's page faults, as the kernel counts them from its first event in the window to its last switch.
  */
 export interface Faults {
   /**

@@ -82,12 +82,15 @@ function isWork(call: Syscall, thread: Thread): boolean {
   return call.blockedNs < idleShare * thread.budget.wallNs || isWokenByDisk(thread);
 }
 
+/** As their drivers name them. */
+const diskInterrupt = /^(nvme|ahci|ata|mmc|megasas|mpt|blkif|virtio\d+-req)/i;
+
 /** Who waits for a request is woken by the network or by another task. */
 function isWokenByDisk({ wokenBy }: Thread): boolean {
   const [first] = wokenBy;
   if (first === undefined) return false;
   if (first.by === 'soft irq') return first.name.toLowerCase() === 'block';
-  return first.by === 'hard irq' && /nvme|ata|scsi|mmc|virtio\d+-req/i.test(first.name);
+  return first.by === 'hard irq' && diskInterrupt.test(first.name);
 }
 
 function blockedNs(calls: readonly Syscall[]): number {

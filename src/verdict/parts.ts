@@ -1,5 +1,6 @@
 /** What the rules pick out of a thread's numbers. */
 import { onCpuNs } from '../report/syscalls.js';
+import { isIdleCpu } from '../report/tasks.js';
 import type { Syscall, Thread } from '../report/types.js';
 import { wholePercent } from '../units.js';
 import { kindOf } from './call-kinds.js';
@@ -13,20 +14,25 @@ export function heldBy({ pid, ready, ranInstead }: Thread): string {
   const where = cpu === undefined ? '' : `, on CPU ${cpu.cpu} most`;
   if (most === undefined) return `who had it is not known${where}`;
   const part = wholePercent(most.totalNs, ready.totalNs);
-  if (most.pid === 0)
+  if (isIdleCpu(most))
     return `its CPU was idle for ${part} of that${where}: a quota of its control group, or a CPU that woke up late`;
   const remarks = [
-    most.pid === pid ? 'of the same process' : `pid ${most.pid}`,
+    most.pid === pid
+      ? `tid ${most.tid}, of the same process`
+      : most.pid === 0
+        ? 'of another pid namespace'
+        : `tid ${most.tid}, pid ${most.pid}`,
     ...(most.comm.startsWith('ksoftirqd/') ? ['that is soft interrupts'] : []),
     ...(most.cgroup === null ? [] : [`control group ${nameOf(most.cgroup)}`]),
   ];
-  return `${nameOf(most.comm)} (tid ${most.tid}, ${remarks.join(', ')}) had it for ${part} of that${where}`;
+  return `${nameOf(most.comm)} (${remarks.join(', ')}) had it for ${part} of that${where}`;
 }
 
 /** A command that shows why. It holds no names: these are for others to choose. */
 export function lookAtCpu({ pid, ranInstead }: Thread): string {
   const [most] = ranInstead.tasks;
-  if (most === undefined) return 'ps -eLo pcpu,psr,cls,rtprio,ni,pid,tid,comm --sort=-pcpu | head -20';
+  const isNamed = most !== undefined && (most.pid !== 0 || isIdleCpu(most));
+  if (!isNamed) return 'ps -eLo pcpu,psr,cls,rtprio,ni,pid,tid,comm --sort=-pcpu | head -20';
   if (most.pid === 0)
     return `grep throttled "/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/${pid}/cgroup)/cpu.stat"`;
   const pids = most.pid === pid ? `${pid}` : `${pid},${most.pid}`;

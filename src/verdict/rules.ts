@@ -57,8 +57,11 @@ export const threadRules: readonly ThreadRule[] = [
         lock === 'likely'
           ? 'likely a lock, as it polls when it has nothing to do'
           : 'a lock, or nothing to do';
-      const [waker] = thread.wokenBy;
-      const by = waker?.by === 'task' ? `; mostly woken by ${nameOf(waker.name)} (tid ${waker.tid})` : '';
+      const waker = thread.wokenBy.find(({ by }) => by === 'task');
+      const isMost = waker !== undefined && waker.blockedNs * 2 >= lockNs;
+      const by = isMost
+        ? `; mostly woken by ${nameOf(waker.name)}${waker.tid === 0 ? '' : ` (tid ${waker.tid})`}`
+        : '';
       return `was blocked for another thread (futex and the like) for ${share(lockNs, facts)} of its time: ${why}${by}`;
     },
     next: ({ thread: { pid } }) => `kdelay capture -p ${pid} --off-cpu --sample-time 2`,
@@ -78,8 +81,9 @@ export const threadRules: readonly ThreadRule[] = [
       const spent = call.totalNs + call.inFlightNs;
       const { ns, atLeast } = longestNs(call, facts.wallNs);
       const length = `${atLeast ? 'at least ' : ''}${shortTime(ns)}`;
-      const where = `${wholePercent(call.blockedNs, spent)} of all its time there it was blocked`;
-      return `was in one ${called(call)} for ${length}; ${where}, for ${waitedFor[kindOf(call)]}`;
+      const where = `${wholePercent(call.blockedNs, spent)} blocked, for ${waitedFor[kindOf(call)]}`;
+      const ready = call.readyNs > 0 ? `; ${wholePercent(call.readyNs, spent)} waiting for a CPU` : '';
+      return `was in one ${called(call)} for ${length}. Of all its time there: ${where}${ready}`;
     },
     next(facts) {
       const name = longestCall(facts)?.name ?? '';
