@@ -1,18 +1,17 @@
 //! Who ran instead of a thread that waited for a CPU, and who woke one that was blocked.
 
+use core::ptr::{read_volatile, write_volatile};
+
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_probe_read_kernel_str_bytes};
 use bpf_probes::abi::COMM_BYTES;
 use bpf_probes::abi::config::NO_OFFSET;
 use bpf_probes::abi::thread::{Activity, Durations, ThreadRecord};
-use bpf_probes::abi::who::{Cpu, TURNS, Turn, Who, WhoKey, WhoRow};
-use bpf_probes::jumpless::bounded;
+use bpf_probes::abi::who::{Cpu, TURNS, Turn, Walk, Who, WhoKey, WhoRow};
+use bpf_probes::jumpless::{bounded, exceeds};
 
 use crate::kernel::{Access, Probed, Task};
 use crate::maps::{CPUS, WHO, config};
 use crate::record::lose;
-
-/// Turns that one wait is told by, at most.
-const TOLD_TURNS: usize = TURNS;
 
 #[inline(always)]
 fn this_cpu() -> u32 {
@@ -70,78 +69,134 @@ pub fn tell_wait(record: &mut ThreadRecord, now_ns: u64) {
         record.ready_short_ns += waited_ns;
         return;
     }
-    tell_turns(record.slot, record.ready_cpu, since_ns, now_ns);
+    let Some(here) = here() else { return };
+    // SAFETY: the map lives as long as the program, and only this CPU writes here; switches do not interrupt each other.
+    unsafe {
+        (*here).walk.slot = record.slot;
+        (*here).walk.queue = record.ready_cpu;
+        (*here).walk.since_ns = since_ns;
+        (*here).walk.end_ns = now_ns;
+    }
 }
 
-/// Goes back through the turns on that CPU. Its programs may be writing them: what does not lie before the turn after it is no
-/// turn of this round.
+/// Tells the wait that `tell_wait` has noted, if it has: the last thing that the program does, when what it knows is the same
+/// whichever way it came. Goes back through the turns on the CPU in whose queue it was. Its programs may be writing them: what
+/// does not lie before the turn after it is no turn of this round.
+#[inline(always)]
+pub fn tell_noted_wait() {
+    if let Some(here) = here()
+        // SAFETY: the map lives as long as the program, and only this CPU writes here.
+        && unsafe { (*here).walk.queue } != 0
+    {
+        tell_turns();
+    }
+}
+
 #[inline(never)]
-fn tell_turns(slot: u32, queue: u32, since_ns: u64, now_ns: u64) -> u32 {
-    let key = WhoKey {
-        slot,
-        who: Who::Queue as u32,
-        number: queue.wrapping_sub(1),
-        reserved: 0,
-    };
-    let Some(cpu) = CPUS.get_ptr_mut(key.number) else {
+fn tell_turns() -> u32 {
+    let Some(here) = CPUS.get_ptr_mut(this_cpu()) else {
         return 0;
     };
-    add(&key, now_ns - since_ns, |_| {});
-    // SAFETY: the map lives as long as the program; volatile, as another CPU may be writing.
-    let mut index = unsafe { (&raw const (*cpu).latest).read_volatile() };
-    let mut end_ns = now_ns;
-    for _ in 0..TOLD_TURNS {
-        // SAFETY: as above; the index is masked to the array's length.
-        let turn = unsafe {
-            (&raw const (*cpu).turns)
+    // SAFETY: the maps live as long as the program. This CPU's walk is its own; another CPU may be writing its turns. Volatile
+    // for both: see `Walk`.
+    unsafe {
+        let walk = &raw mut (*here).walk;
+        let mut key = WhoKey {
+            slot: read_volatile(&raw const (*walk).slot),
+            who: Who::Queue as u32,
+            number: read_volatile(&raw const (*walk).queue).wrapping_sub(1),
+            reserved: 0,
+        };
+        write_volatile(&raw mut (*walk).queue, 0);
+        let Some(cpu) = CPUS.get_ptr_mut(key.number) else {
+            return 0;
+        };
+        let waited_ns = read_volatile(&raw const (*walk).end_ns)
+            .wrapping_sub(read_volatile(&raw const (*walk).since_ns));
+        add(&key, waited_ns, |_| {});
+        key.who = Who::Instead as u32;
+        write_volatile(
+            &raw mut (*walk).index,
+            read_volatile(&raw const (*cpu).latest),
+        );
+        for _ in 0..TURNS {
+            let index = read_volatile(&raw const (*walk).index);
+            let turn = (&raw const (*cpu).turns)
                 .cast::<Turn>()
-                .add(bounded::<TURNS>(index as usize))
-        };
-        // SAFETY: as above.
-        let began_ns = unsafe { (&raw const (*turn).since_ns).read_volatile() };
-        if began_ns == 0 || began_ns > end_ns {
-            break;
+                .add(bounded::<TURNS>(index as usize));
+            if !tell_turn(&mut key, walk, turn) {
+                break;
+            }
+            write_volatile(&raw mut (*walk).index, index.wrapping_sub(1));
         }
-        let from_ns = if began_ns > since_ns {
-            began_ns
-        } else {
-            since_ns
-        };
-        if end_ns > from_ns {
-            // SAFETY: as above.
-            let number = unsafe { (&raw const (*turn).pid).read_volatile() };
-            let key = WhoKey {
-                slot,
-                who: Who::Instead as u32,
-                number,
-                reserved: 0,
-            };
-            add(&key, end_ns - from_ns, |row| {
-                // SAFETY: as above; a name that is being written is a name of this turn or of the next.
-                unsafe {
-                    row.tgid = (&raw const (*turn).tgid).read_volatile();
-                    row.comm = (&raw const (*turn).comm).read_volatile();
-                }
-            });
-        }
-        end_ns = from_ns;
-        if end_ns <= since_ns {
-            break;
-        }
-        index = index.wrapping_sub(1);
     }
     1
 }
 
+/// Whether there may be more to tell.
+///
+/// # Safety
+/// Both point into live map values.
+#[inline(always)]
+unsafe fn tell_turn(key: &mut WhoKey, walk: *mut Walk, turn: *const Turn) -> bool {
+    // SAFETY: the caller's.
+    unsafe {
+        let since_ns = read_volatile(&raw const (*walk).since_ns);
+        let end_ns = read_volatile(&raw const (*walk).end_ns);
+        let began_ns = read_volatile(&raw const (*turn).since_ns);
+        if began_ns == 0 || began_ns > end_ns {
+            return false;
+        }
+        // The later of the two, without a jump.
+        let from_ns = began_ns + exceeds(since_ns, began_ns) * since_ns.wrapping_sub(began_ns);
+        write_volatile(&raw mut (*walk).end_ns, from_ns);
+        if end_ns > from_ns {
+            key.number = read_volatile(&raw const (*turn).pid);
+            match WHO.get_ptr_mut(&*key) {
+                Some(row) => (*row).durations.add(end_ns - from_ns),
+                None => {
+                    introduce_turn(key, end_ns - from_ns, turn);
+                }
+            }
+        }
+        began_ns > since_ns
+    }
+}
+
+/// A function of its own: what it leaves on the stack is gone when it returns, and the verifier finds the same state as without
+/// it.
+///
+/// # Safety
+/// `turn` points into a live map value.
+#[inline(never)]
+unsafe fn introduce_turn(key: &WhoKey, duration_ns: u64, turn: *const Turn) -> u32 {
+    introduce(key, duration_ns, |row| {
+        // A name that is being written is a name of this turn or of the next.
+        // SAFETY: the caller's.
+        unsafe {
+            row.tgid = read_volatile(&raw const (*turn).tgid);
+            row.comm = read_volatile(&raw const (*turn).comm);
+        }
+    })
+    .into()
+}
+
 /// Whether there was room.
 #[inline(always)]
-fn add(key: &WhoKey, duration_ns: u64, introduce: impl FnOnce(&mut WhoRow)) -> bool {
-    if let Some(row) = WHO.get_ptr_mut(key) {
-        // SAFETY: the map lives as long as the program; a thread's rows are written at its switches and wakeups alone, which
-        // come one at a time.
-        unsafe { (*row).durations.add(duration_ns) };
-        return true;
+fn add(key: &WhoKey, duration_ns: u64, describe: impl FnOnce(&mut WhoRow)) -> bool {
+    match WHO.get_ptr_mut(key) {
+        Some(row) => {
+            // SAFETY: the map lives as long as the program; a thread's rows are written at its switches and wakeups alone,
+            // which come one at a time.
+            unsafe { (*row).durations.add(duration_ns) };
+            true
+        }
+        None => introduce(key, duration_ns, describe),
     }
+}
+
+#[inline(always)]
+fn introduce(key: &WhoKey, duration_ns: u64, describe: impl FnOnce(&mut WhoRow)) -> bool {
     let mut row = WhoRow {
         durations: Durations {
             count: 1,
@@ -152,7 +207,7 @@ fn add(key: &WhoKey, duration_ns: u64, introduce: impl FnOnce(&mut WhoRow)) -> b
         reserved: 0,
         comm: [0; COMM_BYTES],
     };
-    introduce(&mut row);
+    describe(&mut row);
     WHO.insert(key, &row, 0).is_ok()
 }
 

@@ -231,9 +231,7 @@ pub fn thread(
             stopped_ns: of(Activity::Stopped),
             hard_irq_ns: of(Activity::HardIrq),
             soft_irq_ns: of(Activity::SoftIrq),
-            unknown_ns: of(Activity::Unseen)
-                + of(Activity::OnCpu)
-                + of(Activity::Lost),
+            unknown_ns: of(Activity::Unseen) + of(Activity::OnCpu) + of(Activity::Lost),
         },
     };
     settle_faults(&mut thread);

@@ -47,6 +47,7 @@ mod reading;
 mod recorded;
 mod recorded_call;
 mod refusal;
+mod row_map;
 pub mod sample;
 mod snapshot;
 mod stack_reader;

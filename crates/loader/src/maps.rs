@@ -14,11 +14,7 @@ use bpf_probes::abi::who::{WhoKey, WhoRow};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mapped::MappedArray;
 use crate::probes::Probes;
-
-const HARD_IRQ_KEY_BYTES: usize = size_of::<HardIrqKey>();
-const OFF_CPU_KEY_BYTES: usize = size_of::<OffCpuKey>();
-const WHO_KEY_BYTES: usize = size_of::<WhoKey>();
-const HARD_IRQ_ROW_BYTES: usize = size_of::<HardIrqRow>();
+use crate::row_map::RowMap;
 
 pub struct Maps {
     /// Keeps the mapped maps' descriptors: programs are loaded after the maps are made, and name them by these.
@@ -28,9 +24,9 @@ pub struct Maps {
     rows: MappedArray<SyscallRow>,
     free_threads: Stack<MapData, u32>,
     free_chunks: Stack<MapData, u32>,
-    hard_irqs: BpfHashMap<MapData, [u8; HARD_IRQ_KEY_BYTES], [u8; HARD_IRQ_ROW_BYTES]>,
-    off_cpu: BpfHashMap<MapData, [u8; OFF_CPU_KEY_BYTES], [u8; size_of::<Durations>()]>,
-    who: BpfHashMap<MapData, [u8; WHO_KEY_BYTES], [u8; size_of::<WhoRow>()]>,
+    pub hard_irqs: RowMap<HardIrqKey, HardIrqRow>,
+    pub off_cpu: RowMap<OffCpuKey, Durations>,
+    pub who: RowMap<WhoKey, WhoRow>,
     thread_of_task: BpfHashMap<MapData, u64, u32>,
     targets: BpfHashMap<MapData, u32, u32>,
     ended: Queue<MapData, u32>,
@@ -79,9 +75,9 @@ impl Maps {
             rows: mapped(probes, "SYSCALL_ROWS", &mut kept)?,
             free_threads: other(probes, "FREE_THREADS")?,
             free_chunks: other(probes, "FREE_CHUNKS")?,
-            hard_irqs: other(probes, "HARD_IRQS")?,
-            off_cpu: other(probes, "OFF_CPU")?,
-            who: other(probes, "WHO")?,
+            hard_irqs: RowMap::new(probes, "HARD_IRQS")?,
+            off_cpu: RowMap::new(probes, "OFF_CPU")?,
+            who: RowMap::new(probes, "WHO")?,
             thread_of_task: other(probes, "THREAD_OF_TASK")?,
             targets: other(probes, "TARGETS")?,
             ended: other(probes, "ENDED")?,
@@ -171,93 +167,6 @@ impl Maps {
         self.threads
             .value(slot as usize)
             .map(|record| record.as_ptr())
-    }
-
-    /// Every row of hard interrupts.
-    pub fn hard_irqs(&self) -> Result<Vec<(HardIrqKey, HardIrqRow)>> {
-        self.hard_irqs
-            .iter()
-            .map(|entry| {
-                let (key, row) = entry.map_err(map_error)?;
-                // SAFETY: both are plain integers and byte arrays of exactly these sizes.
-                Ok(unsafe {
-                    (
-                        key.as_ptr().cast::<HardIrqKey>().read_unaligned(),
-                        row.as_ptr().cast::<HardIrqRow>().read_unaligned(),
-                    )
-                })
-            })
-            .collect()
-    }
-
-    /// Forgets the rows of these threads.
-    pub fn remove_hard_irqs(&mut self, is_of: impl Fn(u32) -> bool) -> Result<()> {
-        for (key, _) in self.hard_irqs()? {
-            if is_of(key.slot) {
-                // SAFETY: `HardIrqKey` is `repr(C)` without padding (asserted where it is defined).
-                let bytes: [u8; HARD_IRQ_KEY_BYTES] = unsafe { std::mem::transmute(key) };
-                self.hard_irqs.remove(&bytes).map_err(map_error)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Every row of time blocked.
-    pub fn off_cpu(&self) -> Result<Vec<(OffCpuKey, Durations)>> {
-        self.off_cpu
-            .iter()
-            .map(|entry| {
-                let (key, row) = entry.map_err(map_error)?;
-                // SAFETY: both are plain integers of exactly these sizes.
-                Ok(unsafe {
-                    (
-                        key.as_ptr().cast::<OffCpuKey>().read_unaligned(),
-                        row.as_ptr().cast::<Durations>().read_unaligned(),
-                    )
-                })
-            })
-            .collect()
-    }
-
-    /// Forgets the rows of these threads.
-    pub fn remove_off_cpu(&mut self, is_of: impl Fn(u32) -> bool) -> Result<()> {
-        for (key, _) in self.off_cpu()? {
-            if is_of(key.slot) {
-                // SAFETY: `OffCpuKey` is `repr(C)` without padding (asserted where it is defined).
-                let bytes: [u8; OFF_CPU_KEY_BYTES] = unsafe { std::mem::transmute(key) };
-                self.off_cpu.remove(&bytes).map_err(map_error)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Every row of who ran instead and who woke.
-    pub fn who(&self) -> Result<Vec<(WhoKey, WhoRow)>> {
-        self.who
-            .iter()
-            .map(|entry| {
-                let (key, row) = entry.map_err(map_error)?;
-                // SAFETY: both are plain integers and byte arrays of exactly these sizes.
-                Ok(unsafe {
-                    (
-                        key.as_ptr().cast::<WhoKey>().read_unaligned(),
-                        row.as_ptr().cast::<WhoRow>().read_unaligned(),
-                    )
-                })
-            })
-            .collect()
-    }
-
-    /// Forgets the rows of these threads.
-    pub fn remove_who(&mut self, is_of: impl Fn(u32) -> bool) -> Result<()> {
-        for (key, _) in self.who()? {
-            if is_of(key.slot) {
-                // SAFETY: `WhoKey` is `repr(C)` without padding (asserted where it is defined).
-                let bytes: [u8; WHO_KEY_BYTES] = unsafe { std::mem::transmute(key) };
-                self.who.remove(&bytes).map_err(map_error)?;
-            }
-        }
-        Ok(())
     }
 
     /// Names that threads were given by others in this window, by task address.

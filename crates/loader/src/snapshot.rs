@@ -121,9 +121,9 @@ fn free(maps: &mut Maps, records: &[*mut ThreadRecord]) -> Result<()> {
         .iter()
         .map(|&record| unsafe { (*record).slot })
         .collect();
-    maps.remove_hard_irqs(|slot| slots.contains(&slot))?;
-    maps.remove_off_cpu(|slot| slots.contains(&slot))?;
-    maps.remove_who(|slot| slots.contains(&slot))?;
+    maps.hard_irqs.remove(|key| slots.contains(&key.slot))?;
+    maps.off_cpu.remove(|key| slots.contains(&key.slot))?;
+    maps.who.remove(|key| slots.contains(&key.slot))?;
     records.iter().try_for_each(|&record| maps.free(record))
 }
 
@@ -162,8 +162,8 @@ fn read(
     stopped_at_start: &HashSet<u32>,
     seen: &mut Seen,
 ) -> Result<()> {
-    let mut irqs = by_slot(maps.hard_irqs()?, |key| key.slot);
-    let mut who = by_slot(maps.who()?, |key| key.slot);
+    let mut irqs = by_slot(maps.hard_irqs.rows()?, |key| key.slot);
+    let mut who = by_slot(maps.who.rows()?, |key| key.slot);
     let mut blocked = blocked_by_slot(maps)?;
     let renames = maps.renames()?;
     for (mut record, twin) in one_per_thread(records) {
@@ -268,7 +268,7 @@ fn syscalls(maps: &Maps, record: &ThreadRecord, open: OpenCall) -> Result<Vec<Sy
 /// Rows that were made and not used are left out: the thread is blocked still.
 fn blocked_by_slot(maps: &Maps) -> Result<HashMap<u32, Vec<(OffCpuKey, Durations)>>> {
     let mut by_slot: HashMap<u32, Vec<(OffCpuKey, Durations)>> = HashMap::new();
-    for (key, durations) in maps.off_cpu()? {
+    for (key, durations) in maps.off_cpu.rows()? {
         if durations.count > 0 {
             by_slot.entry(key.slot).or_default().push((key, durations));
         }

@@ -167,3 +167,58 @@ pub fn recursion_misses(program: BorrowedFd<'_>) -> io::Result<Option<u64>> {
             .then_some(info.recursion_misses),
     )
 }
+
+/// What one look-up of many rows has found.
+pub struct Batch {
+    pub count: u32,
+    /// Where the next one begins; `None`: that was all.
+    pub next: Option<u32>,
+}
+
+/// Looks up to so many rows of a hash up, from that place in its table on (5.6). ENOSPC: there are more in one place.
+///
+/// # Safety
+/// `keys` and `values` have room for so many of the map's keys and values.
+pub unsafe fn look_up_batch(
+    map: BorrowedFd<'_>,
+    place: Option<u32>,
+    keys: *mut u8,
+    values: *mut u8,
+    most: u32,
+) -> io::Result<Batch> {
+    let mut next = 0u32;
+    let mut attr = zeroed_attr();
+    attr.batch.in_batch = place.as_ref().map_or(0, |place| &raw const *place as u64);
+    attr.batch.out_batch = &raw mut next as u64;
+    attr.batch.keys = keys as u64;
+    attr.batch.values = values as u64;
+    attr.batch.count = most;
+    attr.batch.map_fd = map.as_raw_fd() as u32;
+    // SAFETY: the places are of this call; the rest is the caller's.
+    let result = unsafe { bpf(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attr) };
+    // SAFETY: written by the kernel also where it fails with ENOENT: how many there were.
+    let count = unsafe { attr.batch.count };
+    match result {
+        Ok(_) => Ok(Batch {
+            count,
+            next: Some(next),
+        }),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(Batch { count, next: None }),
+        Err(error) => Err(error),
+    }
+}
+
+/// Forgets a row, which may be gone.
+///
+/// # Safety
+/// `key` is one of the map's.
+pub unsafe fn delete(map: BorrowedFd<'_>, key: *const u8) -> io::Result<()> {
+    let mut attr = zeroed_attr();
+    attr.__bindgen_anon_2.map_fd = map.as_raw_fd() as u32;
+    attr.__bindgen_anon_2.key = key as u64;
+    // SAFETY: the caller's.
+    match unsafe { bpf(bpf_cmd::BPF_MAP_DELETE_ELEM, &mut attr) } {
+        Err(error) if error.raw_os_error() != Some(libc::ENOENT) => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -4,21 +4,19 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use aya::maps::{HashMap as BpfHashMap, MapData};
 use bpf_probes::abi::upcall::UpcallKey;
 use probe_points::Kernel;
 
 use crate::call_events::errno_name;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::perf_event::{self, Event};
 use crate::probes::{Probes, TriggerProgram};
+use crate::row_map::RowMap;
 use crate::sample::Upcall;
-
-const KEY_BYTES: usize = size_of::<UpcallKey>();
 
 /// Counted for as long as this lives.
 pub struct Upcalls {
-    counts: BpfHashMap<MapData, [u8; KEY_BYTES], u64>,
+    counts: RowMap<UpcallKey, u64>,
     _event: OwnedFd,
 }
 
@@ -30,13 +28,7 @@ pub fn has_datapath() -> bool {
 impl Upcalls {
     /// `None`: this kernel lets nobody see them, which `-D` tells of.
     pub fn attach(probes: &mut Probes, debug_level: u32) -> Result<Option<Self>> {
-        let map = probes.take_map("UPCALLS")?;
-        let counts = BpfHashMap::try_from(map).map_err(|error| {
-            Error::new(
-                ErrorKind::Internal,
-                format!("the map UPCALLS cannot be used: {error}"),
-            )
-        })?;
+        let counts = RowMap::new(probes, "UPCALLS")?;
         match Self::probe(probes) {
             Ok(event) => Ok(Some(Self {
                 counts,
@@ -66,33 +58,17 @@ impl Upcalls {
 
     /// Those of this window, in the order of CPUs; and forgets them, and those of windows before it.
     pub fn take(&mut self, window: u32) -> Result<Vec<Upcall>> {
-        let failed = |error: aya::maps::MapError| {
-            Error::new(
-                ErrorKind::Internal,
-                format!("upcalls cannot be read: {error}"),
-            )
-        };
-        let rows: Vec<_> = self
-            .counts
-            .iter()
-            .collect::<std::result::Result<_, _>>()
-            .map_err(failed)?;
-        let mut upcalls = Vec::new();
-        for (bytes, count) in rows {
-            // SAFETY: plain integers of exactly this size.
-            let key = unsafe { bytes.as_ptr().cast::<UpcallKey>().read_unaligned() };
-            if key.window == window {
-                upcalls.push(Upcall {
-                    cpu: key.cpu,
-                    result: key.result,
-                    errno: errno_name(i64::from(key.result)).map(str::to_owned),
-                    count: count as i64,
-                });
-            }
-            if key.window <= window {
-                self.counts.remove(&bytes).map_err(failed)?;
-            }
-        }
+        let rows = self.counts.rows()?.into_iter();
+        let mut upcalls: Vec<Upcall> = rows
+            .filter(|(key, _)| key.window == window)
+            .map(|(key, count)| Upcall {
+                cpu: key.cpu,
+                result: key.result,
+                errno: errno_name(i64::from(key.result)).map(str::to_owned),
+                count: count as i64,
+            })
+            .collect();
+        self.counts.remove(|key| key.window <= window)?;
         upcalls.sort_by_key(|upcall| (upcall.cpu, -upcall.result));
         Ok(upcalls)
     }

@@ -20,6 +20,20 @@ pub struct Turn {
     pub comm: [u8; COMM_BYTES],
 }
 
+/// A wait for a CPU that is to be told, and how far back that has been done. In a map and not in registers: of what is read from
+/// there the verifier knows nothing, so that it need not follow each turn on from each way through what came before it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Walk {
+    /// Of the thread's record.
+    pub slot: u32,
+    /// The CPU in whose queue it waited, + 1; 0: there is no wait to tell.
+    pub queue: u32,
+    pub since_ns: u64,
+    pub end_ns: u64,
+    pub index: u64,
+}
+
 /// What a CPU is doing. Written by its own programs alone, which may interrupt each other but not on the same fields; others
 /// read it meanwhile, and check what they read.
 #[repr(C)]
@@ -33,6 +47,7 @@ pub struct Cpu {
     pub soft_irq: u64,
     /// The latest of `turns`.
     pub latest: u64,
+    pub walk: Walk,
     pub turns: [Turn; TURNS],
 }
 
@@ -82,7 +97,7 @@ pub struct WhoRow {
 
 const _: () = assert!(
     size_of::<Turn>() == 32
-        && size_of::<Cpu>() == 32 + 32 * TURNS
+        && size_of::<Cpu>() == 64 + 32 * TURNS
         && size_of::<WhoKey>() == 16
         && size_of::<WhoRow>() == 48,
     "implicit padding"

@@ -42,6 +42,7 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     }
     if next_is_target && let Some(moment) = moment {
         switch_in(next, moment);
+        who::tell_noted_wait();
     }
     None
 }
