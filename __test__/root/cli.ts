@@ -45,6 +45,11 @@ export function butHiddenSwitches(stderr: string): string {
   return stderr.replace(/^kdelay: warning: \d+ switches or wakeups were not .*\nhint: .*\n/gm, '');
 }
 
+/** Script for `kdelayAfter`: no tracefs, wherever it is; and one, whether there was one or not. */
+export const withoutTracefs =
+  'while mountpoint -q /sys/kernel/tracing; do umount -l /sys/kernel/tracing; done';
+export const withTracefs = `${withoutTracefs}\nmount -t tracefs none /sys/kernel/tracing`;
+
 /** In a mount namespace of its own, after these lines of shell script. `$@` is what follows in `words`. */
 export function kdelayAfter(script: string, words: readonly string[], ...args: string[]): Ran {
   const whole = `set -e\n${script}\nshift ${words.length}\nexec "$@"`;

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import type { Report, Thread } from '../../src/index.js';
-import { assertRefused, cli, kdelay, kdelayAfter, type Ran, run } from './cli.js';
+import { assertRefused, cli, kdelay, kdelayAfter, type Ran, run, withTracefs } from './cli.js';
 import { Programs } from './programs.js';
 import { asNobody, PublicCopy } from './unprivileged.js';
 
@@ -172,7 +172,7 @@ test('with the capabilities of the documented command lines and no others', (t) 
 });
 
 test('a tracefs that is mounted read-only serves', (t) => {
-  const script = 'mount -t tracefs -o ro none /sys/kernel/tracing';
+  const script = `${withTracefs}\nmount -o remount,bind,ro /sys/kernel/tracing`;
   const args = ['capture', '-p', String(process.pid), '--sample-time', '0.01'];
   const ran = kdelayAfter(script, [], ...args, '--start-trigger', 't:sched:sched_switch');
   t.is(ran.status, 0, ran.stderr);

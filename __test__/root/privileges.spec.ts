@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import test from 'ava';
 import type { Report } from '../../src/index.js';
-import { assertRefused, cli, type Ran, run } from './cli.js';
+import { assertRefused, cli, type Ran, run, withTracefs } from './cli.js';
 import { Programs } from './programs.js';
 import { asNobody, PublicCopy } from './unprivileged.js';
 
@@ -127,8 +127,6 @@ test('CAP_CHECKPOINT_RESTORE: functions of a program that was deleted', async (t
   t.false(stacks()?.includes('Perl_pp_sselect'));
   t.true(stacks('checkpoint_restore')?.includes('Perl_pp_sselect'));
 });
-
-const withTracefs = 'mount -t tracefs none /sys/kernel/tracing';
 
 test('tracepoints take CAP_DAC_READ_SEARCH where tracefs is root’s alone', async (t) => {
   const args = ['capture', '-p', String(await busyOfRoot), '--sample-time', '0.01'];

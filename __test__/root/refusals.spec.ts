@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import test from 'ava';
 import { withMemberMoved } from './btf.js';
-import { assertRefused, cli, kdelay, kdelayAfter, run } from './cli.js';
+import { assertRefused, cli, kdelay, kdelayAfter, run, withoutTracefs } from './cli.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'kdelay-refusals-'));
 test.after.always(() => rmSync(folder, { recursive: true }));
@@ -191,12 +191,11 @@ test('a pid namespace of its own, where /proc shows those of another', (t) => {
 });
 
 test('no tracefs is no obstacle', (t) => {
-  const script = 'while mountpoint -q /sys/kernel/tracing; do umount -l /sys/kernel/tracing; done';
   const args = ['capture', '-p', String(process.pid), '--sample-time', '0.01', '-f', 'json'];
-  const ran = kdelayAfter(script, [], ...args);
+  const ran = kdelayAfter(withoutTracefs, [], ...args);
   t.is(ran.status, 0, ran.stderr);
   t.is(JSON.parse(ran.stdout).samples.length, 1);
-  const doctor = kdelayAfter(script, [], 'doctor');
+  const doctor = kdelayAfter(withoutTracefs, [], 'doctor');
   t.is(doctor.status, 0, doctor.stdout);
   t.regex(doctor.stdout, /tracefs +degraded/);
   t.regex(doctor.stdout, /mount -t tracefs/);

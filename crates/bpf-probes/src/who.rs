@@ -41,7 +41,8 @@ pub fn note_turn<A: Access>(next: Task<A>, now_ns: u64) {
             .add(bounded::<TURNS>(index as usize));
         (*turn).since_ns = now_ns;
         (*turn).pid = next.pid();
-        (*turn).tgid = next.tgid();
+        (*turn).tid = next.shown_tid();
+        (*turn).tgid = next.shown_tgid();
         next.comm_words(&raw mut (*turn).comm);
         (*cpu).latest = index;
         // Only where soft interrupts are threads' work (PREEMPT_RT) can one be left open here.
@@ -174,6 +175,7 @@ unsafe fn introduce_turn(key: &WhoKey, duration_ns: u64, turn: *const Turn) -> u
         // A name that is being written is a name of this turn or of the next.
         // SAFETY: the caller's.
         unsafe {
+            row.tid = read_volatile(&raw const (*turn).tid);
             row.tgid = read_volatile(&raw const (*turn).tgid);
             row.comm = read_volatile(&raw const (*turn).comm);
         }
@@ -203,8 +205,8 @@ fn introduce(key: &WhoKey, duration_ns: u64, describe: impl FnOnce(&mut WhoRow))
             total_ns: duration_ns,
             max_ns: duration_ns,
         },
+        tid: 0,
         tgid: 0,
-        reserved: 0,
         comm: [0; COMM_BYTES],
     };
     describe(&mut row);
@@ -240,11 +242,18 @@ pub fn tell_waker(record: &ThreadRecord, now_ns: u64) {
     };
     let is_told = add(&key, blocked_ns, |row| {
         if who == Who::Task as u32 {
-            row.tgid = waker.tgid();
+            row.tid = waker.shown_tid();
+            row.tgid = waker.shown_tgid();
             waker.copy_comm(&mut row.comm);
         } else if who == Who::HardIrq as u32 {
             // SAFETY: as above.
             name_action(unsafe { (*cpu).hard_irq_action }, &mut row.comm);
+        } else if who == Who::Vector as u32 {
+            // SAFETY: as above. A name on arm64, and on x86 a number, which cannot be read.
+            unsafe {
+                let name = (*cpu).hard_irq_action as *const u8;
+                let _ = bpf_probe_read_kernel_str_bytes(name, &mut row.comm);
+            }
         }
     });
     if !is_told {

@@ -47,7 +47,7 @@ pub fn told(rows: Vec<(WhoKey, WhoRow)>, ready_ns: u64, short_ns: u64) -> (RanIn
         match key.who {
             who if who == Who::Instead as u32 => tasks.push(TaskInstead {
                 pid: row.tgid,
-                tid: key.number,
+                tid: row.tid,
                 comm: name_of(&row.comm),
                 count: row.durations.count as i64,
                 total_ns,
@@ -112,7 +112,7 @@ fn waker(key: &WhoKey, row: &WhoRow) -> Waker {
         by: by.to_owned(),
         name,
         pid: if is_task { row.tgid } else { 0 },
-        tid: if is_task { number } else { 0 },
+        tid: if is_task { row.tid } else { 0 },
         count: row.durations.count as i64,
         blocked_ns: row.durations.total_ns as i64,
     }

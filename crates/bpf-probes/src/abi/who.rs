@@ -14,9 +14,12 @@ pub const LEAST_TOLD_NS: u64 = 10_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
     pub since_ns: u64,
-    /// The kernel's numbers.
+    /// The kernel's number.
     pub pid: u32,
+    /// As they are reported; 0: it has none there.
+    pub tid: u32,
     pub tgid: u32,
+    pub reserved: u32,
     pub comm: [u8; COMM_BYTES],
 }
 
@@ -90,14 +93,15 @@ pub struct WhoKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WhoRow {
     pub durations: Durations,
+    /// As they are reported; 0: it has none there.
+    pub tid: u32,
     pub tgid: u32,
-    pub reserved: u32,
     pub comm: [u8; COMM_BYTES],
 }
 
 const _: () = assert!(
-    size_of::<Turn>() == 32
-        && size_of::<Cpu>() == 64 + 32 * TURNS
+    size_of::<Turn>() == 40
+        && size_of::<Cpu>() == 64 + 40 * TURNS
         && size_of::<WhoKey>() == 16
         && size_of::<WhoRow>() == 48,
     "implicit padding"
