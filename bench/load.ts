@@ -1,49 +1,93 @@
-/** A load that is timed from within: `kdelay-oracle loop`, asked for one slice after the other. */
-import { type ChildProcess, spawn } from 'node:child_process';
+/** Loads that are timed from within, and are asked for one slice after the other. */
+import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { launch } from './program.js';
+import type { Calls } from './tracer.js';
 
-export const bodies = ['getppid', 'read0', 'futexpp'] as const;
-export type Body = (typeof bodies)[number];
+export interface Body {
+  readonly name: string;
+  readonly title: string;
+  readonly command: readonly [program: string, ...args: string[]];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** What is counted in a round trip of the load. */
+  readonly operations: number;
+  /** Whether one thread makes the calls, so that every tracer is compared. */
+  readonly everyTracer: boolean;
+}
+
+const oracle = fileURLToPath(new URL('../target/release/kdelay-oracle', import.meta.url));
+const pool = fileURLToPath(new URL('pool.mjs', import.meta.url));
+
+function loop(name: string, title: string, operations: number): Body {
+  return { name, title, command: [oracle, 'loop', name], operations, everyTracer: true };
+}
+
+function threadPool(threads: number): Body {
+  return {
+    name: `threads-${threads}`,
+    title: `one read of one byte in Node.js’s pool of ${threads.toLocaleString('en')} ${threads === 1 ? 'thread' : 'threads on one CPU, all of them at it'}`,
+    command: [process.execPath, pool],
+    environment: { UV_THREADPOOL_SIZE: String(threads) },
+    operations: 1,
+    everyTracer: false,
+  };
+}
+
+export const getppid = loop('getppid', 'getppid, by one thread', 1);
+
+export const bodies: readonly Body[] = [
+  getppid,
+  loop('read0', 'read of one byte of /dev/zero, by one thread', 1),
+  loop(
+    'futexpp',
+    'one hand-over of a futex ping-pong of two threads on one CPU (a context switch, two futex calls)',
+    2,
+  ),
+  ...[1, 64, 1000].map(threadPool),
+];
 
 export interface Slice {
   /** Ns per operation in the fastest tenth of the batches: what the machine does when nothing disturbs it. */
   p10Ns: number;
-  medianNs: number;
   /** Calls that were made. */
-  syscalls: Record<string, number>;
+  syscalls: Calls;
 }
 
 export class Load {
   readonly pid: number;
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
+  readonly #operations: number;
 
-  private constructor(child: ChildProcess, lines: AsyncIterator<string>, pid: number) {
+  private constructor(child: ChildProcess, lines: AsyncIterator<string>, pid: number, operations: number) {
     this.#child = child;
     this.#lines = lines;
     this.pid = pid;
+    this.#operations = operations;
   }
 
   /** Set up on this CPU, and waiting. */
   static async start(body: Body, cpu: number): Promise<Load> {
-    const program = fileURLToPath(new URL('../target/release/kdelay-oracle', import.meta.url));
-    const child = spawn(program, ['loop', body, '--cpu', String(cpu)], {
+    const [program, ...args] = body.command;
+    const child = launch(program, args, {
       stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, ...body.environment },
+      cpu,
     });
+    if (child.stdout === null) throw new Error(`${program} has no output`);
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     const { pid } = parse(await lines.next()) as { pid: number };
-    return new Load(child, lines, pid);
+    return new Load(child, lines, pid, body.operations);
   }
 
   async slice(milliseconds: number): Promise<Slice> {
     this.#child.stdin?.write(`slice ${milliseconds}\n`);
-    const { p10NsPerOp, medianNsPerOp, syscalls } = parse(await this.#lines.next()) as {
+    const { p10NsPerOp, syscalls } = parse(await this.#lines.next()) as {
       p10NsPerOp: number;
-      medianNsPerOp: number;
       syscalls: Record<string, number>;
     };
-    return { p10Ns: p10NsPerOp, medianNs: medianNsPerOp, syscalls };
+    return { p10Ns: p10NsPerOp / this.#operations, syscalls };
   }
 
   end(): void {

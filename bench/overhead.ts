@@ -1,7 +1,8 @@
 /** What a tracer costs an operation: of the process that it watches, and of another one. */
 import { type Body, Load, type Slice } from './load.js';
+import { Samples, shuffled } from './samples.js';
 import { type Spread, spread } from './statistics.js';
-import type { Tracer } from './tracers.js';
+import type { Tracer } from './tracer.js';
 
 export interface Cost {
   tracer: string;
@@ -10,7 +11,8 @@ export interface Cost {
   /** Its time as a multiple of the time without the tracer. */
   ratio: Spread;
   bystanderAddedNs: Spread;
-  /** Per cent of recorded calls, or of their stacks; null: none are recorded. */
+  bystanderRatio: Spread;
+  /** Per cent of calls, or of their stacks; null: it records no single calls. */
   lost: Spread | null;
 }
 
@@ -19,11 +21,25 @@ export interface Overhead {
   /** Ns of an operation without any tracer. */
   bareNs: Spread;
   costs: Cost[];
+  relations: Relation[];
 }
 
+/** What kdelay adds, as a multiple of what another one adds in the same round. */
+export interface Relation {
+  to: string;
+  isBystander: boolean;
+  multiple: Spread;
+}
+
+const compared = [
+  { to: 'without who', figure: 'added' },
+  { to: 'floor', figure: 'added' },
+  { to: 'original', figure: 'added' },
+  { to: 'empty', figure: 'bystander' },
+  { to: 'emptyall', figure: 'bystander' },
+] as const;
+
 const sliceMs = 100;
-/** Of futexpp an operation is a round trip: two hand-overs. */
-const handoversPerOperation: Record<Body, number> = { getppid: 1, read0: 1, futexpp: 2 };
 
 interface Pair {
   watched: Slice;
@@ -45,54 +61,46 @@ export async function measureOverhead(
     watched: await watched.slice(sliceMs),
     bystander: await bystander.slice(sliceMs),
   });
-  const perOperation = handoversPerOperation[body];
   const bareNs: number[] = [];
-  const samples = new Map(
-    tracers.map(({ name }) => [
-      name,
-      { added: [], ratio: [], bystander: [], lost: [] } as Record<string, number[]>,
-    ]),
-  );
+  const samples = new Samples<'added' | 'ratio' | 'bystander' | 'bystanderRatio' | 'lost'>();
   try {
     await slices();
+    let before = await slices();
     for (let round = 0; round < rounds; round++) {
       for (const tracer of shuffled(tracers)) {
-        const before = await slices();
         const attached = await tracer.attach(watched.pid);
         const during = await slices();
-        const lost = await attached.detach([during.watched]);
+        const lost = await attached.detach(during.watched.syscalls);
         const after = await slices();
         const bare = (before.watched.p10Ns + after.watched.p10Ns) / 2;
         const bareBystander = (before.bystander.p10Ns + after.bystander.p10Ns) / 2;
-        bareNs.push(bare / perOperation);
-        const of = samples.get(tracer.name);
-        of?.['added']?.push((during.watched.p10Ns - bare) / perOperation);
-        of?.['ratio']?.push(during.watched.p10Ns / bare);
-        if (lost !== null) of?.['lost']?.push(100 * lost);
-        of?.['bystander']?.push((during.bystander.p10Ns - bareBystander) / perOperation);
+        before = after;
+        bareNs.push(bare);
+        samples.add(tracer.name, {
+          added: during.watched.p10Ns - bare,
+          ratio: during.watched.p10Ns / bare,
+          bystander: during.bystander.p10Ns - bareBystander,
+          bystanderRatio: during.bystander.p10Ns / bareBystander,
+          lost: lost === null ? null : 100 * lost,
+        });
       }
-      process.stderr.write(`bench: ${body}: round ${round + 1} of ${rounds}\n`);
+      process.stderr.write(`bench: ${body.name}: round ${round + 1} of ${rounds}\n`);
     }
   } finally {
     watched.end();
     bystander.end();
   }
-  const costs = tracers.map(({ name }) => {
-    const of = samples.get(name);
-    return {
-      tracer: name,
-      addedNs: spread(of?.['added'] ?? []),
-      ratio: spread(of?.['ratio'] ?? []),
-      bystanderAddedNs: spread(of?.['bystander'] ?? []),
-      lost: of?.['lost']?.length ? spread(of['lost']) : null,
-    };
+  const costs = tracers.map(({ name }) => ({
+    tracer: name,
+    addedNs: samples.of(name, 'added'),
+    ratio: samples.of(name, 'ratio'),
+    bystanderAddedNs: samples.of(name, 'bystander'),
+    bystanderRatio: samples.of(name, 'bystanderRatio'),
+    lost: samples.ifAny(name, 'lost'),
+  }));
+  const relations = compared.flatMap(({ to, figure }) => {
+    const multiple = samples.multiple('kdelay', to, figure);
+    return multiple === null ? [] : [{ to, isBystander: figure === 'bystander', multiple }];
   });
-  return { body, bareNs: spread(bareNs), costs };
-}
-
-function shuffled<T>(values: readonly T[]): T[] {
-  const left = [...values];
-  const taken: T[] = [];
-  while (left.length > 0) taken.push(...left.splice(Math.floor(Math.random() * left.length), 1));
-  return taken;
+  return { body, bareNs: spread(bareNs), costs, relations };
 }

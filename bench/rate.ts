@@ -1,7 +1,7 @@
 /** How many calls a second are recorded without loss, by two processes that do nothing else, and what reading them takes. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { CaptureSession } from '../dist/index.js';
-import { Load } from './load.js';
+import { getppid, Load } from './load.js';
 import { type Spread, spread } from './statistics.js';
 
 export interface Rate {
@@ -15,7 +15,7 @@ export interface Rate {
 const sliceMs = 500;
 
 export async function measureRate(rounds: number): Promise<Rate> {
-  const loads = [await Load.start('getppid', 0), await Load.start('getppid', 1)];
+  const loads = [await Load.start(getppid, 0), await Load.start(getppid, 1)];
   const [rate, dropped, reader]: [number[], number[], number[]] = [[], [], []];
   try {
     for (let round = 0; round < rounds; round++) {

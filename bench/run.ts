@@ -1,27 +1,34 @@
 /** All figures, on stdout; with --write also into README.md. Run by scripts/bench, which brings what it needs. */
-import { parseArgs } from 'node:util';
-import { bodies } from './load.js';
+import { bodies, getppid } from './load.js';
 import { measureOverhead, type Overhead } from './overhead.js';
+import { parsePlan, servers } from './plan.js';
 import { measureRate } from './rate.js';
+import { measureServer, type ServerOverhead } from './server.js';
 import { measureStartUp } from './start-up.js';
 import { markdown, writeInto } from './table.js';
-import { tracers } from './tracers.js';
+import { usable } from './usable.js';
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '15' },
-    only: { type: 'string', multiple: true },
-    write: { type: 'boolean', default: false },
-  },
-});
-const rounds = Number(values.rounds);
-if (!Number.isInteger(rounds) || rounds < 1)
-  throw new RangeError(`--rounds ${values.rounds}: give a whole number`);
-const chosen = tracers.filter(({ name }) => values.only === undefined || values.only.includes(name));
+const { rounds, loads, tracers: wanted, write } = parsePlan(process.argv.slice(2));
+const { tracers, leftOut } = await usable(wanted, getppid);
+const common = tracers.filter(({ everywhere }) => everywhere);
 
 const overheads: Overhead[] = [];
-for (const body of bodies) overheads.push(await measureOverhead(body, chosen, rounds));
-const rate = await measureRate(rounds);
-const figures = markdown(overheads, rate, await measureStartUp(rounds), rounds);
+for (const body of bodies) {
+  if (loads.has(body.name))
+    overheads.push(await measureOverhead(body, body.everyTracer ? tracers : common, rounds));
+}
+const overheadsOfServers: ServerOverhead[] = [];
+for (const kind of servers) {
+  if (loads.has(kind.name)) overheadsOfServers.push(await measureServer(kind, common, rounds));
+}
+const figures = markdown({
+  rounds,
+  overheads,
+  servers: overheadsOfServers,
+  rate: loads.has('rate') ? await measureRate(rounds) : null,
+  startUps: loads.has('start-up') ? await measureStartUp(tracers, rounds) : [],
+  tracers,
+  leftOut,
+});
 process.stdout.write(`${figures}\n`);
-if (values.write) writeInto(new URL('README.md', import.meta.url), figures);
+if (write) writeInto(new URL('README.md', import.meta.url), figures);

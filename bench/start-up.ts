@@ -1,13 +1,13 @@
 /** How long until the probes are attached, and how much memory it takes. */
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { Load } from './load.js';
-import { type Spread, spread } from './statistics.js';
-import { type Started, startBpftrace, started, startFloor, startSyscount } from './tracers.js';
+import { getppid, Load } from './load.js';
+import { Samples } from './samples.js';
+import type { Spread } from './statistics.js';
+import type { Tracer } from './tracer.js';
 
 export interface StartUp {
   tracer: string;
-  /** From the start of the program to its word that it is attached. */
+  /** From the start of the program until it was attached. */
   attachedMs: Spread;
   /** For kdelay, from the loaded module to attached probes. */
   openMs: Spread | null;
@@ -15,48 +15,39 @@ export interface StartUp {
   peakMemoryMiB: Spread;
 }
 
-const opener = fileURLToPath(new URL('open.mjs', import.meta.url));
+const sliceMs = 50;
 
-const programs: ReadonlyArray<readonly [name: string, start: (pid: number) => Promise<Started>]> = [
-  ['floor', (pid) => startFloor('floor', pid)],
-  ['kdelay', (pid) => started(process.execPath, [opener, String(pid)], /^attached/)],
-  ['syscount', startSyscount],
-  ['bpftrace', startBpftrace],
-];
-
-export async function measureStartUp(rounds: number): Promise<StartUp[]> {
-  const load = await Load.start('getppid', 0);
-  const results = programs.map(([tracer]) => ({
-    tracer,
-    attached: [] as number[],
-    open: [] as number[],
-    memory: [] as number[],
-  }));
+/** Of those tracers that are programs of their own. */
+export async function measureStartUp(tracers: readonly Tracer[], rounds: number): Promise<StartUp[]> {
+  const programs = tracers.flatMap(({ name, start }) => (start === undefined ? [] : [{ name, start }]));
+  const load = await Load.start(getppid, 0);
+  const samples = new Samples<'attached' | 'open' | 'memory'>();
   try {
     // The first round fills the page cache and is not counted.
     for (let round = 0; round <= rounds; round++) {
-      for (const [index, [, start]] of programs.entries()) {
-        const begun = performance.now();
-        const program = await start(load.pid);
-        const attachedMs = performance.now() - begun;
-        const memory = peakMemoryMiB(program.pid);
-        await program.detach([]);
-        const result = results[index];
-        if (round === 0 || result === undefined) continue;
-        result.attached.push(attachedMs);
-        result.memory.push(memory);
-        const openMs = Number(/^attached ([\d.]+)$/.exec(program.word)?.[1]);
-        if (Number.isFinite(openMs)) result.open.push(openMs);
+      for (const { name, start } of programs) {
+        const { pid, printed, attachedMs, detach } = await start(load.pid);
+        const memory = peakMemoryMiB(pid);
+        // So that it is known to have been attached; bpftrace also misses a signal that comes with its first word.
+        const { syscalls } = await load.slice(sliceMs);
+        await detach(syscalls);
+        if (round === 0) continue;
+        const openMs = /^attached ([\d.]+)$/m.exec(printed)?.[1];
+        samples.add(name, {
+          attached: attachedMs,
+          memory,
+          open: openMs === undefined ? null : Number(openMs),
+        });
       }
     }
   } finally {
     load.end();
   }
-  return results.map(({ tracer, attached, open, memory }) => ({
-    tracer,
-    attachedMs: spread(attached),
-    openMs: open.length === 0 ? null : spread(open),
-    peakMemoryMiB: spread(memory),
+  return programs.map(({ name }) => ({
+    tracer: name,
+    attachedMs: samples.of(name, 'attached'),
+    openMs: samples.ifAny(name, 'open'),
+    peakMemoryMiB: samples.of(name, 'memory'),
   }));
 }
 

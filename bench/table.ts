@@ -1,77 +1,123 @@
 /** The figures as Markdown, between two marks of README.md. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
-import type { Body } from './load.js';
-import type { Overhead } from './overhead.js';
+import type { Overhead, Relation } from './overhead.js';
 import type { Rate } from './rate.js';
+import type { ServerOverhead } from './server.js';
 import type { StartUp } from './start-up.js';
 import type { Spread } from './statistics.js';
-import { tracers } from './tracers.js';
+import type { Tracer } from './tracer.js';
+import type { LeftOut } from './usable.js';
 
-const titles: Record<Body, string> = {
-  getppid: 'getppid, by one thread',
-  read0: 'read of one byte of /dev/zero, by one thread',
-  futexpp: 'one hand-over of a futex ping-pong of two threads on one CPU (a context switch, two futex calls)',
-};
+export interface Figures {
+  rounds: number;
+  overheads: readonly Overhead[];
+  servers: readonly ServerOverhead[];
+  /** Null: not asked for. */
+  rate: Rate | null;
+  startUps: readonly StartUp[];
+  tracers: readonly Tracer[];
+  leftOut: readonly LeftOut[];
+}
 
-export function markdown(
-  overheads: readonly Overhead[],
-  rate: Rate,
-  startUps: readonly StartUp[],
-  rounds: number,
-): string {
-  const lines = [
-    `${new Date().toISOString().slice(0, 10)}, Linux ${release()}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown CPU'}, ${rounds} rounds. Median (quartiles).`,
-  ];
-  for (const { body, bareNs, costs } of overheads) {
-    lines.push('', `**${titles[body]}**: ${shown(bareNs, 0)} ns without a tracer`, '');
-    lines.push('| tracer | added ns | ratio | bystander: added ns | lost % |', '|---|---|---|---|---|');
-    for (const { tracer, addedNs, ratio, bystanderAddedNs, lost } of costs) {
-      const lostShown = lost === null ? '' : shown(lost, 1);
-      lines.push(
-        `| ${tracer} | ${shown(addedNs, 0)} | ${shown(ratio, 2)} | ${shown(bystanderAddedNs, 0)} | ${lostShown} |`,
-      );
-    }
-    lines.push('', ...relations(costs));
-  }
-  lines.push(
+export function markdown({ rounds, overheads, servers, rate, startUps, tracers, leftOut }: Figures): string {
+  const machine = `Linux ${release()}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown CPU'}`;
+  return [
+    `${new Date().toISOString().slice(0, 10)}, ${machine}, ${rounds} rounds. Median (quartiles).`,
+    ...overheads.flatMap(overheadSection),
+    ...servers.flatMap(serverSection),
+    ...(rate === null ? [] : ['', rateLine(rate)]),
+    ...(startUps.length === 0 ? [] : startUpSection(startUps)),
     '',
-    `**each call of two processes recorded, without stacks**: ${shown(rate.millionsPerSecond, 2)} million calls a second, ${shown(rate.droppedPercent, 2)} % dropped at the default buffer; reading them takes ${shown(rate.readerPercent, 1)} % of a CPU.`,
+    ...tracers.map(({ name, what }) => `- ${name}: ${what}`),
+    ...leftOut.map(({ tracer, why }) => `- ${tracer}: left out, it does not work here: ${why}`),
+  ].join('\n');
+}
+
+function overheadSection({ body, bareNs, costs, relations }: Overhead): string[] {
+  const rows = costs.map(({ tracer, addedNs, ratio, bystanderAddedNs, bystanderRatio, lost }) =>
+    row(
+      tracer,
+      shown(addedNs, 0),
+      shown(ratio, 2),
+      shown(bystanderAddedNs, 0),
+      shown(bystanderRatio, 2),
+      shown(lost, 1),
+    ),
+  );
+  return [
+    '',
+    `**${body.title}**: ${shown(bareNs, 0)} ns without a tracer`,
+    '',
+    ...header('tracer', 'added ns', 'ratio', 'bystander: added ns', 'ratio', 'calls lost %'),
+    ...rows,
+    ...relationLine(relations),
+  ];
+}
+
+function serverSection({ kind, barePerSecond, costs }: ServerOverhead): string[] {
+  const rows = costs.map(({ tracer, perSecond, lostWork, addedCpu, bystanderLostWork, lost }) =>
+    row(
+      tracer,
+      shown(perSecond, 0),
+      shown(lostWork, 1),
+      shown(addedCpu, 1),
+      shown(bystanderLostWork, 1),
+      shown(lost, 1),
+    ),
+  );
+  return [
+    '',
+    `**${kind.title}**: ${shown(barePerSecond, 0)} a second without a tracer`,
+    '',
+    ...header(
+      'tracer',
+      'a second',
+      'throughput lost %',
+      'CPU time for it added %',
+      'attached to another process: throughput lost %',
+      'calls lost %',
+    ),
+    ...rows,
+  ];
+}
+
+function rateLine({ millionsPerSecond, droppedPercent, readerPercent }: Rate): string {
+  return `**each call of two processes recorded, without stacks**: ${shown(millionsPerSecond, 2)} million calls a second, ${shown(droppedPercent, 2)} % dropped at the default buffer; reading them takes ${shown(readerPercent, 1)} % of a CPU.`;
+}
+
+function startUpSection(startUps: readonly StartUp[]): string[] {
+  return [
     '',
     '**start-up**',
     '',
-    '| tracer | attached ms | of that, opening ms | peak memory MiB |',
-    '|---|---|---|---|',
+    ...header('tracer', 'attached ms', 'of that, opening ms', 'peak memory MiB'),
+    ...startUps.map(({ tracer, attachedMs, openMs, peakMemoryMiB }) =>
+      row(tracer, shown(attachedMs, 0), shown(openMs, 0), shown(peakMemoryMiB, 0)),
+    ),
+  ];
+}
+
+function relationLine(relations: readonly Relation[]): string[] {
+  if (relations.length === 0) return [];
+  const parts = relations.map(
+    ({ to, isBystander, multiple }) =>
+      `${isBystander ? 'for the bystander ' : ''}${shown(multiple, 2)} × ${to}`,
   );
-  for (const { tracer, attachedMs, openMs, peakMemoryMiB } of startUps) {
-    lines.push(
-      `| ${tracer} | ${shown(attachedMs, 0)} | ${openMs === null ? '' : shown(openMs, 0)} | ${shown(peakMemoryMiB, 0)} |`,
-    );
-  }
-  lines.push('', ...tracers.map(({ name, what }) => `- ${name}: ${what}`));
-  return lines.join('\n');
+  return ['', `kdelay adds ${parts.join(', ')}.`];
 }
 
-/** What kdelay adds, as a multiple of what others add. */
-function relations(costs: Overhead['costs']): string[] {
-  const of = (name: string) => costs.find(({ tracer }) => tracer === name);
-  const kdelay = of('kdelay');
-  if (kdelay === undefined) return [];
-  const parts = ['floor', 'original'].flatMap((name) => {
-    const other = of(name);
-    return other === undefined
-      ? []
-      : [`${(kdelay.addedNs.median / other.addedNs.median).toFixed(2)} × ${name}`];
-  });
-  const empty = of('empty');
-  if (empty !== undefined) {
-    const ratio = kdelay.bystanderAddedNs.median / empty.bystanderAddedNs.median;
-    parts.push(`for the bystander ${ratio.toFixed(2)} × empty`);
-  }
-  return parts.length === 0 ? [] : [`kdelay adds ${parts.join(', ')}.`];
+function header(...titles: string[]): string[] {
+  return [row(...titles), `|${'---|'.repeat(titles.length)}`];
 }
 
-function shown({ low, median, high }: Spread, digits: number): string {
+function row(...cells: string[]): string {
+  return `| ${cells.join(' | ')} |`;
+}
+
+function shown(spread: Spread | null, digits: number): string {
+  if (spread === null) return '';
+  const { low, median, high } = spread;
   return `${median.toFixed(digits)} (${low.toFixed(digits)}–${high.toFixed(digits)})`;
 }
 
