@@ -14,7 +14,17 @@ export const postgresql: ServerKind = {
 
 async function startPostgresql(): Promise<Server> {
   const cluster = new Cluster();
-  await cluster.start();
+  try {
+    await cluster.start();
+    return await loaded(cluster);
+  } catch (error) {
+    // Its processes are not among those that end with us.
+    await cluster.end();
+    throw error;
+  }
+}
+
+async function loaded(cluster: Cluster): Promise<Server> {
   const port = readdirSync(cluster.folder)
     .map((name) => /^\.s\.PGSQL\.(\d+)$/.exec(name)?.[1])
     .find((found) => found !== undefined);
