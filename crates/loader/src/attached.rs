@@ -122,16 +122,19 @@ impl Attached {
                 maps.add_target(kernel_tgid(pid)?, pid)?;
             }
         }
-        for probe in &PROBES {
-            let needed = match probe.need {
+        let needed: Vec<&str> = PROBES
+            .iter()
+            .filter(|probe| match probe.need {
                 Need::Always => true,
                 Need::TargetSet => one.is_none(),
                 Need::Follow => options.follow,
                 Need::Who => !options.without_who,
-            };
-            if needed {
-                probes.attach(probe.tracepoint)?;
-            }
+            })
+            .map(|probe| probe.tracepoint)
+            .collect();
+        probes.load_at_once(&needed);
+        for tracepoint in needed {
+            probes.attach(tracepoint)?;
         }
         probes.attach_vectors()?;
         let events = if options.events.is_some() || options.off_cpu {

@@ -23,6 +23,9 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/kd
 /// Interrupts come from few devices, and find few threads on a CPU.
 const HARD_IRQS_PER_THREAD: u32 = 2;
 
+/// As long as all others together.
+const LONGEST_TO_VERIFY: &str = "sched_switch";
+
 /// Which kind of program to attach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AttachMode {
@@ -175,7 +178,40 @@ impl Probes {
         })
     }
 
-    /// Loads and attaches one probe.
+    /// Has the verifier look at these probes' `tp_btf` programs, at the one that takes it the longest beside the others. What is
+    /// refused is tried once more when it is attached, which tells why.
+    pub fn load_at_once(&mut self, tracepoints: &[&str]) {
+        let Some(types) = self.tracepoint_types.as_ref() else {
+            return;
+        };
+        if self.mode == AttachMode::RawTracepoint {
+            return;
+        }
+        let load = |name: &str, program: &mut BtfTracePoint| {
+            let _ = program.load(name, types);
+        };
+        std::thread::scope(|scope| {
+            let mut others = Vec::new();
+            for (name, program) in self.ebpf.programs_mut() {
+                let Ok(program) = <&mut BtfTracePoint>::try_from(program) else {
+                    continue;
+                };
+                let Some(&name) = tracepoints.iter().find(|&&wanted| wanted == name) else {
+                    continue;
+                };
+                if name == LONGEST_TO_VERIFY {
+                    scope.spawn(move || load(name, program));
+                } else {
+                    others.push((name, program));
+                }
+            }
+            for (name, program) in others {
+                load(name, program);
+            }
+        });
+    }
+
+    /// Loads, unless it is loaded, and attaches one probe.
     pub fn attach(&mut self, tracepoint: &str) -> Result<Attachment> {
         let why_not = match self.attach_btf(tracepoint) {
             Ok(()) => {
@@ -222,9 +258,10 @@ impl Probes {
         let program: &mut BtfTracePoint = program
             .try_into()
             .map_err(|error: ProgramError| error.to_string())?;
-        program
-            .load(tracepoint, types)
-            .map_err(|error| chain(&error))?;
+        match program.load(tracepoint, types) {
+            Ok(()) | Err(ProgramError::AlreadyLoaded) => {}
+            Err(error) => return Err(chain(&error)),
+        }
         program.attach().map_err(|error| chain(&error))?;
         Ok(())
     }

@@ -4,7 +4,7 @@ use crate::abi::COMM_BYTES;
 use crate::abi::thread::Durations;
 
 /// Turns that are remembered of each CPU. A wait in which more tasks had theirs is told as far back as they reach.
-pub const TURNS: usize = 32;
+pub const TURNS: usize = 16;
 
 /// Waits that are shorter are nobody's doing: what they take goes for the switch itself, and telling them would take more.
 pub const LEAST_TOLD_NS: u64 = 10_000;
