@@ -35,6 +35,7 @@ const compared = [
   { to: 'without who', figure: 'added' },
   { to: 'floor', figure: 'added' },
   { to: 'original', figure: 'added' },
+  { to: 'originalall', figure: 'added' },
   { to: 'empty', figure: 'bystander' },
   { to: 'emptyall', figure: 'bystander' },
 ] as const;

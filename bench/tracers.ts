@@ -19,6 +19,10 @@ export const tracers: readonly Tracer[] = [
   floor('emptyall', 'empty `tp_btf` programs on all nine tracepoints that kdelay uses on the way', false),
   floor('floor', 'C: calls only, count, total, max and histogram in global arrays'),
   floor('original', 'C: calls only, by the original’s design: classic tracepoints, two hash maps'),
+  floor(
+    'originalall',
+    'C: the original’s design with run, ready and soft interrupts: a hash of starts and one of sums for each',
+  ),
   everythingOn,
   withoutWho,
   kdelay('slower calls', 'the same as kdelay, and `-s` with a threshold that no call reaches', {

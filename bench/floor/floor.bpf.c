@@ -143,7 +143,7 @@ static __always_inline bool original_wants(__u64 pid_tgid)
 	return capturing && *capturing;
 }
 
-SEC("tp/raw_syscalls/sys_enter") int original_enter(struct syscall_event *event)
+static __always_inline int original_entered(struct syscall_event *event)
 {
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	if (!original_wants(pid_tgid))
@@ -153,7 +153,7 @@ SEC("tp/raw_syscalls/sys_enter") int original_enter(struct syscall_event *event)
 	return 0;
 }
 
-SEC("tp/raw_syscalls/sys_exit") int original_exit(struct syscall_event *event)
+static __always_inline int original_exited(struct syscall_event *event)
 {
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	if (!original_wants(pid_tgid))
@@ -171,5 +171,120 @@ SEC("tp/raw_syscalls/sys_exit") int original_exit(struct syscall_event *event)
 	}
 	if (durations)
 		add(durations, now_ns - *since_ns);
+	return 0;
+}
+
+SEC("tp/raw_syscalls/sys_enter") int original_enter(struct syscall_event *event) { return original_entered(event); }
+SEC("tp/raw_syscalls/sys_exit") int original_exit(struct syscall_event *event) { return original_exited(event); }
+
+// originalall: the same, and run and ready times of each thread by the original's design: raw tracepoints of the scheduler, a
+// start by thread and sums by thread in a hash each.
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 10240);
+	__type(key, __u32);
+	__type(value, __u64);
+} original_run_starts SEC(".maps"), original_ready_starts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 10240);
+	__type(key, __u64);
+	__type(value, struct durations);
+} original_runs SEC(".maps"), original_readies SEC(".maps"), original_softirqs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 10240);
+	__type(key, __u64);
+	__type(value, __u64);
+} original_softirq_starts SEC(".maps");
+
+static __always_inline bool original_captures(void)
+{
+	__u32 zero = 0;
+	__u64 *capturing = bpf_map_lookup_elem(&original_capturing, &zero);
+	return capturing && *capturing;
+}
+
+static __always_inline void original_add(void *sums, __u64 key, __u64 ns)
+{
+	struct durations none = {};
+	struct durations *durations = bpf_map_lookup_elem(sums, &key);
+	if (!durations) {
+		bpf_map_update_elem(sums, &key, &none, BPF_NOEXIST);
+		durations = bpf_map_lookup_elem(sums, &key);
+	}
+	if (durations)
+		add(durations, ns);
+}
+
+SEC("tp/raw_syscalls/sys_enter") int originalall_enter(struct syscall_event *event) { return original_entered(event); }
+SEC("tp/raw_syscalls/sys_exit") int originalall_exit(struct syscall_event *event) { return original_exited(event); }
+
+SEC("raw_tp/sched_switch") int originalall_switch(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *prev = (void *)ctx->args[1], *next = (void *)ctx->args[2];
+	__u64 now_ns = bpf_ktime_get_ns(), *since_ns, key;
+	__u32 pid;
+	if (!original_captures())
+		return 0;
+	if (BPF_CORE_READ(prev, tgid) == target) {
+		pid = BPF_CORE_READ(prev, pid);
+		key = (__u64)target << 32 | pid;
+		since_ns = bpf_map_lookup_elem(&original_run_starts, &pid);
+		if (since_ns) {
+			original_add(&original_runs, key, now_ns - *since_ns);
+			bpf_map_delete_elem(&original_run_starts, &pid);
+		}
+		if (ctx->args[3] == 0)
+			bpf_map_update_elem(&original_ready_starts, &pid, &now_ns, BPF_ANY);
+	}
+	if (BPF_CORE_READ(next, tgid) == target) {
+		pid = BPF_CORE_READ(next, pid);
+		key = (__u64)target << 32 | pid;
+		bpf_map_update_elem(&original_run_starts, &pid, &now_ns, BPF_ANY);
+		since_ns = bpf_map_lookup_elem(&original_ready_starts, &pid);
+		if (since_ns) {
+			original_add(&original_readies, key, now_ns - *since_ns);
+			bpf_map_delete_elem(&original_ready_starts, &pid);
+		}
+	}
+	return 0;
+}
+
+static __always_inline int original_woken(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (void *)ctx->args[0];
+	__u64 now_ns = bpf_ktime_get_ns();
+	if (!original_captures() || BPF_CORE_READ(task, tgid) != target)
+		return 0;
+	__u32 pid = BPF_CORE_READ(task, pid);
+	bpf_map_update_elem(&original_ready_starts, &pid, &now_ns, BPF_ANY);
+	return 0;
+}
+
+SEC("raw_tp/sched_wakeup") int originalall_wakeup(struct bpf_raw_tracepoint_args *ctx) { return original_woken(ctx); }
+SEC("raw_tp/sched_wakeup_new") int originalall_wakeup_new(struct bpf_raw_tracepoint_args *ctx) { return original_woken(ctx); }
+
+struct softirq_event {
+	__u64 common;
+	__u32 vector;
+};
+
+SEC("tp/irq/softirq_entry") int originalall_softirq_entry(struct softirq_event *event)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid(), now_ns = bpf_ktime_get_ns();
+	if (original_wants(pid_tgid))
+		bpf_map_update_elem(&original_softirq_starts, &pid_tgid, &now_ns, BPF_ANY);
+	return 0;
+}
+
+SEC("tp/irq/softirq_exit") int originalall_softirq_exit(struct softirq_event *event)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	__u64 *since_ns = original_wants(pid_tgid) ? bpf_map_lookup_elem(&original_softirq_starts, &pid_tgid) : 0;
+	if (since_ns)
+		original_add(&original_softirqs, pid_tgid << 4 | event->vector, bpf_ktime_get_ns() - *since_ns);
 	return 0;
 }
