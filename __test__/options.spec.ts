@@ -180,6 +180,7 @@ test('without options the defaults of the contract hold', (t) => {
     offCpu: null,
     debuginfod: false,
     skipUpcallStats: false,
+    who: true,
     format: 'text',
     histograms: false,
     verdict: true,

@@ -1,6 +1,5 @@
 /** kdelay itself, with one set of options or another. */
 import { fileURLToPath } from 'node:url';
-import { native, replaceNative } from '../src/native/index.js';
 import type { CapturedSample } from '../src/report/events.js';
 import { CaptureSession, type SessionOptions } from '../src/session/session.js';
 import { startProgram } from './program.js';
@@ -37,25 +36,13 @@ export const everythingOn: Tracer = {
   start,
 };
 
-/** What it costs to tell who ran or woke a thread. Sessions have no such option, only the native module. */
-export const withoutWho: Tracer = {
-  name: 'without who',
-  what: 'the same, without telling who ran instead of a thread and who woke it',
-  everywhere: true,
-  async attach(pid) {
-    const real = native();
-    const BindingSession = {
-      open: (options: Parameters<typeof real.BindingSession.open>[0]) =>
-        real.BindingSession.open({ ...options, withoutWho: true }),
-    };
-    replaceNative({ ...real, BindingSession: BindingSession as typeof real.BindingSession });
-    try {
-      return begin(await CaptureSession.open({ pid }), {});
-    } finally {
-      replaceNative(undefined);
-    }
-  },
-};
+/** What it costs to tell who ran or woke a thread. */
+export const withoutWho = kdelay(
+  'without who',
+  'the same, without telling who ran instead of a thread and who woke it',
+  { who: false },
+  true,
+);
 
 function begin(session: CaptureSession, { syscallEvents }: Partial<SessionOptions>): Attached {
   session.start();

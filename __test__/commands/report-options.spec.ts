@@ -43,3 +43,10 @@ test.serial('--skip-upcall-stats reaches the session', async (t) => {
   t.true((await opened('--skip-upcall-stats'))?.includes('"skipUpcallStats":true'));
   t.true((await opened())?.includes('"skipUpcallStats":false'));
 });
+
+test.serial('--no-who reaches the session', async (t) => {
+  const opened = async (...args: string[]) =>
+    (await capture(...args)).calls.find((line) => line.startsWith('open '));
+  t.true((await opened('--no-who'))?.includes('"withoutWho":true'));
+  t.true((await opened())?.includes('"withoutWho":false'));
+});

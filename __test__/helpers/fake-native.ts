@@ -28,7 +28,7 @@ export interface FakeNative extends NativeModule {
 
 /** Of a session's options as they are logged, those of one that records nothing. */
 export const noStacks =
-  '"offCpu":false,"skipUpcallStats":false,"byFramePointer":false,"userStackBytes":16384';
+  '"offCpu":false,"skipUpcallStats":false,"withoutWho":false,"byFramePointer":false,"userStackBytes":16384';
 
 /** An error as the native module throws it. */
 export function nativeError(code: string, message: string): Error {

@@ -50,6 +50,7 @@ async function captureTo(
       follow: options.follow,
       debugLevel: options.debug,
       skipUpcallStats: options.skipUpcallStats,
+      who: options.who,
       verdict: options.verdict,
       ...triggerOptions(options, targets),
       ...eventOptions(options),

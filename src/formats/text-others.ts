@@ -54,6 +54,6 @@ export const wakerColumns = [name, left('BY', 8), pid, tid, count, right('BLOCKE
 export function wakerRows(wakers: readonly Waker[]): Cell[][] {
   return wakers.map(({ by, name, pid, tid, count, blockedNs }) => {
     const ids = by === 'task' ? idCells({ pid, tid }) : [null, null];
-    return [escapeText(name), by, ...ids, count, thousands(blockedNs)];
+    return [escapeText(name === '' ? `(${by})` : name), by, ...ids, count, thousands(blockedNs)];
   });
 }

@@ -483,7 +483,7 @@ export interface BindingVector {
 
 /** Who woke the thread from being blocked for at least 10 us. */
 export interface BindingWaker {
-  by: 'task' | 'hard irq' | 'soft irq' | 'vector' | 'idle'
+  by: 'task' | 'hard irq' | 'soft irq' | 'vector' | 'idle' | 'others'
   name: string
   /** Of a task, else 0. */
   pid: number

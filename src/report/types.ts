@@ -192,6 +192,10 @@ export interface Options {
    */
   skipUpcallStats: boolean;
   /**
+   * It is told who ran instead of a thread that waited for a CPU, and who woke one that was blocked.
+   */
+  who: boolean;
+  /**
    * Name of the output format.
    */
   format: string;
@@ -671,9 +675,9 @@ export interface RanInsteadCpu {
  */
 export interface Waker {
   /**
-   * Whether a task did it, an interrupt, or an idle CPU.
+   * Whether a task did it, an interrupt, or an idle CPU; others: those for which there was no room.
    */
-  by: 'task' | 'hard irq' | 'soft irq' | 'vector' | 'idle';
+  by: 'task' | 'hard irq' | 'soft irq' | 'vector' | 'idle' | 'others';
   /**
    * Name of the task or the interrupt. May hold any character.
    */

@@ -38,6 +38,8 @@ export interface SessionOptions extends UserStackOptions {
   offCpu?: boolean;
   /** Open vSwitch's upcalls are not counted, and `upcalls` of each sample is null. Default: false. */
   skipUpcallStats?: boolean;
+  /** It is told who ran instead of a thread that waited for a CPU, and who woke one that was blocked. Default: true. */
+  who?: boolean;
   /**
    * When a sample is read, debug files that its stacks lack are fetched by build id from debuginfod servers, and kept where their
    * clients keep them. What goes wrong is in `stackProblems` of the sample. Default: nothing is fetched.
@@ -109,6 +111,7 @@ export class CaptureSession implements AsyncDisposable {
         ...(capacity === undefined ? {} : { threadCapacity: capacity }),
         offCpu: options.offCpu ?? false,
         skipUpcallStats: options.skipUpcallStats ?? false,
+        withoutWho: !(options.who ?? true),
         ...userStacks,
         ...events,
         ...(servers === null ? {} : { debugCache: servers.cache }),

@@ -153,8 +153,8 @@ pub static TARGETS: HashMap<u32, u32> = HashMap::with_max_entries(16384, 0);
 #[map]
 pub static CPUS: Array<Cpu> = Array::with_max_entries(1, 0);
 
-/// Sized by the loader from the number of threads. Full: who woke a thread is counted as lost; who ran instead shows in what
-/// is nobody's of its time ready.
+/// Sized by the loader from the number of threads. Full: who woke a thread is one of `woken_by_others`; who ran instead shows in
+/// what is nobody's of its time ready.
 #[map]
 pub static WHO: HashMap<WhoKey, WhoRow> = HashMap::with_max_entries(1, 0);
 

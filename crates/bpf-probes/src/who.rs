@@ -11,7 +11,7 @@ use bpf_probes::jumpless::{bounded, exceeds};
 
 use crate::kernel::{Access, Probed, Task};
 use crate::maps::{CPUS, WHO, config};
-use crate::record::lose;
+use crate::window::Moment;
 
 #[inline(always)]
 fn this_cpu() -> u32 {
@@ -28,25 +28,42 @@ pub fn here() -> Option<*mut Cpu> {
     CPUS.get_ptr_mut(this_cpu())
 }
 
-/// A task has its turn on this CPU.
+/// A task has its turn on this CPU after another.
 #[inline(always)]
-pub fn note_turn<A: Access>(next: Task<A>, now_ns: u64) {
+pub fn note_turn<A: Access>(prev: Task<A>, next: Task<A>, moment: Moment) {
     let Some(cpu) = here() else { return };
     // SAFETY: the map lives as long as the program, and only this CPU writes here, in the one program that runs at switches;
     // the index is masked to the array's length.
+    unsafe {
+        let latest = (&raw mut (*cpu).turns)
+            .cast::<Turn>()
+            .add(bounded::<TURNS>((*cpu).latest as usize));
+        // Its turn began while no window was open, or unseen: what is noted is an older one's.
+        if (*latest).pid != prev.pid() {
+            begin_turn(cpu, prev, moment.window_start_ns());
+        }
+        begin_turn(cpu, next, moment.now_ns);
+        // Only where soft interrupts are threads' work (PREEMPT_RT) can one be left open here.
+        (*cpu).soft_irq = 0;
+    }
+}
+
+/// # Safety
+/// As in `note_turn`.
+#[inline(always)]
+unsafe fn begin_turn<A: Access>(cpu: *mut Cpu, task: Task<A>, since_ns: u64) {
+    // SAFETY: the caller's.
     unsafe {
         let index = ((*cpu).latest + 1) & (TURNS as u64 - 1);
         let turn = (&raw mut (*cpu).turns)
             .cast::<Turn>()
             .add(bounded::<TURNS>(index as usize));
-        (*turn).since_ns = now_ns;
-        (*turn).pid = next.pid();
-        (*turn).tid = next.shown_tid();
-        (*turn).tgid = next.shown_tgid();
-        next.comm_words(&raw mut (*turn).comm);
+        (*turn).since_ns = since_ns;
+        (*turn).pid = task.pid();
+        (*turn).tid = task.shown_tid();
+        (*turn).tgid = task.shown_tgid();
+        task.comm_words(&raw mut (*turn).comm);
         (*cpu).latest = index;
-        // Only where soft interrupts are threads' work (PREEMPT_RT) can one be left open here.
-        (*cpu).soft_irq = 0;
     }
 }
 
@@ -215,7 +232,7 @@ fn introduce(key: &WhoKey, duration_ns: u64, describe: impl FnOnce(&mut WhoRow))
 
 /// The current context is about to wake the thread, which is off every CPU and blocked since that time.
 #[inline(always)]
-pub fn tell_waker(record: &ThreadRecord, now_ns: u64) {
+pub fn tell_waker(record: &mut ThreadRecord, now_ns: u64) {
     let is_blocked = matches!(record.activity, Activity::Unseen | Activity::Blocked);
     if !is_blocked || now_ns <= record.since_ns {
         return;
@@ -257,7 +274,7 @@ pub fn tell_waker(record: &ThreadRecord, now_ns: u64) {
         }
     });
     if !is_told {
-        lose!(irqs);
+        record.woken_by_others.add(blocked_ns);
     }
 }
 

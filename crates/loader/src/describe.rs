@@ -174,7 +174,8 @@ pub fn thread(
     };
     let ready_count = record.woken.count + record.preempted.count;
     let ready_ns = record.woken.total_ns + record.preempted.total_ns;
-    let (ran_instead, woken_by) = who::told(who, ready_ns, record.ready_short_ns);
+    let (ran_instead, woken_by) =
+        who::told(who, ready_ns, record.ready_short_ns, record.woken_by_others);
     let long_polls = record.long_poll;
     let mut thread = Thread {
         pid: record.tgid,

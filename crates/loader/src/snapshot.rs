@@ -199,11 +199,13 @@ fn read(
                 key,
                 durations,
             }));
+        let mut who_of = who.remove(&record.slot).unwrap_or_default();
+        who_of.extend(twin.and_then(|slot| who.remove(&slot)).unwrap_or_default());
         let parts = Parts {
             syscalls: syscalls(maps, &record, open)?,
             hard_irqs: hard_irqs.iter().map(hard_irq).collect(),
             vectors: vectors.iter().map(vector).collect(),
-            who: who.remove(&record.slot).unwrap_or_default(),
+            who: who_of,
             unshared: open.away,
         };
         seen.threads

@@ -1,5 +1,6 @@
 //! From the rows of who ran and who woke to what a sample says of it.
 
+use bpf_probes::abi::thread::Durations;
 use bpf_probes::abi::who::{Who, WhoKey, WhoRow};
 
 use crate::describe::{SOFT_IRQ_NAMES, name_of};
@@ -37,8 +38,14 @@ pub fn vector_name(vector: u32, given: &[u8]) -> String {
         )
 }
 
-/// `ready_ns` is the sum of the waits that were whole, `short_ns` of those that are not told.
-pub fn told(rows: Vec<(WhoKey, WhoRow)>, ready_ns: u64, short_ns: u64) -> (RanInstead, Vec<Waker>) {
+/// `ready_ns` is the sum of the waits that were whole, `short_ns` of those that are not told; `others` are the wakers for which there
+/// was no row.
+pub fn told(
+    rows: Vec<(WhoKey, WhoRow)>,
+    ready_ns: u64,
+    short_ns: u64,
+    others: Durations,
+) -> (RanInstead, Vec<Waker>) {
     let mut tasks: Vec<TaskInstead> = Vec::new();
     let mut cpus: Vec<Queue> = Vec::new();
     let mut wakers: Vec<Waker> = Vec::new();
@@ -59,6 +66,14 @@ pub fn told(rows: Vec<(WhoKey, WhoRow)>, ready_ns: u64, short_ns: u64) -> (RanIn
             }),
             _ => wakers.push(waker(&key, &row)),
         }
+    }
+    if others.count > 0 {
+        wakers.push(Waker {
+            by: "others".to_owned(),
+            count: others.count as i64,
+            blocked_ns: others.total_ns as i64,
+            ..Waker::default()
+        });
     }
     tasks.sort_by_key(|task| (-task.total_ns, task.tid));
     cpus.sort_by_key(|queue| (-queue.total_ns, queue.cpu));

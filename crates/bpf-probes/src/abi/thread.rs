@@ -221,6 +221,8 @@ pub struct ThreadRecord {
     /// By its first event in the window, and by its last switch.
     pub faults_before: Faults,
     pub faults: Faults,
+    /// Times blocked that ended by whom there was no row for.
+    pub woken_by_others: Durations,
     /// Time ready of those times of which nobody is told who ran instead.
     pub ready_short_ns: u64,
     /// Where it waits for a CPU, and the CPU's number + 1; 0: unknown.
@@ -248,7 +250,7 @@ const _: () = assert!(
             + 96
             + 64
             + 88
-            + 112
+            + 136
             + 8 * ACTIVITIES
             + 24 * SOFT_IRQ_VECTORS
             + 12 * BUCKETS

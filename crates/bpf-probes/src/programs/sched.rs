@@ -24,7 +24,7 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     }
     let moment = Moment::in_window_or_after();
     if let Some(moment) = moment {
-        who::note_turn(next, moment.now_ns);
+        who::note_turn(prev, next, moment);
     }
     if prev_is_target {
         if let Some(moment) = moment

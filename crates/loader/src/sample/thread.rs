@@ -194,7 +194,7 @@ pub struct RanInstead {
 pub struct Waker {
     #[cfg_attr(
         feature = "node",
-        napi(ts_type = "'task' | 'hard irq' | 'soft irq' | 'vector' | 'idle'")
+        napi(ts_type = "'task' | 'hard irq' | 'soft irq' | 'vector' | 'idle' | 'others'")
     )]
     pub by: String,
     pub name: String,
