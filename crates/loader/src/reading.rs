@@ -16,6 +16,7 @@ use crate::recorded::Recorded;
 use crate::sample::{Losses, Sample, Thread};
 use crate::snapshot::{self, Seen};
 use crate::state::{State, closed};
+use crate::who;
 
 /// Discarded windows whose records wait for a grace period to be freed. With the pending ones they must be fewer than the
 /// windows that the programs tell apart.
@@ -145,7 +146,8 @@ impl State {
             switches_missed,
         } = window.seen;
         let pids = with_seen(pids, &seen);
-        let threads = merged(seen, firsts, idle, &start, &stop);
+        let mut threads = merged(seen, firsts, idle, &start, &stop);
+        who::find_cgroups(&mut threads);
         self.name_targets(&pids, &threads);
         self.free_discarded()?;
         if let Some(attached) = self.attached.as_mut() {

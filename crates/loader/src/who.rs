@@ -1,10 +1,12 @@
 //! From the rows of who ran and who woke to what a sample says of it.
 
+use std::collections::HashMap;
+
 use bpf_probes::abi::thread::Durations;
 use bpf_probes::abi::who::{Who, WhoKey, WhoRow};
 
 use crate::describe::{SOFT_IRQ_NAMES, name_of};
-use crate::sample::{Queue, RanInstead, TaskInstead, Waker};
+use crate::sample::{Queue, RanInstead, TaskInstead, Thread, Waker};
 
 const MOST_TASKS: usize = 5;
 const MOST_QUEUES: usize = 5;
@@ -82,9 +84,6 @@ pub fn told(
     tasks.truncate(MOST_TASKS);
     cpus.truncate(MOST_QUEUES);
     wakers.truncate(MOST_WAKERS);
-    for task in &mut tasks {
-        task.cgroup = cgroup(task.tid);
-    }
     let told_ns: i64 = tasks.iter().map(|task| task.total_ns).sum();
     let ran_instead = RanInstead {
         tasks,
@@ -94,6 +93,19 @@ pub fn told(
         unattributed_ns: (ready_ns as i64 - short_ns as i64 - all_ns).max(0),
     };
     (ran_instead, wakers)
+}
+
+/// Looks up where the tasks are that ran instead of these threads.
+pub fn find_cgroups(threads: &mut [Thread]) {
+    let mut known: HashMap<u32, Option<String>> = HashMap::new();
+    for thread in threads {
+        for task in &mut thread.ran_instead.tasks {
+            task.cgroup = known
+                .entry(task.tid)
+                .or_insert_with(|| cgroup(task.tid))
+                .clone();
+        }
+    }
 }
 
 fn waker(key: &WhoKey, row: &WhoRow) -> Waker {

@@ -115,7 +115,12 @@ fn is_summed_up_in(mode: AttachMode) -> bool {
     if own.iter().any(|time| time.user_stack.is_some()) {
         assert_eq!(count("many_short_sleeps"), short, "{mode:?}");
         assert_eq!(count("few_long_sleeps"), long, "{mode:?}");
-        assert_eq!(of("few_long_sleeps").len(), 1);
+        let rows = of("few_long_sleeps");
+        let stacks: Vec<_> = rows
+            .iter()
+            .map(|row| (row.count, functions(&sample, row.kernel_stack)))
+            .collect();
+        assert_eq!(rows.len(), 1, "{stacks:#?}");
         assert!(of("few_long_sleeps")[0].max_ns > 0);
     }
     let sleeps = own.iter().filter(|time| {
