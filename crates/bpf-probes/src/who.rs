@@ -6,11 +6,13 @@ use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_probe_read_kernel_str_byte
 use bpf_probes::abi::COMM_BYTES;
 use bpf_probes::abi::config::NO_OFFSET;
 use bpf_probes::abi::thread::{Activity, Durations, ThreadRecord};
-use bpf_probes::abi::who::{Cpu, TURNS, Turn, Walk, Who, WhoKey, WhoRow};
+use bpf_probes::abi::who::{
+    Cpu, MOST_INSTEAD, MOST_WAKERS, TURNS, Turn, Walk, Who, WhoKey, WhoRow,
+};
 use bpf_probes::jumpless::{bounded, exceeds};
 
 use crate::kernel::{Access, Probed, Task};
-use crate::maps::{CPUS, WHO, config};
+use crate::maps::{CPUS, THREADS, WHO, config};
 use crate::window::Moment;
 
 #[inline(always)]
@@ -188,6 +190,16 @@ unsafe fn tell_turn(key: &mut WhoKey, walk: *mut Walk, turn: *const Turn) -> boo
 /// `turn` points into a live map value.
 #[inline(never)]
 unsafe fn introduce_turn(key: &WhoKey, duration_ns: u64, turn: *const Turn) -> u32 {
+    let Some(record) = THREADS.get_ptr_mut(key.slot) else {
+        return 0;
+    };
+    // SAFETY: the map lives as long as the program; the thread's own switch is what is told.
+    unsafe {
+        if (*record).instead_rows >= MOST_INSTEAD {
+            return 0;
+        }
+        (*record).instead_rows += 1;
+    }
     introduce(key, duration_ns, |row| {
         // A name that is being written is a name of this turn or of the next.
         // SAFETY: the caller's.
@@ -257,7 +269,16 @@ pub fn tell_waker(record: &mut ThreadRecord, now_ns: u64) {
         number,
         reserved: 0,
     };
-    let is_told = add(&key, blocked_ns, |row| {
+    if let Some(row) = WHO.get_ptr_mut(&key) {
+        // SAFETY: as of `add`.
+        unsafe { (*row).durations.add(blocked_ns) };
+        return;
+    }
+    if record.waker_rows >= MOST_WAKERS {
+        return record.woken_by_others.add(blocked_ns);
+    }
+    record.waker_rows += 1;
+    let is_told = introduce(&key, blocked_ns, |row| {
         if who == Who::Task as u32 {
             row.tid = waker.shown_tid();
             row.tgid = waker.shown_tgid();

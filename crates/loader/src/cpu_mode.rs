@@ -29,19 +29,27 @@ enum Mode {
     Unknown,
 }
 
+/// A thread, and how much of its unknown time was on a CPU, or ready.
+pub struct OpenThread {
+    pub thread: Thread,
+    pub open_ns: i64,
+}
+
 /// Threads on a CPU, or ready, all along: in user code or in the kernel, by which of their times moves.
-pub fn settle_all(mut threads: Vec<Thread>) -> Vec<Thread> {
-    let before: HashMap<(u32, u32), CpuTicks> = threads
+pub fn settle_all(mut open: Vec<OpenThread>) -> Vec<Thread> {
+    let before: HashMap<(u32, u32), CpuTicks> = open
         .iter()
-        .filter_map(|thread| Some(((thread.pid, thread.tid), cpu_ticks(thread)?)))
+        .filter_map(|OpenThread { thread, .. }| {
+            Some(((thread.pid, thread.tid), cpu_ticks(thread)?))
+        })
         .collect();
-    let modes = watch(before, &threads);
-    for thread in &mut threads {
-        if let Some(&mode) = modes.get(&(thread.pid, thread.tid)) {
-            settle(thread, mode);
+    let modes = watch(before, &open);
+    for open in &mut open {
+        if let Some(&mode) = modes.get(&(open.thread.pid, open.thread.tid)) {
+            settle(open, mode);
         }
     }
-    threads
+    open.into_iter().map(|open| open.thread).collect()
 }
 
 fn cpu_ticks(thread: &Thread) -> Option<CpuTicks> {
@@ -59,12 +67,12 @@ fn cpu_ticks(thread: &Thread) -> Option<CpuTicks> {
 }
 
 /// Watches whose times move, until all have or patience ends.
-fn watch(before: HashMap<(u32, u32), CpuTicks>, threads: &[Thread]) -> HashMap<(u32, u32), Mode> {
+fn watch(before: HashMap<(u32, u32), CpuTicks>, open: &[OpenThread]) -> HashMap<(u32, u32), Mode> {
     let mut modes = HashMap::new();
     let begun = Instant::now();
     while modes.len() < before.len() {
         let last = begun.elapsed() >= TICK_PATIENCE;
-        for thread in threads {
+        for OpenThread { thread, .. } in open {
             let key = (thread.pid, thread.tid);
             let Some(&earlier) = before.get(&key).filter(|_| !modes.contains_key(&key)) else {
                 continue;
@@ -88,22 +96,22 @@ fn watch(before: HashMap<(u32, u32), CpuTicks>, threads: &[Thread]) -> HashMap<(
     modes
 }
 
-fn settle(thread: &mut Thread, mode: Mode) {
+fn settle(OpenThread { thread, open_ns }: &mut OpenThread, mode: Mode) {
+    let open_ns = *open_ns;
     let had_events = thread.run.clipped_ns > 0 || thread.run.count > 0;
-    let open_ns = thread.budget.unknown_ns;
     match mode {
         Mode::User => {
             thread.budget.user_ns += open_ns;
-            thread.budget.unknown_ns = 0;
+            thread.budget.unknown_ns -= open_ns;
         }
         Mode::Kernel => {
             thread.budget.kernel_ns += open_ns;
-            thread.budget.unknown_ns = 0;
+            thread.budget.unknown_ns -= open_ns;
         }
         // Since before the window: more likely preempted than woken just then.
         Mode::Waiting if !had_events => {
             thread.budget.ready_preempted_ns += open_ns;
-            thread.budget.unknown_ns = 0;
+            thread.budget.unknown_ns -= open_ns;
         }
         Mode::Waiting | Mode::Unknown => {}
     }
@@ -118,11 +126,11 @@ fn settle(thread: &mut Thread, mode: Mode) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mode, Thread, settle};
+    use super::{Mode, OpenThread, Thread, settle};
     use crate::sample::Budget;
 
     /// A thread whose window of 100 ns is an open question.
-    fn open_question(clipped_run_ns: i64) -> Thread {
+    fn open_question(clipped_run_ns: i64) -> OpenThread {
         let mut thread = Thread {
             budget: Budget {
                 wall_ns: 100,
@@ -132,7 +140,10 @@ mod tests {
             ..Thread::default()
         };
         thread.run.clipped_ns = clipped_run_ns;
-        thread
+        OpenThread {
+            thread,
+            open_ns: 100,
+        }
     }
 
     #[test]
@@ -143,8 +154,9 @@ mod tests {
             (Mode::Waiting, 0, 0, 0, 100, 0),
             (Mode::Unknown, 0, 0, 0, 0, 100),
         ] {
-            let mut thread = open_question(0);
-            settle(&mut thread, mode);
+            let mut open = open_question(0);
+            settle(&mut open, mode);
+            let thread = open.thread;
             let Budget {
                 user_ns: user,
                 kernel_ns: kernel,
@@ -167,8 +179,9 @@ mod tests {
     #[test]
     fn what_the_events_told_is_left_as_it_is() {
         for mode in [Mode::User, Mode::Kernel, Mode::Waiting, Mode::Unknown] {
-            let mut thread = open_question(60);
-            settle(&mut thread, mode);
+            let mut open = open_question(60);
+            settle(&mut open, mode);
+            let thread = open.thread;
             assert_eq!((thread.run.clipped_ns, thread.ready.clipped_ns), (60, 0));
         }
     }

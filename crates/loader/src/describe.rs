@@ -31,6 +31,8 @@ pub struct SeenThread {
     pub needs_syscall: bool,
     /// Its time off the CPU, which is that call's.
     pub unshared: Away,
+    /// Its time on a CPU, of user code or of that call.
+    pub open_ns: i64,
 }
 
 /// What a thread's first event in a window says of the time before it.
@@ -244,6 +246,7 @@ pub fn thread(
         needs_syscall: phase_unknown
             && matches!(record.activity, Activity::Blocked | Activity::Stopped),
         unshared,
+        open_ns: of(Activity::OnCpu),
         thread,
     }
 }

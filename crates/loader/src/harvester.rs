@@ -9,9 +9,12 @@ use crate::pending::Stage;
 use crate::priority;
 use crate::state::Shared;
 
-/// How often it looks while a window is open: the least number of records then serves 100,000 threads a second, many more
-/// than a CPU starts and ends.
+/// How often it looks while a window is open and few threads end.
 const INTERVAL: Duration = Duration::from_millis(10);
+/// While many do: to take in a thousand takes longer than that.
+const BUSY_INTERVAL: Duration = Duration::from_millis(1);
+/// Of the least number of records, an eighth.
+const MANY: usize = 128;
 /// While a window is armed, as far as is known: nobody may be waiting for it to open.
 const ARMED_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -28,11 +31,13 @@ fn run(shared: &Shared) {
     priority::raise();
     let mut state = shared.lock();
     while state.attached.is_some() {
-        if let Err(error) = state.harvest() {
-            return state.fail(error);
-        }
+        let interval = match state.harvest() {
+            Ok(ended) if ended >= MANY => BUSY_INTERVAL,
+            Ok(_) => INTERVAL,
+            Err(error) => return state.fail(error),
+        };
         state = match state.liveliest() {
-            Some(Stage::Open(_)) => shared.wait_at_most(state, INTERVAL),
+            Some(Stage::Open(_)) => shared.wait_at_most(state, interval),
             Some(Stage::Armed) => shared.wait_at_most(state, ARMED_INTERVAL),
             _ => shared.wait(state),
         };

@@ -7,7 +7,7 @@ use bpf_probes::abi::syscall::SyscallKey;
 use bpf_probes::abi::thread::Away;
 
 use crate::clock::monotonic_ns;
-use crate::cpu_mode::settle_all;
+use crate::cpu_mode::{OpenThread, settle_all};
 use crate::describe::{self, SeenThread, in_flight_away};
 use crate::error::Result;
 use crate::proc_stat::Stat;
@@ -31,7 +31,10 @@ pub fn look(
                 continue;
             }
             match without_events(pid, tid, start_ns, stop_ns) {
-                Some(thread) if thread.budget.unknown_ns > 0 => open.push(thread),
+                Some(thread) if thread.budget.unknown_ns > 0 => open.push(OpenThread {
+                    open_ns: thread.budget.unknown_ns,
+                    thread,
+                }),
                 Some(thread) => threads.push(thread),
                 None => {}
             }
@@ -48,10 +51,13 @@ pub fn settle_seen(seen: Vec<SeenThread>, stop_ns: u64) -> Vec<Thread> {
     for mut seen in seen {
         if seen.needs_syscall {
             let duration_ns = stop_ns.saturating_sub(seen.begin_ns);
-            name_blocking_call(&mut seen.thread, duration_ns, seen.unshared);
+            name_blocking_call(&mut seen.thread, duration_ns, seen.unshared, seen.open_ns);
         }
         if seen.needs_cpu_mode {
-            open.push(seen.thread);
+            open.push(OpenThread {
+                thread: seen.thread,
+                open_ns: seen.open_ns,
+            });
         } else {
             threads.push(seen.thread);
         }
@@ -81,7 +87,7 @@ fn without_events(pid: u32, tid: u32, start_ns: u64, stop_ns: u64) -> Option<Thr
                 stopped_ns: wall_ns,
                 ..Away::default()
             };
-            name_blocking_call(&mut thread, wall_ns, away);
+            name_blocking_call(&mut thread, wall_ns, away, 0);
         }
         _ => {
             thread.budget.blocked_ns = wall_ns as i64;
@@ -89,7 +95,7 @@ fn without_events(pid: u32, tid: u32, start_ns: u64, stop_ns: u64) -> Option<Thr
                 blocked_ns: wall_ns,
                 ..Away::default()
             };
-            name_blocking_call(&mut thread, wall_ns, away);
+            name_blocking_call(&mut thread, wall_ns, away, 0);
         }
     }
     Some(thread)
@@ -117,7 +123,8 @@ fn boottime_ns() -> u64 {
 }
 
 /// Puts the call that a blocked thread is in on its account. None: it blocks without one, in a page fault for example.
-fn name_blocking_call(thread: &mut Thread, duration_ns: u64, away: Away) {
+/// `open_ns` of its unknown time was on a CPU, which is then that call's.
+fn name_blocking_call(thread: &mut Thread, duration_ns: u64, away: Away, open_ns: i64) {
     let Ok(text) = std::fs::read_to_string(thread_folder(thread.pid, thread.tid) + "/syscall")
     else {
         return;
@@ -126,8 +133,8 @@ fn name_blocking_call(thread: &mut Thread, duration_ns: u64, away: Away) {
         let key = SyscallKey::new(number, process::uses_32_bit_calls(thread.pid));
         thread.syscalls.push(in_flight_away(key, duration_ns, away));
         describe::settle_faults(thread);
-        thread.budget.kernel_ns += thread.budget.unknown_ns;
-        thread.budget.unknown_ns = 0;
+        thread.budget.kernel_ns += open_ns;
+        thread.budget.unknown_ns -= open_ns;
     }
 }
 

@@ -45,10 +45,10 @@ pub struct BlockedTime {
 /// Reads the threads that have ended since the last call, and frees their records: no program will use them again, since
 /// the last one that did ran on the thread's own CPU and had nothing more to do with it. At most so many threads are seen
 /// in all; the records of those after them stay in use until their window is read.
-pub fn harvest(maps: &mut Maps, windows: &mut VecDeque<PendingWindow>) -> Result<()> {
+pub fn harvest(maps: &mut Maps, windows: &mut VecDeque<PendingWindow>) -> Result<usize> {
     let slots = maps.pop_ended()?;
     if slots.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     for window in windows {
         let ended = slots
@@ -75,7 +75,7 @@ pub fn harvest(maps: &mut Maps, windows: &mut VecDeque<PendingWindow>) -> Result
         )?;
         free(maps, &records)?;
     }
-    Ok(())
+    Ok(slots.len())
 }
 
 /// The threads, by tgid and tid, that have records by now, of this window or of a later one.

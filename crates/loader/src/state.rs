@@ -242,13 +242,13 @@ impl State {
         Ok(!attached.processes.is_empty())
     }
 
-    /// Takes in the threads that have ended, where there are windows.
-    pub fn harvest(&mut self) -> Result<()> {
+    /// Takes in the threads that have ended, where there are windows; returns how many had.
+    pub fn harvest(&mut self) -> Result<usize> {
         match self.attached.as_mut() {
             Some(attached) if !self.windows.is_empty() => {
                 snapshot::harvest(&mut attached.maps, &mut self.windows)
             }
-            _ => Ok(()),
+            _ => Ok(0),
         }
     }
 

@@ -227,7 +227,9 @@ pub struct ThreadRecord {
     pub ready_short_ns: u64,
     /// Where it waits for a CPU, and the CPU's number + 1; 0: unknown.
     pub ready_cpu: u32,
-    pub reserved_cpu: u32,
+    /// How many have rows of those that ran instead, and of those that woke it.
+    pub instead_rows: u16,
+    pub waker_rows: u16,
 
     pub accumulated_ns: [u64; ACTIVITIES],
     pub soft_irqs: [Durations; SOFT_IRQ_VECTORS],

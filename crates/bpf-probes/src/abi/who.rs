@@ -9,6 +9,11 @@ pub const TURNS: usize = 16;
 /// Waits that are shorter are nobody's doing: what they take goes for the switch itself, and telling them would take more.
 pub const LEAST_TOLD_NS: u64 = 10_000;
 
+/// Rows that a thread may have, at most, of tasks that ran instead and of those that woke it: a thread that waits for thousands of
+/// others, one after the other, must not take everybody's.
+pub const MOST_INSTEAD: u16 = 64;
+pub const MOST_WAKERS: u16 = 16;
+
 /// A task's turn on a CPU. It ends as the next one begins.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -114,7 +114,7 @@ fn a_thread_that_spins_in_user_code_all_along_shows_the_whole_window() {
         };
         assert!(
             accounted <= 60_000_000 && accounted + lost_ns >= 60_000_000,
-            "{mode:?}: it runs or waits for a CPU, and nothing else: {accounted} {lost_ns}"
+            "{mode:?}: it runs or waits for a CPU, and nothing else: {accounted} {lost_ns} {spinner:?}"
         );
         assert_eq!(spinner.budget.blocked_ns, 0);
         assert_adds_up(&sample);
