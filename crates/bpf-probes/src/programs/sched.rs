@@ -148,7 +148,9 @@ fn wakeup_new<C: Arguments>(ctx: &C) -> Option<()> {
         return None;
     }
     let moment = Moment::in_window()?;
-    create(task, moment)?.born(moment.now_ns);
+    let record = create(task, moment)?;
+    record.born(moment.now_ns);
+    who::note_queue(task, record);
     None
 }
 
