@@ -9,6 +9,7 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../support/mod.rs"]
 mod support;
+#[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../capture/worker.rs"]
 mod worker;
 
