@@ -152,6 +152,12 @@ pub fn thread(
         who,
         unshared,
     } = parts;
+    // Linux 7 preempts programs: a wait in the middle of a call's end came after the time that the end is told by.
+    for call in &mut syscalls {
+        let inside_ns = call.total_ns + call.in_flight_ns;
+        let excess_ns = call.ready_ns + call.blocked_ns + call.stopped_ns - inside_ns;
+        call.ready_ns -= excess_ns.clamp(0, call.ready_ns);
+    }
     let mut spent = record.accumulated_ns;
     let mut stopped_clipped_ns = record.stopped_clipped_ns;
     if record.first_blocked_ns > 0 && stopped_at_start.contains(&record.tid) {
