@@ -124,7 +124,7 @@ unsafe fn fill<C: Arguments>(
     }
     // SAFETY: the caller's.
     unsafe {
-        (&raw mut (*event).exit_ns).write(moment.now_ns);
+        (&raw mut (*event).exit_ns).write(thread.syscall_since_ns + duration_ns);
         (&raw mut (*event).duration_ns).write(duration_ns);
         (&raw mut (*event).result).write(ctx.number(1) as i64);
         (&raw mut (*event).arguments[0]).write(argument!(0));

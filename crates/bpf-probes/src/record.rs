@@ -69,7 +69,7 @@ fn find_slowly<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut 
         }
         // Born after the window: no thread of it.
         None if is_after && task.start_time_ns() >= moment.now_ns => None,
-        None => create(task, moment),
+        None => create_unless_made(task, moment),
     }
 }
 
@@ -86,23 +86,52 @@ fn find_in<A: Access>(task: Task<A>, window: u32) -> Option<&'static mut ThreadR
     record_of(slot, task, window)
 }
 
+/// An interrupt, or a switch (Linux 7 preempts programs), may have made the record since the task was found to have none.
+#[inline(always)]
+fn create_unless_made<A: Access>(
+    task: Task<A>,
+    moment: Moment,
+) -> Option<&'static mut ThreadRecord> {
+    let slot = free_slot(task)?;
+    match find_in(task, moment.window) {
+        Some(record) => {
+            let _ = FREE_THREADS.push(&slot, 0);
+            (!moment.is_after()).then_some(record)
+        }
+        None => create_at(slot, task, moment),
+    }
+}
+
 /// A new record for the task, whatever it had before.
 #[inline(always)]
 pub fn create<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
-    let tid = task.shown_tid();
+    create_at(free_slot(task)?, task, moment)
+}
+
+#[inline(always)]
+fn free_slot<A: Access>(task: Task<A>) -> Option<u32> {
     // Reaped before its last switch, and nothing of it was seen before: there is no name to report that by.
-    if config!(pid_level) != 0 && tid == 0 {
+    if config!(pid_level) != 0 && task.shown_tid() == 0 {
         return None;
     }
     let Ok(Some(slot)) = FREE_THREADS.pop() else {
         lose!(thread_events);
         return None;
     };
+    Some(slot)
+}
+
+/// As soon as the record can be found it takes the events of programs that interrupt this one: what they read is written
+/// before, and what they write is not written after.
+#[inline(always)]
+fn create_at<A: Access>(
+    slot: u32,
+    task: Task<A>,
+    moment: Moment,
+) -> Option<&'static mut ThreadRecord> {
     // SAFETY: as in `record_of`; a popped slot belongs to nobody else, and user space has zeroed its record.
     let record = unsafe { &mut *THREADS.get_ptr_mut(slot)? };
     record.slot = slot;
-    record.tid = tid;
-    record.tgid = task.shown_tgid();
     record.start_time_ns = task.start_time_ns();
     let window_start_ns = moment.window_start_ns();
     // Born inside the window, although its birth was not seen.
@@ -113,18 +142,20 @@ pub fn create<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut T
     };
     record.begin_ns = begin_ns;
     record.since_ns = begin_ns;
-    task.copy_comm(&mut record.comm);
-    note_faults(record, task);
-    record.faults_before = record.faults;
-    if let Some(call) = task.syscall_in_registers() {
-        record.was_inside(call);
-    }
     record.task = task.address();
     record.window = moment.window;
     if THREAD_OF_TASK.insert(&task.address(), &slot, 0).is_err() {
         lose!(thread_events);
     }
     remember(task.pid(), slot);
+    record.tid = task.shown_tid();
+    record.tgid = task.shown_tgid();
+    task.copy_comm(&mut record.comm);
+    note_faults(record, task);
+    record.faults_before = record.faults;
+    if let Some(call) = task.syscall_in_registers() {
+        record.was_inside(call);
+    }
     Some(record)
 }
 
@@ -155,7 +186,8 @@ pub fn count_syscall(
                 row.durations.add(duration_ns);
                 row.histogram[bpf_probes::abi::histogram::bucket(duration_ns)] += 1;
                 if row.is_poll != 0 {
-                    record.polled(record.syscall_since_ns, record.since_ns);
+                    let began_ns = record.syscall_since_ns;
+                    record.polled(began_ns, began_ns + duration_ns);
                 }
             }
         }

@@ -8,7 +8,8 @@ use crate::abi::thread::{ACTIVITIES, Activity, Away, SyscallPhase, ThreadRecord}
 pub struct OpenCall {
     /// And its time in the window.
     pub call: Option<(SyscallKey, u64)>,
-    /// Time off the CPU that no call has been given: the open one's, or, if there is none, nobody's.
+    /// Time off the CPU that no call has been given: the open one's, or, if there is none, nobody's. Less than nothing (it
+    /// wraps) where a trigger's stop takes back what the open call was given already.
     pub away: Away,
 }
 
@@ -28,11 +29,9 @@ impl ThreadRecord {
             self.settle(stop_ns);
             call = self.close_intervals(stop_ns);
         }
+        let away = self.take_away();
         self.share_interrupted();
-        OpenCall {
-            call,
-            away: self.take_rest_of_away(),
-        }
+        OpenCall { call, away }
     }
 
     /// A trigger closes a window at the instant at which it fires, and other CPUs see that some ns later: what their events
@@ -69,18 +68,6 @@ impl ThreadRecord {
         self.taken_off_ns = self.taken_off_ns.saturating_sub(excess_ns);
     }
 
-    /// What was taken back may have been given to a call already: the rest is no less than nothing.
-    fn take_rest_of_away(&mut self) -> Away {
-        let before = self.shared;
-        self.take_away();
-        let after = self.shared;
-        Away {
-            ready_ns: after.ready_ns.saturating_sub(before.ready_ns),
-            blocked_ns: after.blocked_ns.saturating_sub(before.blocked_ns),
-            stopped_ns: after.stopped_ns.saturating_sub(before.stopped_ns),
-        }
-    }
-
     fn close_irqs(&mut self, stop_ns: u64) {
         if self.hard_irq_since_ns != 0 {
             self.hard_irq_ns += stop_ns.saturating_sub(self.hard_irq_since_ns);
@@ -95,9 +82,9 @@ impl ThreadRecord {
     /// What was taken off the activities goes to what interrupted them. What could not be taken off any is no time of theirs
     /// either.
     fn share_interrupted(&mut self) {
-        let preempted = &mut self.accumulated_ns[Activity::ReadyPreempted as usize];
-        *preempted -= self.nested_ready_ns.saturating_sub(self.taken_off_ns);
-        let by_irqs_ns = self.taken_off_ns.saturating_sub(self.nested_ready_ns);
+        let nested_ns = self.nested_ready_ns.min(self.taken_off_ns);
+        self.accumulated_ns[Activity::ReadyPreempted as usize] += nested_ns;
+        let by_irqs_ns = self.taken_off_ns - nested_ns;
         let excess_ns = (self.hard_irq_ns + self.soft_irq_ns).saturating_sub(by_irqs_ns);
         let soft_ns = self.soft_irq_ns.saturating_sub(excess_ns);
         self.accumulated_ns[Activity::SoftIrq as usize] = soft_ns;
@@ -118,7 +105,7 @@ impl ThreadRecord {
         } else if self.activity == Activity::Stopped {
             self.stopped_clipped_ns += from(self.off_cpu_since_ns, self.begin_ns);
         }
-        (self.phase == SyscallPhase::Inside)
+        (self.phase == SyscallPhase::Inside && self.syscall_since_ns <= stop_ns)
             .then(|| (self.syscall, from(self.syscall_since_ns, self.begin_ns)))
     }
 

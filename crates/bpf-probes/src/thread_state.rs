@@ -218,6 +218,18 @@ impl ThreadRecord {
         self.phase = SyscallPhase::Outside;
     }
 
+    /// When an event of the thread's own counts. Linux 7 may preempt its program between the reading of the clock and
+    /// [`Self::in_the_middle`]: the switches then came first, and what they gave to the activity that the event ends stays
+    /// with it.
+    #[inline(always)]
+    pub(crate) fn not_before_a_switch(&self, now_ns: u64) -> u64 {
+        if now_ns < self.since_ns && now_ns <= self.switched_out_ns {
+            self.since_ns
+        } else {
+            now_ns
+        }
+    }
+
     /// Marks the middle of an event: a switch in it (Linux 7 preempts programs) is told to leave the state alone.
     #[inline(always)]
     pub(crate) fn in_the_middle<T>(&mut self, event: impl FnOnce(&mut Self) -> T) -> T {

@@ -12,14 +12,14 @@ impl ThreadRecord {
         self.nested_since_ns = now_ns;
     }
 
-    /// The time away counts as interrupted: the event's own reckoning takes it off.
+    /// The time away counts as interrupted, and at the window's end as preempted: it is taken off the activity that is settled
+    /// next, and no call is given it.
     #[inline(always)]
     fn nested_in(&mut self, now_ns: u64) {
         if self.nested_since_ns == 0 {
             return;
         }
         if let Some(away_ns) = self.elapsed(self.nested_since_ns, now_ns) {
-            self.accumulated_ns[Activity::ReadyPreempted as usize] += away_ns;
             self.nested_ready_ns += away_ns;
             self.interrupted_ns += away_ns;
             self.preempted.add(away_ns);

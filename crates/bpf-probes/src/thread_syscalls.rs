@@ -39,6 +39,7 @@ impl ThreadRecord {
 
     #[inline(always)]
     fn enter_syscall(&mut self, now_ns: u64, key: SyscallKey) {
+        let now_ns = self.not_before_a_switch(now_ns);
         // It was in user code until now: what the registers hold is the call that begins.
         self.assume(Activity::User);
         self.require_on_cpu(now_ns);
@@ -61,6 +62,7 @@ impl ThreadRecord {
 
     #[inline(always)]
     fn exit_syscall(&mut self, now_ns: u64) -> SyscallEnd {
+        let now_ns = self.not_before_a_switch(now_ns);
         self.assume(Activity::Kernel);
         self.require_on_cpu(now_ns);
         self.settle(now_ns);
@@ -109,6 +111,7 @@ impl ThreadRecord {
 
     #[inline(always)]
     fn begin_exit(&mut self, now_ns: u64) -> SyscallEnd {
+        let now_ns = self.not_before_a_switch(now_ns);
         self.assume(self.on_cpu_activity());
         self.require_on_cpu(now_ns);
         self.settle(now_ns);

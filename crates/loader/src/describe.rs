@@ -152,12 +152,6 @@ pub fn thread(
         who,
         unshared,
     } = parts;
-    // Linux 7 preempts programs: a wait in the middle of a call's end came after the time that the end is told by.
-    for call in &mut syscalls {
-        let inside_ns = call.total_ns + call.in_flight_ns;
-        let excess_ns = call.ready_ns + call.blocked_ns + call.stopped_ns - inside_ns;
-        call.ready_ns -= excess_ns.clamp(0, call.ready_ns);
-    }
     let mut spent = record.accumulated_ns;
     let mut stopped_clipped_ns = record.stopped_clipped_ns;
     if record.first_blocked_ns > 0 && stopped_at_start.contains(&record.tid) {
@@ -281,12 +275,12 @@ pub fn in_flight(key: SyscallKey, in_flight_ns: u64) -> SyscallStatistics {
     }
 }
 
-/// And of its time off the CPU.
+/// And of its time off the CPU. A stop that came late may have taken back more than this call was given: that is none.
 pub fn in_flight_away(key: SyscallKey, in_flight_ns: u64, away: Away) -> SyscallStatistics {
     SyscallStatistics {
-        ready_ns: away.ready_ns as i64,
-        blocked_ns: away.blocked_ns as i64,
-        stopped_ns: away.stopped_ns as i64,
+        ready_ns: (away.ready_ns as i64).max(0),
+        blocked_ns: (away.blocked_ns as i64).max(0),
+        stopped_ns: (away.stopped_ns as i64).max(0),
         ..in_flight(key, in_flight_ns)
     }
 }

@@ -199,13 +199,11 @@ fn read(
                 key,
                 durations,
             }));
-        let mut who_of = who.remove(&record.slot).unwrap_or_default();
-        who_of.extend(twin.and_then(|slot| who.remove(&slot)).unwrap_or_default());
         let parts = Parts {
             syscalls: syscalls(maps, &record, open)?,
             hard_irqs: hard_irqs.iter().map(hard_irq).collect(),
             vectors: vectors.iter().map(vector).collect(),
-            who: who_of,
+            who: who.remove(&record.slot).unwrap_or_default(),
             unshared: open.away,
         };
         seen.threads
@@ -214,7 +212,8 @@ fn read(
     Ok(())
 }
 
-/// A copy of each thread's record, and the slot of the second one that an interrupt may have made for it.
+/// A copy of each thread's record, and the slot of the second one that an interrupt or a switch may have made for it in the
+/// middle of the first one's making: of a switch's all but the interrupts is lost.
 fn one_per_thread(records: &[*mut ThreadRecord]) -> Vec<(ThreadRecord, Option<u32>)> {
     let mut threads: Vec<(ThreadRecord, Option<u32>)> = Vec::with_capacity(records.len());
     let mut index_of: HashMap<(u64, u64), usize> = HashMap::new();
@@ -230,7 +229,8 @@ fn one_per_thread(records: &[*mut ThreadRecord]) -> Vec<(ThreadRecord, Option<u3
                 let (first, twin) = &mut threads[*entry.get()];
                 // SAFETY: as above.
                 let mut second = unsafe { ptr::read(record) };
-                if first.activity == Activity::Unseen {
+                // The one that has gone on.
+                if first.activity == Activity::Unseen || second.since_ns > first.since_ns {
                     std::mem::swap(first, &mut second);
                 }
                 first.absorb_irqs(&second);

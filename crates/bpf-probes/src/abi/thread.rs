@@ -86,9 +86,9 @@ pub struct Away {
 impl Away {
     #[inline(always)]
     pub fn add(&mut self, other: Self) {
-        self.ready_ns += other.ready_ns;
-        self.blocked_ns += other.blocked_ns;
-        self.stopped_ns += other.stopped_ns;
+        self.ready_ns = self.ready_ns.wrapping_add(other.ready_ns);
+        self.blocked_ns = self.blocked_ns.wrapping_add(other.blocked_ns);
+        self.stopped_ns = self.stopped_ns.wrapping_add(other.stopped_ns);
     }
 
     #[inline(always)]

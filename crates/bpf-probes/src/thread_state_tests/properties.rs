@@ -58,6 +58,85 @@ fn any_event() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// Calls, and their time off the CPU, as the probes and user space gather them.
+#[derive(Debug, Default)]
+struct Calls {
+    whole_ns: u64,
+    cut_ns: u64,
+    away: Away,
+}
+
+impl Calls {
+    fn apply(&mut self, thread: &mut ThreadRecord, event: Event, now_ns: u64) {
+        match apply(thread, event, now_ns) {
+            SyscallEnd::Whole { duration_ns, .. } => self.whole_ns += duration_ns,
+            SyscallEnd::Cut {
+                duration_ns, away, ..
+            } => {
+                self.cut_ns += duration_ns;
+                self.away.add(away);
+            }
+            SyscallEnd::Orphan => {}
+        }
+        if matches!(event, Event::In)
+            && let Some((_, away)) = thread.share_away()
+        {
+            self.away.add(away);
+        }
+    }
+
+    fn close(&mut self, thread: &mut ThreadRecord, stop_ns: u64) {
+        let open = thread.closed(stop_ns);
+        if let Some((_, open_ns)) = open.call {
+            self.cut_ns += open_ns;
+            self.away.add(open.away);
+        }
+    }
+
+    /// No call was off the CPU for longer than it lasted.
+    fn hold_their_away(&self) -> bool {
+        let Away {
+            ready_ns,
+            blocked_ns,
+            stopped_ns,
+        } = self.away;
+        let away_ns = ready_ns.wrapping_add(blocked_ns).wrapping_add(stopped_ns);
+        away_ns as i64 <= (self.whole_ns + self.cut_ns) as i64
+    }
+}
+
+/// For how long an event's program is preempted, and whether in the middle of the event.
+type Preempted = Option<(u64, bool)>;
+
+fn preempted() -> impl Strategy<Value = Preempted> {
+    prop::option::of((1u64..1_000, any::<bool>()))
+}
+
+/// Returns how long the thread was preempted in the middle of the event.
+fn apply_preempted(
+    thread: &mut ThreadRecord,
+    calls: &mut Calls,
+    event: Event,
+    now_ns: &mut u64,
+    preempted: Preempted,
+) -> u64 {
+    let read_ns = *now_ns;
+    let mut in_the_middle_ns = 0;
+    if let Some((preempted_ns, is_in_the_middle)) = preempted
+        && matches!(event, Event::Enter(_) | Event::Exit | Event::Exiting)
+    {
+        thread.busy = is_in_the_middle.into();
+        calls.apply(thread, Event::Out(SwitchOut::Runnable), read_ns + 1);
+        *now_ns += 1 + preempted_ns;
+        calls.apply(thread, Event::In, *now_ns);
+        if is_in_the_middle {
+            in_the_middle_ns = preempted_ns;
+        }
+    }
+    calls.apply(thread, event, read_ns);
+    in_the_middle_ns
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
@@ -66,39 +145,18 @@ proptest! {
     fn activities_add_up_to_the_window(events in prop::collection::vec((any_event(), 0u64..1_000_000), 0..200)) {
         let mut thread = record(1_000);
         let mut now_ns = 1_000;
-        let mut calls_ns = 0;
-        let (mut in_calls_ns, mut away_in_calls) = (0, Away::default());
+        let mut calls = Calls::default();
         for (event, step_ns) in events {
             now_ns += step_ns;
-            match apply(&mut thread, event, now_ns) {
-                SyscallEnd::Whole { duration_ns, .. } => calls_ns += duration_ns,
-                SyscallEnd::Cut { duration_ns, away, .. } => {
-                    in_calls_ns += duration_ns;
-                    away_in_calls.add(away);
-                }
-                SyscallEnd::Orphan => {}
-            }
-            if matches!(event, Event::In) && let Some((_, away)) = thread.share_away() {
-                away_in_calls.add(away);
-            }
+            calls.apply(&mut thread, event, now_ns);
         }
         let stop_ns = now_ns + 17;
-        let open = thread.closed(stop_ns);
-        if let Some((_, open_ns)) = open.call {
-            in_calls_ns += open_ns;
-            away_in_calls.add(open.away);
-        }
-        in_calls_ns += calls_ns;
-        let away_ns = away_in_calls.ready_ns + away_in_calls.blocked_ns + away_in_calls.stopped_ns;
-        prop_assert!(in_calls_ns <= stop_ns - 1_000);
-        prop_assert!(away_in_calls.blocked_ns <= spent(&thread, Activity::Blocked));
-        prop_assert!(away_in_calls.stopped_ns <= spent(&thread, Activity::Stopped));
-        if thread.switches_missed == 0 {
-            prop_assert!(away_ns <= in_calls_ns, "{away_ns} of {in_calls_ns}");
-        }
+        calls.close(&mut thread, stop_ns);
+        prop_assert!(calls.whole_ns + calls.cut_ns <= stop_ns - 1_000);
+        prop_assert!(calls.away.blocked_ns <= spent(&thread, Activity::Blocked));
+        prop_assert!(calls.away.stopped_ns <= spent(&thread, Activity::Stopped));
         prop_assert_eq!(thread.accumulated_ns.iter().sum::<u64>(), stop_ns - 1_000);
         prop_assert_eq!(thread.negative_intervals, 0);
-        prop_assert!(calls_ns <= stop_ns - 1_000);
         prop_assert_eq!(thread.run_histogram.iter().sum::<u32>() as u64, thread.run.count);
         prop_assert_eq!(
             thread.ready_histogram.iter().sum::<u32>() as u64,
@@ -124,37 +182,49 @@ proptest! {
         prop_assert_eq!(thread.negative_intervals, 0);
     }
 
-    /// Linux 7 may preempt a program in the middle of an event.
+    /// Linux 7 may preempt a program: between its reading of the clock and the event, or in the middle of the event.
     #[test]
-    fn a_switch_in_the_middle_of_an_event_is_time_preempted(
-        events in prop::collection::vec((any_event(), 0u64..10_000, prop::option::of(1u64..1_000)), 0..100),
+    fn a_switch_in_a_program_is_time_preempted(
+        events in prop::collection::vec((any_event(), 0u64..10_000, preempted()), 0..100),
     ) {
         let mut thread = record(1_000);
         let mut now_ns = 1_000;
-        let mut away_ns = 0;
+        let mut in_the_middle_ns = 0;
         for (event, step_ns, preempted) in events {
             now_ns += step_ns;
-            let is_own = matches!(event, Event::Enter(_) | Event::Exit | Event::Exiting);
-            match preempted {
-                Some(preempted_ns) if is_own => {
-                    // The program has read the clock.
-                    thread.busy = 1;
-                    thread.switched_out(now_ns + 1, || SwitchOut::Runnable);
-                    thread.switched_in(now_ns + 1 + preempted_ns);
-                    apply(&mut thread, event, now_ns);
-                    now_ns += 1 + preempted_ns;
-                    away_ns += preempted_ns;
-                }
-                _ => {
-                    apply(&mut thread, event, now_ns);
-                }
-            }
+            in_the_middle_ns += apply_preempted(&mut thread, &mut Calls::default(), event, &mut now_ns, preempted);
         }
-        prop_assert!(thread.nested_ready_ns == away_ns);
+        prop_assert_eq!(thread.nested_ready_ns, in_the_middle_ns);
         let stop_ns = now_ns + 17;
         thread.closed(stop_ns);
         prop_assert_eq!(thread.accumulated_ns.iter().sum::<u64>(), stop_ns - 1_000);
         prop_assert_eq!(thread.negative_intervals, 0);
+    }
+
+    /// Orders that a kernel can produce, with programs preempted and stops that come late: what calls are given of the time
+    /// off the CPU lies in them.
+    #[test]
+    fn calls_hold_their_time_off_the_cpu(
+        choices in prop::collection::vec((0u8..8, 1u64..10_000, preempted()), 1..100),
+        late_ns in prop_oneof![Just(0u64), 0u64..5_000],
+    ) {
+        let mut thread = record(1_000_000);
+        let mut now_ns = 1_005_000;
+        let mut calls = Calls::default();
+        for (choice, step_ns, preempted) in choices {
+            now_ns += step_ns;
+            let event = possible(&thread, choice);
+            apply_preempted(&mut thread, &mut calls, event, &mut now_ns, preempted);
+        }
+        let stop_ns = now_ns - late_ns;
+        calls.close(&mut thread, stop_ns);
+        prop_assert!(calls.hold_their_away(), "{calls:?}");
+        prop_assert_eq!(thread.switches_missed + thread.negative_intervals, 0);
+        if late_ns == 0 {
+            prop_assert!(calls.whole_ns + calls.cut_ns <= stop_ns - 1_000_000);
+            prop_assert!(calls.away.blocked_ns <= spent(&thread, Activity::Blocked));
+            prop_assert!(calls.away.stopped_ns <= spent(&thread, Activity::Stopped));
+        }
     }
 
     /// Orders that a kernel can produce: run, ready and stopped, whole and cut, equal what the activities say.
