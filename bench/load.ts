@@ -23,6 +23,16 @@ function loop(name: string, title: string, operations: number): Body {
   return { name, title, command: [oracle, 'loop', name], operations, everyTracer: true };
 }
 
+function failing(calls: number): Body {
+  return {
+    name: `calls-${calls}`,
+    title: `a call that fails at once, by one thread that makes ${calls} different ones in turn`,
+    command: [oracle, 'loop', 'failing', '--calls', String(calls)],
+    operations: 1,
+    everyTracer: false,
+  };
+}
+
 function threadPool(threads: number): Body {
   return {
     name: `threads-${threads}`,
@@ -44,6 +54,7 @@ export const bodies: readonly Body[] = [
     'one hand-over of a futex ping-pong of two threads on one CPU (a context switch, two futex calls)',
     2,
   ),
+  ...[10, 50, 200].map(failing),
   ...[1, 64, 1000].map(threadPool),
 ];
 

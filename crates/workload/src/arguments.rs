@@ -2,6 +2,7 @@
 
 use crate::command_line::{Options, usage};
 use crate::error::WorkloadError;
+use crate::failing::MOST_CALLS;
 
 /// What `loop` repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +10,10 @@ pub enum LoopBody {
     Getppid,
     Read0,
     FutexPingPong,
+    /// So many different calls in turn.
+    Failing {
+        calls: usize,
+    },
 }
 
 impl LoopBody {
@@ -17,6 +22,7 @@ impl LoopBody {
             Self::Getppid => "getppid",
             Self::Read0 => "read0",
             Self::FutexPingPong => "futexpp",
+            Self::Failing { .. } => "failing",
         }
     }
 }
@@ -98,7 +104,9 @@ pub const USAGE: &str = "usage: kdelay-oracle MODE [ARGUMENTS]
   stdin-block              the process is blocked in read(0) all along
   ia32 N                   N system calls through the 32-bit entry (x86_64 only)
   selfexit MS              the process exits by itself MS ms after go
-  loop BODY [--cpu N]      BODY is getppid, read0 or futexpp; answers `slice MS` lines
+  loop BODY [--cpu N] [--calls N]
+                           BODY is getppid, read0, futexpp or failing (N different calls, by
+                           default 10, up to 200); answers `slice MS` lines
 prints {\"ready\":true,…}, waits for a line (go), works, prints the truth, waits for a line (end)";
 
 /// Reads the arguments that follow the program's name.
@@ -158,7 +166,7 @@ pub fn parse(arguments: &[String]) -> Result<Mode, WorkloadError> {
             after_ms: options.number("MS", 0, MAX_MS)?,
         },
         "loop" => Mode::Loop {
-            body: loop_body(&options.word("BODY")?)?,
+            body: loop_body(&mut options)?,
             cpu: options.cpu()?,
         },
         other => return Err(usage(format!("unknown mode {other:?}"))),
@@ -170,11 +178,21 @@ pub fn parse(arguments: &[String]) -> Result<Mode, WorkloadError> {
 /// A day: far beyond any use, and still far from overflow in nanoseconds.
 const MAX_MS: u64 = 86_400_000;
 
-fn loop_body(name: &str) -> Result<LoopBody, WorkloadError> {
-    [LoopBody::Getppid, LoopBody::Read0, LoopBody::FutexPingPong]
-        .into_iter()
-        .find(|body| body.name() == name)
-        .ok_or_else(|| usage(format!("BODY {name:?}: must be getppid, read0 or futexpp")))
+fn loop_body(options: &mut Options) -> Result<LoopBody, WorkloadError> {
+    match options.word("BODY")?.as_str() {
+        "getppid" => Ok(LoopBody::Getppid),
+        "read0" => Ok(LoopBody::Read0),
+        "futexpp" => Ok(LoopBody::FutexPingPong),
+        "failing" => {
+            let calls = options.option("--calls", 1, MOST_CALLS as u64)?;
+            Ok(LoopBody::Failing {
+                calls: calls.unwrap_or(10) as usize,
+            })
+        }
+        name => Err(usage(format!(
+            "BODY {name:?}: must be getppid, read0, futexpp or failing"
+        ))),
+    }
 }
 
 #[cfg(test)]
@@ -268,6 +286,13 @@ mod tests {
                 },
             ),
             (
+                "loop failing --calls 200",
+                Mode::Loop {
+                    body: LoopBody::Failing { calls: 200 },
+                    cpu: None,
+                },
+            ),
+            (
                 "loop futexpp --cpu 1",
                 Mode::Loop {
                     body: LoopBody::FutexPingPong,
@@ -299,8 +324,10 @@ mod tests {
             ("threads 5 --batch 0", "--batch \"0\": must be"),
             (
                 "loop dance",
-                "BODY \"dance\": must be getppid, read0 or futexpp",
+                "BODY \"dance\": must be getppid, read0, futexpp or failing",
             ),
+            ("loop failing --calls 201", "--calls \"201\": must be"),
+            ("loop read0 --calls 2", "\"--calls\" does not belong here"),
         ];
         for (line, message) in cases {
             let error = parse_line(line).unwrap_err();

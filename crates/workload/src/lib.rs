@@ -12,6 +12,7 @@ mod command_line;
 pub mod crew;
 pub mod demo;
 pub mod error;
+mod failing;
 pub mod light_thread;
 pub mod modes;
 pub mod protocol;

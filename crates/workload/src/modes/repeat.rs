@@ -6,12 +6,13 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use serde_json::json;
+use serde_json::{Map, json};
 
 use crate::arguments::LoopBody;
 use crate::clock::{monotonic_ns, ms_to_ns};
 use crate::crew::Crew;
 use crate::error::WorkloadError;
+use crate::failing::FailingCalls;
 use crate::protocol::{Conversation, answer, fields};
 use crate::tally::Tally;
 use crate::tasks::{choose_cpu, pin_to_cpu};
@@ -48,6 +49,7 @@ pub fn run(body: LoopBody, cpu: Option<usize>) -> Result<(), WorkloadError> {
             break;
         };
         let tally = Tally::new();
+        let mut made = Map::new();
         let slice = match body {
             LoopBody::Getppid => run_slice(duration_ms, &mut batch_ns, || tally.getppid()),
             LoopBody::Read0 => run_slice(duration_ms, &mut batch_ns, || {
@@ -56,14 +58,21 @@ pub fn run(body: LoopBody, cpu: Option<usize>) -> Result<(), WorkloadError> {
             LoopBody::FutexPingPong => {
                 run_slice(duration_ms, &mut batch_ns, || serve(&tally, &turn))
             }
+            LoopBody::Failing { calls } => {
+                let failing = FailingCalls::new(calls);
+                let slice = run_slice(duration_ms, &mut batch_ns, || failing.make());
+                made = failing.to_json();
+                slice
+            }
         };
+        made.extend(tally.to_json());
         answer(fields(json!({
             "ops": slice.ops,
             "wallNs": slice.wall_ns,
             "p10NsPerOp": slice.ns_per_op(10),
             "medianNsPerOp": slice.ns_per_op(50),
             "batches": slice.sorted_batch_ns.len(),
-            "syscalls": tally.to_json(),
+            "syscalls": made,
         })))?;
     }
     Ok(())
