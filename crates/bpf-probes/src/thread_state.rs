@@ -223,7 +223,18 @@ impl ThreadRecord {
     /// with it.
     #[inline(always)]
     pub(crate) fn not_before_a_switch(&self, now_ns: u64) -> u64 {
-        if now_ns < self.since_ns && now_ns <= self.switched_out_ns {
+        if now_ns < self.since_ns {
+            self.after_a_switch(now_ns)
+        } else {
+            now_ns
+        }
+    }
+
+    /// A function of its own, so that what is rare costs nothing but the comparison. Not `cold`: aya finds functions in `.text`
+    /// only.
+    #[inline(never)]
+    fn after_a_switch(&self, now_ns: u64) -> u64 {
+        if now_ns <= self.switched_out_ns {
             self.since_ns
         } else {
             now_ns
