@@ -7,7 +7,7 @@ use bpf_probes::abi::COMM_BYTES;
 use bpf_probes::abi::config::NO_OFFSET;
 use bpf_probes::abi::thread::{Activity, Durations, ThreadRecord};
 use bpf_probes::abi::who::{
-    Cpu, MOST_INSTEAD, MOST_WAKERS, TURNS, Turn, Walk, Who, WhoKey, WhoRow,
+    Cpu, MOST_INSTEAD, MOST_WAKERS, TURNS, TURNS_OF_A_CROWD, Turn, Walk, Who, WhoKey, WhoRow,
 };
 use bpf_probes::jumpless::{bounded, exceeds};
 
@@ -135,16 +135,20 @@ fn tell_turns() -> u32 {
             .wrapping_sub(read_volatile(&raw const (*walk).since_ns));
         add(&key, waited_ns, |_| {});
         key.who = Who::Instead as u32;
-        write_volatile(
-            &raw mut (*walk).index,
-            read_volatile(&raw const (*cpu).latest),
-        );
-        for _ in 0..TURNS {
-            let index = read_volatile(&raw const (*walk).index);
-            let turn = (&raw const (*cpu).turns)
+        let latest = read_volatile(&raw const (*cpu).latest);
+        write_volatile(&raw mut (*walk).index, latest);
+        let turn_at = |index: u64| {
+            (&raw const (*cpu).turns)
                 .cast::<Turn>()
-                .add(bounded::<TURNS>(index as usize));
-            if !tell_turn(&mut key, walk, turn) {
+                .add(bounded::<TURNS>(index as usize))
+        };
+        let oldest_ns = read_volatile(&raw const (*turn_at(latest + 1)).since_ns);
+        for told in 0..TURNS {
+            if told == TURNS_OF_A_CROWD && oldest_ns > read_volatile(&raw const (*walk).since_ns) {
+                break;
+            }
+            let index = read_volatile(&raw const (*walk).index);
+            if !tell_turn(&mut key, walk, turn_at(index)) {
                 break;
             }
             write_volatile(&raw mut (*walk).index, index.wrapping_sub(1));

@@ -3,8 +3,12 @@
 use crate::abi::COMM_BYTES;
 use crate::abi::thread::Durations;
 
-/// Turns that are remembered of each CPU. A wait in which more tasks had theirs is told as far back as they reach.
+/// Turns that are remembered of each CPU.
 pub const TURNS: usize = 16;
+
+/// Of a wait in which more tasks had their turns than are remembered, only so many are told, the latest: with hundreds of tasks
+/// that want the CPU all of them would cost each switch some microseconds, and be a small part of the wait even so.
+pub const TURNS_OF_A_CROWD: usize = 4;
 
 /// Waits that are shorter are nobody's doing: what they take goes for the switch itself, and telling them would take more.
 pub const LEAST_TOLD_NS: u64 = 10_000;
