@@ -1,9 +1,15 @@
 //! The kernel's description of its own types (`/sys/kernel/btf/vmlinux`): where a member of a structure lies, which
 //! arguments a tracepoint has.
 //!
-//! A walker of our own, because aya keeps its parsed types private. One pass over the bytes, nothing allocated but the
-//! index of type positions. The bytes come from the kernel, yet every access is checked: a short or strange file is an
+//! A walker of our own, because aya keeps its parsed types private. One pass over the bytes where they are, nothing allocated
+//! but the index of type positions. The bytes come from the kernel, yet every access is checked: a short or strange file is an
 //! error, never a panic.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+
+use memmap2::Mmap;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -32,10 +38,40 @@ const KIND_LAST: u32 = KIND_ENUM64;
 const DEPTH_LIMIT: usize = 16;
 
 pub struct Btf {
-    types: Vec<u8>,
-    strings: Vec<u8>,
+    bytes: Bytes,
+    /// Where the types and their names are.
+    types: Range<usize>,
+    strings: Range<usize>,
     /// Position of each type in `types`; type 0 is `void` and has none.
     positions: Vec<u32>,
+}
+
+enum Bytes {
+    Mapped(Mmap),
+    Read(Vec<u8>),
+}
+
+impl Bytes {
+    fn of_running_kernel() -> io::Result<Self> {
+        let mut file = File::open(VMLINUX)?;
+        // SAFETY: the file is memory of the running kernel that nobody writes.
+        if let Ok(mapping) = unsafe { Mmap::map(&file) } {
+            return Ok(Self::Mapped(mapping));
+        }
+        // Before 6.16 it cannot be mapped.
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(Self::Read(bytes))
+    }
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(mapping) => mapping,
+            Self::Read(bytes) => bytes,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -53,14 +89,15 @@ struct Type {
 
 impl Btf {
     pub fn of_running_kernel() -> Result<Self> {
-        let bytes = std::fs::read(VMLINUX).map_err(|error| {
+        let bytes = Bytes::of_running_kernel().map_err(|error| {
             Error::new(ErrorKind::KernelUnsupported, format!("{VMLINUX}: {error}"))
                 .hint("kdelay needs a kernel built with CONFIG_DEBUG_INFO_BTF=y (5.10 or later)")
         })?;
-        Self::parse(&bytes)
+        Self::parse(bytes)
     }
 
-    pub fn parse(bytes: &[u8]) -> Result<Self> {
+    fn parse(holder: Bytes) -> Result<Self> {
+        let bytes = holder.as_ref();
         if read_u16(bytes, 0)? != MAGIC {
             return Err(malformed("no BTF"));
         }
@@ -72,14 +109,14 @@ impl Btf {
             let to = from
                 .checked_add(length as usize)
                 .ok_or_else(|| malformed("a section beyond its end"))?;
-            bytes
-                .get(from..to)
-                .map(<[u8]>::to_vec)
+            (from <= to && to <= bytes.len())
+                .then_some(from..to)
                 .ok_or_else(|| malformed("a section beyond its end"))
         };
         let types = section(read_u32(bytes, 8)?, read_u32(bytes, 12)?)?;
         let strings = section(read_u32(bytes, 16)?, read_u32(bytes, 20)?)?;
         let mut btf = Self {
+            bytes: holder,
             types,
             strings,
             positions: vec![u32::MAX],
@@ -91,6 +128,10 @@ impl Btf {
             at = header.body + header.body_bytes()?;
         }
         Ok(btf)
+    }
+
+    fn types(&self) -> &[u8] {
+        &self.bytes.as_ref()[self.types.clone()]
     }
 
     /// Bytes from the start of a structure to a member, given as a path such as `thread_info.status`. Members of
@@ -154,7 +195,7 @@ impl Btf {
             return false;
         };
         (0..found.length).any(|index| {
-            read_u32(&self.types, found.body + index * 8)
+            read_u32(self.types(), found.body + index * 8)
                 .is_ok_and(|offset| self.name_is(offset, name.as_bytes()))
         })
     }
@@ -173,9 +214,9 @@ impl Btf {
         }
         for index in 0..outer.length {
             let at = outer.body + index * 12;
-            let member_name = read_u32(&self.types, at).ok()?;
-            let member_type = read_u32(&self.types, at + 4).ok()?;
-            let mut offset = read_u32(&self.types, at + 8).ok()?;
+            let member_name = read_u32(self.types(), at).ok()?;
+            let member_type = read_u32(self.types(), at + 4).ok()?;
+            let mut offset = read_u32(self.types(), at + 8).ok()?;
             if outer.has_bitfields {
                 offset &= 0x00ff_ffff;
             }
@@ -210,21 +251,22 @@ impl Btf {
     }
 
     fn type_at(&self, at: usize) -> Result<Type> {
-        let info = read_u32(&self.types, at + 4)?;
+        let types = self.types();
+        let info = read_u32(types, at + 4)?;
         // Linux 7.0 widened the length to 24 bits and the kind to 7. Before, the freed bits were unused and zero, so
         // that one reading serves both.
         Ok(Type {
-            name: read_u32(&self.types, at)?,
+            name: read_u32(types, at)?,
             kind: (info >> 24) & 0x7f,
             length: (info & 0x00ff_ffff) as usize,
             has_bitfields: info >> 31 != 0,
-            size_or_type: read_u32(&self.types, at + 8)?,
+            size_or_type: read_u32(types, at + 8)?,
             body: at + 12,
         })
     }
 
     fn name_is(&self, offset: u32, name: &[u8]) -> bool {
-        self.strings
+        self.bytes.as_ref()[self.strings.clone()]
             .get(offset as usize..)
             .and_then(|rest| rest.strip_prefix(name))
             .is_some_and(|rest| rest.first() == Some(&0))

@@ -1,6 +1,6 @@
 use aya_obj::btf::BtfKind;
 
-use super::{Btf, KIND_INT, KIND_STRUCT, file};
+use super::{Btf, Bytes, KIND_INT, KIND_STRUCT, file};
 
 /// A file with one structure `s { int a; struct { int b; }; }` and its types.
 fn small() -> Vec<u8> {
@@ -15,7 +15,7 @@ fn small() -> Vec<u8> {
 
 #[test]
 fn members_are_found_also_in_anonymous_structures() {
-    let btf = Btf::parse(&small()).unwrap();
+    let btf = Btf::parse(Bytes::Read(small())).unwrap();
     assert_eq!(btf.member_offset("s", "a"), Some(0));
     assert_eq!(btf.member_offset("s", "b"), Some(4));
     assert_eq!(btf.member_offset("s", "c"), None);
@@ -26,13 +26,16 @@ fn members_are_found_also_in_anonymous_structures() {
 fn a_cut_or_flipped_file_is_an_error_or_an_absence_and_never_a_panic() {
     let whole = small();
     for length in 0..whole.len() {
-        assert!(Btf::parse(&whole[..length]).is_err(), "{length} bytes");
+        assert!(
+            Btf::parse(Bytes::Read(whole[..length].to_vec())).is_err(),
+            "{length} bytes"
+        );
     }
     for at in 0..whole.len() {
         for bit in 0..8 {
             let mut flipped = whole.clone();
             flipped[at] ^= 1 << bit;
-            if let Ok(btf) = Btf::parse(&flipped) {
+            if let Ok(btf) = Btf::parse(Bytes::Read(flipped)) {
                 btf.member_offset("s", "b");
                 btf.tracepoint_arguments("sched_switch");
             }

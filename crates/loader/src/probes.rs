@@ -14,6 +14,7 @@ use bpf_probes::abi::control::Command;
 
 use crate::btf::Btf;
 use crate::error::{Error, ErrorKind, Result};
+use crate::own_root::enter_root_of_this_thread;
 use crate::probe_list::{PROBES, VECTORS};
 use crate::refusal::{chain, first_line, refused};
 use crate::sys;
@@ -95,13 +96,18 @@ fn log_level(debug_level: u32) -> VerifierLogLevel {
     }
 }
 
-/// aya's loader, on its way: whoever makes one waits for the kernel's whole BTF to be parsed, of which nothing here has
-/// any use. So it is made on a thread of its own, while this one finds out what the loader is to be told.
+/// aya's loader, on its way: it reads the kernel's whole BTF as it is made, of which nothing here has any use, and takes twenty
+/// times as long and 25 MB for it. So it is made on a thread that does not find the file; where that cannot be, it is made while this
+/// thread finds out what the loader is to be told.
 pub struct PendingLoader(JoinHandle<EbpfLoader<'static>>);
 
 impl PendingLoader {
     pub fn begin() -> Self {
-        Self(std::thread::spawn(EbpfLoader::default))
+        Self(std::thread::spawn(|| {
+            // In /sys/kernel/btf there is no /sys/kernel/btf/vmlinux.
+            let _ = enter_root_of_this_thread("/sys/kernel/btf");
+            EbpfLoader::default()
+        }))
     }
 }
 
