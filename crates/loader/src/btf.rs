@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapOptions};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -55,10 +55,10 @@ impl Bytes {
     fn of_running_kernel() -> io::Result<Self> {
         let mut file = File::open(VMLINUX)?;
         // SAFETY: the file is memory of the running kernel that nobody writes.
-        if let Ok(mapping) = unsafe { Mmap::map(&file) } {
+        if let Ok(mapping) = unsafe { MmapOptions::new().map_copy_read_only(&file) } {
             return Ok(Self::Mapped(mapping));
         }
-        // Before 6.16 it cannot be mapped.
+        // Before 6.16 it cannot be mapped, and never as shared memory.
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(Self::Read(bytes))
@@ -115,19 +115,19 @@ impl Btf {
         };
         let types = section(read_u32(bytes, 8)?, read_u32(bytes, 12)?)?;
         let strings = section(read_u32(bytes, 16)?, read_u32(bytes, 20)?)?;
-        let mut btf = Self {
+        let mut positions = vec![u32::MAX];
+        let mut at = 0;
+        while at < types.len() {
+            positions.push(at as u32);
+            let header = Type::read(&bytes[types.clone()], at)?;
+            at = header.body + header.body_bytes()?;
+        }
+        Ok(Self {
             bytes: holder,
             types,
             strings,
-            positions: vec![u32::MAX],
-        };
-        let mut at = 0;
-        while at < btf.types.len() {
-            btf.positions.push(at as u32);
-            let header = btf.type_at(at)?;
-            at = header.body + header.body_bytes()?;
-        }
-        Ok(btf)
+            positions,
+        })
     }
 
     fn types(&self) -> &[u8] {
@@ -166,19 +166,25 @@ impl Btf {
     /// that aya needs to load a `tp_btf` program; the kernel's own takes it many times as long to parse.
     pub fn only_tracepoints(&self, tracepoints: &[&str]) -> Vec<u8> {
         const PLACEHOLDER: [u32; 3] = [0, KIND_FWD << 24, 0];
+        let names: Vec<String> = tracepoints
+            .iter()
+            .map(|tracepoint| format!("btf_trace_{tracepoint}"))
+            .collect();
         let mut strings = vec![0];
         let mut types: Vec<[u32; 3]> = Vec::new();
-        for tracepoint in tracepoints {
-            let name = format!("btf_trace_{tracepoint}");
-            // Type 0, void, does not stand in a file.
-            let Some(index) = self
-                .find(&name, KIND_TYPEDEF)
-                .and_then(|id| id.checked_sub(1))
+        // Type 0, void, does not stand in a file.
+        for index in 0..self.positions.len() - 1 {
+            let Some(found) = self
+                .type_of(index as u32 + 1)
+                .filter(|found| found.kind == KIND_TYPEDEF)
             else {
                 continue;
             };
-            let index = index as usize;
-            types.resize(types.len().max(index + 1), PLACEHOLDER);
+            let is_found = |name: &&String| self.name_is(found.name, name.as_bytes());
+            let Some(name) = names.iter().find(is_found) else {
+                continue;
+            };
+            types.resize(index + 1, PLACEHOLDER);
             types[index] = [strings.len() as u32, KIND_TYPEDEF << 24, 0];
             strings.extend(name.as_bytes());
             strings.push(0);
@@ -247,22 +253,7 @@ impl Btf {
 
     fn type_of(&self, id: u32) -> Option<Type> {
         let position = *self.positions.get(id as usize)?;
-        self.type_at(position as usize).ok()
-    }
-
-    fn type_at(&self, at: usize) -> Result<Type> {
-        let types = self.types();
-        let info = read_u32(types, at + 4)?;
-        // Linux 7.0 widened the length to 24 bits and the kind to 7. Before, the freed bits were unused and zero, so
-        // that one reading serves both.
-        Ok(Type {
-            name: read_u32(types, at)?,
-            kind: (info >> 24) & 0x7f,
-            length: (info & 0x00ff_ffff) as usize,
-            has_bitfields: info >> 31 != 0,
-            size_or_type: read_u32(types, at + 8)?,
-            body: at + 12,
-        })
+        Type::read(self.types(), position as usize).ok()
     }
 
     fn name_is(&self, offset: u32, name: &[u8]) -> bool {
@@ -274,6 +265,23 @@ impl Btf {
 }
 
 impl Type {
+    fn read(types: &[u8], at: usize) -> Result<Self> {
+        let Some(header) = types.get(at..).and_then(<[u8]>::first_chunk::<12>) else {
+            return Err(malformed("less than it announces"));
+        };
+        let info = read_u32(header, 4)?;
+        // Linux 7.0 widened the length to 24 bits and the kind to 7. Before, the freed bits were unused and zero, so
+        // that one reading serves both.
+        Ok(Self {
+            name: read_u32(header, 0)?,
+            kind: (info >> 24) & 0x7f,
+            length: (info & 0x00ff_ffff) as usize,
+            has_bitfields: info >> 31 != 0,
+            size_or_type: read_u32(header, 8)?,
+            body: at + 12,
+        })
+    }
+
     fn body_bytes(self) -> Result<usize> {
         Ok(match self.kind {
             KIND_INT | KIND_VAR | KIND_DECL_TAG => 4,
