@@ -32,7 +32,7 @@ mod node;
 pub mod offsets;
 pub mod options;
 mod own_root;
-mod own_tid;
+pub mod own_tid;
 pub mod pending;
 mod perf_event;
 mod pid_namespace;

@@ -1,6 +1,8 @@
 //! The eBPF object: loads and attaches each probe, as `tp_btf` where the kernel allows it, else as `raw_tp`.
 
+use std::num::NonZero;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Mutex;
 use std::thread::JoinHandle;
 
 use aya::maps::Map;
@@ -24,8 +26,11 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/kd
 /// Interrupts come from few devices, and find few threads on a CPU.
 const HARD_IRQS_PER_THREAD: u32 = 2;
 
-/// As long as all others together.
-const LONGEST_TO_VERIFY: &str = "sched_switch";
+/// What the verifier has to do with these is most of all.
+const LONGEST_TO_VERIFY: [&str; 2] = ["sched_switch", "sys_exit"];
+
+/// More at once would wait for each other.
+const MOST_VERIFIERS: usize = 4;
 
 /// Which kind of program to attach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -184,8 +189,8 @@ impl Probes {
         })
     }
 
-    /// Has the verifier look at these probes' `tp_btf` programs, at the one that takes it the longest beside the others. What is
-    /// refused is tried once more when it is attached, which tells why.
+    /// Has the verifier look at these probes' `tp_btf` programs, at several at once, and first at those that take it the longest. What
+    /// is refused is tried once more when it is attached, which tells why.
     pub fn load_at_once(&mut self, tracepoints: &[&str]) {
         let Some(types) = self.tracepoint_types.as_ref() else {
             return;
@@ -193,27 +198,27 @@ impl Probes {
         if self.mode == AttachMode::RawTracepoint {
             return;
         }
-        let load = |name: &str, program: &mut BtfTracePoint| {
-            let _ = program.load(name, types);
+        let wanted = |(name, program)| {
+            let program = <&mut BtfTracePoint>::try_from(program).ok()?;
+            let name = tracepoints.iter().find(|&&wanted| wanted == name)?;
+            Some((*name, program))
         };
+        let mut programs: Vec<_> = self.ebpf.programs_mut().filter_map(wanted).collect();
+        // Taken from the end.
+        programs.sort_by_key(|(name, _)| LONGEST_TO_VERIFY.contains(name));
+        let programs = Mutex::new(programs);
+        let next = || programs.lock().ok()?.pop();
+        let verify = || {
+            while let Some((name, program)) = next() {
+                let _ = program.load(name, types);
+            }
+        };
+        let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
         std::thread::scope(|scope| {
-            let mut others = Vec::new();
-            for (name, program) in self.ebpf.programs_mut() {
-                let Ok(program) = <&mut BtfTracePoint>::try_from(program) else {
-                    continue;
-                };
-                let Some(&name) = tracepoints.iter().find(|&&wanted| wanted == name) else {
-                    continue;
-                };
-                if name == LONGEST_TO_VERIFY {
-                    scope.spawn(move || load(name, program));
-                } else {
-                    others.push((name, program));
-                }
+            for _ in 1..cpus.min(MOST_VERIFIERS) {
+                scope.spawn(verify);
             }
-            for (name, program) in others {
-                load(name, program);
-            }
+            verify();
         });
     }
 

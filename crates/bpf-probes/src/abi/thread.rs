@@ -4,6 +4,7 @@ use crate::abi::COMM_BYTES;
 use crate::abi::histogram::{BUCKETS, Histogram};
 use crate::abi::irq::SOFT_IRQ_VECTORS;
 use crate::abi::syscall::{ROW_HEADS, SyscallKey};
+use crate::jumpless::exceeds;
 
 /// What a thread is doing: where the time between two of its events goes. The numbers index
 /// [`ThreadRecord::accumulated_ns`].
@@ -68,9 +69,8 @@ impl Durations {
     pub fn add(&mut self, duration_ns: u64) {
         self.count += 1;
         self.total_ns += duration_ns;
-        if duration_ns > self.max_ns {
-            self.max_ns = duration_ns;
-        }
+        // Without a jump, of which the verifier would follow both ways.
+        self.max_ns += exceeds(duration_ns, self.max_ns) * duration_ns.wrapping_sub(self.max_ns);
     }
 }
 
