@@ -9,7 +9,7 @@ import { markdown, writeInto } from './table.js';
 import { usable } from './usable.js';
 
 // Where it is set, Node.js takes twice as long to start as without: what a machine's owner adds is not what kdelay costs.
-delete process.env.NODE_EXTRA_CA_CERTS;
+Reflect.deleteProperty(process.env, 'NODE_EXTRA_CA_CERTS');
 
 const { rounds, loads, tracers: wanted, write } = parsePlan(process.argv.slice(2));
 const { tracers, leftOut } = await usable(wanted, getppid);

@@ -1,13 +1,12 @@
 //! Single system calls, handed over to user space.
 
-use bpf_probes::abi::config::{CALL_WORDS, Events, NO_OFFSET};
+use bpf_probes::abi::config::NO_OFFSET;
 use bpf_probes::abi::event::{StackedEvent, SyscallEvent};
 use bpf_probes::abi::syscall::SyscallKey;
 use bpf_probes::abi::thread::ThreadRecord;
-use bpf_probes::jumpless::bounded;
 
 use crate::kernel::{Access, Task};
-use crate::maps::{CONFIG, NO_WAKEUP, STACKED_EVENTS, SYSCALL_EVENTS, config};
+use crate::maps::{NO_WAKEUP, STACKED_EVENTS, SYSCALL_EVENTS, config, config_has};
 use crate::programs::Arguments;
 use crate::record::lose;
 use crate::stacks::{self, WithStack, with_stack_bytes};
@@ -17,21 +16,7 @@ use crate::window::Moment;
 pub fn is_wanted(key: SyscallKey, duration_ns: u64) -> bool {
     config!(events.recorded) != 0
         && duration_ns >= config!(events.least_ns)
-        && (config!(events.selected) == 0 || is_selected(key))
-}
-
-#[inline(always)]
-fn is_selected(key: SyscallKey) -> bool {
-    let (word, bit) = Events::place(key);
-    let events = (&raw const CONFIG).cast::<bpf_probes::abi::config::Config>();
-    // SAFETY: `Global` is transparent over `Config`, and the index is masked to the array's length.
-    let bits = unsafe {
-        (&raw const (*events).events.calls)
-            .cast::<u64>()
-            .add(bounded::<CALL_WORDS>(word))
-            .read_volatile()
-    };
-    bits >> bit & 1 != 0
+        && (config!(events.selected) == 0 || config_has!(events.calls, key))
 }
 
 /// The call that ends now.

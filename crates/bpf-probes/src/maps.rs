@@ -37,6 +37,24 @@ macro_rules! config {
 }
 pub(crate) use config;
 
+/// Whether a call is in one of the configuration's sets of calls.
+macro_rules! config_has {
+    ($($field:ident).+, $key:expr) => {{
+        use bpf_probes::abi::config::{CALL_WORDS, Config, Events};
+        let (word, bit) = Events::place($key);
+        let config = (&raw const $crate::maps::CONFIG).cast::<Config>();
+        // SAFETY: as of `config!`, and the index is masked to the array's length.
+        let bits = unsafe {
+            (&raw const (*config).$($field).+)
+                .cast::<u64>()
+                .add(bpf_probes::jumpless::bounded::<CALL_WORDS>(word))
+                .read_volatile()
+        };
+        bits >> bit & 1 != 0
+    }};
+}
+pub(crate) use config_has;
+
 const _: () =
     assert!(size_of::<Global<Config>>() == size_of::<Config>() && size_of::<Offsets>() == 136);
 

@@ -2,15 +2,13 @@
 
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
-use bpf_probes::abi::config::{CALL_WORDS, Config, Events};
 use bpf_probes::abi::syscall::{CHAIN_LIMIT, ROW_HEADS, ROWS_PER_CHUNK, SyscallKey, SyscallRow};
-use bpf_probes::abi::thread::{Faults, ThreadRecord};
-use bpf_probes::jumpless::bounded;
+use bpf_probes::abi::thread::{Faults, SyscallPhase, ThreadRecord};
 use bpf_probes::thread_state::SyscallEnd;
 
 use crate::kernel::{Access, Task};
 use crate::maps::{
-    CONFIG, FREE_CHUNKS, FREE_THREADS, HINTS, SYSCALL_ROWS, THREAD_OF_TASK, THREADS, config,
+    FREE_CHUNKS, FREE_THREADS, HINTS, SYSCALL_ROWS, THREAD_OF_TASK, THREADS, config, config_has,
 };
 use crate::window::{self, Moment};
 
@@ -86,52 +84,46 @@ fn find_in<A: Access>(task: Task<A>, window: u32) -> Option<&'static mut ThreadR
     record_of(slot, task, window)
 }
 
-/// An interrupt, or a switch (Linux 7 preempts programs), may have made the record since the task was found to have none.
+/// An interrupt, or a switch (Linux 7 preempts programs), may make the record while this one is being filled.
 #[inline(always)]
 fn create_unless_made<A: Access>(
     task: Task<A>,
     moment: Moment,
 ) -> Option<&'static mut ThreadRecord> {
-    let slot = free_slot(task)?;
+    let record = fill(task, moment)?;
     match find_in(task, moment.window) {
-        Some(record) => {
-            let _ = FREE_THREADS.push(&slot, 0);
-            (!moment.is_after()).then_some(record)
+        Some(made) => {
+            let _ = FREE_THREADS.push(&record.slot, 0);
+            (!moment.is_after()).then_some(made)
         }
-        None => create_at(slot, task, moment),
+        None => publish(record, task, moment),
     }
 }
 
 /// A new record for the task, whatever it had before.
 #[inline(always)]
 pub fn create<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
-    create_at(free_slot(task)?, task, moment)
+    publish(fill(task, moment)?, task, moment)
 }
 
+/// A free record with all that is known of the task so far, which nobody can find. Each field is written in any case: what a
+/// record holds that was filled in vain does not matter.
 #[inline(always)]
-fn free_slot<A: Access>(task: Task<A>) -> Option<u32> {
+fn fill<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
+    let tid = task.shown_tid();
     // Reaped before its last switch, and nothing of it was seen before: there is no name to report that by.
-    if config!(pid_level) != 0 && task.shown_tid() == 0 {
+    if config!(pid_level) != 0 && tid == 0 {
         return None;
     }
     let Ok(Some(slot)) = FREE_THREADS.pop() else {
         lose!(thread_events);
         return None;
     };
-    Some(slot)
-}
-
-/// As soon as the record can be found it takes the events of programs that interrupt this one: what they read is written
-/// before, and what they write is not written after.
-#[inline(always)]
-fn create_at<A: Access>(
-    slot: u32,
-    task: Task<A>,
-    moment: Moment,
-) -> Option<&'static mut ThreadRecord> {
     // SAFETY: as in `record_of`; a popped slot belongs to nobody else, and user space has zeroed its record.
     let record = unsafe { &mut *THREADS.get_ptr_mut(slot)? };
     record.slot = slot;
+    record.tid = tid;
+    record.tgid = task.shown_tgid();
     record.start_time_ns = task.start_time_ns();
     let window_start_ns = moment.window_start_ns();
     // Born inside the window, although its birth was not seen.
@@ -142,20 +134,33 @@ fn create_at<A: Access>(
     };
     record.begin_ns = begin_ns;
     record.since_ns = begin_ns;
-    record.task = task.address();
-    record.window = moment.window;
-    if THREAD_OF_TASK.insert(&task.address(), &slot, 0).is_err() {
-        lose!(thread_events);
-    }
-    remember(task.pid(), slot);
-    record.tid = task.shown_tid();
-    record.tgid = task.shown_tgid();
     task.copy_comm(&mut record.comm);
     note_faults(record, task);
     record.faults_before = record.faults;
+    record.phase = SyscallPhase::Unknown;
+    record.first_syscall = SyscallKey::NONE;
     if let Some(call) = task.syscall_in_registers() {
         record.was_inside(call);
     }
+    Some(record)
+}
+
+/// From now on the record is the task's.
+#[inline(always)]
+fn publish<A: Access>(
+    record: &'static mut ThreadRecord,
+    task: Task<A>,
+    moment: Moment,
+) -> Option<&'static mut ThreadRecord> {
+    record.task = task.address();
+    record.window = moment.window;
+    if THREAD_OF_TASK
+        .insert(&task.address(), &record.slot, 0)
+        .is_err()
+    {
+        lose!(thread_events);
+    }
+    remember(task.pid(), record.slot);
     Some(record)
 }
 
@@ -265,22 +270,8 @@ fn row_slowly(record: &mut ThreadRecord, key: SyscallKey) -> Option<&'static mut
     record.chunk_left -= 1;
     let row = row_at(index)?;
     row.key = key;
-    row.is_poll = is_poll(key).into();
+    row.is_poll = config_has!(polls, key).into();
     row.next = record.rows[head];
     record.rows[head] = index + 1;
     Some(row)
-}
-
-#[inline(always)]
-fn is_poll(key: SyscallKey) -> bool {
-    let (word, bit) = Events::place(key);
-    let config = (&raw const CONFIG).cast::<Config>();
-    // SAFETY: `Global` is transparent over `Config`, and the index is masked to the array's length.
-    let bits = unsafe {
-        (&raw const (*config).polls)
-            .cast::<u64>()
-            .add(bounded::<CALL_WORDS>(word))
-            .read_volatile()
-    };
-    bits >> bit & 1 != 0
 }
