@@ -114,6 +114,19 @@ fn is_open(number: u32, now_ns: u64) -> bool {
     now_ns < now!((*slot(number)).stop_ns)
 }
 
+/// Since Linux 6.15 whoever waits too long for a map's lock, as behind a virtual CPU that does not run, is told to go without
+/// (`rqspinlock`). What would leave the windows as they are for ever is tried again.
+#[inline(always)]
+fn until_done(is_done: impl Fn() -> bool) {
+    /// Each waits for a quarter of a second.
+    const ATTEMPTS: usize = 8;
+    for _ in 0..ATTEMPTS {
+        if is_done() {
+            return;
+        }
+    }
+}
+
 /// The right to change which window is open. Whoever does not get it at once does without: a program cannot wait.
 struct Change;
 
@@ -129,7 +142,7 @@ impl Change {
     /// Never full: what was taken out is put back.
     #[inline(always)]
     fn end(self) {
-        let _ = CHANGE.push(&0, 0);
+        until_done(|| CHANGE.push(&0, 0).is_ok());
     }
 }
 
@@ -294,5 +307,5 @@ fn tell(kind: EdgeKind, window: u32, at_ns: u64, by_trigger: bool, wakeup: u64) 
         comm: bpf_get_current_comm().unwrap_or([0; COMM_BYTES]),
     };
     // Never full, see `EDGES_BYTES`.
-    let _ = EDGES.output::<Edge>(&edge, wakeup);
+    until_done(|| EDGES.output::<Edge>(&edge, wakeup).is_ok());
 }

@@ -29,8 +29,8 @@ const HARD_IRQS_PER_THREAD: u32 = 2;
 /// What the verifier has to do with these is most of all.
 const LONGEST_TO_VERIFY: [&str; 2] = ["sched_switch", "sys_exit"];
 
-/// More at once would wait for each other.
-const MOST_VERIFIERS: usize = 4;
+/// The longest is half of all work: more would not be done sooner.
+const MOST_VERIFIERS: usize = 3;
 
 /// Which kind of program to attach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,9 +101,9 @@ fn log_level(debug_level: u32) -> VerifierLogLevel {
     }
 }
 
-/// aya's loader, on its way: it reads the kernel's whole BTF as it is made, of which nothing here has any use, and takes twenty
-/// times as long and 25 MB for it. So it is made on a thread that does not find the file; where that cannot be, it is made while this
-/// thread finds out what the loader is to be told.
+/// aya's loader, on its way: it reads the kernel's whole BTF as it is made, of which nothing here has any use, and takes long for
+/// it. So it is made on a thread that does not find the file; where that cannot be, it is made while this thread finds out what the
+/// loader is to be told.
 pub struct PendingLoader(JoinHandle<EbpfLoader<'static>>);
 
 impl PendingLoader {

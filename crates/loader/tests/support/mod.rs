@@ -26,6 +26,8 @@ pub fn assert_count(sample: &Sample, thread: &Thread, name: &str, made: i64, whe
 /// Each thread's budget is its wall time exactly, and no thread has more of that than the window.
 pub fn assert_adds_up(sample: &Sample) {
     let window_ns = (sample.stop.at_ns - sample.start.at_ns) as i64;
+    // Ends of calls that the kernel did not report, which it has counted (since 7.0, where a program was preempted).
+    let mut ends_skipped = sample.losses.recursion_misses.unwrap_or(0);
     for thread in &sample.threads {
         let budget = &thread.budget;
         let sum = budget.user_ns
@@ -48,10 +50,10 @@ pub fn assert_adds_up(sample: &Sample) {
         for call in &thread.syscalls {
             let away_ns = call.ready_ns + call.blocked_ns + call.stopped_ns;
             let inside_ns = call.total_ns + call.in_flight_ns;
-            assert!(
-                away_ns <= inside_ns || sample.losses.switches_missed > 0,
-                "{call:?}"
-            );
+            if away_ns > inside_ns && sample.losses.switches_missed == 0 {
+                ends_skipped -= 1;
+                assert!(ends_skipped >= 0, "{call:?}");
+            }
         }
         let told = &thread.ran_instead;
         let told_ns = told.tasks.iter().map(|task| task.total_ns).sum::<i64>()
