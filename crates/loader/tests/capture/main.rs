@@ -9,6 +9,8 @@
 
 mod doctor;
 mod events;
+mod interrupts;
+mod load;
 mod off_cpu;
 mod sessions;
 #[path = "../support/mod.rs"]

@@ -1,30 +1,14 @@
 //! Who ran instead, who woke, how long a loop was away from its poll, and what interrupted: against what the test itself did.
 
 use std::io::{Read, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use loader::own_tid::own_tid;
 
+use super::load::{pin_to_cpu_0, spin};
 use super::support::assert_adds_up;
 use super::worker::Worker;
 use super::{MODES, closed_by_hand, open, thread};
-
-fn pin_to_cpu_0() {
-    // SAFETY: a set of CPUs is plain bits, of which none is set.
-    let mut cpus: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: 0 is in the set's range.
-    unsafe { libc::CPU_SET(0, &mut cpus) };
-    // SAFETY: the set is as large as it is said to be.
-    let result = unsafe { libc::sched_setaffinity(0, size_of_val(&cpus), &cpus) };
-    assert_eq!(result, 0);
-}
-
-fn spin(time: Duration) {
-    let until = Instant::now() + time;
-    while Instant::now() < until {
-        std::hint::spin_loop();
-    }
-}
 
 fn poll_nothing(timeout_ms: i32) {
     // SAFETY: no descriptors.

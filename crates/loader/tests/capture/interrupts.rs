@@ -1,0 +1,132 @@
+//! Storms of interrupts, against what the kernel counts of them by itself.
+
+use std::net::UdpSocket;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use super::load::{pin_to_cpu_0, spin};
+use super::support::assert_adds_up;
+use super::worker::Worker;
+use super::{MODES, closed_by_hand, open, thread};
+
+/// Of CPU 0, so far, in a table of /proc that has a line for each kind and a column for each CPU.
+fn counted(table: &str, kind: &str) -> i64 {
+    let text = std::fs::read_to_string(table).unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.trim_start().strip_prefix(kind))
+        .unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// Runs that often in that time from now on, on the CPU that it is armed on.
+struct Timer(i32);
+
+impl Timer {
+    fn every(interval: Duration) -> Self {
+        // SAFETY: no addresses.
+        let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, 0) };
+        assert!(fd >= 0);
+        let interval = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: interval.subsec_nanos().into(),
+        };
+        let times = libc::itimerspec {
+            it_interval: interval,
+            it_value: interval,
+        };
+        // SAFETY: the times live until the call returns; nobody asks for the old ones.
+        let result = unsafe { libc::timerfd_settime(fd, 0, &times, std::ptr::null_mut()) };
+        assert_eq!(result, 0);
+        Self(fd)
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        // SAFETY: its own.
+        unsafe { libc::close(self.0) };
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_timer_storm_is_what_proc_interrupts_counts() {
+    let counted = || counted("/proc/interrupts", "LOC:");
+    for mode in MODES {
+        let session = open(mode);
+        let (say, heard) = channel();
+        let worker = Worker::new(move || {
+            pin_to_cpu_0();
+            let timer = Timer::every(Duration::from_micros(500));
+            let before = counted();
+            spin(Duration::from_millis(200));
+            say.send(counted() - before).unwrap();
+            drop(timer);
+        });
+        let before = counted();
+        session.start(None).unwrap();
+        worker.run();
+        let sample = closed_by_hand(&session);
+        let at_most = counted() - before;
+        assert_adds_up(&sample);
+        let seen = thread(&sample, worker.tid);
+        // It has moved there from another CPU, whose row is another's.
+        let told: i64 = seen
+            .vectors
+            .iter()
+            .filter(|vector| vector.name == "local_timer")
+            .map(|vector| vector.count)
+            .sum();
+        // Not all came while the thread was on the CPU: it shares that with the other tests.
+        let during = heard.recv().unwrap();
+        assert!(during >= 50, "{mode:?}: {during}");
+        assert!(
+            told >= during / 5 && told <= at_most + 5,
+            "{mode:?}: {told} of {during}, at most {at_most}"
+        );
+        assert!(seen.budget.hard_irq_ns > 0);
+        worker.end();
+    }
+}
+
+#[test]
+fn packets_on_the_loopback_are_what_proc_softirqs_counts() {
+    const PACKETS: i64 = 2000;
+    let counted = || counted("/proc/softirqs", "NET_RX:");
+    for mode in MODES {
+        let session = open(mode);
+        let worker = Worker::new(|| {
+            pin_to_cpu_0();
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.connect(socket.local_addr().unwrap()).unwrap();
+            let mut packet = [0; 8];
+            for _ in 0..PACKETS {
+                socket.send(&packet).unwrap();
+                socket.recv(&mut packet).unwrap();
+            }
+        });
+        let before = counted();
+        session.start(None).unwrap();
+        worker.run();
+        let sample = closed_by_hand(&session);
+        let at_most = counted() - before;
+        assert_adds_up(&sample);
+        let seen = thread(&sample, worker.tid);
+        let net_rx = seen
+            .soft_irqs
+            .iter()
+            .find(|irq| irq.name == "net_rx")
+            .unwrap();
+        // Each is handled at the end of its own `sendto`, but for those that the kernel leaves to ksoftirqd.
+        assert!(
+            net_rx.count >= PACKETS / 2 && net_rx.count <= at_most,
+            "{mode:?}: {net_rx:?}, at most {at_most}"
+        );
+        assert!(
+            net_rx.total_ns > 0 && seen.budget.soft_irq_ns > 0,
+            "{mode:?}: {seen:?}"
+        );
+        worker.end();
+    }
+}

@@ -1,0 +1,20 @@
+//! What the tests' threads do with a CPU.
+
+use std::time::{Duration, Instant};
+
+pub fn pin_to_cpu_0() {
+    // SAFETY: a set of CPUs is plain bits, of which none is set.
+    let mut cpus: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: 0 is in the set's range.
+    unsafe { libc::CPU_SET(0, &mut cpus) };
+    // SAFETY: the set is as large as it is said to be.
+    let result = unsafe { libc::sched_setaffinity(0, size_of_val(&cpus), &cpus) };
+    assert_eq!(result, 0);
+}
+
+pub fn spin(time: Duration) {
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        std::hint::spin_loop();
+    }
+}
