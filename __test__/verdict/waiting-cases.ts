@@ -175,7 +175,7 @@ export const waitingCases: readonly Case[] = [
     title: 'very many of them',
     provokes: thread({ userNs: 100 * ms }, { faults: { minor: 50_000, major: 0, blockedNs: 0 } }),
     not: thread({ userNs: 100 * ms }, { faults: { minor: 5000, major: 0, blockedNs: 0 } }),
-    text: /0 with a read from a disk, 50,000 without\.$/,
+    text: / had 100,000 page faults a second \(0 with a read from a disk, 50,000 without\)\.$/,
     next: /page-faults/,
   },
   {

@@ -172,7 +172,11 @@ export const threadRules: readonly ThreadRule[] = [
           : `${wholeNumber(major)} with a read from a disk`,
         minor === null ? 'an unknown number without' : `${wholeNumber(minor)} without`,
       ].join(', ');
-      return `was blocked outside of system calls, in page faults and the like, for ${share(blockedNs, facts)} of its time; page faults: ${counts}`;
+      const blocked = `was blocked outside of system calls, in page faults and the like, for ${share(blockedNs, facts)} of its time`;
+      const rate = wholeNumber(Math.round(((minor ?? 0) + (major ?? 0)) / (facts.wallNs / 1e9)));
+      return reaches(blockedNs, facts, limits.faultShare)
+        ? `${blocked}; page faults: ${counts}`
+        : `had ${rate} page faults a second (${counts})`;
     },
     next: ({ thread: { pid } }) => `perf record -e page-faults -g -p ${pid} -- sleep 5`,
   },
