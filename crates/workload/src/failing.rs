@@ -46,7 +46,7 @@ calls! {
     fremovexattr => SYS_fremovexattr;
     fadvise64 => SYS_fadvise64;
     fallocate => SYS_fallocate;
-    sync_file_range => SYS_sync_file_range;
+    close_range => SYS_close_range;
     syncfs => SYS_syncfs;
     splice => SYS_splice;
     tee => SYS_tee;
@@ -165,8 +165,8 @@ calls! {
     getpriority => SYS_getpriority;
     ioprio_set => SYS_ioprio_set;
     ioprio_get => SYS_ioprio_get;
-    getrlimit => SYS_getrlimit;
-    setrlimit => SYS_setrlimit;
+    io_setup => SYS_io_setup;
+    landlock_create_ruleset => SYS_landlock_create_ruleset;
     prlimit64 => SYS_prlimit64;
     getrusage => SYS_getrusage;
     times => SYS_times;

@@ -50,8 +50,11 @@ impl Drop for Timer {
 }
 
 #[test]
-#[cfg(target_arch = "x86_64")]
 fn a_timer_storm_is_what_proc_interrupts_counts() {
+    // On arm64 the timer's interrupt has a line like any other.
+    if !cfg!(target_arch = "x86_64") {
+        return;
+    }
     let counted = || counted("/proc/interrupts", "LOC:");
     for mode in MODES {
         let session = open(mode);
