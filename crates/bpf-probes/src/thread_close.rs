@@ -105,7 +105,7 @@ impl ThreadRecord {
         } else if self.activity == Activity::Stopped {
             self.stopped_clipped_ns += from(self.off_cpu_since_ns, self.begin_ns);
         }
-        (self.phase == SyscallPhase::Inside && self.syscall_since_ns <= stop_ns)
+        (self.phase == SyscallPhase::Inside)
             .then(|| (self.syscall, from(self.syscall_since_ns, self.begin_ns)))
     }
 

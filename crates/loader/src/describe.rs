@@ -275,12 +275,12 @@ pub fn in_flight(key: SyscallKey, in_flight_ns: u64) -> SyscallStatistics {
     }
 }
 
-/// And of its time off the CPU. A stop that came late may have taken back more than this call was given: that is none.
+/// And of its time off the CPU.
 pub fn in_flight_away(key: SyscallKey, in_flight_ns: u64, away: Away) -> SyscallStatistics {
     SyscallStatistics {
-        ready_ns: (away.ready_ns as i64).max(0),
-        blocked_ns: (away.blocked_ns as i64).max(0),
-        stopped_ns: (away.stopped_ns as i64).max(0),
+        ready_ns: away.ready_ns as i64,
+        blocked_ns: away.blocked_ns as i64,
+        stopped_ns: away.stopped_ns as i64,
         ..in_flight(key, in_flight_ns)
     }
 }

@@ -252,6 +252,7 @@ fn syscalls(maps: &Maps, record: &ThreadRecord, open: OpenCall) -> Result<Vec<Sy
         if let Some((_, open_ns)) = open_call.take_if(|(key, _)| *key == row.key) {
             in_flight_ns += open_ns;
             away.add(open.away);
+            away = away.at_most(row.durations.total_ns + in_flight_ns);
         }
         syscalls.push(SyscallStatistics {
             count: row.durations.count as i64,
@@ -262,7 +263,8 @@ fn syscalls(maps: &Maps, record: &ThreadRecord, open: OpenCall) -> Result<Vec<Sy
         });
     })?;
     if let Some((key, open_ns)) = open_call {
-        syscalls.push(describe::in_flight_away(key, open_ns, open.away));
+        let away = open.away.at_most(open_ns);
+        syscalls.push(describe::in_flight_away(key, open_ns, away));
     }
     Ok(syscalls)
 }

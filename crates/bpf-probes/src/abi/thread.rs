@@ -91,6 +91,23 @@ impl Away {
         self.stopped_ns = self.stopped_ns.wrapping_add(other.stopped_ns);
     }
 
+    /// Of a call that took so long. A window's stop that came late may have left a call more than that, or less than nothing
+    /// (which wraps).
+    pub fn at_most(self, duration_ns: u64) -> Self {
+        let mut left_ns = duration_ns;
+        let mut part = |given_ns: u64| {
+            let taken_ns = (given_ns as i64).max(0) as u64;
+            let taken_ns = taken_ns.min(left_ns);
+            left_ns -= taken_ns;
+            taken_ns
+        };
+        Self {
+            blocked_ns: part(self.blocked_ns),
+            stopped_ns: part(self.stopped_ns),
+            ready_ns: part(self.ready_ns),
+        }
+    }
+
     #[inline(always)]
     pub fn since(self, before: Self) -> Self {
         Self {
