@@ -96,14 +96,14 @@ fn create_unless_made<A: Access>(
             let _ = FREE_THREADS.push(&record.slot, 0);
             (!moment.is_after()).then_some(made)
         }
-        None => publish(record, task, moment),
+        None => Some(publish(record, task, moment)),
     }
 }
 
 /// A new record for the task, whatever it had before.
 #[inline(always)]
 pub fn create<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
-    publish(fill(task, moment)?, task, moment)
+    Some(publish(fill(task, moment)?, task, moment))
 }
 
 /// A free record with all that is known of the task so far, which nobody can find. Each field is written in any case: what a
@@ -151,7 +151,7 @@ fn publish<A: Access>(
     record: &'static mut ThreadRecord,
     task: Task<A>,
     moment: Moment,
-) -> Option<&'static mut ThreadRecord> {
+) -> &'static mut ThreadRecord {
     record.task = task.address();
     record.window = moment.window;
     if THREAD_OF_TASK
@@ -161,7 +161,7 @@ fn publish<A: Access>(
         lose!(thread_events);
     }
     remember(task.pid(), record.slot);
-    Some(record)
+    record
 }
 
 /// What the kernel has counted of its page faults by now.

@@ -222,7 +222,7 @@ impl ThreadRecord {
     /// [`Self::in_the_middle`]: the switches then came first, and what they gave to the activity that the event ends stays
     /// with it.
     #[inline(always)]
-    pub(crate) fn not_before_a_switch(&self, now_ns: u64) -> u64 {
+    fn not_before_a_switch(&self, now_ns: u64) -> u64 {
         if now_ns < self.since_ns {
             self.after_a_switch(now_ns)
         } else {
@@ -241,13 +241,18 @@ impl ThreadRecord {
         }
     }
 
-    /// Marks the middle of an event: a switch in it (Linux 7 preempts programs) is told to leave the state alone.
+    /// Marks the middle of an event: a switch in it (Linux 7 preempts programs) is told to leave the state alone. The event is
+    /// handed the time at which it counts.
     #[inline(always)]
-    pub(crate) fn in_the_middle<T>(&mut self, event: impl FnOnce(&mut Self) -> T) -> T {
+    pub(crate) fn in_the_middle<T>(
+        &mut self,
+        now_ns: u64,
+        event: impl FnOnce(&mut Self, u64) -> T,
+    ) -> T {
         // SAFETY: a field of `self`. Volatile, and fenced, so that the mark is stored before and after all else.
         unsafe { (&raw mut self.busy).write_volatile(1) };
         compiler_fence(Ordering::SeqCst);
-        let result = event(self);
+        let result = event(self, self.not_before_a_switch(now_ns));
         compiler_fence(Ordering::SeqCst);
         // SAFETY: as above.
         unsafe { (&raw mut self.busy).write_volatile(0) };

@@ -34,12 +34,11 @@ impl ThreadRecord {
 
     #[inline(always)]
     pub fn syscall_entered(&mut self, now_ns: u64, key: SyscallKey) {
-        self.in_the_middle(|record| record.enter_syscall(now_ns, key));
+        self.in_the_middle(now_ns, |record, now_ns| record.enter_syscall(now_ns, key));
     }
 
     #[inline(always)]
     fn enter_syscall(&mut self, now_ns: u64, key: SyscallKey) {
-        let now_ns = self.not_before_a_switch(now_ns);
         // It was in user code until now: what the registers hold is the call that begins.
         self.assume(Activity::User);
         self.require_on_cpu(now_ns);
@@ -57,12 +56,11 @@ impl ThreadRecord {
 
     #[inline(always)]
     pub fn syscall_exited(&mut self, now_ns: u64) -> SyscallEnd {
-        self.in_the_middle(|record| record.exit_syscall(now_ns))
+        self.in_the_middle(now_ns, Self::exit_syscall)
     }
 
     #[inline(always)]
     fn exit_syscall(&mut self, now_ns: u64) -> SyscallEnd {
-        let now_ns = self.not_before_a_switch(now_ns);
         self.assume(Activity::Kernel);
         self.require_on_cpu(now_ns);
         self.settle(now_ns);
@@ -106,12 +104,11 @@ impl ThreadRecord {
     /// `exit` has begun: the open call never returns, and the thread runs on in the kernel until its last switch.
     #[inline(always)]
     pub fn exiting(&mut self, now_ns: u64) -> SyscallEnd {
-        self.in_the_middle(|record| record.begin_exit(now_ns))
+        self.in_the_middle(now_ns, Self::begin_exit)
     }
 
     #[inline(always)]
     fn begin_exit(&mut self, now_ns: u64) -> SyscallEnd {
-        let now_ns = self.not_before_a_switch(now_ns);
         self.assume(self.on_cpu_activity());
         self.require_on_cpu(now_ns);
         self.settle(now_ns);

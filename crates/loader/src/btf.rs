@@ -116,10 +116,11 @@ impl Btf {
         let types = section(read_u32(bytes, 8)?, read_u32(bytes, 12)?)?;
         let strings = section(read_u32(bytes, 16)?, read_u32(bytes, 20)?)?;
         let mut positions = vec![u32::MAX];
+        let type_bytes = &bytes[types.clone()];
         let mut at = 0;
-        while at < types.len() {
+        while at < type_bytes.len() {
             positions.push(at as u32);
-            let header = Type::read(&bytes[types.clone()], at)?;
+            let header = Type::read(type_bytes, at)?;
             at = header.body + header.body_bytes()?;
         }
         Ok(Self {

@@ -1,12 +1,11 @@
 //! A thread that finds no files but those that it is given.
 
-use std::ffi::CString;
+use std::ffi::CStr;
 use std::io;
 
 /// From here on, absolute paths of the calling thread begin at this folder. Takes CAP_SYS_CHROOT, and no filter of system calls:
 /// one that does not know `chroot` may well kill who calls it.
-pub fn enter_root_of_this_thread(folder: &str) -> io::Result<()> {
-    let folder = CString::new(folder)?;
+pub fn enter_root_of_this_thread(folder: &CStr) -> io::Result<()> {
     // SAFETY: no addresses.
     if unsafe { libc::prctl(libc::PR_GET_SECCOMP) } != 0 {
         return Err(io::ErrorKind::Unsupported.into());
@@ -29,7 +28,7 @@ mod tests {
     #[test]
     fn other_threads_find_what_they_found() {
         let inside = std::thread::spawn(|| {
-            enter_root_of_this_thread("/proc/self").unwrap();
+            enter_root_of_this_thread(c"/proc/self").unwrap();
             (
                 std::path::Path::new("/proc").exists(),
                 std::path::Path::new("/comm").exists(),

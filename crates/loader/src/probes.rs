@@ -110,7 +110,7 @@ impl PendingLoader {
     pub fn begin() -> Self {
         Self(std::thread::spawn(|| {
             // In /sys/kernel/btf there is no /sys/kernel/btf/vmlinux.
-            let _ = enter_root_of_this_thread("/sys/kernel/btf");
+            let _ = enter_root_of_this_thread(c"/sys/kernel/btf");
             EbpfLoader::default()
         }))
     }

@@ -5,9 +5,8 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use super::load::{pin_to_cpu_0, spin};
-use super::support::assert_adds_up;
 use super::worker::Worker;
-use super::{MODES, closed_by_hand, open, thread};
+use super::{MODES, captured, open, thread};
 
 /// Of CPU 0, so far, in a table of /proc that has a line for each kind and a column for each CPU.
 fn counted(table: &str, kind: &str) -> i64 {
@@ -68,11 +67,8 @@ fn a_timer_storm_is_what_proc_interrupts_counts() {
             drop(timer);
         });
         let before = counted();
-        session.start(None).unwrap();
-        worker.run();
-        let sample = closed_by_hand(&session);
+        let sample = captured(&session, &worker);
         let at_most = counted() - before;
-        assert_adds_up(&sample);
         let seen = thread(&sample, worker.tid);
         // It has moved there from another CPU, whose row is another's.
         let told: i64 = seen
@@ -110,11 +106,8 @@ fn packets_on_the_loopback_are_what_proc_softirqs_counts() {
             }
         });
         let before = counted();
-        session.start(None).unwrap();
-        worker.run();
-        let sample = closed_by_hand(&session);
+        let sample = captured(&session, &worker);
         let at_most = counted() - before;
-        assert_adds_up(&sample);
         let seen = thread(&sample, worker.tid);
         let net_rx = seen
             .soft_irqs

@@ -25,6 +25,9 @@ use loader::options::Options;
 use loader::probes::AttachMode;
 use loader::sample::{Sample, StopReason, Thread};
 
+use support::assert_adds_up;
+use worker::Worker;
+
 const MODES: [AttachMode; 2] = [AttachMode::Best, AttachMode::RawTracepoint];
 
 fn open(mode: AttachMode) -> CaptureSession {
@@ -50,4 +53,13 @@ fn closed_by_hand(session: &CaptureSession) -> Sample {
     session.stop().unwrap();
     assert_eq!(session.wait().unwrap(), StopReason::Interrupt);
     session.read().unwrap()
+}
+
+/// What a window saw in which the worker did its work.
+fn captured(session: &CaptureSession, worker: &Worker) -> Sample {
+    session.start(None).unwrap();
+    worker.run();
+    let sample = closed_by_hand(session);
+    assert_adds_up(&sample);
+    sample
 }

@@ -8,7 +8,7 @@ use loader::own_tid::own_tid;
 use super::load::{pin_to_cpu_0, spin};
 use super::support::assert_adds_up;
 use super::worker::Worker;
-use super::{MODES, closed_by_hand, open, thread};
+use super::{MODES, captured, closed_by_hand, open, thread};
 
 fn poll_nothing(timeout_ms: i32) {
     // SAFETY: no descriptors.
@@ -180,10 +180,7 @@ fn page_faults_and_the_timer_are_told() {
             spin(Duration::from_millis(100));
             std::thread::sleep(Duration::from_millis(1));
         });
-        session.start(None).unwrap();
-        worker.run();
-        let sample = closed_by_hand(&session);
-        assert_adds_up(&sample);
+        let sample = captured(&session, &worker);
         let seen = thread(&sample, worker.tid);
         let minor = seen.faults.minor.unwrap();
         assert!(

@@ -7,27 +7,24 @@
 )]
 
 #[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../capture/load.rs"]
+mod load;
+#[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../support/mod.rs"]
 mod support;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../capture/worker.rs"]
 mod worker;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use loader::capture::CaptureSession;
 use loader::options::Options;
 use loader::probes::AttachMode;
 
+use load::spin;
 use support::assert_adds_up;
 use worker::Worker;
-
-fn spin(time: Duration) {
-    let until = Instant::now() + time;
-    while Instant::now() < until {
-        std::hint::spin_loop();
-    }
-}
 
 #[test]
 fn two_hundred_busy_threads_add_up_and_nothing_is_lost() {
