@@ -362,7 +362,7 @@ export const captureOptions = {
     type: 'integer',
     range: '1 to 1048576',
     description: 'threads that can have numbers at the same time',
-    help: 'By default twice as many as the targets have at the start, and at least 1024 (4096 with `--follow`), which takes some 13 KB of kernel memory each. Threads that end make room for others. The report says how many events were lost because there was no room.',
+    help: 'By default twice as many as the targets have at the start, and at least 3072 (4096 with `--follow`). Threads that end make room for others, also within a sample. Each takes 3 KB of kernel memory, and 10 more for sixteen different system calls: fewer than 768 threads by default share the room for these. The report says how many events were lost because there was no room.',
     default: null,
     defaultText: 'from the number of threads',
     parse: (text) => parse.integer('--thread-capacity', text, 1, 1_048_576),

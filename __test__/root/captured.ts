@@ -1,7 +1,13 @@
 /** Captures exactly while an oracle works, and looks things up in what came out. */
 import { execFileSync } from 'node:child_process';
 import type { ExecutionContext } from 'ava';
-import { type CapturedSample, CaptureSession, type Syscall, type Thread } from '../../src/index.js';
+import {
+  type CapturedSample,
+  CaptureSession,
+  type SessionOptions,
+  type Syscall,
+  type Thread,
+} from '../../src/index.js';
 import { Oracle } from './oracle.js';
 
 export interface TruthThread {
@@ -29,12 +35,12 @@ export interface Captured<T extends Truth> {
 /** `words`: the oracle's mode and its arguments. `T`: what the mode tells besides. */
 export async function captured<T extends Truth = Truth>(
   words: readonly string[],
-  { follow = false, isRealTime = false } = {},
+  { isRealTime = false, ...options }: { isRealTime?: boolean } & SessionOptions = {},
 ): Promise<Captured<T>> {
   const oracle = await Oracle.start(...words);
   // All of its threads, by turns among themselves and before everybody else's.
   if (isRealTime) execFileSync('chrt', ['--all-tasks', '--rr', '--pid', '1', String(oracle.pid)]);
-  const session = await CaptureSession.open({ pid: oracle.pid, follow });
+  const session = await CaptureSession.open({ pid: oracle.pid, ...options });
   try {
     session.start();
     const truth = (await oracle.go()) as T;

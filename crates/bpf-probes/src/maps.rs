@@ -19,6 +19,8 @@ const BPF_F_MMAPABLE: u32 = 1 << 10;
 /// `BPF_RB_NO_WAKEUP`, for what is put into a ring buffer: user space looks by itself. To wake it would take longer than what
 /// is told.
 pub const NO_WAKEUP: u64 = 1;
+/// `BPF_RB_FORCE_WAKEUP`. Left to itself the ring buffer wakes only whom it has nothing older for.
+pub const FORCE_WAKEUP: u64 = 2;
 
 #[unsafe(no_mangle)]
 pub static CONFIG: Global<Config> = Global::new(Config::UNSET);
@@ -122,10 +124,10 @@ pub static FREE_THREADS: Stack<u32> = Stack::with_max_entries(1, 0);
 #[map]
 pub static THREAD_OF_TASK: HashMap<u64, u32> = HashMap::with_max_entries(1, 0);
 
-/// Entries of `THREADS` whose threads have ended and that no thread will find again: user space reads them, and gives them
-/// back, while the window is open. As large as `THREADS`, and each entry is in it once: never full.
+/// The threads that have ended ([`bpf_probes::abi::thread::Ended`]): user space reads their records, and gives them back, while
+/// the window is open. Sized by the loader for more than there are records. Full: the record waits for the window's end.
 #[map]
-pub static ENDED: Queue<u32> = Queue::with_max_entries(1, 0);
+pub static ENDED: RingBuf = RingBuf::with_byte_size(EDGES_BYTES, 0);
 
 /// Task address → the name that another thread gave it in this window. As large as `THREADS`. Full: counted as lost.
 #[map]

@@ -10,11 +10,8 @@ use bpf_probes::abi::control::{
 use bpf_probes::jumpless::exceeds;
 
 use crate::kernel::{Probed, Task};
-use crate::maps::{CHANGE, EDGES, LOSSES, NO_WAKEUP, WINDOWS as STATE, config};
+use crate::maps::{CHANGE, EDGES, FORCE_WAKEUP, LOSSES, NO_WAKEUP, WINDOWS as STATE, config};
 use crate::record::lose;
-
-/// `BPF_RB_FORCE_WAKEUP`. Left to itself the ring buffer wakes only whom it has nothing older for.
-const FORCE_WAKEUP: u64 = 2;
 
 #[inline(always)]
 fn state() -> *mut Windows {

@@ -1,6 +1,8 @@
 //! The probes, attached to a set of processes: what a session holds while it is open. Dropping it detaches.
 
 use bpf_probes::abi::control::{EDGES_BYTES, MOST_PENDING};
+use bpf_probes::abi::syscall::ROWS_PER_CHUNK;
+use bpf_probes::abi::thread::ENDED_BYTES;
 use bpf_probes::abi::upcall::UPCALL_ROWS;
 use bpf_probes::abi::who::LEAST_TOLD_NS;
 
@@ -24,13 +26,19 @@ use crate::sys::GracePeriod;
 use crate::triggers::{AttachedTrigger, ResolvedTrigger, Triggers};
 use crate::upcalls::{self, Upcalls};
 
-/// Records for at least this many threads: those that come and go need some too, until they are harvested.
-const LEAST_THREADS: u32 = 1024;
+/// Room for at least this many threads that make many different calls.
+const LEAST_THREADS: u32 = 768;
 /// Where children join, each of them brings threads.
 const LEAST_THREADS_FOLLOWED: u32 = 4096;
 const MOST_THREADS: u32 = 1 << 20;
-/// A chunk holds eight calls; most threads use fewer than sixteen.
-const CHUNKS_PER_THREAD: u32 = 2;
+/// Room for at least this many that make few, unless another number is asked for: two CPUs make some fifty threads in a
+/// millisecond that do nothing but come and go, and of two virtual ones the one that is to take them in may not run for tens of
+/// milliseconds.
+const LEAST_RECORDS: u32 = 3072;
+/// Most threads make fewer than sixteen different calls, and those that come and go fewer than four.
+const CHUNKS_PER_THREAD: u32 = 16 / ROWS_PER_CHUNK;
+/// Interrupts come from few devices, and find few threads on a CPU.
+const HARD_IRQS_PER_THREAD: u32 = 2;
 
 /// A stack takes a hundred times the room of its call, and is recorded for fewer.
 const STACKED_EVENT_SHARE: u32 = 4;
@@ -104,10 +112,11 @@ impl Attached {
         config.polls = polls();
         config.who = u32::from(!options.without_who);
         config.least_told_ns = LEAST_TOLD_NS;
-        let user_stacks = options.user_stacks_taken();
-        config.events.stack_bytes = user_stacks.bytes();
         let living = living_threads(pids)?;
         let capacity = capacity(living, options)?;
+        config.crowd_bytes = ENDED_BYTES * crowd(capacity.records);
+        let user_stacks = options.user_stacks_taken();
+        config.events.stack_bytes = user_stacks.bytes();
         let mut probes = Probes::new(
             loader,
             &btf,
@@ -150,10 +159,12 @@ impl Attached {
             None
         };
         let control = Control::new(&mut probes)?;
+        maps.fill(&probes)?;
         let has_start_trigger = triggers.start.is_some();
         let triggers = triggers.attach(&mut probes, options.follow)?;
         let most_pending = if has_start_trigger {
-            (capacity.threads / living.max(1)).clamp(1, MOST_PENDING as u32) as usize
+            (capacity.syscall_chunks / CHUNKS_PER_THREAD / living.max(1))
+                .clamp(1, MOST_PENDING as u32) as usize
         } else {
             1
         };
@@ -200,6 +211,15 @@ fn living_threads(pids: &[u32]) -> Result<u32> {
     Ok(living)
 }
 
+/// Of so many records, how many threads end before user space is woken to take them in: a small part, as it may take a while until
+/// it has a CPU; and many at once, as each wakening takes time from what is monitored. A power of two.
+fn crowd(records: u32) -> u32 {
+    const LEAST: u32 = 2;
+    const MOST: u32 = 256;
+    let sixteenth = (records / 16).max(1);
+    (1 << sixteenth.ilog2()).clamp(LEAST, MOST)
+}
+
 fn capacity(living: u32, options: &Options) -> Result<Capacity> {
     let threads = match options.thread_capacity {
         Some(0) => {
@@ -219,9 +239,18 @@ fn capacity(living: u32, options: &Options) -> Result<Capacity> {
         }
     };
     let events = options.events.as_ref();
+    let records = match options.thread_capacity {
+        Some(_) => threads,
+        None => threads.max(LEAST_RECORDS),
+    };
     Ok(Capacity {
-        threads,
-        syscall_chunks: threads.saturating_mul(CHUNKS_PER_THREAD),
+        records,
+        hard_irq_rows: threads.saturating_mul(HARD_IRQS_PER_THREAD),
+        // Twice as many as there are records: what was read and freed before it was told is told all the same.
+        ended_bytes: (2 * records * ENDED_BYTES)
+            .next_power_of_two()
+            .max(EDGES_BYTES),
+        syscall_chunks: threads.saturating_mul(CHUNKS_PER_THREAD).max(records),
         // What is not used is there all the same, as small as any.
         event_bytes: events.map_or(EDGES_BYTES, |events| events.buffer_bytes),
         stacked_event_bytes: match events {
@@ -243,7 +272,7 @@ fn capacity(living: u32, options: &Options) -> Result<Capacity> {
         } else {
             EDGES_BYTES
         },
-        waits: if options.has_stacks() { threads } else { 1 },
+        waits: if options.has_stacks() { records } else { 1 },
         cpus: if options.without_who {
             1
         } else {

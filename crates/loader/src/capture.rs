@@ -72,7 +72,7 @@ impl CaptureSession {
             Arc::clone(&edges_taken),
         );
         let session = Self {
-            shared: Arc::new(Shared::new(state)),
+            shared: Arc::new(Shared::new(state, signal()?)),
             interrupt: signal()?,
             edges_taken,
             symbols: (options.events.is_some() || options.off_cpu)
@@ -102,9 +102,7 @@ impl CaptureSession {
             ));
         }
         self.interrupt.clear();
-        state.begin_window(length_ns)?;
-        self.shared.notify();
-        Ok(())
+        state.begin_window(length_ns)
     }
 
     /// How many windows may be armed, open or unread at the same time. One without a start trigger.
@@ -161,7 +159,6 @@ impl CaptureSession {
                 let edges = duplicate_fd(attached.control.edges_fd())?;
                 (until_ns, duplicate(&attached.processes)?, edges)
             };
-            self.shared.notify();
             self.wait_for_change(until_ns, &fds, &edges)?;
         }
     }
@@ -275,7 +272,7 @@ impl CaptureSession {
         state.attached = None;
         state.windows.clear();
         state.called_off = None;
-        self.shared.notify();
+        self.shared.closing.raise();
         self.interrupt.raise();
     }
 

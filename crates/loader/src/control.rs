@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use aya::maps::{Map, MapData, MapError, Queue, RingBuf};
-use bpf_probes::abi::control::{BUSY, Command, DONE, Edge, UNTIL_CLOSED};
+use bpf_probes::abi::control::{BUSY, Command, DONE, Edge, FILLED_AT_ONCE, UNTIL_CLOSED};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::probes::Probes;
@@ -82,6 +82,16 @@ pub fn seal(probes: &Probes, window: u32) -> Result<()> {
 /// Nothing is awaited: start triggers are not missed.
 pub fn rest(probes: &Probes) -> Result<()> {
     run(probes, Command::Rest, 0)
+}
+
+/// Puts so many entries on a list of free ones, the last first, so that the first threads share pages.
+pub fn fill(probes: &Probes, command: Command, count: u32) -> Result<()> {
+    let mut left = count;
+    while left > 0 {
+        run(probes, command, left.into())?;
+        left = left.saturating_sub(FILLED_AT_ONCE);
+    }
+    Ok(())
 }
 
 fn run(probes: &Probes, command: Command, argument: u64) -> Result<()> {

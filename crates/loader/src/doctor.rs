@@ -196,7 +196,9 @@ fn probes(btf: &Btf) -> Vec<Check> {
         btf,
         &config,
         Capacity {
-            threads: 1,
+            records: 1,
+            hard_irq_rows: 1,
+            ended_bytes: EDGES_BYTES,
             syscall_chunks: 1,
             event_bytes: EDGES_BYTES,
             stacked_event_bytes: EDGES_BYTES,

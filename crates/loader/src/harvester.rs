@@ -1,45 +1,77 @@
 //! A thread of this process that takes in the records of threads that have ended, so that a window does not run out of
 //! records however many threads come and go in it.
 
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
+
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::io::Errno;
 
 use crate::error::{Error, Result};
-use crate::pending::Stage;
 use crate::priority;
 use crate::state::Shared;
 
-/// How often it looks while a window is open and few threads end.
-const INTERVAL: Duration = Duration::from_millis(10);
-/// While many do: to take in a thousand takes longer than that.
-const BUSY_INTERVAL: Duration = Duration::from_millis(1);
-/// Of the least number of records, an eighth.
-const MANY: usize = 128;
-/// While a window is armed, as far as is known: nobody may be waiting for it to open.
-const ARMED_INTERVAL: Duration = Duration::from_millis(100);
-
 /// Runs until the session is closed.
 pub fn start(shared: Arc<Shared>) -> Result<()> {
+    let news = News::of(&shared)?;
     std::thread::Builder::new()
         .name("kdelay-harvest".to_owned())
-        .spawn(move || run(&shared))
+        .spawn(move || {
+            priority::raise();
+            if let Err(error) = run(&shared, &news) {
+                shared.lock().fail(error);
+            }
+        })
         .map_err(|error| Error::io("starting a thread", &error))?;
     Ok(())
 }
 
-fn run(shared: &Shared) {
-    priority::raise();
-    let mut state = shared.lock();
-    while state.attached.is_some() {
-        let interval = match state.harvest() {
-            Ok(ended) if ended >= MANY => BUSY_INTERVAL,
-            Ok(_) => INTERVAL,
-            Err(error) => return state.fail(error),
+/// Ready when the probes have woken whoever waits for ended threads, and from when the session is closed on. Of the former by
+/// edges: fewer than a crowd are no news, and wait.
+struct News {
+    epoll: OwnedFd,
+    /// Held, because `epoll` forgets what is closed.
+    _ended: OwnedFd,
+}
+
+impl News {
+    fn of(shared: &Shared) -> Result<Self> {
+        let ended = shared.lock().attached()?.maps.ended_fd();
+        let of = |ended: io::Result<OwnedFd>| -> io::Result<Self> {
+            let ended = ended?;
+            let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+            let data = EventData::new_u64(0);
+            epoll::add(&epoll, &ended, data, EventFlags::IN | EventFlags::ET)?;
+            epoll::add(&epoll, &shared.closing, data, EventFlags::IN)?;
+            Ok(Self {
+                epoll,
+                _ended: ended,
+            })
         };
-        state = match state.liveliest() {
-            Some(Stage::Open(_)) => shared.wait_at_most(state, interval),
-            Some(Stage::Armed) => shared.wait_at_most(state, ARMED_INTERVAL),
-            _ => shared.wait(state),
-        };
+        of(ended).map_err(|error| Error::io("waiting for threads to end", &error))
+    }
+
+    fn wait(&self) -> Result<()> {
+        let mut events = Vec::with_capacity(2);
+        match epoll::wait(
+            &self.epoll,
+            rustix::buffer::spare_capacity(&mut events),
+            None,
+        ) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(Error::io("waiting for threads to end", &error.into())),
+        }
+    }
+}
+
+fn run(shared: &Shared, news: &News) -> Result<()> {
+    loop {
+        news.wait()?;
+        let mut state = shared.lock();
+        if state.attached.is_none() {
+            return Ok(());
+        }
+        state.harvest()?;
     }
 }

@@ -50,6 +50,7 @@ mod recorded_call;
 mod refusal;
 mod row_map;
 pub mod sample;
+mod slot_rows;
 mod snapshot;
 mod stack_reader;
 mod stack_table;

@@ -1,16 +1,19 @@
 //! The probes' maps: windows are opened, and records and rows are given out and taken back, through these.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 
-use aya::maps::{HashMap as BpfHashMap, Map, MapData, MapError, Queue, Stack};
-use bpf_probes::abi::control::Losses;
+use aya::maps::{HashMap as BpfHashMap, Map, MapData, MapError, RingBuf, Stack};
+use bpf_probes::abi::control::{Command, Losses};
 use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
 use bpf_probes::abi::off_cpu::OffCpuKey;
 use bpf_probes::abi::syscall::{ROWS_PER_CHUNK, SyscallRow};
-use bpf_probes::abi::thread::{Durations, Rename, ThreadRecord};
+use bpf_probes::abi::thread::{Durations, Ended, Rename, ThreadRecord};
 use bpf_probes::abi::who::{WhoKey, WhoRow};
 
+use crate::control;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mapped::MappedArray;
 use crate::probes::Probes;
@@ -29,7 +32,7 @@ pub struct Maps {
     pub who: RowMap<WhoKey, WhoRow>,
     thread_of_task: BpfHashMap<MapData, u64, u32>,
     targets: BpfHashMap<MapData, u32, u32>,
-    ended: Queue<MapData, u32>,
+    ended: RingBuf<MapData>,
     renames: BpfHashMap<MapData, u64, [u8; size_of::<Rename>()]>,
 }
 
@@ -69,7 +72,7 @@ impl Maps {
             T::try_from(probes.take_map(name)?).map_err(map_error)
         }
         let mut kept = Vec::new();
-        let mut maps = Self {
+        Ok(Self {
             losses: mapped(probes, "LOSSES", &mut kept)?,
             threads: mapped(probes, "THREADS", &mut kept)?,
             rows: mapped(probes, "SYSCALL_ROWS", &mut kept)?,
@@ -83,15 +86,14 @@ impl Maps {
             ended: other(probes, "ENDED")?,
             renames: other(probes, "RENAMES")?,
             _mapped: kept,
-        };
-        // Pushed from the end, so that the first threads share pages.
-        for slot in (0..maps.threads.len() as u32).rev() {
-            maps.free_threads.push(slot, 0).map_err(map_error)?;
-        }
-        for chunk in (0..maps.rows.len() as u32 / ROWS_PER_CHUNK).rev() {
-            maps.free_chunks.push(chunk, 0).map_err(map_error)?;
-        }
-        Ok(maps)
+        })
+    }
+
+    /// Fills the lists of free records and chunks, which are empty when they are made.
+    pub fn fill(&self, probes: &Probes) -> Result<()> {
+        let chunks = self.rows.len() as u32 / ROWS_PER_CHUNK;
+        control::fill(probes, Command::FillThreads, self.threads.len() as u32)?;
+        control::fill(probes, Command::FillChunks, chunks)
     }
 
     /// By the kernel's own number; and as it is reported.
@@ -194,16 +196,23 @@ impl Maps {
         Ok(())
     }
 
-    /// The slots of threads that have ended since the last call, each once.
-    pub fn pop_ended(&mut self) -> Result<Vec<u32>> {
-        let mut slots = Vec::new();
-        loop {
-            match self.ended.pop(0) {
-                Ok(slot) => slots.push(slot),
-                Err(MapError::ElementNotFound) => return Ok(slots),
-                Err(error) => return Err(map_error(error)),
+    /// The threads that have ended since the last call.
+    pub fn take_ended(&mut self) -> Vec<Ended> {
+        let mut ended = Vec::new();
+        while let Some(item) = self.ended.next() {
+            if item.len() == size_of::<Ended>() {
+                // SAFETY: the programs put only whole entries into the ring buffer: plain integers.
+                ended.push(unsafe { item.as_ptr().cast::<Ended>().read_unaligned() });
             }
         }
+        ended
+    }
+
+    /// Readable while threads have ended that were not taken; and who waits for it is woken by a crowd of them.
+    /// A descriptor of its own: the maps may go before it.
+    pub fn ended_fd(&self) -> io::Result<OwnedFd> {
+        // SAFETY: the map's descriptor, which lives as long as the map.
+        unsafe { BorrowedFd::borrow_raw(self.ended.as_raw_fd()) }.try_clone_to_owned()
     }
 
     /// Makes a record and its rows free again. No program may be using them.

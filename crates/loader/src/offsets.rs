@@ -2,6 +2,7 @@
 
 use bpf_probes::abi::config::{CALL_WORDS, Config, Events, NO_OFFSET, Offsets};
 use bpf_probes::abi::event::ARGUMENTS;
+use bpf_probes::abi::thread::ENDED_BYTES;
 
 use crate::btf::Btf;
 use crate::error::{Error, ErrorKind, Result};
@@ -156,7 +157,7 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         pid_namespace: 0,
         least_told_ns: 0,
         who: 0,
-        reserved: 0,
+        crowd_bytes: 2 * ENDED_BYTES,
         polls: [0; CALL_WORDS],
         events: Events::NONE,
         has_task_registers: u32::from(btf.has_enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs")),

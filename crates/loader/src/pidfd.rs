@@ -1,7 +1,7 @@
 //! A process, held so that its end can be waited for and its pid cannot come to mean another.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 pub struct PidFd(OwnedFd);
 
@@ -90,6 +90,12 @@ impl Signal {
         let mut count = 0u64;
         // SAFETY: 8 writable bytes. It fails only if the signal was not raised.
         unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), 8) };
+    }
+}
+
+impl AsFd for Signal {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

@@ -23,9 +23,6 @@ use crate::sys;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/kdelay-probes"));
 
-/// Interrupts come from few devices, and find few threads on a CPU.
-const HARD_IRQS_PER_THREAD: u32 = 2;
-
 /// What the verifier has to do with these is most of all.
 const LONGEST_TO_VERIFY: [&str; 2] = ["sched_switch", "sys_exit"];
 
@@ -76,7 +73,10 @@ impl TriggerProgram {
 /// Sizes of the maps.
 #[derive(Clone, Copy, Debug)]
 pub struct Capacity {
-    pub threads: u32,
+    pub records: u32,
+    pub hard_irq_rows: u32,
+    /// Of the ring buffer of threads that have ended.
+    pub ended_bytes: u32,
     pub syscall_chunks: u32,
     /// Of the ring buffer of recorded calls.
     pub event_bytes: u32,
@@ -148,20 +148,17 @@ impl Probes {
             .btf(tracepoint_types.as_ref())
             .verifier_log_level(log_level(debug_level))
             .override_global(CONFIG_SYMBOL, config_bytes, true)
-            .map_max_entries("THREADS", capacity.threads)
-            .map_max_entries("FREE_THREADS", capacity.threads)
-            .map_max_entries("ENDED", capacity.threads)
-            .map_max_entries("RENAMES", capacity.threads)
-            .map_max_entries("THREAD_OF_TASK", capacity.threads)
+            .map_max_entries("THREADS", capacity.records)
+            .map_max_entries("FREE_THREADS", capacity.records)
+            .map_max_entries("ENDED", capacity.ended_bytes)
+            .map_max_entries("RENAMES", capacity.records)
+            .map_max_entries("THREAD_OF_TASK", capacity.records)
             .map_max_entries(
                 "SYSCALL_ROWS",
                 capacity.syscall_chunks * bpf_probes::abi::syscall::ROWS_PER_CHUNK,
             )
             .map_max_entries("FREE_CHUNKS", capacity.syscall_chunks)
-            .map_max_entries(
-                "HARD_IRQS",
-                capacity.threads.saturating_mul(HARD_IRQS_PER_THREAD),
-            )
+            .map_max_entries("HARD_IRQS", capacity.hard_irq_rows)
             .map_max_entries("SYSCALL_EVENTS", capacity.event_bytes)
             .map_max_entries("STACKED_EVENTS", capacity.stacked_event_bytes)
             .map_max_entries("OFF_CPU", capacity.off_cpu_rows)

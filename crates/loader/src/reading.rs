@@ -105,7 +105,7 @@ impl State {
         control::seal(&attached.probes, number)?;
         attached.grace_period.wait()?;
         snapshot::read_all(
-            &attached.maps,
+            &mut attached.maps,
             number,
             stop.at_ns,
             &window.stopped_at_start,

@@ -40,7 +40,7 @@ unsafe impl Plain for u64 {}
 
 pub struct RowMap<K, R> {
     map: MapData,
-    rows_at_once: u32,
+    most_rows: u32,
     contents: PhantomData<(K, R)>,
 }
 
@@ -65,7 +65,7 @@ impl<K: Plain, R: Plain> RowMap<K, R> {
             return Err(unexpected(format!("its rows are of {sizes:?} bytes")));
         }
         Ok(Self {
-            rows_at_once: ROWS_AT_ONCE.min(info.max_entries()).max(1),
+            most_rows: info.max_entries(),
             map,
             contents: PhantomData,
         })
@@ -75,9 +75,9 @@ impl<K: Plain, R: Plain> RowMap<K, R> {
         self.map.fd().as_fd()
     }
 
-    pub fn rows(&self) -> Result<Vec<(K, R)>> {
+    fn rows(&self) -> Result<Vec<(K, R)>> {
         let mut rows = Vec::new();
-        let mut at_once = self.rows_at_once as usize;
+        let mut at_once = ROWS_AT_ONCE.min(self.most_rows).max(1) as usize;
         let mut keys: Vec<K> = Vec::with_capacity(at_once);
         let mut values: Vec<R> = Vec::with_capacity(at_once);
         let mut place = None;
@@ -115,15 +115,15 @@ impl<K: Plain, R: Plain> RowMap<K, R> {
         }
     }
 
-    /// Forgets the rows whose keys are wanted; the programs make no new ones of these.
-    pub fn remove(&mut self, is_wanted: impl Fn(&K) -> bool) -> Result<()> {
-        for (key, _) in self.rows()? {
-            if is_wanted(&key) {
-                // SAFETY: a key of the map's own size.
-                unsafe { sys::delete(self.fd(), (&raw const key).cast()) }
-                    .map_err(|error| Error::io("forgetting a row of the probes", &error))?;
-            }
+    /// The rows whose keys are wanted, which are forgotten; the programs make no new ones of these.
+    pub fn take(&mut self, is_wanted: impl Fn(&K) -> bool) -> Result<Vec<(K, R)>> {
+        let mut rows = self.rows()?;
+        rows.retain(|(key, _)| is_wanted(key));
+        for (key, _) in &rows {
+            // SAFETY: a key of the map's own size.
+            unsafe { sys::delete(self.fd(), (&raw const *key).cast()) }
+                .map_err(|error| Error::io("forgetting a row of the probes", &error))?;
         }
-        Ok(())
+        Ok(rows)
     }
 }

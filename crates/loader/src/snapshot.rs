@@ -19,6 +19,7 @@ use crate::error::Result;
 use crate::maps::Maps;
 use crate::pending::PendingWindow;
 use crate::sample::{HardIrq, SyscallStatistics, Vector};
+use crate::slot_rows::SlotRows;
 use crate::{event_selection, who};
 
 /// Threads of one window that may give back their records before it is closed: as many as a report can hold.
@@ -45,17 +46,18 @@ pub struct BlockedTime {
 /// Reads the threads that have ended since the last call, and frees their records: no program will use them again, since
 /// the last one that did ran on the thread's own CPU and had nothing more to do with it. At most so many threads are seen
 /// in all; the records of those after them stay in use until their window is read.
-pub fn harvest(maps: &mut Maps, windows: &mut VecDeque<PendingWindow>) -> Result<usize> {
-    let slots = maps.pop_ended()?;
-    if slots.is_empty() {
-        return Ok(0);
+pub fn harvest(maps: &mut Maps, windows: &mut VecDeque<PendingWindow>) -> Result<()> {
+    let ended = maps.take_ended();
+    if ended.is_empty() {
+        return Ok(());
     }
     for window in windows {
-        let ended = slots
+        // A record may have been freed with its window, before the thread's end was told, and be another's by now.
+        let threads: HashSet<(u64, u64)> = ended
             .iter()
-            .filter_map(|&slot| maps.record(slot))
-            .filter(|&record| window_of(record) == window.number);
-        let threads: HashSet<(u64, u64)> = ended.map(identity).collect();
+            .filter(|ended| ended.window == window.number)
+            .map(|ended| (ended.task, ended.start_time_ns))
+            .collect();
         if threads.is_empty() || window.seen.threads.len() >= MOST_HARVESTED {
             continue;
         }
@@ -73,9 +75,9 @@ pub fn harvest(maps: &mut Maps, windows: &mut VecDeque<PendingWindow>) -> Result
             &window.stopped_at_start,
             &mut window.seen,
         )?;
-        free(maps, &records)?;
+        records.iter().try_for_each(|&record| maps.free(record))?;
     }
-    Ok(slots.len())
+    Ok(())
 }
 
 /// The threads, by tgid and tid, that have records by now, of this window or of a later one.
@@ -96,9 +98,9 @@ pub fn first_events(maps: &Maps, window: u32) -> impl Iterator<Item = FirstEvent
     })
 }
 
-/// Reads the threads that have records in this window. No program may be writing any more.
+/// Reads the threads that have records in this window. No program may be writing any more. Their records are not free yet.
 pub fn read_all(
-    maps: &Maps,
+    maps: &mut Maps,
     window: u32,
     stop_ns: u64,
     stopped_at_start: &HashSet<u32>,
@@ -111,20 +113,17 @@ pub fn read_all(
 /// Makes every record and row of the window free again. No program may be writing.
 pub fn free_all(maps: &mut Maps, window: u32) -> Result<()> {
     let records: Vec<*mut ThreadRecord> = maps.used(window).collect();
-    free(maps, &records)?;
+    SlotRows::take(maps, &slots_of(&records))?;
+    records.iter().try_for_each(|&record| maps.free(record))?;
     maps.forget_renames(window)
 }
 
-fn free(maps: &mut Maps, records: &[*mut ThreadRecord]) -> Result<()> {
-    // SAFETY: the records lie in the mapping.
-    let slots: HashSet<u32> = records
+fn slots_of(records: &[*mut ThreadRecord]) -> HashSet<u32> {
+    records
         .iter()
+        // SAFETY: the records lie in the mapping, and nobody writes them.
         .map(|&record| unsafe { (*record).slot })
-        .collect();
-    maps.hard_irqs.remove(|key| slots.contains(&key.slot))?;
-    maps.off_cpu.remove(|key| slots.contains(&key.slot))?;
-    maps.who.remove(|key| slots.contains(&key.slot))?;
-    records.iter().try_for_each(|&record| maps.free(record))
+        .collect()
 }
 
 fn window_of(record: *mut ThreadRecord) -> u32 {
@@ -155,16 +154,14 @@ fn identity(record: *mut ThreadRecord) -> (u64, u64) {
 }
 
 fn read(
-    maps: &Maps,
+    maps: &mut Maps,
     records: &[*mut ThreadRecord],
     window: u32,
     stop_ns: u64,
     stopped_at_start: &HashSet<u32>,
     seen: &mut Seen,
 ) -> Result<()> {
-    let mut irqs = by_slot(maps.hard_irqs.rows()?, |key| key.slot);
-    let mut who = by_slot(maps.who.rows()?, |key| key.slot);
-    let mut blocked = blocked_by_slot(maps)?;
+    let mut rows = SlotRows::take(maps, &slots_of(records))?;
     let renames = maps.renames()?;
     for (mut record, twin) in one_per_thread(records) {
         // Born while the end of the window was making its way to the CPUs.
@@ -184,15 +181,20 @@ fn read(
         seen.negative_intervals +=
             record.negative_intervals + u64::from(record.irq_negative_intervals);
         seen.switches_missed += record.switches_missed;
-        let mut irqs_of = irqs.remove(&record.slot).unwrap_or_default();
-        irqs_of.extend(twin.and_then(|slot| irqs.remove(&slot)).unwrap_or_default());
+        let mut irqs_of = rows.hard_irqs.remove(&record.slot).unwrap_or_default();
+        let irqs_of_twin = twin.and_then(|slot| rows.hard_irqs.remove(&slot));
+        irqs_of.extend(irqs_of_twin.unwrap_or_default());
         let (vectors, hard_irqs) = irqs_of
             .into_iter()
             .partition::<Vec<_>, _>(|(key, _)| key.irq == NO_LINE);
         let comm = describe::name_of(&record.comm);
-        let blocked = blocked.remove(&record.slot).unwrap_or_default();
+        let blocked = rows.off_cpu.remove(&record.slot).unwrap_or_default();
+        // A row that was made and not used: the thread is blocked still.
+        let blocked = blocked
+            .into_iter()
+            .filter(|(_, durations)| durations.count > 0);
         seen.off_cpu
-            .extend(blocked.into_iter().map(|(key, durations)| BlockedTime {
+            .extend(blocked.map(|(key, durations)| BlockedTime {
                 pid: record.tgid,
                 tid: record.tid,
                 comm: comm.clone(),
@@ -203,7 +205,7 @@ fn read(
             syscalls: syscalls(maps, &record, open)?,
             hard_irqs: hard_irqs.iter().map(hard_irq).collect(),
             vectors: vectors.iter().map(vector).collect(),
-            who: who.remove(&record.slot).unwrap_or_default(),
+            who: rows.who.remove(&record.slot).unwrap_or_default(),
             unshared: open.away,
         };
         seen.threads
@@ -267,25 +269,6 @@ fn syscalls(maps: &Maps, record: &ThreadRecord, open: OpenCall) -> Result<Vec<Sy
         syscalls.push(describe::in_flight_away(key, open_ns, away));
     }
     Ok(syscalls)
-}
-
-/// Rows that were made and not used are left out: the thread is blocked still.
-fn blocked_by_slot(maps: &Maps) -> Result<HashMap<u32, Vec<(OffCpuKey, Durations)>>> {
-    let mut by_slot: HashMap<u32, Vec<(OffCpuKey, Durations)>> = HashMap::new();
-    for (key, durations) in maps.off_cpu.rows()? {
-        if durations.count > 0 {
-            by_slot.entry(key.slot).or_default().push((key, durations));
-        }
-    }
-    Ok(by_slot)
-}
-
-fn by_slot<K, R>(rows: Vec<(K, R)>, slot: impl Fn(&K) -> u32) -> HashMap<u32, Vec<(K, R)>> {
-    let mut by_slot: HashMap<u32, Vec<(K, R)>> = HashMap::new();
-    for (key, row) in rows {
-        by_slot.entry(slot(&key)).or_default().push((key, row));
-    }
-    by_slot
 }
 
 fn hard_irq((key, row): &(HardIrqKey, HardIrqRow)) -> HardIrq {

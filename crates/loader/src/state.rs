@@ -1,8 +1,7 @@
 //! What a session is doing: the windows that are armed, open, or closed but not read, oldest first.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bpf_probes::abi::control::Losses;
 
@@ -45,17 +44,17 @@ pub struct State {
     edges_taken: Arc<Signal>,
 }
 
-/// The state, and those who wait for it to change.
 pub struct Shared {
     state: Mutex<State>,
-    changed: Condvar,
+    /// Raised once the session is closed, for those who wait without the lock.
+    pub closing: Signal,
 }
 
 impl Shared {
-    pub fn new(state: State) -> Self {
+    pub fn new(state: State, closing: Signal) -> Self {
         Self {
             state: Mutex::new(state),
-            changed: Condvar::new(),
+            closing,
         }
     }
 
@@ -63,27 +62,6 @@ impl Shared {
     /// and closing must work.
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn notify(&self) {
-        self.changed.notify_all();
-    }
-
-    pub fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.changed
-            .wait(state)
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn wait_at_most<'a>(
-        &self,
-        state: MutexGuard<'a, State>,
-        time: Duration,
-    ) -> MutexGuard<'a, State> {
-        match self.changed.wait_timeout(state, time) {
-            Ok((state, _)) => state,
-            Err(poisoned) => poisoned.into_inner().0,
-        }
     }
 }
 
@@ -242,13 +220,11 @@ impl State {
         Ok(!attached.processes.is_empty())
     }
 
-    /// Takes in the threads that have ended, where there are windows; returns how many had.
-    pub fn harvest(&mut self) -> Result<usize> {
+    /// Takes in the threads that have ended.
+    pub fn harvest(&mut self) -> Result<()> {
         match self.attached.as_mut() {
-            Some(attached) if !self.windows.is_empty() => {
-                snapshot::harvest(&mut attached.maps, &mut self.windows)
-            }
-            _ => Ok(0),
+            Some(attached) => snapshot::harvest(&mut attached.maps, &mut self.windows),
+            None => Ok(()),
         }
     }
 

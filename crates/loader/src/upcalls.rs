@@ -58,8 +58,9 @@ impl Upcalls {
 
     /// Those of this window, in the order of CPUs; and forgets them, and those of windows before it.
     pub fn take(&mut self, window: u32) -> Result<Vec<Upcall>> {
-        let rows = self.counts.rows()?.into_iter();
+        let rows = self.counts.take(|key| key.window <= window)?;
         let mut upcalls: Vec<Upcall> = rows
+            .into_iter()
             .filter(|(key, _)| key.window == window)
             .map(|(key, count)| Upcall {
                 cpu: key.cpu,
@@ -68,7 +69,6 @@ impl Upcalls {
                 count: count as i64,
             })
             .collect();
-        self.counts.remove(|key| key.window <= window)?;
         upcalls.sort_by_key(|upcall| (upcall.cpu, -upcall.result));
         Ok(upcalls)
     }

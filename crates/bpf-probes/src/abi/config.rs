@@ -3,6 +3,7 @@
 
 use crate::abi::event::ARGUMENTS;
 use crate::abi::syscall::{LAST_NUMBER, SyscallKey};
+use crate::abi::thread::ENDED_BYTES;
 
 /// Marks an offset that this kernel does not have.
 pub const NO_OFFSET: u32 = u32::MAX;
@@ -35,7 +36,9 @@ pub struct Config {
     pub least_told_ns: u64,
     /// 1: they are.
     pub who: u32,
-    pub reserved: u32,
+    /// User space is woken each time that so many bytes of threads that have ended wait for it: a power of two, and no fewer
+    /// than two threads'.
+    pub crowd_bytes: u32,
     /// The calls of the poll family, as in [`Events::calls`].
     pub polls: [u64; CALL_WORDS],
     pub events: Events,
@@ -152,7 +155,7 @@ impl Config {
         pid_namespace: 0,
         least_told_ns: 0,
         who: 0,
-        reserved: 0,
+        crowd_bytes: 2 * ENDED_BYTES,
         polls: [0; CALL_WORDS],
         events: Events::NONE,
         offsets: Offsets {

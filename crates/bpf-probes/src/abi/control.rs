@@ -76,12 +76,21 @@ pub enum Command {
     Seal = 5,
     /// Count no more missed triggers.
     Rest = 6,
+    /// Put the last [`FILLED_AT_ONCE`] of so many thread records, or all if they are fewer, on the list of free ones.
+    FillThreads = 7,
+    /// The same of chunks of system call rows.
+    FillChunks = 8,
 }
+
+/// A system call for each would take many times as long; the verifier follows the loop through all of its turns.
+pub const FILLED_AT_ONCE: u32 = 32;
 
 /// What `control` returns.
 pub const DONE: u32 = 0;
 /// A trigger is opening or closing a window at this moment: try again.
 pub const BUSY: u32 = 1;
+/// There is no such command, or a list took no more.
+pub const FAILED: u32 = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]

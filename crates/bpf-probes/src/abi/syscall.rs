@@ -5,7 +5,7 @@ use crate::abi::histogram::{BUCKETS, Histogram};
 use crate::abi::thread::{Away, Durations};
 
 /// Rows that a thread takes from the pool at once.
-pub const ROWS_PER_CHUNK: u32 = 8;
+pub const ROWS_PER_CHUNK: u32 = 4;
 
 /// `ThreadRecord::rows` has this many heads; a call's head is its number modulo this.
 pub const ROW_HEADS: usize = 128;

@@ -257,7 +257,23 @@ pub struct ThreadRecord {
     pub rows: [u32; ROW_HEADS],
 }
 
+/// A thread has ended: nobody will find its record again. The record is told by its thread, too: if it was read and freed before
+/// this is, it may be another's by now.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// As in [`ThreadRecord`].
+    pub task: u64,
+    pub start_time_ns: u64,
+    pub slot: u32,
+    pub window: u32,
+}
+
+/// What an [`Ended`] takes in its ring buffer: its bytes and the kernel's header.
+pub const ENDED_BYTES: u32 = size_of::<Ended>() as u32 + 8;
+
 const _: () = assert!(size_of::<Rename>() == 32, "Rename has padding");
+const _: () = assert!(size_of::<Ended>() == 24, "Ended has padding");
 const _: () = assert!(
     core::mem::offset_of!(ThreadRecord, tid) == 64,
     "the hot part is one cache line"

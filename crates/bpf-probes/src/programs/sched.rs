@@ -1,10 +1,11 @@
 //! The scheduler's events: who runs, who waits for a CPU, who sleeps.
 
-use bpf_probes::abi::thread::Activity;
+use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
+use bpf_probes::abi::thread::{Activity, ENDED_BYTES, Ended};
 use bpf_probes::thread_state::SwitchOut;
 
 use crate::kernel::{Access, Task};
-use crate::maps::{ENDED, RENAMES, THREAD_OF_TASK, config};
+use crate::maps::{ENDED, FORCE_WAKEUP, NO_WAKEUP, RENAMES, THREAD_OF_TASK, config};
 use crate::off_cpu;
 use crate::programs::{Arguments, is_target, probe};
 use crate::record::{create, find, find_existing, note_faults, share_away};
@@ -68,8 +69,26 @@ fn end<A: Access>(task: Task<A>) {
     {
         record.comm = rename.comm;
     }
-    // The last thing that is done with the record. Never full.
-    let _ = ENDED.push(&record.slot, 0);
+    // The last thing that is done with the record.
+    tell_end(&Ended {
+        task: record.task,
+        start_time_ns: record.start_time_ns,
+        slot: record.slot,
+        window: record.window,
+    });
+}
+
+#[inline(always)]
+fn tell_end(ended: &Ended) {
+    let crowd_bytes = config!(crowd_bytes);
+    let waiting_bytes = ENDED.query(BPF_RB_AVAIL_DATA.into()) as u32;
+    // The last two before a multiple: two CPUs may find the same number of bytes, and together step over one of these.
+    let wakeup = if waiting_bytes & (crowd_bytes - 1) >= crowd_bytes - 2 * ENDED_BYTES {
+        FORCE_WAKEUP
+    } else {
+        NO_WAKEUP
+    };
+    let _ = ENDED.output::<Ended>(ended, wakeup);
 }
 
 /// Reading the task's state races with its waker (Linux fa2c3254d7cf): the argument is right where it exists.

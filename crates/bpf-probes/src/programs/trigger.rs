@@ -3,10 +3,11 @@
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::{kprobe, raw_tracepoint, tracepoint};
+use aya_ebpf::maps::Stack;
 use aya_ebpf::programs::{ProbeContext, RawTracePointContext, TracePointContext};
-use bpf_probes::abi::control::Command;
+use bpf_probes::abi::control::{Command, DONE, FAILED, FILLED_AT_ONCE};
 
-use crate::maps::config;
+use crate::maps::{FREE_CHUNKS, FREE_THREADS, config};
 use crate::programs::is_target;
 use crate::window;
 
@@ -63,6 +64,8 @@ pub fn control(ctx: RawTracePointContext) -> i32 {
     const DISARM: u64 = Command::Disarm as u64;
     const SEAL: u64 = Command::Seal as u64;
     const REST: u64 = Command::Rest as u64;
+    const FILL_THREADS: u64 = Command::FillThreads as u64;
+    const FILL_CHUNKS: u64 = Command::FillChunks as u64;
     (match command {
         OPEN => window::open_now(argument),
         CLOSE => window::close_at(argument),
@@ -70,6 +73,22 @@ pub fn control(ctx: RawTracePointContext) -> i32 {
         DISARM => window::disarm(),
         SEAL => window::seal(argument as u32),
         REST => window::rest(),
-        _ => u32::MAX,
+        FILL_THREADS => fill(&FREE_THREADS, argument as u32),
+        FILL_CHUNKS => fill(&FREE_CHUNKS, argument as u32),
+        _ => FAILED,
     }) as i32
+}
+
+/// Puts the last of so many entries on a list of free ones.
+#[inline(always)]
+fn fill(free: &Stack<u32>, count: u32) -> u32 {
+    for place in 1..=FILLED_AT_ONCE {
+        if place > count {
+            break;
+        }
+        if free.push(&(count - place), 0).is_err() {
+            return FAILED;
+        }
+    }
+    DONE
 }
