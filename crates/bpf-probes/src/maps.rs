@@ -165,9 +165,10 @@ pub static WAITS: Array<Waits> = Array::with_max_entries(1, 0);
 #[map]
 pub static HARD_IRQS: HashMap<HardIrqKey, HardIrqRow> = HashMap::with_max_entries(1, 0);
 
-/// The monitored processes, where there are several. Full: a followed child is not monitored, and counted as lost.
+/// The monitored processes, where there are several; sized by the loader. Full: a followed child is not monitored, and counted
+/// as lost.
 #[map]
-pub static TARGETS: HashMap<u32, u32> = HashMap::with_max_entries(16384, 0);
+pub static TARGETS: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
 
 /// What each CPU is doing; as many as the machine may have.
 #[map]

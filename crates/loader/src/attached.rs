@@ -26,6 +26,7 @@ use crate::sys::GracePeriod;
 use crate::triggers::{AttachedTrigger, ResolvedTrigger, Triggers};
 use crate::upcalls::{self, Upcalls};
 
+const MOST_TARGETS: u32 = 1 << 14;
 /// Room for at least this many threads that make many different calls.
 const LEAST_THREADS: u32 = 768;
 /// Where children join, each of them brings threads.
@@ -113,7 +114,7 @@ impl Attached {
         config.who = u32::from(!options.without_who);
         config.least_told_ns = LEAST_TOLD_NS;
         let living = living_threads(pids)?;
-        let capacity = capacity(living, options)?;
+        let capacity = capacity(living, one.is_none(), options)?;
         config.crowd_bytes = ENDED_BYTES * crowd(capacity.records);
         let user_stacks = options.user_stacks_taken();
         config.events.stack_bytes = user_stacks.bytes();
@@ -220,7 +221,7 @@ fn crowd(records: u32) -> u32 {
     (1 << sixteenth.ilog2()).clamp(LEAST, MOST)
 }
 
-fn capacity(living: u32, options: &Options) -> Result<Capacity> {
+fn capacity(living: u32, is_set: bool, options: &Options) -> Result<Capacity> {
     let threads = match options.thread_capacity {
         Some(0) => {
             return Err(Error::new(
@@ -244,6 +245,7 @@ fn capacity(living: u32, options: &Options) -> Result<Capacity> {
         None => threads.max(LEAST_RECORDS),
     };
     Ok(Capacity {
+        targets: if is_set { MOST_TARGETS } else { 1 },
         records,
         hard_irq_rows: threads.saturating_mul(HARD_IRQS_PER_THREAD),
         // Twice as many as there are records: what was read and freed before it was told is told all the same.

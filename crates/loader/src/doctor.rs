@@ -196,6 +196,7 @@ fn probes(btf: &Btf) -> Vec<Check> {
         btf,
         &config,
         Capacity {
+            targets: 1,
             records: 1,
             hard_irq_rows: 1,
             ended_bytes: EDGES_BYTES,

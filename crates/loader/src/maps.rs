@@ -164,13 +164,6 @@ impl Maps {
         Ok(())
     }
 
-    /// One record. Its thread's programs may be writing it.
-    pub fn record(&self, slot: u32) -> Option<*mut ThreadRecord> {
-        self.threads
-            .value(slot as usize)
-            .map(|record| record.as_ptr())
-    }
-
     /// Names that threads were given by others in this window, by task address.
     pub fn renames(&self) -> Result<HashMap<u64, Rename>> {
         self.renames

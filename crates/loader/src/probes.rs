@@ -73,6 +73,8 @@ impl TriggerProgram {
 /// Sizes of the maps.
 #[derive(Clone, Copy, Debug)]
 pub struct Capacity {
+    /// Monitored processes, where they are a set.
+    pub targets: u32,
     pub records: u32,
     pub hard_irq_rows: u32,
     /// Of the ring buffer of threads that have ended.
@@ -148,6 +150,7 @@ impl Probes {
             .btf(tracepoint_types.as_ref())
             .verifier_log_level(log_level(debug_level))
             .override_global(CONFIG_SYMBOL, config_bytes, true)
+            .map_max_entries("TARGETS", capacity.targets)
             .map_max_entries("THREADS", capacity.records)
             .map_max_entries("FREE_THREADS", capacity.records)
             .map_max_entries("ENDED", capacity.ended_bytes)
