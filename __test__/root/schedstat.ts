@@ -55,7 +55,10 @@ async function settledAccounts(pids: readonly number[]): Promise<Accounts> {
 
 export interface Witnessed {
   sample: CapturedSample;
-  /** Asserts that run and ready of each thread that lives agree; returns how many threads there were. */
+  /**
+   * Asserts that run and ready of each thread that lives agree, but for as many threads as switches were missed; returns how
+   * many threads there were.
+   */
   assertAgrees(t: ExecutionContext): number;
 }
 
@@ -78,6 +81,7 @@ export async function witnessed(
     sample,
     assertAgrees(t) {
       let compared = 0;
+      const disagreeing: string[] = [];
       for (const { tid, comm, exited, run, ready, budget } of sample.threads) {
         const [a, b, c, d] = [outerBefore, innerBefore, innerAfter, outerAfter].map((found) =>
           found.get(tid),
@@ -92,10 +96,16 @@ export async function witnessed(
           ['run', run.totalNs + run.clippedNs, c.runNs - b.runNs, d.runNs - a.runNs],
           ['ready', ready.totalNs + ready.clippedNs, c.readyNs - b.readyNs, d.readyNs - a.readyNs],
         ] as const) {
-          const figures = `${comm} ${tid}: ${what} ${ns}, account ${leastNs} to ${mostNs}, slack ${slackNs}`;
-          t.true(ns <= mostNs * 1.05 + slackNs && ns >= leastNs * 0.95 - slackNs, figures);
+          if (ns > mostNs * 1.05 + slackNs || ns < leastNs * 0.95 - slackNs) {
+            disagreeing.push(
+              `${comm} ${tid}: ${what} ${ns}, account ${leastNs} to ${mostNs}, slack ${slackNs}`,
+            );
+            break;
+          }
         }
       }
+      // A switch that the kernel does not report (docs/limitations.md) may falsify what is said of its thread.
+      t.true(disagreeing.length <= sample.losses.switchesMissed, disagreeing.join('\n'));
       return compared;
     },
   };
