@@ -69,7 +69,7 @@ impl State {
     fn free_discarded(&mut self) -> Result<()> {
         for window in std::mem::take(&mut self.discarded) {
             let attached = self.attached.as_mut().ok_or_else(closed)?;
-            snapshot::free_all(&mut attached.maps, window)?;
+            snapshot::discard_all(&mut attached.maps, window)?;
         }
         Ok(())
     }

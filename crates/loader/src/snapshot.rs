@@ -110,12 +110,18 @@ pub fn read_all(
     read(maps, &records, window, stop_ns, stopped_at_start, seen)
 }
 
-/// Makes every record and row of the window free again. No program may be writing.
+/// Makes every record and row of a window that was read free again. No program may be writing.
 pub fn free_all(maps: &mut Maps, window: u32) -> Result<()> {
     let records: Vec<*mut ThreadRecord> = maps.used(window).collect();
-    SlotRows::take(maps, &slots_of(&records))?;
     records.iter().try_for_each(|&record| maps.free(record))?;
     maps.forget_renames(window)
+}
+
+/// The same of a window that was not read.
+pub fn discard_all(maps: &mut Maps, window: u32) -> Result<()> {
+    let records: Vec<*mut ThreadRecord> = maps.used(window).collect();
+    SlotRows::take(maps, &slots_of(&records))?;
+    free_all(maps, window)
 }
 
 fn slots_of(records: &[*mut ThreadRecord]) -> HashSet<u32> {
