@@ -9,14 +9,14 @@ use blazesym::symbolize::Symbolizer as Blazesym;
 
 use probe_points::hexadecimal;
 
-use crate::kernel::KernelSymbols;
-use crate::known::Known;
-use crate::module::Module;
-use crate::named::{blazesym, named};
-use crate::problems::Problems;
-use crate::process_maps::Place;
-use crate::sources::{Sources, sources};
-use crate::symbol_frame::{ModuleName, SymbolFrame, text};
+use crate::mapped::module::Module;
+use crate::mapped::process_maps::Place;
+use crate::symbols::kernel::KernelSymbols;
+use crate::symbols::known::Known;
+use crate::symbols::named::{blazesym, named};
+use crate::symbols::problems::Problems;
+use crate::symbols::sources::{Sources, sources};
+use crate::symbols::symbol_frame::{ModuleName, SymbolFrame, text};
 
 /// Looked-up addresses kept. Beyond that, all are looked up again.
 const MOST_KEPT: usize = 1 << 18;

@@ -15,8 +15,8 @@ use object::read::ReadRef;
 use probe_points::cache::Cache;
 use probe_points::elf::{Elf, Section};
 
-use crate::memory_file;
-use crate::packed::{invalid, section_bytes};
+use crate::mapped::memory_file;
+use crate::mapped::packed::{invalid, section_bytes};
 
 type Header = FileHeader64<LittleEndian>;
 type SectionHeader = SectionHeader64<LittleEndian>;

@@ -41,7 +41,7 @@ fn link(to: &File, folder: RawFd, name: &CStr) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::Pair;
-    use crate::memory_file::with_bytes;
+    use crate::mapped::memory_file::with_bytes;
 
     /// Needs root.
     #[test]

@@ -1,9 +1,9 @@
 //! The walk from a thread's registers up to where its stack begins.
 
-use crate::arch::Registers;
-use crate::copied_stack::CopiedStack;
-use crate::process_maps::{Place, ProcessMaps};
-use crate::step::Stepper;
+use crate::mapped::arch::Registers;
+use crate::mapped::process_maps::{Place, ProcessMaps};
+use crate::unwind::copied_stack::CopiedStack;
+use crate::unwind::step::Stepper;
 
 /// Deeper stacks are cut.
 pub const MOST_FRAMES: usize = 512;

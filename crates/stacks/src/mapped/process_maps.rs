@@ -12,9 +12,9 @@ use probe_points::maps::{self, Mapping};
 use probe_points::open::Root;
 use probe_points::{Error, Result, escaped, open_mapped};
 
-use crate::memory_file;
-use crate::module::{Module, Modules};
-use crate::perf_map::PerfMap;
+use crate::mapped::memory_file;
+use crate::mapped::module::{Module, Modules};
+use crate::mapped::perf_map::PerfMap;
 
 /// Of one process. Others are left out.
 const MOST_AREAS: usize = 8192;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use probe_points::hexadecimal;
 
-use crate::extract::Extract;
-use crate::module::Module;
-use crate::symbol_frame::ModuleName;
+use crate::mapped::module::Module;
+use crate::symbols::extract::Extract;
+use crate::symbols::symbol_frame::ModuleName;
 
 pub struct Known {
     pub name: Arc<ModuleName>,

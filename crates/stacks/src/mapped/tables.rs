@@ -11,9 +11,9 @@ use object::elf::{PT_GNU_EH_FRAME, PT_LOAD, SHT_NOBITS};
 use object::read::ReadRef;
 use probe_points::elf::{Elf, Section as ElfSection};
 
-use crate::arch::Arch;
-use crate::eh_frame_header::EhFrameHeader;
-use crate::packed::unpacked;
+use crate::mapped::arch::Arch;
+use crate::mapped::eh_frame_header::EhFrameHeader;
+use crate::mapped::packed::unpacked;
 
 /// Of one section: several times what the largest programs have.
 const LONGEST_SECTION: u64 = 256 << 20;

@@ -53,7 +53,7 @@ mod tests {
     use object::elf::{STT_FUNC, STT_NOTYPE, STT_SECTION};
 
     use super::hide;
-    use crate::memory_file;
+    use crate::mapped::memory_file;
 
     #[test]
     fn only_markers_are_hidden() {

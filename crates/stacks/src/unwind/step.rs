@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::arch::{Arch, Registers};
-use crate::cfi::{self, Context};
-use crate::copied_stack::CopiedStack;
-use crate::expression::Failure;
-use crate::module::Module;
-use crate::process_maps::{Place, ProcessMaps};
-use crate::rules::{Compact, Rule, Rules};
-use crate::unwinder::{End, FoundBy};
-use crate::{signal_frame, way_out};
+use crate::mapped::arch::{Arch, Registers};
+use crate::mapped::module::Module;
+use crate::mapped::process_maps::{Place, ProcessMaps};
+use crate::unwind::cfi::{self, Context};
+use crate::unwind::copied_stack::CopiedStack;
+use crate::unwind::expression::Failure;
+use crate::unwind::rules::{Compact, Rule, Rules};
+use crate::unwind::unwinder::{End, FoundBy};
+use crate::unwind::{signal_frame, way_out};
 
 /// How the caller's registers were found.
 pub struct Stepped {

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use gimli::Register;
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register as Named};
 
-use crate::arch::Arch;
-use crate::module::Module;
-use crate::rules::Compact;
+use crate::mapped::arch::Arch;
+use crate::mapped::module::Module;
+use crate::unwind::rules::Compact;
 
 /// That are followed, on all ways together.
 const MOST_INSTRUCTIONS: usize = 2000;

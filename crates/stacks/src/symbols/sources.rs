@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use probe_points::open::open_file;
 use probe_points::{by_build_id, has_build_id, hexadecimal, separate_files, unpacked};
 
-use crate::extract::Extract;
-use crate::memory_file;
-use crate::module::Module;
-use crate::symbol_frame::text;
+use crate::mapped::memory_file;
+use crate::mapped::module::Module;
+use crate::symbols::extract::Extract;
+use crate::symbols::symbol_frame::text;
 
 /// Of one file: twice what the debug information of a large server program takes.
 const MOST_BYTES: u64 = 768 << 20;

@@ -11,7 +11,7 @@ use probe_points::Object;
 use probe_points::cache::Cache;
 use probe_points::open::Root;
 
-use crate::tables::Tables;
+use crate::mapped::tables::Tables;
 
 /// Of unwind tables, of all modules together: those of the largest browsers take some 50 MiB.
 const MOST_TABLE_BYTES: u64 = 1 << 30;

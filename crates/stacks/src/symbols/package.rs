@@ -10,7 +10,7 @@ use object::elf::{
 use object::endian::{LittleEndian, U16, U32, U64};
 use object::pod::bytes_of;
 
-use crate::memory_file;
+use crate::mapped::memory_file;
 
 const LE: LittleEndian = LittleEndian;
 /// Their numbers in an index of DWARF 5. Lines come from the program itself; places of variables are of no use here.

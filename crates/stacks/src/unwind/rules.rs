@@ -2,8 +2,8 @@
 
 use gimli::Register;
 
-use crate::arch::{MOST_REGISTERS, Registers};
-use crate::copied_stack::CopiedStack;
+use crate::mapped::arch::{MOST_REGISTERS, Registers};
+use crate::unwind::copied_stack::CopiedStack;
 
 /// x86-64 has six that functions save, and the return address; AArch64 twelve, of which few functions save more.
 const MOST_SAVED: usize = 10;

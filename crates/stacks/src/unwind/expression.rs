@@ -2,9 +2,9 @@
 
 use gimli::{Encoding, EvaluationResult, Expression, Format, Value};
 
-use crate::arch::Registers;
-use crate::copied_stack::CopiedStack;
-use crate::tables::Bytes;
+use crate::mapped::arch::Registers;
+use crate::mapped::tables::Bytes;
+use crate::unwind::copied_stack::CopiedStack;
 
 /// Operations of one expression. Those of compilers have up to some 20.
 const MOST_OPERATIONS: u32 = 1000;

@@ -16,9 +16,9 @@ use probe_points::cache::Cache;
 use probe_points::elf::Elf;
 use probe_points::open::Root;
 
-use crate::package::{Package, Unit};
-use crate::packed::section_bytes;
-use crate::vet::look_at_unit;
+use crate::mapped::packed::section_bytes;
+use crate::symbols::package::{Package, Unit};
+use crate::symbols::vet::look_at_unit;
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
 

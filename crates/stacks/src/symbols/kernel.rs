@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 
-use crate::symbol_frame::{ModuleName, SymbolFrame, text};
+use crate::symbols::symbol_frame::{ModuleName, SymbolFrame, text};
 
 /// Kernels have some 200,000 symbols, in 10 MB.
 const MOST_BYTES: u64 = 256 << 20;

@@ -3,8 +3,8 @@
 
 use gimli::Register;
 
-use crate::arch::{Arch, Registers};
-use crate::copied_stack::CopiedStack;
+use crate::mapped::arch::{Arch, Registers};
+use crate::unwind::copied_stack::CopiedStack;
 
 /// `mov $15, %eax` or `%rax`, `syscall`.
 const X86_64: [&[u8]; 2] = [
@@ -58,8 +58,8 @@ mod tests {
     use gimli::Register;
 
     use super::{interrupted, is_trampoline};
-    use crate::arch::{Arch, Registers};
-    use crate::copied_stack::CopiedStack;
+    use crate::mapped::arch::{Arch, Registers};
+    use crate::unwind::copied_stack::CopiedStack;
 
     /// Words with their own addresses as values.
     fn stack(base: u64, words: u64) -> Vec<u8> {

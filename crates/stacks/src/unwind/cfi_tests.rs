@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use gimli::Register;
 
-use crate::arch::{Arch, Registers};
-use crate::cfi::{Context, rule, run};
-use crate::copied_stack::CopiedStack;
-use crate::expression::Failure;
-use crate::rules::Rule;
-use crate::tables::Tables;
+use crate::mapped::arch::{Arch, Registers};
+use crate::mapped::tables::Tables;
+use crate::unwind::cfi::{Context, rule, run};
+use crate::unwind::copied_stack::CopiedStack;
+use crate::unwind::expression::Failure;
+use crate::unwind::rules::Rule;
 
 const START: u64 = 0x1000;
 const STACK: u64 = 0x7000_0000;

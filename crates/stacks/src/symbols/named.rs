@@ -5,8 +5,8 @@ use std::sync::Arc;
 use blazesym::symbolize::source::{Elf, Source as BlazeSource};
 use blazesym::symbolize::{CodeInfo, Input, Sym, Symbolized, Symbolizer as Blazesym};
 
-use crate::extract::Extract;
-use crate::symbol_frame::{ModuleName, Source, SymbolFrame, function_name, text};
+use crate::symbols::extract::Extract;
+use crate::symbols::symbol_frame::{ModuleName, Source, SymbolFrame, function_name, text};
 
 const MOST_INLINED: usize = 256;
 

@@ -1,8 +1,8 @@
 //! Stacks that the kernel walked by frame pointers.
 
-use crate::arch::{Arch, Registers};
-use crate::process_maps::{Place, ProcessMaps};
-use crate::unwinder::{End, FoundBy, Frame, Unwinder, Walk};
+use crate::mapped::arch::{Arch, Registers};
+use crate::mapped::process_maps::{Place, ProcessMaps};
+use crate::unwind::unwinder::{End, FoundBy, Frame, Unwinder, Walk};
 
 impl Unwinder {
     /// `addresses`: the program counter, then return addresses. Complete if the last one is in a function that nothing calls.

@@ -2,11 +2,11 @@
 
 use gimli::{BaseAddresses, CfaRule, Register, RegisterRule, UnwindContext, UnwindSection};
 
-use crate::arch::{Arch, MOST_REGISTERS, Registers};
-use crate::copied_stack::CopiedStack;
-use crate::expression::{Failure, evaluate};
-use crate::rules::{Compact, Rule};
-use crate::tables::{Bytes, Fde, Tables};
+use crate::mapped::arch::{Arch, MOST_REGISTERS, Registers};
+use crate::mapped::tables::{Bytes, Fde, Tables};
+use crate::unwind::copied_stack::CopiedStack;
+use crate::unwind::expression::{Failure, evaluate};
+use crate::unwind::rules::{Compact, Rule};
 
 pub type Context = UnwindContext<usize>;
 type Row = gimli::UnwindTableRow<usize>;
