@@ -10,12 +10,12 @@ use object::Endian;
 use object::elf::SHT_SYMTAB;
 use object::read::ReadRef;
 
-use crate::elf::Elf;
 use crate::error::{Error, Result};
-use crate::objects::read;
-use crate::open::{Root, open_file};
-use crate::symbols::Functions;
-use crate::xz;
+use crate::files::elf::Elf;
+use crate::files::objects::read;
+use crate::files::open::{Root, open_file};
+use crate::files::symbols::Functions;
+use crate::files::xz;
 
 const DEBUG_FOLDER: &str = "/usr/lib/debug";
 /// Of a file whose checksum is computed.

@@ -12,10 +12,10 @@ use object::elf::{
 };
 use object::read::ReadRef;
 
-use crate::elf::{Elf, Segment, string};
 use crate::error::{Result, escaped};
-use crate::objects::{Object, read};
-use crate::open::Root;
+use crate::files::elf::{Elf, Segment, string};
+use crate::files::objects::{Object, read};
+use crate::files::open::Root;
 
 const MOST_LIBRARIES: usize = 512;
 /// Folders that are searched, and lines of the loader's settings.

@@ -12,15 +12,15 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use crate::cache::Cache;
-use crate::debug_files;
-use crate::dynamic;
-use crate::elf::Elf;
 use crate::error::{Error, ErrorKind, Result, escaped};
-use crate::maps::{self, Mapping};
-use crate::open::{Root, fd_path, open_file};
-use crate::symbols::Functions;
-use crate::usdt::{self, Note};
+use crate::files::cache::Cache;
+use crate::files::debug_files;
+use crate::files::dynamic;
+use crate::files::elf::Elf;
+use crate::files::maps::{self, Mapping};
+use crate::files::open::{Root, fd_path, open_file};
+use crate::files::symbols::Functions;
+use crate::files::usdt::{self, Note};
 
 /// Each takes a descriptor.
 const MOST_OBJECTS: usize = 4096;

@@ -8,14 +8,15 @@ use object::read::ReadRef;
 use object::read::elf::Sym;
 use object::{Endian, Endianness, pod};
 
-use crate::demangle::{MOST_BYTES, Wanted};
-use crate::elf::{Elf, Section, string};
 use crate::error::{Error, Result};
+use crate::files::demangle::{MOST_BYTES, Wanted};
+use crate::files::elf::{Elf, Section, string};
+use crate::trigger::syntax::LONGEST_TRIGGER;
 
 /// Of one file, all tables together: twice what the largest browsers have.
 const MOST_FUNCTIONS: usize = 2_000_000;
 /// Names that are longer than a trigger can be are left out.
-const LONGEST_NAME: usize = crate::trigger::LONGEST_TRIGGER;
+const LONGEST_NAME: usize = LONGEST_TRIGGER;
 /// Of all names together.
 const MOST_NAME_BYTES: usize = 256 << 20;
 

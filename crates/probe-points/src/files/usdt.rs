@@ -2,8 +2,8 @@
 
 use object::read::ReadRef;
 
-use crate::elf::Elf;
 use crate::error::{Error, Result};
+use crate::files::elf::Elf;
 
 /// The largest programs have some thousand.
 const MOST_NOTES: usize = 100_000;

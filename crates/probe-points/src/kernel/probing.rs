@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::tracefs::Tracefs;
+use crate::kernel::tracefs::Tracefs;
 
 const PMUS: &str = "sys/bus/event_source/devices";
 

@@ -5,9 +5,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use crate::detached::detached_mount;
 use crate::error::{Error, ErrorKind, Result};
-use crate::open::fd_path;
+use crate::files::open::fd_path;
+use crate::kernel::detached::detached_mount;
 
 const PLACES: [&str; 2] = ["sys/kernel/tracing", "sys/kernel/debug/tracing"];
 

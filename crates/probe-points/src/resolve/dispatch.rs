@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::Kernel;
-use crate::objects::Objects;
-use crate::resolve_kernel;
-use crate::resolve_usdt;
-use crate::resolve_user;
-use crate::trigger::{Location, Trigger};
+use crate::files::objects::Objects;
+use crate::kernel::probing::Kernel;
+use crate::resolve::in_kernel;
+use crate::resolve::usdt;
+use crate::resolve::user;
+use crate::trigger::syntax::{Location, Trigger};
 
 /// Of one trigger: each becomes a perf event, and a descriptor.
 pub const MOST_POINTS: usize = 512;
@@ -48,20 +48,20 @@ pub fn resolve(trigger: &Trigger, process: &Objects) -> Result<Vec<Point>> {
 pub fn resolve_with(kernel: &Kernel, trigger: &Trigger, process: &Objects) -> Result<Vec<Point>> {
     match trigger {
         Trigger::Tracepoint { system, event } => {
-            let id = resolve_kernel::tracepoint(kernel, system.as_bytes(), event.as_bytes())?;
+            let id = in_kernel::tracepoint(kernel, system.as_bytes(), event.as_bytes())?;
             Ok(vec![Point::Tracepoint { id }])
         }
         Trigger::Kprobe { function, offset } => {
-            resolve_kernel::function(kernel, function, *offset, false)
+            in_kernel::function(kernel, function, *offset, false)
         }
-        Trigger::Kretprobe { function } => resolve_kernel::function(kernel, function, 0, true),
+        Trigger::Kretprobe { function } => in_kernel::function(kernel, function, 0, true),
         Trigger::Usdt {
             object,
             provider,
             probe,
         } => {
             kernel.uprobe_pmu()?;
-            let points = resolve_usdt::usdt(process, object.as_ref(), provider, probe)?;
+            let points = usdt::usdt(process, object.as_ref(), provider, probe)?;
             if points.len() > MOST_POINTS {
                 let message = format!("{trigger}: {} locations", points.len());
                 return Err(Error::new(ErrorKind::Unprobeable, message).hint(format!(
@@ -72,12 +72,12 @@ pub fn resolve_with(kernel: &Kernel, trigger: &Trigger, process: &Objects) -> Re
         }
         Trigger::Uprobe { object, location } => {
             kernel.uprobe_pmu()?;
-            resolve_user::function(process, object.as_ref(), location, false)
+            user::function(process, object.as_ref(), location, false)
         }
         Trigger::Uretprobe { object, start } => {
             kernel.uprobe_pmu()?;
             let location = Location::from(start);
-            resolve_user::function(process, object.as_ref(), &location, true)
+            user::function(process, object.as_ref(), &location, true)
         }
     }
 }

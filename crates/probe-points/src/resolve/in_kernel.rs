@@ -3,10 +3,10 @@
 use std::ffi::CString;
 
 use crate::error::{Error, ErrorKind, Result, escaped};
-use crate::kernel::Kernel;
-use crate::resolve::Point;
-use crate::suggest::near;
-use crate::trigger::Name;
+use crate::kernel::probing::Kernel;
+use crate::resolve::dispatch::Point;
+use crate::resolve::suggest::near;
+use crate::trigger::syntax::Name;
 
 pub fn tracepoint(kernel: &Kernel, system: &[u8], event: &[u8]) -> Result<u64> {
     let tracefs = kernel.tracefs()?;

@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crate::demangle::{MOST_BYTES, all_demangled};
-use crate::elf::Elf;
 use crate::error::{Result, escaped};
-use crate::kernel::Kernel;
-use crate::named::spelling;
-use crate::objects::{Object, Objects};
-use crate::pattern::Pattern;
-use crate::resolve::MOST_POINTS;
-use crate::resolve_usdt::offsets;
-use crate::symbols::{Function, Functions};
-use crate::trigger::{LONGEST_TRIGGER, Location, Name, ObjectName, Trigger};
+use crate::files::demangle::{MOST_BYTES, all_demangled};
+use crate::files::elf::Elf;
+use crate::files::objects::{Object, Objects};
+use crate::files::symbols::{Function, Functions};
+use crate::kernel::probing::Kernel;
+use crate::resolve::dispatch::MOST_POINTS;
+use crate::resolve::named::spelling;
+use crate::resolve::pattern::Pattern;
+use crate::resolve::usdt::offsets;
+use crate::trigger::syntax::{LONGEST_TRIGGER, Location, Name, ObjectName, Trigger};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {

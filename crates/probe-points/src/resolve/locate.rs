@@ -1,14 +1,14 @@
 //! Where in a file the code of a function is, and whether it can be probed there.
 
-use crate::demangle::demangled;
 use crate::error::{Error, ErrorKind, Result, escaped};
-use crate::instructions::{LONGEST_INSTRUCTION, Place, place};
-use crate::named::listed;
-use crate::objects::Object;
-use crate::resolve_kernel::with_suggestions;
-use crate::resolve_user::{near_functions, prefix, with_object};
-use crate::symbols::{Function, Functions};
-use crate::trigger::{Location, Name, ObjectName};
+use crate::files::demangle::demangled;
+use crate::files::instructions::{LONGEST_INSTRUCTION, Place, place};
+use crate::files::objects::Object;
+use crate::files::symbols::{Function, Functions};
+use crate::resolve::in_kernel::with_suggestions;
+use crate::resolve::named::listed;
+use crate::resolve::user::{near_functions, prefix, with_object};
+use crate::trigger::syntax::{Location, Name, ObjectName};
 
 /// Where in the object's file.
 pub fn locate(

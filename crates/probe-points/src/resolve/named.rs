@@ -1,10 +1,10 @@
 //! Objects by the names that triggers give them.
 
 use crate::error::{Error, ErrorKind, Result, escaped};
-use crate::objects::{Found, Object, Objects};
-use crate::resolve_kernel::with_suggestions;
-use crate::suggest::near;
-use crate::trigger::{Name, ObjectName};
+use crate::files::objects::{Found, Object, Objects};
+use crate::resolve::in_kernel::with_suggestions;
+use crate::resolve::suggest::near;
+use crate::trigger::syntax::{Name, ObjectName};
 
 const MOST_CANDIDATES: usize = 5;
 

@@ -1,5 +1,7 @@
 //! Which entries of a list are wanted.
 
+use crate::resolve::suggest::contains_ignoring_case;
+
 /// A substring or, with `*` or `?` in it, a glob over the whole text; upper and lower case are one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pattern {
@@ -20,7 +22,7 @@ impl Pattern {
     pub fn matches(&self, text: &[u8]) -> bool {
         match self {
             Self::Substring(part) if part.is_empty() => true,
-            Self::Substring(part) => crate::suggest::contains_ignoring_case(text, part),
+            Self::Substring(part) => contains_ignoring_case(text, part),
             Self::Glob(glob) => glob_matches(glob, text),
         }
     }

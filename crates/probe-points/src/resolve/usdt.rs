@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use crate::elf::Elf;
 use crate::error::{Error, ErrorKind, Result, escaped};
-use crate::named::{named, unread};
-use crate::objects::{Object, Objects};
-use crate::resolve::Point;
-use crate::resolve_kernel::with_suggestions;
-use crate::resolve_user::point;
-use crate::suggest::near;
-use crate::trigger::{Name, ObjectName};
-use crate::usdt::Note;
+use crate::files::elf::Elf;
+use crate::files::objects::{Object, Objects};
+use crate::files::usdt::Note;
+use crate::resolve::dispatch::Point;
+use crate::resolve::in_kernel::with_suggestions;
+use crate::resolve::named::{named, unread};
+use crate::resolve::suggest::near;
+use crate::resolve::user::point;
+use crate::trigger::syntax::{Name, ObjectName};
 
 pub fn usdt(
     process: &Objects,

@@ -1,16 +1,16 @@
 //! Functions of a process.
 
-use crate::demangle::{contains, demangled_path, is_mangled};
 use crate::error::{Error, ErrorKind, Result, escaped};
-use crate::locate::locate;
-use crate::named::{listed, named, spelling, unread};
-use crate::objects::{Object, Objects};
-use crate::open::fd_path;
-use crate::resolve::Point;
-use crate::resolve_kernel::with_suggestions;
-use crate::suggest::near;
-use crate::symbols::Functions;
-use crate::trigger::{FunctionStart, Location, Name, ObjectName, Trigger};
+use crate::files::demangle::{contains, demangled_path, is_mangled};
+use crate::files::objects::{Object, Objects};
+use crate::files::open::fd_path;
+use crate::files::symbols::Functions;
+use crate::resolve::dispatch::Point;
+use crate::resolve::in_kernel::with_suggestions;
+use crate::resolve::locate::locate;
+use crate::resolve::named::{listed, named, spelling, unread};
+use crate::resolve::suggest::near;
+use crate::trigger::syntax::{FunctionStart, Location, Name, ObjectName, Trigger};
 
 pub fn function(
     process: &Objects,

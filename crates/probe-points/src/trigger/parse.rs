@@ -14,8 +14,8 @@
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result, escaped};
-use crate::spelling;
-use crate::trigger::{FunctionStart, LONGEST_TRIGGER, Location, Name, ObjectName, Trigger};
+use crate::trigger::spelling;
+use crate::trigger::syntax::{FunctionStart, LONGEST_TRIGGER, Location, Name, ObjectName, Trigger};
 
 const KINDS: &str = "u:PROVIDER:PROBE, t:SYSTEM:EVENT, k:FUNCTION[+OFFSET], kr:FUNCTION, \
      up:[OBJECT:]LOCATION and ur:[OBJECT:]LOCATION";
@@ -197,7 +197,3 @@ impl FromStr for Trigger {
         parse(text)
     }
 }
-
-#[cfg(test)]
-#[path = "trigger_tests.rs"]
-mod tests;

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
-use super::{FunctionStart, LONGEST_TRIGGER, Location, Name, ObjectName, Trigger, parse};
 use crate::error::ErrorKind;
+use crate::trigger::parse::parse;
+use crate::trigger::syntax::{FunctionStart, LONGEST_TRIGGER, Location, Name, ObjectName, Trigger};
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()

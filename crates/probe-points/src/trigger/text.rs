@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::spelling::{self, Place};
-use crate::trigger::{FunctionStart, Location, Name, ObjectName, Trigger};
+use crate::trigger::spelling::{self, Place};
+use crate::trigger::syntax::{FunctionStart, Location, Name, ObjectName, Trigger};
 
 impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
