@@ -18,4 +18,5 @@ pub use symbols::problems::Problems;
 pub use symbols::symbol_frame::{ModuleName, Source, SymbolFrame};
 pub use symbols::symbolizer::Symbolizer;
 pub use unwind::copied_stack::CopiedStack;
-pub use unwind::unwinder::{End, FoundBy, Frame, MOST_FRAMES, Unwinder, Walk};
+pub use unwind::unwinder::Unwinder;
+pub use unwind::walk::{End, FoundBy, Frame, MOST_FRAMES, Walk};

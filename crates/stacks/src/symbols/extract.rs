@@ -11,10 +11,10 @@ use probe_points::elf::{Elf, Section};
 use probe_points::open::{Root, fd_path, open_file};
 use probe_points::{by_build_id, has_build_id};
 
+use crate::symbols::cached::cached;
 use crate::symbols::extract_elf::{self, Part};
 use crate::symbols::marker_symbols;
 use crate::symbols::pair::Pair;
-use crate::symbols::sources::cached;
 use crate::symbols::split::package;
 use crate::symbols::vet::{Found, look};
 

@@ -1,5 +1,6 @@
 //! From addresses to names: where symbols come from, copies of them, and what blazesym makes of these.
 
+pub mod cached;
 pub mod extract;
 pub mod extract_elf;
 pub mod kernel;

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use probe_points::open::open_file;
-use probe_points::{by_build_id, has_build_id, hexadecimal, separate_files, unpacked};
+use probe_points::{by_build_id, has_build_id, separate_files, unpacked};
 
 use crate::mapped::memory_file;
 use crate::mapped::module::Module;
+use crate::symbols::cached::cached;
 use crate::symbols::extract::Extract;
 use crate::symbols::symbol_frame::text;
 
@@ -85,12 +86,6 @@ pub fn sources(module: &Module, cache: Option<&Path>) -> Sources {
         extracts: other.into_iter().chain(own).collect(),
         problems,
     }
-}
-
-/// A debug file that was fetched, where the clients of debuginfod keep it.
-pub fn cached(cache: &Path, id: &[u8]) -> Option<File> {
-    let file = open_file(&cache.join(hexadecimal(id)).join("debuginfo")).ok()?;
-    has_build_id(&file, id).then_some(file)
 }
 
 /// What lies where the module's debug file should be.

@@ -2,7 +2,8 @@
 
 use crate::mapped::arch::{Arch, Registers};
 use crate::mapped::process_maps::{Place, ProcessMaps};
-use crate::unwind::unwinder::{End, FoundBy, Frame, Unwinder, Walk};
+use crate::unwind::unwinder::Unwinder;
+use crate::unwind::walk::{End, FoundBy, Frame, Walk};
 
 impl Unwinder {
     /// `addresses`: the program counter, then return addresses. Complete if the last one is in a function that nothing calls.

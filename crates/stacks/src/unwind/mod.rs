@@ -10,4 +10,5 @@ pub mod rules;
 pub mod signal_frame;
 pub mod step;
 pub mod unwinder;
+pub mod walk;
 pub mod way_out;

@@ -9,7 +9,7 @@ use crate::unwind::cfi::{self, Context};
 use crate::unwind::copied_stack::CopiedStack;
 use crate::unwind::expression::Failure;
 use crate::unwind::rules::{Compact, Rule, Rules};
-use crate::unwind::unwinder::{End, FoundBy};
+use crate::unwind::walk::{End, FoundBy};
 use crate::unwind::{signal_frame, way_out};
 
 /// How the caller's registers were found.
