@@ -10,19 +10,22 @@ mod resolve;
 mod trigger;
 
 pub use error::{Error, ErrorKind, Result, escaped, escaped_within};
+pub use files::cache::read;
 pub use files::debug_files::{
     by_build_id, debug_link, has_build_id, hexadecimal, separate_files, unpacked,
 };
 pub use files::demangle::demangled;
-pub use files::objects::{Object, Objects, open_mapped, read};
+pub use files::object::{Object, open_mapped};
+pub use files::objects::Objects;
 pub use files::symbols::{Function, Functions};
 pub use files::usdt::{Note, notes};
 pub use files::{cache, elf, maps, open};
 pub use kernel::detached::detached_mount;
 pub use kernel::probing::{Kernel, ProbePmu};
-pub use resolve::dispatch::{MOST_POINTS, Point, resolve, resolve_with};
+pub use resolve::dispatch::{resolve, resolve_with};
 pub use resolve::list::{Entry, Listing, list, list_with};
 pub use resolve::pattern::Pattern;
+pub use resolve::point::{MOST_POINTS, Point};
 pub use resolve::suggest::near;
 pub use trigger::parse::parse;
 pub use trigger::syntax::{FunctionStart, LONGEST_TRIGGER, Location, Name, ObjectName, Trigger};

@@ -9,6 +9,8 @@ use std::os::unix::fs::FileExt;
 
 use object::read::ReadRef;
 
+use crate::error::{self, Error};
+
 /// Bytes read from one file. The symbol tables of the largest programs take about a third of it.
 const BUDGET: u64 = 512 << 20;
 /// Parts read of one file. An ELF file takes some twenty.
@@ -112,4 +114,16 @@ impl<'a> ReadRef<'a> for &'a Cache<'_> {
         let end = bytes.iter().position(|&byte| byte == delimiter).ok_or(())?;
         Ok(&bytes[..end])
     }
+}
+
+/// Prefers the reason why a read failed to what the parser makes of it.
+pub fn read<T>(
+    file: &File,
+    parse: impl FnOnce(&Cache<'_>) -> error::Result<T>,
+) -> error::Result<T> {
+    let cache = Cache::new(file).map_err(|error| Error::io("cannot be read", &error))?;
+    parse(&cache).map_err(|error| match cache.failure() {
+        Some(failure) => Error::io("cannot be read", &failure),
+        None => error,
+    })
 }

@@ -11,8 +11,8 @@ use object::elf::SHT_SYMTAB;
 use object::read::ReadRef;
 
 use crate::error::{Error, Result};
+use crate::files::cache::read;
 use crate::files::elf::Elf;
-use crate::files::objects::read;
 use crate::files::open::{Root, open_file};
 use crate::files::symbols::Functions;
 use crate::files::xz;

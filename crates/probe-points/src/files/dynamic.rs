@@ -13,8 +13,9 @@ use object::elf::{
 use object::read::ReadRef;
 
 use crate::error::{Result, escaped};
+use crate::files::cache::read;
 use crate::files::elf::{Elf, Segment, string};
-use crate::files::objects::{Object, read};
+use crate::files::object::Object;
 use crate::files::open::Root;
 
 const MOST_LIBRARIES: usize = 512;

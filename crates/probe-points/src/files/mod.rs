@@ -7,6 +7,7 @@ pub mod dynamic;
 pub mod elf;
 pub mod instructions;
 pub mod maps;
+pub mod object;
 pub mod objects;
 pub mod open;
 pub mod symbols;

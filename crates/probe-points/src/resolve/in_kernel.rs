@@ -4,8 +4,8 @@ use std::ffi::CString;
 
 use crate::error::{Error, ErrorKind, Result, escaped};
 use crate::kernel::probing::Kernel;
-use crate::resolve::dispatch::Point;
-use crate::resolve::suggest::near;
+use crate::resolve::point::Point;
+use crate::resolve::suggest::{near, with_suggestions};
 use crate::trigger::syntax::Name;
 
 pub fn tracepoint(kernel: &Kernel, system: &[u8], event: &[u8]) -> Result<u64> {
@@ -76,15 +76,4 @@ pub fn function(kernel: &Kernel, name: &Name, offset: u64, is_return: bool) -> R
         offset,
         is_return,
     }])
-}
-
-pub fn with_suggestions(error: Error, prefix: &str, names: &[impl AsRef<[u8]>]) -> Error {
-    if names.is_empty() {
-        return error;
-    }
-    let names: Vec<String> = names
-        .iter()
-        .map(|name| format!("{prefix}{}", escaped(name.as_ref())))
-        .collect();
-    error.hint(format!("near it: {}", names.join(", ")))
 }

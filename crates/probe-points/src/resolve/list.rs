@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::error::{Result, escaped};
 use crate::files::demangle::{MOST_BYTES, all_demangled};
 use crate::files::elf::Elf;
-use crate::files::objects::{Object, Objects};
+use crate::files::object::Object;
+use crate::files::objects::Objects;
 use crate::files::symbols::{Function, Functions};
 use crate::kernel::probing::Kernel;
-use crate::resolve::dispatch::MOST_POINTS;
 use crate::resolve::named::spelling;
 use crate::resolve::pattern::Pattern;
+use crate::resolve::point::MOST_POINTS;
 use crate::resolve::usdt::offsets;
 use crate::trigger::syntax::{LONGEST_TRIGGER, Location, Name, ObjectName, Trigger};
 

@@ -3,11 +3,10 @@
 use crate::error::{Error, ErrorKind, Result, escaped};
 use crate::files::demangle::demangled;
 use crate::files::instructions::{LONGEST_INSTRUCTION, Place, place};
-use crate::files::objects::Object;
+use crate::files::object::Object;
 use crate::files::symbols::{Function, Functions};
-use crate::resolve::in_kernel::with_suggestions;
-use crate::resolve::named::listed;
-use crate::resolve::user::{near_functions, prefix, with_object};
+use crate::resolve::named::{listed, prefix, with_object};
+use crate::resolve::suggest::{near_functions, with_suggestions};
 use crate::trigger::syntax::{Location, Name, ObjectName};
 
 /// Where in the object's file.

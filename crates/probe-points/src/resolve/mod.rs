@@ -6,6 +6,7 @@ pub mod list;
 pub mod locate;
 pub mod named;
 pub mod pattern;
+pub mod point;
 pub mod suggest;
 pub mod usdt;
 pub mod user;

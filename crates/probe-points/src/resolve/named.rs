@@ -1,10 +1,10 @@
 //! Objects by the names that triggers give them.
 
 use crate::error::{Error, ErrorKind, Result, escaped};
-use crate::files::objects::{Found, Object, Objects};
-use crate::resolve::in_kernel::with_suggestions;
-use crate::resolve::suggest::near;
-use crate::trigger::syntax::{Name, ObjectName};
+use crate::files::object::Object;
+use crate::files::objects::{Found, Objects};
+use crate::resolve::suggest::{near, with_suggestions};
+use crate::trigger::syntax::{FunctionStart, Location, Name, ObjectName, Trigger};
 
 const MOST_CANDIDATES: usize = 5;
 
@@ -69,4 +69,22 @@ pub fn unread(process: &Objects) -> String {
         0 => String::new(),
         count => format!(" ({count} mapped files could not be read)"),
     }
+}
+
+pub fn prefix(is_return: bool) -> &'static str {
+    if is_return { "ur:" } else { "up:" }
+}
+
+pub fn with_object(object: Option<ObjectName>, location: &Location, is_return: bool) -> String {
+    let location = location.clone();
+    let trigger = if is_return {
+        let start = match location {
+            Location::Symbol { name, .. } => FunctionStart::Symbol(name),
+            Location::Address(address) => FunctionStart::Address(address),
+        };
+        Trigger::Uretprobe { object, start }
+    } else {
+        Trigger::Uprobe { object, location }
+    };
+    trigger.to_string()
 }

@@ -1,5 +1,9 @@
 //! Names near one that was not found.
 
+use crate::error::{Error, escaped};
+use crate::files::demangle::{contains, demangled_path, is_mangled};
+use crate::files::symbols::Functions;
+
 /// Longer ones are not compared letter by letter.
 const LONGEST: usize = 128;
 const MOST_SUGGESTIONS: usize = 3;
@@ -39,6 +43,38 @@ pub fn near<'a>(wanted: &[u8], names: impl Iterator<Item = &'a [u8]>) -> Vec<&'a
     }
     keep_best(&mut best);
     best.into_iter().map(|(_, name)| name).collect()
+}
+
+/// A path is compared with readable names, of the first so many, since each takes microseconds.
+pub fn near_functions(all: &[&Functions], wanted: &[u8]) -> Vec<Vec<u8>> {
+    const MOST_DEMANGLED: usize = 20_000;
+    let names = all
+        .iter()
+        .flat_map(|functions| functions.iter().map(|function| functions.name(function)));
+    if !contains(wanted, b"::") {
+        return near(wanted, names)
+            .into_iter()
+            .map(<[u8]>::to_vec)
+            .collect();
+    }
+    let paths: Vec<String> = names
+        .filter(|name| is_mangled(name))
+        .take(MOST_DEMANGLED)
+        .filter_map(demangled_path)
+        .collect();
+    let found = near(wanted, paths.iter().map(String::as_bytes));
+    found.into_iter().map(<[u8]>::to_vec).collect()
+}
+
+pub fn with_suggestions(error: Error, prefix: &str, names: &[impl AsRef<[u8]>]) -> Error {
+    if names.is_empty() {
+        return error;
+    }
+    let names: Vec<String> = names
+        .iter()
+        .map(|name| format!("{prefix}{}", escaped(name.as_ref())))
+        .collect();
+    error.hint(format!("near it: {}", names.join(", ")))
 }
 
 fn keep_best(best: &mut Vec<(usize, &[u8])>) {

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::error::{Error, ErrorKind, Result, escaped};
 use crate::files::elf::Elf;
-use crate::files::objects::{Object, Objects};
+use crate::files::object::Object;
+use crate::files::objects::Objects;
 use crate::files::usdt::Note;
-use crate::resolve::dispatch::Point;
-use crate::resolve::in_kernel::with_suggestions;
 use crate::resolve::named::{named, unread};
-use crate::resolve::suggest::near;
+use crate::resolve::point::Point;
+use crate::resolve::suggest::{near, with_suggestions};
 use crate::resolve::user::point;
 use crate::trigger::syntax::{Name, ObjectName};
 

@@ -1,16 +1,15 @@
 //! Functions of a process.
 
 use crate::error::{Error, ErrorKind, Result, escaped};
-use crate::files::demangle::{contains, demangled_path, is_mangled};
-use crate::files::objects::{Object, Objects};
+use crate::files::object::Object;
+use crate::files::objects::Objects;
 use crate::files::open::fd_path;
 use crate::files::symbols::Functions;
-use crate::resolve::dispatch::Point;
-use crate::resolve::in_kernel::with_suggestions;
 use crate::resolve::locate::locate;
-use crate::resolve::named::{listed, named, spelling, unread};
-use crate::resolve::suggest::near;
-use crate::trigger::syntax::{FunctionStart, Location, Name, ObjectName, Trigger};
+use crate::resolve::named::{listed, named, prefix, spelling, unread, with_object};
+use crate::resolve::point::Point;
+use crate::resolve::suggest::{near_functions, with_suggestions};
+use crate::trigger::syntax::{Location, Name, ObjectName};
 
 pub fn function(
     process: &Objects,
@@ -85,51 +84,8 @@ fn nowhere(process: &Objects, name: &Name, is_return: bool) -> Error {
     )
 }
 
-/// A path is compared with readable names, of the first so many, since each takes microseconds.
-pub(crate) fn near_functions(all: &[&Functions], wanted: &[u8]) -> Vec<Vec<u8>> {
-    const MOST_DEMANGLED: usize = 20_000;
-    let names = all
-        .iter()
-        .flat_map(|functions| functions.iter().map(|function| functions.name(function)));
-    if !contains(wanted, b"::") {
-        return near(wanted, names)
-            .into_iter()
-            .map(<[u8]>::to_vec)
-            .collect();
-    }
-    let paths: Vec<String> = names
-        .filter(|name| is_mangled(name))
-        .take(MOST_DEMANGLED)
-        .filter_map(demangled_path)
-        .collect();
-    let found = near(wanted, paths.iter().map(String::as_bytes));
-    found.into_iter().map(<[u8]>::to_vec).collect()
-}
-
-pub(crate) fn prefix(is_return: bool) -> &'static str {
-    if is_return { "ur:" } else { "up:" }
-}
-
 fn spell(object: ObjectName, location: &Location, is_return: bool) -> String {
     with_object(Some(object), location, is_return)
-}
-
-pub(crate) fn with_object(
-    object: Option<ObjectName>,
-    location: &Location,
-    is_return: bool,
-) -> String {
-    let location = location.clone();
-    let trigger = if is_return {
-        let start = match location {
-            Location::Symbol { name, .. } => FunctionStart::Symbol(name),
-            Location::Address(address) => FunctionStart::Address(address),
-        };
-        Trigger::Uretprobe { object, start }
-    } else {
-        Trigger::Uprobe { object, location }
-    };
-    trigger.to_string()
 }
 
 pub fn point(object: &Object, offset: u64, ref_ctr_offset: u64, is_return: bool) -> Point {
