@@ -2,9 +2,9 @@
 
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
-use bpf_probes::abi::syscall::{CHAIN_LIMIT, ROW_HEADS, ROWS_PER_CHUNK, SyscallKey, SyscallRow};
-use bpf_probes::abi::thread::{Faults, SyscallPhase, ThreadRecord};
-use bpf_probes::thread_state::SyscallEnd;
+use abi::syscall::{CHAIN_LIMIT, ROW_HEADS, ROWS_PER_CHUNK, SyscallKey, SyscallRow};
+use abi::thread::record::{Faults, SyscallPhase, ThreadRecord};
+use abi::thread::state::SyscallEnd;
 
 use crate::kernel::{Access, Task};
 use crate::maps::{
@@ -189,7 +189,7 @@ pub fn count_syscall(
         SyscallEnd::Whole { key, duration_ns } => {
             if let Some(row) = row(record, key) {
                 row.durations.add(duration_ns);
-                row.histogram[bpf_probes::abi::histogram::bucket(duration_ns)] += 1;
+                row.histogram[abi::histogram::bucket(duration_ns)] += 1;
                 if row.is_poll != 0 {
                     let began_ns = record.syscall_since_ns;
                     record.polled(began_ns, began_ns + duration_ns);

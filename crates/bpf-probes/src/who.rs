@@ -2,14 +2,15 @@
 
 use core::ptr::{read_volatile, write_volatile};
 
-use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_probe_read_kernel_str_bytes};
-use bpf_probes::abi::COMM_BYTES;
-use bpf_probes::abi::config::NO_OFFSET;
-use bpf_probes::abi::thread::{Activity, Durations, ThreadRecord};
-use bpf_probes::abi::who::{
+use abi::COMM_BYTES;
+use abi::config::NO_OFFSET;
+use abi::durations::Durations;
+use abi::jumpless::{bounded, exceeds};
+use abi::thread::record::{Activity, ThreadRecord};
+use abi::who::{
     Cpu, MOST_INSTEAD, MOST_WAKERS, TURNS, TURNS_OF_A_CROWD, Turn, Walk, Who, WhoKey, WhoRow,
 };
-use bpf_probes::jumpless::{bounded, exceeds};
+use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_probe_read_kernel_str_bytes};
 
 use crate::kernel::{Access, Probed, Task};
 use crate::maps::{CPUS, THREADS, WHO, config};

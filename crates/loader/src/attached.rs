@@ -1,10 +1,10 @@
 //! The probes, attached to a set of processes: what a session holds while it is open. Dropping it detaches.
 
-use bpf_probes::abi::control::{EDGES_BYTES, MOST_PENDING};
-use bpf_probes::abi::syscall::ROWS_PER_CHUNK;
-use bpf_probes::abi::thread::ENDED_BYTES;
-use bpf_probes::abi::upcall::UPCALL_ROWS;
-use bpf_probes::abi::who::LEAST_TOLD_NS;
+use abi::control::{EDGES_BYTES, MOST_PENDING};
+use abi::syscall::ROWS_PER_CHUNK;
+use abi::thread::record::ENDED_BYTES;
+use abi::upcall::UPCALL_ROWS;
+use abi::who::LEAST_TOLD_NS;
 
 use crate::btf::Btf;
 use crate::control::Control;

@@ -1,6 +1,6 @@
 //! From a recorded system call to what a sample says of it, its stacks apart.
 
-use bpf_probes::abi::event::SyscallEvent as Recorded;
+use abi::event::SyscallEvent as Recorded;
 use syscalls::Errno;
 
 use crate::describe::name_of;
@@ -57,8 +57,8 @@ fn replaces_registers(name: &str, result: i64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use bpf_probes::abi::event::SyscallEvent as Recorded;
-    use bpf_probes::abi::syscall::SyscallKey;
+    use abi::event::SyscallEvent as Recorded;
+    use abi::syscall::SyscallKey;
 
     use super::describe;
 

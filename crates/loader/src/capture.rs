@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bpf_probes::abi::control::UNTIL_CLOSED;
+use abi::control::UNTIL_CLOSED;
 
 use crate::attached::Attached;
 use crate::clock::monotonic_ns;

@@ -4,8 +4,8 @@
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
+use abi::control::{BUSY, Command, DONE, Edge, FILLED_AT_ONCE, UNTIL_CLOSED};
 use aya::maps::{Map, MapData, MapError, Queue, RingBuf};
-use bpf_probes::abi::control::{BUSY, Command, DONE, Edge, FILLED_AT_ONCE, UNTIL_CLOSED};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::probes::Probes;

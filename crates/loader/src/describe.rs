@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use bpf_probes::abi::histogram::Histogram;
-use bpf_probes::abi::syscall::SyscallKey;
-use bpf_probes::abi::thread::{Activity, Away, Durations, SyscallPhase, ThreadRecord};
-use bpf_probes::abi::who::{WhoKey, WhoRow};
+use abi::durations::{Away, Durations};
+use abi::histogram::Histogram;
+use abi::syscall::SyscallKey;
+use abi::thread::record::{Activity, SyscallPhase, ThreadRecord};
+use abi::who::{WhoKey, WhoRow};
 
 use crate::proc_stat::printable;
 use crate::sample::{
@@ -107,9 +108,9 @@ pub fn without_events(pid: u32, tid: u32, comm: String, wall_ns: i64) -> Thread 
         },
         ..Thread::default()
     };
-    thread.run.histogram = Some(vec![0; bpf_probes::abi::histogram::BUCKETS]);
-    thread.ready.histogram = Some(vec![0; bpf_probes::abi::histogram::BUCKETS]);
-    thread.long_poll.histogram = Some(vec![0; bpf_probes::abi::histogram::BUCKETS]);
+    thread.run.histogram = Some(vec![0; abi::histogram::BUCKETS]);
+    thread.ready.histogram = Some(vec![0; abi::histogram::BUCKETS]);
+    thread.long_poll.histogram = Some(vec![0; abi::histogram::BUCKETS]);
     thread
 }
 
@@ -270,7 +271,7 @@ pub fn in_flight(key: SyscallKey, in_flight_ns: u64) -> SyscallStatistics {
         number: key.number(),
         abi: syscall_names::abi_name(key.abi()).to_owned(),
         in_flight_ns: in_flight_ns as i64,
-        histogram: Some(vec![0; bpf_probes::abi::histogram::BUCKETS]),
+        histogram: Some(vec![0; abi::histogram::BUCKETS]),
         ..SyscallStatistics::default()
     }
 }

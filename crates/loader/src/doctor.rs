@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use bpf_probes::abi::config::Events;
-use bpf_probes::abi::control::EDGES_BYTES;
+use abi::config::Events;
+use abi::control::EDGES_BYTES;
 
 use crate::btf::{Btf, VMLINUX};
 use crate::error::Error;

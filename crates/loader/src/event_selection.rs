@@ -1,7 +1,7 @@
 //! Which system calls are recorded one by one.
 
-use bpf_probes::abi::config::{CALL_WORDS, Events};
-use bpf_probes::abi::syscall::{LAST_NUMBER, SyscallKey};
+use abi::config::{CALL_WORDS, Events};
+use abi::syscall::{LAST_NUMBER, SyscallKey};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::syscall_names;
@@ -111,8 +111,8 @@ fn no_such_call(name: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use bpf_probes::abi::config::Events;
-    use bpf_probes::abi::syscall::{LAST_NUMBER, SyscallKey};
+    use abi::config::Events;
+    use abi::syscall::{LAST_NUMBER, SyscallKey};
 
     use super::{EventOptions, selection};
 

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use abi::event::{StackedEvent, SyscallEvent};
+use abi::off_cpu::{OffCpuKey, OffCpuStack};
 use aya::maps::{MapData, RingBuf};
-use bpf_probes::abi::event::{StackedEvent, SyscallEvent};
-use bpf_probes::abi::off_cpu::{OffCpuKey, OffCpuStack};
 
 use crate::call_events::starts_program;
 use crate::error::{Error, ErrorKind, Result};

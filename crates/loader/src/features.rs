@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use abi::config::Config;
 use aya_obj::generated::{bpf_func_id, bpf_prog_type};
-use bpf_probes::abi::config::Config;
 use probe_points::Kernel;
 
 use crate::instructions::{EXIT, call, copy, instruction, set};

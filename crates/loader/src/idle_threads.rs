@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
-use bpf_probes::abi::syscall::SyscallKey;
-use bpf_probes::abi::thread::Away;
+use abi::durations::Away;
+use abi::syscall::SyscallKey;
 
 use crate::clock::monotonic_ns;
 use crate::cpu_mode::{OpenThread, settle_all};

@@ -96,8 +96,8 @@ impl Eq for ByDuration {}
 
 #[cfg(test)]
 mod tests {
-    use bpf_probes::abi::event::SyscallEvent;
-    use bpf_probes::abi::syscall::SyscallKey;
+    use abi::event::SyscallEvent;
+    use abi::syscall::SyscallKey;
 
     use super::Longest;
     use crate::recorded_call::RecordedCall;

@@ -5,13 +5,14 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 
+use abi::control::{Command, Losses};
+use abi::durations::Durations;
+use abi::irq::{HardIrqKey, HardIrqRow};
+use abi::off_cpu::OffCpuKey;
+use abi::syscall::{ROWS_PER_CHUNK, SyscallRow};
+use abi::thread::record::{Ended, Rename, ThreadRecord};
+use abi::who::{WhoKey, WhoRow};
 use aya::maps::{HashMap as BpfHashMap, Map, MapData, MapError, RingBuf, Stack};
-use bpf_probes::abi::control::{Command, Losses};
-use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
-use bpf_probes::abi::off_cpu::OffCpuKey;
-use bpf_probes::abi::syscall::{ROWS_PER_CHUNK, SyscallRow};
-use bpf_probes::abi::thread::{Durations, Ended, Rename, ThreadRecord};
-use bpf_probes::abi::who::{WhoKey, WhoRow};
 
 use crate::control;
 use crate::error::{Error, ErrorKind, Result};

@@ -1,8 +1,8 @@
 //! Where this kernel keeps what the programs read.
 
-use bpf_probes::abi::config::{CALL_WORDS, Config, Events, NO_OFFSET, Offsets};
-use bpf_probes::abi::event::ARGUMENTS;
-use bpf_probes::abi::thread::ENDED_BYTES;
+use abi::config::{CALL_WORDS, Config, Events, NO_OFFSET, Offsets};
+use abi::event::ARGUMENTS;
+use abi::thread::record::ENDED_BYTES;
 
 use crate::btf::Btf;
 use crate::error::{Error, ErrorKind, Result};

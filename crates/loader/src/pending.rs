@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use bpf_probes::abi::control::{Edge, EdgeKind, UNTIL_CLOSED};
+use abi::control::{Edge, EdgeKind, UNTIL_CLOSED};
 
 use crate::clock::{monotonic_ns, wall_ns};
 use crate::describe::name_of;
@@ -128,7 +128,7 @@ impl PendingWindow {
 #[cfg(test)]
 mod tests {
     use super::{PendingWindow, Stage, StopReason};
-    use bpf_probes::abi::control::{Edge, EdgeKind, UNTIL_CLOSED};
+    use abi::control::{Edge, EdgeKind, UNTIL_CLOSED};
 
     fn edge(kind: EdgeKind, at_ns: u64, by_trigger: u32) -> Edge {
         Edge {

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
 
+use abi::config::Config;
 use aya_obj::generated::bpf_func_id;
-use bpf_probes::abi::config::Config;
 
 use crate::btf::Btf;
 use crate::error::{Error, ErrorKind, Result};

@@ -5,14 +5,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;
 use std::thread::JoinHandle;
 
+use abi::config::{CONFIG_SYMBOL, Config};
+use abi::control::Command;
 use aya::maps::Map;
 use aya::programs::{
     BtfTracePoint, KProbe, Program, ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun,
     TracePoint,
 };
 use aya::{Ebpf, EbpfLoader, Endianness, VerifierLogLevel};
-use bpf_probes::abi::config::{CONFIG_SYMBOL, Config};
-use bpf_probes::abi::control::Command;
 
 use crate::btf::Btf;
 use crate::error::{Error, ErrorKind, Result};
@@ -158,7 +158,7 @@ impl Probes {
             .map_max_entries("THREAD_OF_TASK", capacity.records)
             .map_max_entries(
                 "SYSCALL_ROWS",
-                capacity.syscall_chunks * bpf_probes::abi::syscall::ROWS_PER_CHUNK,
+                capacity.syscall_chunks * abi::syscall::ROWS_PER_CHUNK,
             )
             .map_max_entries("FREE_CHUNKS", capacity.syscall_chunks)
             .map_max_entries("HARD_IRQS", capacity.hard_irq_rows)

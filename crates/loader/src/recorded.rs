@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use bpf_probes::abi::off_cpu::OffCpuKey;
+use abi::off_cpu::OffCpuKey;
 use stacks::End;
 
 use crate::calls::Calls;

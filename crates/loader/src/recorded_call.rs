@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bpf_probes::abi::event::SyscallEvent;
+use abi::event::SyscallEvent;
 use stacks::Walk;
 
 #[derive(Clone)]

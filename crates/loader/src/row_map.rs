@@ -4,12 +4,12 @@
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use abi::durations::Durations;
+use abi::irq::{HardIrqKey, HardIrqRow};
+use abi::off_cpu::OffCpuKey;
+use abi::upcall::UpcallKey;
+use abi::who::{WhoKey, WhoRow};
 use aya::maps::{Map, MapData};
-use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
-use bpf_probes::abi::off_cpu::OffCpuKey;
-use bpf_probes::abi::thread::Durations;
-use bpf_probes::abi::upcall::UpcallKey;
-use bpf_probes::abi::who::{WhoKey, WhoRow};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::probes::Probes;

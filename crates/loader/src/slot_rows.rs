@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
-use bpf_probes::abi::off_cpu::OffCpuKey;
-use bpf_probes::abi::thread::Durations;
-use bpf_probes::abi::who::{WhoKey, WhoRow};
+use abi::durations::Durations;
+use abi::irq::{HardIrqKey, HardIrqRow};
+use abi::off_cpu::OffCpuKey;
+use abi::who::{WhoKey, WhoRow};
 
 use crate::error::Result;
 use crate::maps::Maps;

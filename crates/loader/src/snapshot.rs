@@ -7,11 +7,12 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ptr;
 
-use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow, NO_LINE};
-use bpf_probes::abi::off_cpu::OffCpuKey;
-use bpf_probes::abi::syscall::SyscallKey;
-use bpf_probes::abi::thread::{Activity, Durations, ThreadRecord};
-use bpf_probes::thread_close::OpenCall;
+use abi::durations::Durations;
+use abi::irq::{HardIrqKey, HardIrqRow, NO_LINE};
+use abi::off_cpu::OffCpuKey;
+use abi::syscall::SyscallKey;
+use abi::thread::close::OpenCall;
+use abi::thread::record::{Activity, ThreadRecord};
 
 use crate::clock::monotonic_ns;
 use crate::describe::{self, FirstEvent, Parts, SeenThread};

@@ -4,8 +4,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bpf_probes::abi::event::{KERNEL_FRAMES, StackedEvent, UserStack};
-use bpf_probes::abi::off_cpu::OffCpuStack;
+use abi::event::StackedEvent;
+use abi::off_cpu::OffCpuStack;
+use abi::stack::{KERNEL_FRAMES, UserStack};
 use stacks::{Arch, CopiedStack, Modules, Problems, ProcessMaps, Registers, Unwinder, Walk};
 
 use crate::recorded_call::{CallStacks, WaitStack};

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bpf_probes::abi::control::Losses;
+use abi::control::Losses;
 
 use crate::attached::Attached;
 use crate::clock::monotonic_ns;

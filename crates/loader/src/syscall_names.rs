@@ -1,6 +1,6 @@
 //! Names of system calls, per architecture and calling convention.
 
-use bpf_probes::abi::syscall::{Abi, INVALID_NUMBER, SyscallKey};
+use abi::syscall::{Abi, INVALID_NUMBER, SyscallKey};
 
 #[cfg(target_arch = "aarch64")]
 use syscalls::{aarch64 as native, arm as compat};
@@ -86,7 +86,7 @@ pub fn abi_name(abi: Abi) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::name;
-    use bpf_probes::abi::syscall::SyscallKey;
+    use abi::syscall::SyscallKey;
 
     #[cfg(target_arch = "x86_64")]
     const NAMES: [(u64, bool, &str); 8] = [

@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use bpf_probes::abi::upcall::UpcallKey;
+use abi::upcall::UpcallKey;
 use probe_points::Kernel;
 
 use crate::call_events::errno_name;

@@ -1,6 +1,6 @@
 //! How user stacks are taken.
 
-use bpf_probes::abi::event::FRAME_POINTER_BYTES;
+use abi::stack::FRAME_POINTER_BYTES;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UserStacks {

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use bpf_probes::abi::thread::Durations;
-use bpf_probes::abi::who::{Who, WhoKey, WhoRow};
+use abi::durations::Durations;
+use abi::who::{Who, WhoKey, WhoRow};
 
 use crate::describe::{SOFT_IRQ_NAMES, name_of};
 use crate::sample::{Queue, RanInstead, TaskInstead, Thread, Waker};

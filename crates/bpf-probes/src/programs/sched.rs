@@ -1,8 +1,8 @@
 //! The scheduler's events: who runs, who waits for a CPU, who sleeps.
 
+use abi::thread::record::{Activity, ENDED_BYTES, Ended};
+use abi::thread::state::SwitchOut;
 use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
-use bpf_probes::abi::thread::{Activity, ENDED_BYTES, Ended};
-use bpf_probes::thread_state::SwitchOut;
 
 use crate::kernel::{Access, Task};
 use crate::maps::{ENDED, FORCE_WAKEUP, NO_WAKEUP, RENAMES, THREAD_OF_TASK, config};

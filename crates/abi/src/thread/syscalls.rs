@@ -1,9 +1,9 @@
 //! System calls: when the thread is in one, for how long, and what its registers say of one that no event has shown.
 
-use crate::abi::histogram::bucket;
-use crate::abi::syscall::SyscallKey;
-use crate::abi::thread::{Activity, SyscallPhase, ThreadRecord};
-use crate::thread_state::SyscallEnd;
+use crate::histogram::bucket;
+use crate::syscall::SyscallKey;
+use crate::thread::record::{Activity, SyscallPhase, ThreadRecord};
+use crate::thread::state::SyscallEnd;
 
 impl ThreadRecord {
     /// What the thread's registers said when its record was made: the call that it is in, or that it is in none. Its

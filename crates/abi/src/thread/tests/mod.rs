@@ -6,8 +6,9 @@ mod missed;
 mod properties;
 mod switches;
 
-use crate::abi::syscall::SyscallKey;
-use crate::abi::thread::{Activity, Durations, ThreadRecord};
+use crate::durations::Durations;
+use crate::syscall::SyscallKey;
+use crate::thread::record::{Activity, ThreadRecord};
 
 const READ: u64 = 0;
 const FUTEX: u64 = 202;

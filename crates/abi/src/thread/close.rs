@@ -1,7 +1,8 @@
 //! The end of a window: what is open is cut, and interrupts get their time. By user space, when no program writes any more.
 
-use crate::abi::syscall::SyscallKey;
-use crate::abi::thread::{ACTIVITIES, Activity, Away, SyscallPhase, ThreadRecord};
+use crate::durations::Away;
+use crate::syscall::SyscallKey;
+use crate::thread::record::{ACTIVITIES, Activity, SyscallPhase, ThreadRecord};
 
 /// What was open at a window's end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

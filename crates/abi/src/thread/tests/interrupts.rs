@@ -1,7 +1,7 @@
 //! Hard and soft interrupts, inside each other and in the middle of an event.
 
 use super::{FUTEX, READ, key, once, record, spent};
-use crate::abi::thread::Activity;
+use crate::thread::record::Activity;
 
 #[test]
 fn a_hard_irq_inside_a_soft_irq_is_net_in_both() {

@@ -1,6 +1,6 @@
 //! Hard interrupts by (thread record, line, action), soft interrupts by vector.
 
-use crate::abi::thread::Durations;
+use crate::durations::Durations;
 
 /// Bytes of an interrupt action's name that are kept, the terminating NUL included.
 pub const IRQ_NAME_BYTES: usize = 32;

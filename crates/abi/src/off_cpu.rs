@@ -1,6 +1,6 @@
 //! Time blocked, by thread and stack.
 
-use crate::abi::event::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserStack};
+use crate::stack::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserStack};
 
 /// A stack: of which thread, through which kernel functions, from which user code. How deep the user stack is tells apart the
 /// ways that lead to the same instruction.

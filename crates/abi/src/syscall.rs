@@ -1,8 +1,8 @@
 //! One row per (thread, system call). Rows come from a pool in chunks: a thread uses about ten of several hundred
 //! calls, so a full table per thread would be mostly holes.
 
-use crate::abi::histogram::{BUCKETS, Histogram};
-use crate::abi::thread::{Away, Durations};
+use crate::durations::{Away, Durations};
+use crate::histogram::{BUCKETS, Histogram};
 
 /// Rows that a thread takes from the pool at once.
 pub const ROWS_PER_CHUNK: u32 = 4;

@@ -1,8 +1,9 @@
 //! Switches and wakeups.
 
 use super::{once, record, spent};
-use crate::abi::thread::{Activity, Durations};
-use crate::thread_state::SwitchOut;
+use crate::durations::Durations;
+use crate::thread::record::Activity;
+use crate::thread::state::SwitchOut;
 
 #[test]
 fn a_preempted_thread_is_ready_and_its_slice_is_whole_between_two_switches() {

@@ -1,9 +1,10 @@
 //! System calls: whole, cut by an edge of the window, named by the registers, and never ended.
 
 use super::{FUTEX, READ, key, once, record, spent};
-use crate::abi::thread::{Activity, Away, Durations, SyscallPhase};
-use crate::thread_close::OpenCall;
-use crate::thread_state::{SwitchOut, SyscallEnd};
+use crate::durations::{Away, Durations};
+use crate::thread::close::OpenCall;
+use crate::thread::record::{Activity, SyscallPhase};
+use crate::thread::state::{SwitchOut, SyscallEnd};
 
 #[test]
 fn a_call_that_blocks_is_kernel_then_blocked_then_ready() {

@@ -3,16 +3,17 @@
 //! Each event first gives the time since the previous one to the activity that ends ([`ThreadRecord::settle`]), then
 //! sets the activity that begins. So a thread's activities add up to its time in the window, whatever is lost.
 //!
-//! The events are in `thread_switches` and `thread_syscalls`. Interrupts are no such events (`thread_interrupts`), and a
-//! window's end is none either (`thread_close`).
+//! The events are in `switches` and `syscalls`. Interrupts are no such events (`interrupts`), and a
+//! window's end is none either (`close`).
 //!
 //! What a thread was doing before its first event follows from that event: `assume` says what.
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
-use crate::abi::syscall::SyscallKey;
-use crate::abi::thread::{ACTIVITIES, Activity, Away, SyscallPhase, ThreadRecord};
+use crate::durations::Away;
 use crate::jumpless::bounded;
+use crate::syscall::SyscallKey;
+use crate::thread::record::{ACTIVITIES, Activity, SyscallPhase, ThreadRecord};
 
 /// Why a thread left its CPU, from `sched_switch`'s arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! Switches and wakeups: when the thread is on a CPU, ready for one, blocked or stopped, and for how long each time.
 
-use crate::abi::histogram::bucket;
-use crate::abi::thread::{Activity, ThreadRecord};
-use crate::thread_state::SwitchOut;
+use crate::histogram::bucket;
+use crate::thread::record::{Activity, ThreadRecord};
+use crate::thread::state::SwitchOut;
 
 impl ThreadRecord {
     /// Preempted in the middle of an event. The slice is over, and nothing else that the event may be writing is touched.

@@ -1,6 +1,6 @@
 //! The windows, what opens and closes them, and the loss counters.
 
-use crate::abi::COMM_BYTES;
+use crate::COMM_BYTES;
 
 /// A window of time.
 ///

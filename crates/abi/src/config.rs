@@ -1,9 +1,9 @@
 //! What user space injects into the programs before it loads them. The map that holds it is frozen, so the verifier
 //! treats each field as a constant and drops the code that a field switches off.
 
-use crate::abi::event::ARGUMENTS;
-use crate::abi::syscall::{LAST_NUMBER, SyscallKey};
-use crate::abi::thread::ENDED_BYTES;
+use crate::event::ARGUMENTS;
+use crate::syscall::{LAST_NUMBER, SyscallKey};
+use crate::thread::record::ENDED_BYTES;
 
 /// Marks an offset that this kernel does not have.
 pub const NO_OFFSET: u32 = u32::MAX;
@@ -59,7 +59,7 @@ pub struct Events {
     pub stacks: u32,
     /// Copied from user stacks: 0, or a power of two of pages; [`FRAME_POINTER_BYTES`]: they are walked by frame pointers.
     ///
-    /// [`FRAME_POINTER_BYTES`]: crate::abi::event::FRAME_POINTER_BYTES
+    /// [`FRAME_POINTER_BYTES`]: crate::stack::FRAME_POINTER_BYTES
     pub stack_bytes: u32,
     /// Where a call was off the CPU is noted if it was for at least this long.
     pub least_wait_ns: u64,

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::{FUTEX, READ, key, record, spent};
-use crate::abi::thread::{Activity, Away, SyscallPhase, ThreadRecord};
-use crate::thread_state::{SwitchOut, SyscallEnd};
+use crate::durations::Away;
+use crate::thread::record::{Activity, SyscallPhase, ThreadRecord};
+use crate::thread::state::{SwitchOut, SyscallEnd};
 
 #[derive(Clone, Copy, Debug)]
 enum Event {

@@ -1,7 +1,7 @@
 //! Who ran instead of a thread that waited for a CPU, and who woke one that was blocked.
 
-use crate::abi::COMM_BYTES;
-use crate::abi::thread::Durations;
+use crate::COMM_BYTES;
+use crate::durations::Durations;
 
 /// Turns that are remembered of each CPU.
 pub const TURNS: usize = 16;

@@ -1,8 +1,9 @@
 //! Switches that were not reported: the time around them is lost, and said to be.
 
 use super::{FUTEX, key, record, spent};
-use crate::abi::thread::{Activity, Durations};
-use crate::thread_state::{SwitchOut, SyscallEnd};
+use crate::durations::Durations;
+use crate::thread::record::Activity;
+use crate::thread::state::{SwitchOut, SyscallEnd};
 
 #[test]
 fn time_around_a_switch_that_was_not_reported_is_lost_and_not_made_up() {

@@ -1,9 +1,9 @@
 //! Interrupts while a thread is current. They may arrive in the middle of one of the thread's own events, on the same record:
 //! they only sum up their own time, and the next event takes it off the activity that they interrupted.
 
-use crate::abi::irq::SOFT_IRQ_VECTORS;
-use crate::abi::thread::{Activity, ThreadRecord};
+use crate::irq::SOFT_IRQ_VECTORS;
 use crate::jumpless::bounded;
+use crate::thread::record::{Activity, ThreadRecord};
 
 impl ThreadRecord {
     /// An interrupt, which may not write what the thread's own events write, notes what contradicts them.
