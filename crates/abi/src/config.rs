@@ -33,7 +33,7 @@ pub struct Config {
     /// Its address, if it is nested.
     pub pid_namespace: u64,
     /// Times ready and blocked are told by who ran instead and who woke the thread, if they last at least this long.
-    pub least_told_ns: u64,
+    pub least_attributed_ns: u64,
     /// 1: they are.
     pub who: u32,
     /// User space is woken each time that so many bytes of threads that have ended wait for it: a power of two, and no fewer
@@ -153,7 +153,7 @@ impl Config {
         off_cpu: 0,
         pid_level: 0,
         pid_namespace: 0,
-        least_told_ns: 0,
+        least_attributed_ns: 0,
         who: 0,
         crowd_bytes: 2 * ENDED_BYTES,
         polls: [0; CALL_WORDS],

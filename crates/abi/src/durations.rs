@@ -30,13 +30,13 @@ impl Durations {
 /// Time off the CPU, by why.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Away {
+pub struct OffCpuTime {
     pub ready_ns: u64,
     pub blocked_ns: u64,
     pub stopped_ns: u64,
 }
 
-impl Away {
+impl OffCpuTime {
     #[inline(always)]
     pub fn add(&mut self, other: Self) {
         self.ready_ns = self.ready_ns.wrapping_add(other.ready_ns);

@@ -1,7 +1,7 @@
 //! One row per (thread, system call). Rows come from a pool in chunks: a thread uses about ten of several hundred
 //! calls, so a full table per thread would be mostly holes.
 
-use crate::durations::{Away, Durations};
+use crate::durations::{Durations, OffCpuTime};
 use crate::histogram::{BUCKETS, Histogram};
 
 /// Rows that a thread takes from the pool at once.
@@ -105,7 +105,7 @@ pub struct SyscallRow {
     /// Time inside the window of calls that a window edge, or the thread's end, cut.
     pub in_flight_ns: u64,
     /// Of both, the time off the CPU.
-    pub away: Away,
+    pub off_cpu: OffCpuTime,
     /// 1: a call of the poll family.
     pub is_poll: u32,
     pub reserved: u32,

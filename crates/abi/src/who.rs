@@ -11,7 +11,7 @@ pub const TURNS: usize = 16;
 pub const TURNS_OF_A_CROWD: usize = 4;
 
 /// Waits that are shorter are nobody's doing: what they take goes for the switch itself, and telling them would take more.
-pub const LEAST_TOLD_NS: u64 = 10_000;
+pub const LEAST_ATTRIBUTED_NS: u64 = 10_000;
 
 /// Rows that a thread may have, at most, of tasks that ran instead and of those that woke it: a thread that waits for thousands of
 /// others, one after the other, must not take everybody's.

@@ -4,7 +4,7 @@ use abi::control::{EDGES_BYTES, MOST_PENDING};
 use abi::syscall::ROWS_PER_CHUNK;
 use abi::thread::record::ENDED_BYTES;
 use abi::upcall::UPCALL_ROWS;
-use abi::who::LEAST_TOLD_NS;
+use abi::who::LEAST_ATTRIBUTED_NS;
 
 use crate::btf::Btf;
 use crate::control::Control;
@@ -112,7 +112,7 @@ impl Attached {
         config.off_cpu = options.off_cpu.into();
         config.polls = polls();
         config.who = u32::from(!options.without_who);
-        config.least_told_ns = LEAST_TOLD_NS;
+        config.least_attributed_ns = LEAST_ATTRIBUTED_NS;
         let living = living_threads(pids)?;
         let capacity = capacity(living, one.is_none(), options)?;
         config.crowd_bytes = ENDED_BYTES * crowd(capacity.records);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use abi::durations::{Away, Durations};
+use abi::durations::{Durations, OffCpuTime};
 use abi::histogram::Histogram;
 use abi::syscall::SyscallKey;
 use abi::thread::record::{Activity, SyscallPhase, ThreadRecord};
@@ -31,7 +31,7 @@ pub struct SeenThread {
     /// Blocked since before the window in a call that the records do not name.
     pub needs_syscall: bool,
     /// Its time off the CPU, which is that call's.
-    pub unshared: Away,
+    pub unattributed: OffCpuTime,
     /// Its time on a CPU, of user code or of that call.
     pub open_ns: i64,
 }
@@ -122,7 +122,7 @@ pub struct Parts {
     pub vectors: Vec<Vector>,
     pub who: Vec<(WhoKey, WhoRow)>,
     /// Time off the CPU that no call has been given, though one may have been open.
-    pub unshared: Away,
+    pub unattributed: OffCpuTime,
 }
 
 /// Blocked without being in any call: in page faults, or in what else leads into the kernel.
@@ -151,7 +151,7 @@ pub fn thread(
         hard_irqs,
         vectors,
         who,
-        unshared,
+        unattributed,
     } = parts;
     let mut spent = record.accumulated_ns;
     let mut stopped_clipped_ns = record.stopped_clipped_ns;
@@ -178,7 +178,7 @@ pub fn thread(
     let ready_count = record.woken.count + record.preempted.count;
     let ready_ns = record.woken.total_ns + record.preempted.total_ns;
     let (ran_instead, woken_by) =
-        who::told(who, ready_ns, record.ready_short_ns, record.woken_by_others);
+        who::attributed(who, ready_ns, record.ready_short_ns, record.woken_by_others);
     let long_polls = record.long_poll;
     let mut thread = Thread {
         pid: record.tgid,
@@ -246,7 +246,7 @@ pub fn thread(
         needs_cpu_mode: phase_unknown && record.activity == Activity::OnCpu,
         needs_syscall: phase_unknown
             && matches!(record.activity, Activity::Blocked | Activity::Stopped),
-        unshared,
+        unattributed,
         open_ns: of(Activity::OnCpu),
         thread,
     }
@@ -255,8 +255,8 @@ pub fn thread(
 /// `None` where the kernel's BTF does not tell where it counts them: a living thread has had some.
 fn faults(record: &ThreadRecord) -> Faults {
     let (before, after) = (record.faults_before, record.faults);
-    let is_told = after.minor > 0;
-    let since = |before: u64, after: u64| is_told.then(|| after.saturating_sub(before) as i64);
+    let is_counted = after.minor > 0;
+    let since = |before: u64, after: u64| is_counted.then(|| after.saturating_sub(before) as i64);
     Faults {
         minor: since(before.minor, after.minor),
         major: since(before.major, after.major),
@@ -277,11 +277,15 @@ pub fn in_flight(key: SyscallKey, in_flight_ns: u64) -> SyscallStatistics {
 }
 
 /// And of its time off the CPU.
-pub fn in_flight_away(key: SyscallKey, in_flight_ns: u64, away: Away) -> SyscallStatistics {
+pub fn in_flight_off_cpu(
+    key: SyscallKey,
+    in_flight_ns: u64,
+    off_cpu: OffCpuTime,
+) -> SyscallStatistics {
     SyscallStatistics {
-        ready_ns: away.ready_ns as i64,
-        blocked_ns: away.blocked_ns as i64,
-        stopped_ns: away.stopped_ns as i64,
+        ready_ns: off_cpu.ready_ns as i64,
+        blocked_ns: off_cpu.blocked_ns as i64,
+        stopped_ns: off_cpu.stopped_ns as i64,
         ..in_flight(key, in_flight_ns)
     }
 }

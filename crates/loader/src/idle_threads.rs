@@ -3,12 +3,12 @@
 
 use std::collections::HashSet;
 
-use abi::durations::Away;
+use abi::durations::OffCpuTime;
 use abi::syscall::SyscallKey;
 
 use crate::clock::monotonic_ns;
 use crate::cpu_mode::{OpenThread, settle_all};
-use crate::describe::{self, SeenThread, in_flight_away};
+use crate::describe::{self, SeenThread, in_flight_off_cpu};
 use crate::error::Result;
 use crate::proc_stat::Stat;
 use crate::process::thread_folder;
@@ -51,7 +51,12 @@ pub fn settle_seen(seen: Vec<SeenThread>, stop_ns: u64) -> Vec<Thread> {
     for mut seen in seen {
         if seen.needs_syscall {
             let duration_ns = stop_ns.saturating_sub(seen.begin_ns);
-            name_blocking_call(&mut seen.thread, duration_ns, seen.unshared, seen.open_ns);
+            name_blocking_call(
+                &mut seen.thread,
+                duration_ns,
+                seen.unattributed,
+                seen.open_ns,
+            );
         }
         if seen.needs_cpu_mode {
             open.push(OpenThread {
@@ -83,19 +88,19 @@ fn without_events(pid: u32, tid: u32, start_ns: u64, stop_ns: u64) -> Option<Thr
         _ if stat.is_stopped() => {
             thread.budget.stopped_ns = wall_ns as i64;
             thread.stopped.clipped_ns = wall_ns as i64;
-            let away = Away {
+            let off_cpu = OffCpuTime {
                 stopped_ns: wall_ns,
-                ..Away::default()
+                ..OffCpuTime::default()
             };
-            name_blocking_call(&mut thread, wall_ns, away, 0);
+            name_blocking_call(&mut thread, wall_ns, off_cpu, 0);
         }
         _ => {
             thread.budget.blocked_ns = wall_ns as i64;
-            let away = Away {
+            let off_cpu = OffCpuTime {
                 blocked_ns: wall_ns,
-                ..Away::default()
+                ..OffCpuTime::default()
             };
-            name_blocking_call(&mut thread, wall_ns, away, 0);
+            name_blocking_call(&mut thread, wall_ns, off_cpu, 0);
         }
     }
     Some(thread)
@@ -124,14 +129,16 @@ fn boottime_ns() -> u64 {
 
 /// Puts the call that a blocked thread is in on its account. None: it blocks without one, in a page fault for example.
 /// `open_ns` of its unknown time was on a CPU, which is then that call's.
-fn name_blocking_call(thread: &mut Thread, duration_ns: u64, away: Away, open_ns: i64) {
+fn name_blocking_call(thread: &mut Thread, duration_ns: u64, off_cpu: OffCpuTime, open_ns: i64) {
     let Ok(text) = std::fs::read_to_string(thread_folder(thread.pid, thread.tid) + "/syscall")
     else {
         return;
     };
     if let Some(number) = call_of(&text) {
         let key = SyscallKey::new(number, process::uses_32_bit_calls(thread.pid));
-        thread.syscalls.push(in_flight_away(key, duration_ns, away));
+        thread
+            .syscalls
+            .push(in_flight_off_cpu(key, duration_ns, off_cpu));
         describe::settle_faults(thread);
         thread.budget.kernel_ns += open_ns;
         thread.budget.unknown_ns -= open_ns;

@@ -155,7 +155,7 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         off_cpu: 0,
         pid_level: 0,
         pid_namespace: 0,
-        least_told_ns: 0,
+        least_attributed_ns: 0,
         who: 0,
         crowd_bytes: 2 * ENDED_BYTES,
         polls: [0; CALL_WORDS],

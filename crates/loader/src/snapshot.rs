@@ -213,7 +213,7 @@ fn read(
             hard_irqs: hard_irqs.iter().map(hard_irq).collect(),
             vectors: vectors.iter().map(vector).collect(),
             who: rows.who.remove(&record.slot).unwrap_or_default(),
-            unshared: open.away,
+            unattributed: open.off_cpu,
         };
         seen.threads
             .push(describe::thread(record, parts, stop_ns, stopped_at_start));
@@ -257,23 +257,23 @@ fn syscalls(maps: &Maps, record: &ThreadRecord, open: OpenCall) -> Result<Vec<Sy
         // SAFETY: the row lies in the mapping, and nobody writes it.
         let row = unsafe { ptr::read(row) };
         let mut in_flight_ns = row.in_flight_ns;
-        let mut away = row.away;
+        let mut off_cpu = row.off_cpu;
         if let Some((_, open_ns)) = open_call.take_if(|(key, _)| *key == row.key) {
             in_flight_ns += open_ns;
-            away.add(open.away);
-            away = away.at_most(row.durations.total_ns + in_flight_ns);
+            off_cpu.add(open.off_cpu);
+            off_cpu = off_cpu.at_most(row.durations.total_ns + in_flight_ns);
         }
         syscalls.push(SyscallStatistics {
             count: row.durations.count as i64,
             total_ns: row.durations.total_ns as i64,
             max_ns: row.durations.max_ns as i64,
             histogram: describe::histogram(&row.histogram, row.durations.count),
-            ..describe::in_flight_away(row.key, in_flight_ns, away)
+            ..describe::in_flight_off_cpu(row.key, in_flight_ns, off_cpu)
         });
     })?;
     if let Some((key, open_ns)) = open_call {
-        let away = open.away.at_most(open_ns);
-        syscalls.push(describe::in_flight_away(key, open_ns, away));
+        let off_cpu = open.off_cpu.at_most(open_ns);
+        syscalls.push(describe::in_flight_off_cpu(key, open_ns, off_cpu));
     }
     Ok(syscalls)
 }

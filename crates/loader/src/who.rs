@@ -42,7 +42,7 @@ pub fn vector_name(vector: u32, given: &[u8]) -> String {
 
 /// `ready_ns` is the sum of the waits that were whole, `short_ns` of those that are not told; `others` are the wakers for which there
 /// was no row.
-pub fn told(
+pub fn attributed(
     rows: Vec<(WhoKey, WhoRow)>,
     ready_ns: u64,
     short_ns: u64,
@@ -84,10 +84,10 @@ pub fn told(
     tasks.truncate(MOST_TASKS);
     cpus.truncate(MOST_QUEUES);
     wakers.truncate(MOST_WAKERS);
-    let told_ns: i64 = tasks.iter().map(|task| task.total_ns).sum();
+    let attributed_ns: i64 = tasks.iter().map(|task| task.total_ns).sum();
     let ran_instead = RanInstead {
         tasks,
-        other_tasks_ns: all_ns - told_ns,
+        other_tasks_ns: all_ns - attributed_ns,
         cpus,
         short_ns: short_ns as i64,
         unattributed_ns: (ready_ns as i64 - short_ns as i64 - all_ns).max(0),

@@ -1,6 +1,6 @@
 //! The end of a window: what is open is cut, and interrupts get their time. By user space, when no program writes any more.
 
-use crate::durations::Away;
+use crate::durations::OffCpuTime;
 use crate::syscall::SyscallKey;
 use crate::thread::record::{ACTIVITIES, Activity, SyscallPhase, ThreadRecord};
 
@@ -11,7 +11,7 @@ pub struct OpenCall {
     pub call: Option<(SyscallKey, u64)>,
     /// Time off the CPU that no call has been given: the open one's, or, if there is none, nobody's. Less than nothing (it
     /// wraps) where a trigger's stop takes back what the open call was given already.
-    pub away: Away,
+    pub off_cpu: OffCpuTime,
 }
 
 impl ThreadRecord {
@@ -30,9 +30,9 @@ impl ThreadRecord {
             self.settle(stop_ns);
             call = self.close_intervals(stop_ns);
         }
-        let away = self.take_away();
+        let off_cpu = self.take_off_cpu();
         self.share_interrupted();
-        OpenCall { call, away }
+        OpenCall { call, off_cpu }
     }
 
     /// A trigger closes a window at the instant at which it fires, and other CPUs see that some ns later: what their events

@@ -1,7 +1,7 @@
 //! The record of one thread in one window.
 
 use crate::COMM_BYTES;
-use crate::durations::{Away, Durations};
+use crate::durations::{Durations, OffCpuTime};
 use crate::histogram::{BUCKETS, Histogram};
 use crate::irq::SOFT_IRQ_VECTORS;
 use crate::syscall::{ROW_HEADS, SyscallKey};
@@ -161,7 +161,7 @@ pub struct ThreadRecord {
     pub stopped: Durations,
 
     /// Of the time off the CPU, what system calls have been given, or nobody, as there was none.
-    pub shared: Away,
+    pub attributed: OffCpuTime,
     /// How often, and how long each time, the thread did something else than a call of the poll family.
     pub long_poll: Durations,
     pub long_poll_min_ns: u64,

@@ -10,7 +10,7 @@
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
-use crate::durations::Away;
+use crate::durations::OffCpuTime;
 use crate::jumpless::bounded;
 use crate::syscall::SyscallKey;
 use crate::thread::record::{ACTIVITIES, Activity, SyscallPhase, ThreadRecord};
@@ -60,7 +60,7 @@ pub enum SyscallEnd {
         key: Option<SyscallKey>,
         duration_ns: u64,
         /// Of that, what no call has been given yet.
-        away: Away,
+        off_cpu: OffCpuTime,
     },
 }
 
@@ -179,9 +179,9 @@ impl ThreadRecord {
 
     /// All its time off the CPU.
     #[inline(always)]
-    fn away(&self) -> Away {
+    fn off_cpu(&self) -> OffCpuTime {
         let of = |activity: Activity| self.accumulated_ns[activity as usize];
-        Away {
+        OffCpuTime {
             ready_ns: of(Activity::ReadyWoken)
                 + of(Activity::ReadyPreempted)
                 + of(Activity::ReadyUnknown),
@@ -192,21 +192,21 @@ impl ThreadRecord {
 
     /// What nobody has been given yet: it is the open call's, or nobody's.
     #[inline(always)]
-    pub(crate) fn take_away(&mut self) -> Away {
-        let away = self.away();
-        let taken = away.since(self.shared);
-        self.shared = away;
+    pub(crate) fn take_off_cpu(&mut self) -> OffCpuTime {
+        let off_cpu = self.off_cpu();
+        let taken = off_cpu.since(self.attributed);
+        self.attributed = off_cpu;
         taken
     }
 
     /// The same, and whose it is, once a call's beginning was seen: of one that only the registers know its end decides.
     #[inline(always)]
-    pub fn share_away(&mut self) -> Option<(SyscallKey, Away)> {
+    pub fn attribute_off_cpu(&mut self) -> Option<(SyscallKey, OffCpuTime)> {
         if self.is_busy() || self.syscall_since_ns == 0 {
             return None;
         }
-        let away = self.take_away();
-        (self.phase as u8 == SyscallPhase::Inside as u8).then_some((self.syscall, away))
+        let off_cpu = self.take_off_cpu();
+        (self.phase as u8 == SyscallPhase::Inside as u8).then_some((self.syscall, off_cpu))
     }
 
     /// The thread was created inside the window; it is runnable.

@@ -19,11 +19,11 @@ impl ThreadRecord {
         if self.nested_since_ns == 0 {
             return;
         }
-        if let Some(away_ns) = self.elapsed(self.nested_since_ns, now_ns) {
-            self.nested_ready_ns += away_ns;
-            self.interrupted_ns += away_ns;
-            self.preempted.add(away_ns);
-            self.ready_histogram[bucket(away_ns)] += 1;
+        if let Some(off_cpu_ns) = self.elapsed(self.nested_since_ns, now_ns) {
+            self.nested_ready_ns += off_cpu_ns;
+            self.interrupted_ns += off_cpu_ns;
+            self.preempted.add(off_cpu_ns);
+            self.ready_histogram[bucket(off_cpu_ns)] += 1;
         }
         self.nested_since_ns = 0;
         self.run_since_ns = now_ns;

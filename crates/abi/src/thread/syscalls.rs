@@ -46,7 +46,7 @@ impl ThreadRecord {
         if self.phase as u8 == SyscallPhase::Unknown as u8 || self.syscall_since_ns == 0 {
             self.resolve_on_cpu(Activity::User);
             // In no call.
-            self.take_away();
+            self.take_off_cpu();
         }
         self.activity = Activity::Kernel;
         self.phase = SyscallPhase::Inside;
@@ -71,7 +71,7 @@ impl ThreadRecord {
                     Some(duration_ns) => SyscallEnd::Cut {
                         key: Some(self.syscall),
                         duration_ns,
-                        away: self.take_away(),
+                        off_cpu: self.take_off_cpu(),
                     },
                     None => SyscallEnd::Orphan,
                 }
@@ -89,7 +89,7 @@ impl ThreadRecord {
                     Some(duration_ns) => SyscallEnd::Cut {
                         key: None,
                         duration_ns,
-                        away: self.take_away(),
+                        off_cpu: self.take_off_cpu(),
                     },
                     None => SyscallEnd::Orphan,
                 }
@@ -122,7 +122,7 @@ impl ThreadRecord {
             end = SyscallEnd::Cut {
                 key: Some(self.syscall),
                 duration_ns,
-                away: self.take_away(),
+                off_cpu: self.take_off_cpu(),
             };
         }
         self.phase = SyscallPhase::Exiting;
@@ -135,13 +135,13 @@ impl ThreadRecord {
     #[inline(always)]
     pub fn polled(&mut self, began_ns: u64, ended_ns: u64) {
         if self.polled_ns != 0
-            && let Some(away_ns) = self.elapsed(self.polled_ns, began_ns)
+            && let Some(off_cpu_ns) = self.elapsed(self.polled_ns, began_ns)
         {
-            if self.long_poll.count == 0 || away_ns < self.long_poll_min_ns {
-                self.long_poll_min_ns = away_ns;
+            if self.long_poll.count == 0 || off_cpu_ns < self.long_poll_min_ns {
+                self.long_poll_min_ns = off_cpu_ns;
             }
-            self.long_poll.add(away_ns);
-            self.long_poll_histogram[bucket(away_ns)] += 1;
+            self.long_poll.add(off_cpu_ns);
+            self.long_poll_histogram[bucket(off_cpu_ns)] += 1;
         }
         self.polled_ns = ended_ns;
     }

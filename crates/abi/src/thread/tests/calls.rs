@@ -1,7 +1,7 @@
 //! System calls: whole, cut by an edge of the window, named by the registers, and never ended.
 
 use super::{FUTEX, READ, key, once, record, spent};
-use crate::durations::{Away, Durations};
+use crate::durations::{Durations, OffCpuTime};
 use crate::thread::close::OpenCall;
 use crate::thread::record::{Activity, SyscallPhase};
 use crate::thread::state::{SwitchOut, SyscallEnd};
@@ -15,12 +15,12 @@ fn a_call_that_blocks_is_kernel_then_blocked_then_ready() {
     thread.switched_out(120, || SwitchOut::Blocked);
     thread.woken(150);
     thread.switched_in(155);
-    let away = Away {
+    let off_cpu = OffCpuTime {
         ready_ns: 5,
         blocked_ns: 30,
         stopped_ns: 0,
     };
-    assert_eq!(thread.share_away(), Some((key(FUTEX), away)));
+    assert_eq!(thread.attribute_off_cpu(), Some((key(FUTEX), off_cpu)));
     let end = thread.syscall_exited(160);
     assert_eq!(
         end,
@@ -53,7 +53,7 @@ fn a_call_open_at_the_start_is_cut_and_never_counted() {
         SyscallEnd::Cut {
             key: None,
             duration_ns: 70,
-            away: Away {
+            off_cpu: OffCpuTime {
                 ready_ns: 10,
                 blocked_ns: 50,
                 stopped_ns: 0
@@ -79,7 +79,7 @@ fn the_registers_name_the_call_that_was_open_at_the_start() {
     thread.woken(150);
     thread.switched_in(160);
     assert_eq!(
-        thread.share_away(),
+        thread.attribute_off_cpu(),
         None,
         "its end decides whether it is the call's"
     );
@@ -88,7 +88,7 @@ fn the_registers_name_the_call_that_was_open_at_the_start() {
         SyscallEnd::Cut {
             key: Some(key(FUTEX)),
             duration_ns: 70,
-            away: Away {
+            off_cpu: OffCpuTime {
                 ready_ns: 10,
                 blocked_ns: 40,
                 stopped_ns: 0
@@ -110,11 +110,11 @@ fn registers_of_a_call_that_is_over_do_not_make_user_time_kernel_time() {
     let mut thread = record(0);
     thread.was_inside(Some(key(READ)));
     thread.switched_in(10);
-    assert_eq!(thread.share_away(), None);
+    assert_eq!(thread.attribute_off_cpu(), None);
     thread.syscall_entered(400, key(FUTEX));
     assert_eq!(
-        thread.share_away(),
-        Some((key(FUTEX), Away::default())),
+        thread.attribute_off_cpu(),
+        Some((key(FUTEX), OffCpuTime::default())),
         "what was before is no call's"
     );
     assert_eq!(
@@ -171,7 +171,7 @@ fn a_call_open_at_the_stop_is_returned_with_its_part() {
     thread.switched_out(160, || SwitchOut::Blocked);
     let open = thread.closed(200);
     assert_eq!(open.call, Some((key(READ), 50)));
-    assert_eq!(open.away.blocked_ns, 40);
+    assert_eq!(open.off_cpu.blocked_ns, 40);
     assert_eq!(spent(&thread, Activity::Blocked), 40);
 }
 
@@ -209,7 +209,7 @@ fn exit_closes_the_open_call_and_the_thread_runs_on_until_its_last_switch() {
         SyscallEnd::Cut {
             key: Some(key(231)),
             duration_ns: 5,
-            away: Away::default()
+            off_cpu: OffCpuTime::default()
         }
     );
     thread.switched_out(40, || SwitchOut::Dead);
@@ -219,7 +219,7 @@ fn exit_closes_the_open_call_and_the_thread_runs_on_until_its_last_switch() {
 }
 
 #[test]
-fn away_from_its_poll_is_from_the_end_of_one_to_the_beginning_of_the_next() {
+fn off_the_cpu_from_its_poll_is_from_the_end_of_one_to_the_beginning_of_the_next() {
     let mut thread = record(0);
     thread.polled(10, 20);
     assert_eq!(

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{FUTEX, READ, key, record, spent};
-use crate::durations::Away;
+use crate::durations::OffCpuTime;
 use crate::thread::record::{Activity, SyscallPhase, ThreadRecord};
 use crate::thread::state::{SwitchOut, SyscallEnd};
 
@@ -64,7 +64,7 @@ fn any_event() -> impl Strategy<Value = Event> {
 struct Calls {
     whole_ns: u64,
     cut_ns: u64,
-    away: Away,
+    off_cpu: OffCpuTime,
 }
 
 impl Calls {
@@ -72,17 +72,19 @@ impl Calls {
         match apply(thread, event, now_ns) {
             SyscallEnd::Whole { duration_ns, .. } => self.whole_ns += duration_ns,
             SyscallEnd::Cut {
-                duration_ns, away, ..
+                duration_ns,
+                off_cpu,
+                ..
             } => {
                 self.cut_ns += duration_ns;
-                self.away.add(away);
+                self.off_cpu.add(off_cpu);
             }
             SyscallEnd::Orphan => {}
         }
         if matches!(event, Event::In)
-            && let Some((_, away)) = thread.share_away()
+            && let Some((_, off_cpu)) = thread.attribute_off_cpu()
         {
-            self.away.add(away);
+            self.off_cpu.add(off_cpu);
         }
     }
 
@@ -90,19 +92,19 @@ impl Calls {
         let open = thread.closed(stop_ns);
         if let Some((_, open_ns)) = open.call {
             self.cut_ns += open_ns;
-            self.away.add(open.away);
+            self.off_cpu.add(open.off_cpu);
         }
     }
 
     /// No call was off the CPU for longer than it lasted.
-    fn hold_their_away(&self) -> bool {
-        let Away {
+    fn hold_their_off_cpu_time(&self) -> bool {
+        let OffCpuTime {
             ready_ns,
             blocked_ns,
             stopped_ns,
-        } = self.away;
-        let away_ns = ready_ns.wrapping_add(blocked_ns).wrapping_add(stopped_ns);
-        away_ns as i64 <= (self.whole_ns + self.cut_ns) as i64
+        } = self.off_cpu;
+        let off_cpu_ns = ready_ns.wrapping_add(blocked_ns).wrapping_add(stopped_ns);
+        off_cpu_ns as i64 <= (self.whole_ns + self.cut_ns) as i64
     }
 }
 
@@ -154,8 +156,8 @@ proptest! {
         let stop_ns = now_ns + 17;
         calls.close(&mut thread, stop_ns);
         prop_assert!(calls.whole_ns + calls.cut_ns <= stop_ns - 1_000);
-        prop_assert!(calls.away.blocked_ns <= spent(&thread, Activity::Blocked));
-        prop_assert!(calls.away.stopped_ns <= spent(&thread, Activity::Stopped));
+        prop_assert!(calls.off_cpu.blocked_ns <= spent(&thread, Activity::Blocked));
+        prop_assert!(calls.off_cpu.stopped_ns <= spent(&thread, Activity::Stopped));
         prop_assert_eq!(thread.accumulated_ns.iter().sum::<u64>(), stop_ns - 1_000);
         prop_assert_eq!(thread.negative_intervals, 0);
         prop_assert_eq!(thread.run_histogram.iter().sum::<u32>() as u64, thread.run.count);
@@ -220,15 +222,15 @@ proptest! {
         let stop_ns = now_ns - late_ns;
         calls.close(&mut thread, stop_ns);
         let whole_and_cut_ns = calls.whole_ns + calls.cut_ns;
-        let away = calls.away.at_most(whole_and_cut_ns);
-        prop_assert!(away.ready_ns + away.blocked_ns + away.stopped_ns <= whole_and_cut_ns);
+        let off_cpu = calls.off_cpu.at_most(whole_and_cut_ns);
+        prop_assert!(off_cpu.ready_ns + off_cpu.blocked_ns + off_cpu.stopped_ns <= whole_and_cut_ns);
         prop_assert_eq!(thread.switches_missed + thread.negative_intervals, 0);
         if late_ns == 0 {
-            prop_assert!(calls.hold_their_away(), "{calls:?}");
-            prop_assert_eq!(away, calls.away);
+            prop_assert!(calls.hold_their_off_cpu_time(), "{calls:?}");
+            prop_assert_eq!(off_cpu, calls.off_cpu);
             prop_assert!(calls.whole_ns + calls.cut_ns <= stop_ns - 1_000_000);
-            prop_assert!(calls.away.blocked_ns <= spent(&thread, Activity::Blocked));
-            prop_assert!(calls.away.stopped_ns <= spent(&thread, Activity::Stopped));
+            prop_assert!(calls.off_cpu.blocked_ns <= spent(&thread, Activity::Blocked));
+            prop_assert!(calls.off_cpu.stopped_ns <= spent(&thread, Activity::Stopped));
         }
     }
 
