@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use crate::event_selection::EventOptions;
-use crate::probes::AttachMode;
-use crate::triggers::TriggerScope;
+use crate::calls::selection::EventOptions;
+use crate::probes::object::AttachMode;
+use crate::session::triggers::TriggerScope;
 use crate::user_stacks::UserStacks;
 
 /// By default nothing is recorded but the statistics.
 ///
-/// [`start`]: crate::capture::CaptureSession::start
-/// [`missing_debug_files`]: crate::capture::CaptureSession::missing_debug_files
+/// [`start`]: crate::session::capture::CaptureSession::start
+/// [`missing_debug_files`]: crate::session::capture::CaptureSession::missing_debug_files
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// tgids, at least one.

@@ -8,12 +8,12 @@ use napi::bindgen_prelude::{AsyncTask, BigInt, Env};
 use napi_derive::napi;
 
 use super::sample::{BindingSample, BindingWindow, BindingWindowStart};
-use crate::capture::CaptureSession;
+use crate::calls::selection::EventOptions;
 use crate::error::{Error, ErrorKind};
-use crate::event_selection::EventOptions;
 use crate::options::Options;
 use crate::sample::{Sample, StopReason};
-use crate::triggers::TriggerScope;
+use crate::session::capture::CaptureSession;
+use crate::session::triggers::TriggerScope;
 use crate::user_stacks::UserStacks;
 
 #[napi(object)]

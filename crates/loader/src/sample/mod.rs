@@ -10,8 +10,8 @@ pub use thread::{
     SyscallStatistics, TaskInstead, Thread, Vector, Waker,
 };
 
-use crate::calls::Calls;
-use crate::pending::{Start, Stop};
+use crate::calls::of_sample::Calls;
+use crate::session::window::{Start, Stop};
 
 /// A monitored process. `exe` and `cmdline` are null when it ended before they could be read.
 #[cfg_attr(

@@ -1,10 +1,10 @@
 //! Single system calls, recorded.
 
-use loader::capture::CaptureSession;
-use loader::event_selection::EventOptions;
+use loader::calls::selection::EventOptions;
 use loader::options::Options;
-use loader::probes::AttachMode;
+use loader::probes::object::AttachMode;
 use loader::sample::{Sample, SyscallEvent};
+use loader::session::capture::CaptureSession;
 use loader::user_stacks::UserStacks;
 
 use crate::worker::Worker;

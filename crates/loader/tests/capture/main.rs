@@ -20,10 +20,10 @@ mod who;
 mod windows;
 mod worker;
 
-use loader::capture::CaptureSession;
 use loader::options::Options;
-use loader::probes::AttachMode;
+use loader::probes::object::AttachMode;
 use loader::sample::{Sample, StopReason, Thread};
+use loader::session::capture::CaptureSession;
 
 use support::assert_adds_up;
 use worker::Worker;

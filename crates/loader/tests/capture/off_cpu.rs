@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use loader::capture::CaptureSession;
 use loader::options::Options;
-use loader::probes::AttachMode;
+use loader::probes::object::AttachMode;
 use loader::sample::{OffCpu, Sample};
+use loader::session::capture::CaptureSession;
 use loader::user_stacks::UserStacks;
 
 use crate::worker::Worker;

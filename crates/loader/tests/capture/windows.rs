@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 
-use loader::capture::CaptureSession;
+use loader::kernel::own_tid::own_tid;
 use loader::options::Options;
-use loader::own_tid::own_tid;
-use loader::probes::AttachMode;
+use loader::probes::object::AttachMode;
 use loader::sample::{Sample, StopReason};
+use loader::session::capture::CaptureSession;
 
 use super::support::{assert_adds_up, assert_count, count};
 use super::worker::Worker;

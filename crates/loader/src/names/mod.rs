@@ -1,0 +1,3 @@
+//! Names of what is a number in the kernel.
+
+pub mod syscalls;

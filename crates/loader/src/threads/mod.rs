@@ -1,0 +1,7 @@
+//! From the records of threads to the threads of a sample.
+
+pub mod cpu_mode;
+pub mod describe;
+pub mod idle;
+pub mod records;
+pub mod who;
