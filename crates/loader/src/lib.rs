@@ -9,7 +9,7 @@
 //! - [`kernel`] finds where the running kernel keeps things, and speaks to it;
 //! - `names` of what is a number in the kernel, [`options`], and [`error`].
 
-pub mod calls;
+mod calls;
 pub mod doctor;
 pub mod error;
 pub mod kernel;
@@ -22,4 +22,3 @@ pub mod sample;
 pub mod session;
 pub mod targets;
 mod threads;
-pub mod user_stacks;

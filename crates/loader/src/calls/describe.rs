@@ -1,14 +1,11 @@
 //! From a recorded system call to what a sample says of it, its stacks apart.
 
-use ::syscalls::Errno;
 use abi::event::SyscallEvent as Recorded;
 
+use crate::names::errors::errno_name;
 use crate::names::syscalls;
+use crate::names::text::name_of;
 use crate::sample::SyscallEvent;
-use crate::threads::describe::name_of;
-
-/// Results from here to -1 are errors (`MAX_ERRNO` in include/linux/err.h).
-const LEAST_ERROR: i64 = -4095;
 
 pub fn describe(call: &Recorded) -> SyscallEvent {
     let name = syscalls::name(call.key);
@@ -30,15 +27,6 @@ pub fn describe(call: &Recorded) -> SyscallEvent {
         errno: errno_name(call.result).map(str::to_owned),
         ..SyscallEvent::default()
     }
-}
-
-/// Of a result that is one. The kernel's own codes, by which it restarts calls that a signal interrupted, have no names in user
-/// space.
-pub fn errno_name(result: i64) -> Option<&'static str> {
-    (LEAST_ERROR..0)
-        .contains(&result)
-        .then(|| Errno::new(-result as i32).name())
-        .flatten()
 }
 
 /// Whether the process executes another program from here on.
@@ -90,14 +78,6 @@ mod tests {
         assert_eq!((event.result.as_str(), event.errno), ("5", None));
         let arguments = event.arguments.unwrap();
         assert_eq!(arguments[..3], ["0x1", "0x2", "0xffffffffffffffff"]);
-    }
-
-    #[test]
-    fn errors_have_their_names() {
-        let errno = |result| describe(&recorded(libc::SYS_read, result)).errno;
-        assert_eq!(errno(-11).as_deref(), Some("EAGAIN"));
-        assert_eq!(errno(-4096), None);
-        assert_eq!(errno(-4000), None);
     }
 
     #[test]

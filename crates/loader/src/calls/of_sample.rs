@@ -4,8 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::calls::describe;
-use crate::calls::recorded::user_stack_end;
-use crate::calls::recorded_call::RecordedCall;
+use crate::calls::recorded_call::{RecordedCall, user_stack_end};
 use crate::calls::stack_table::{StackIndices, StackTable};
 use crate::sample::{CallWait, SyscallEvent};
 

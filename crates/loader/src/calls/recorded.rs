@@ -7,11 +7,11 @@ use abi::off_cpu::OffCpuKey;
 use stacks::End;
 
 use crate::calls::of_sample::Calls;
-use crate::calls::recorded_call::{CallStacks, RecordedCall};
+use crate::calls::recorded_call::{CallStacks, RecordedCall, user_stack_end};
 use crate::calls::stack_table::{Named, StackIndices, StackTable, Symbols};
 use crate::error::Result;
 use crate::sample::{Frame, OffCpu};
-use crate::threads::records::BlockedTime;
+use crate::threads::seen::BlockedTime;
 
 pub struct Recorded {
     pub calls: Vec<RecordedCall>,
@@ -138,19 +138,6 @@ fn merged(times: Vec<OffCpu>, stacks: &[Vec<Frame>]) -> Vec<OffCpu> {
 fn is_truncated(stacks: Option<&CallStacks>) -> bool {
     let walk = stacks.and_then(|stacks| stacks.user.as_ref());
     walk.is_some_and(|walk| walk.end != End::Complete)
-}
-
-/// How the walk of the user stack ended; `None`: there is none.
-pub fn user_stack_end(stacks: Option<&CallStacks>) -> Option<&'static str> {
-    let walk = stacks?.user.as_ref()?;
-    Some(match walk.end {
-        End::Complete => "complete",
-        End::CutStack => "cut",
-        End::NoUnwindInfo => "no unwind information",
-        End::NoFramePointer => "no frame pointer",
-        End::Invalid => "invalid",
-        End::TooDeep => "too deep",
-    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use abi::event::SyscallEvent;
-use stacks::Walk;
+use stacks::{End, Walk};
 
 #[derive(Clone)]
 pub struct RecordedCall {
@@ -40,4 +40,17 @@ impl From<SyscallEvent> for RecordedCall {
     fn from(call: SyscallEvent) -> Self {
         Self { call, stacks: None }
     }
+}
+
+/// How the walk of the user stack ended; `None`: there is none.
+pub fn user_stack_end(stacks: Option<&CallStacks>) -> Option<&'static str> {
+    let walk = stacks?.user.as_ref()?;
+    Some(match walk.end {
+        End::Complete => "complete",
+        End::CutStack => "cut",
+        End::NoUnwindInfo => "no unwind information",
+        End::NoFramePointer => "no frame pointer",
+        End::Invalid => "invalid",
+        End::TooDeep => "too deep",
+    })
 }

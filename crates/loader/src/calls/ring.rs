@@ -17,7 +17,7 @@ use crate::calls::longest::Longest;
 use crate::calls::recorded_call::{CallStacks, RecordedCall};
 use crate::calls::stack_reader::StackReader;
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::priority;
+use crate::kernel::own_thread::raise_priority;
 use crate::probes::object::Probes;
 
 const INTERVAL: Duration = Duration::from_millis(2);
@@ -216,7 +216,7 @@ fn put_back(by_window: &mut HashMap<u32, Longest>, number: u32, window: Longest)
 }
 
 fn run(shared: &Weak<Shared>) {
-    priority::raise();
+    raise_priority();
     while let Some(shared) = shared.upgrade() {
         shared.lock().drain();
         let interval = if shared.is_awaited.load(Ordering::Acquire) {

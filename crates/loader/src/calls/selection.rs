@@ -5,22 +5,8 @@ use abi::syscall::{LAST_NUMBER, SyscallKey};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::syscalls;
-
-#[derive(Clone, Debug)]
-pub struct EventOptions {
-    /// Calls that last at least this long.
-    pub least_ns: u64,
-    /// Of these names; `None`: of any.
-    pub only: Option<Vec<String>>,
-    /// Not of these names.
-    pub except: Vec<String>,
-    /// With the stacks of where they waited and of who called.
-    pub has_stacks: bool,
-    /// Of the ring buffer.
-    pub buffer_bytes: u32,
-    /// Kept of one window, at most: the longest.
-    pub limit: usize,
-}
+use crate::names::syscalls::is_poll;
+use crate::options::EventOptions;
 
 /// A wait that makes up less of the least duration is not what a call was slow by.
 const LEAST_WAIT_SHARE: u64 = 8;
@@ -53,20 +39,6 @@ pub fn selection(options: &EventOptions) -> Result<Events> {
     }
 }
 
-/// Calls that wait for something to happen, as 64-bit and 32-bit tables call them.
-const POLL_NAMES: [&str; 10] = [
-    "poll",
-    "ppoll",
-    "select",
-    "pselect6",
-    "epoll_wait",
-    "epoll_pwait",
-    "epoll_pwait2",
-    "_newselect",
-    "ppoll_time64",
-    "pselect6_time64",
-];
-
 /// The bits of these calls.
 pub fn polls() -> [u64; CALL_WORDS] {
     let mut polls = Events::NONE;
@@ -76,10 +48,6 @@ pub fn polls() -> [u64; CALL_WORDS] {
         }
     }
     polls.calls
-}
-
-pub fn is_poll(key: SyscallKey) -> bool {
-    POLL_NAMES.contains(&syscalls::name(key).as_str())
 }
 
 fn all_calls() -> impl Iterator<Item = SyscallKey> {
@@ -114,7 +82,8 @@ mod tests {
     use abi::config::Events;
     use abi::syscall::{LAST_NUMBER, SyscallKey};
 
-    use super::{EventOptions, selection};
+    use super::selection;
+    use crate::options::EventOptions;
 
     fn options(only: Option<&[&str]>, except: &[&str]) -> EventOptions {
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();

@@ -10,7 +10,7 @@ use abi::stack::{KERNEL_FRAMES, UserStack};
 use stacks::{Arch, CopiedStack, Modules, Problems, ProcessMaps, Registers, Unwinder, Walk};
 
 use crate::calls::recorded_call::{CallStacks, WaitStack};
-use crate::user_stacks::UserStacks;
+use crate::options::UserStacks;
 
 /// Different stacks kept at a time; beyond that, equal ones may be kept twice.
 const MOST_KNOWN: usize = 1 << 16;

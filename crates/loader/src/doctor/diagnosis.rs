@@ -5,42 +5,17 @@ use std::path::Path;
 use abi::config::Events;
 use abi::control::EDGES_BYTES;
 
-use crate::doctor::features;
-use crate::error::Error;
+use crate::doctor::check::{Check, Status, check, failed};
+use crate::doctor::{features, rights};
 use crate::kernel::btf::{Btf, VMLINUX};
 use crate::kernel::offsets;
 use crate::kernel::pid_namespace::PidNamespace;
 use crate::kernel::privileges::Privileges;
 use crate::kernel::refusal::lockdown;
+use crate::options::AttachMode;
+use crate::probes::capacity::Capacity;
 use crate::probes::list::{Need, PROBES};
-use crate::probes::object::{AttachMode, Attachment, Capacity, PendingLoader, Probes};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    Ok,
-    /// Captures work, with less or at a higher cost.
-    Degraded,
-    Failed,
-}
-
-impl Status {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Degraded => "degraded",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    pub name: String,
-    pub status: Status,
-    pub detail: String,
-    /// What to do; none when all is well.
-    pub hint: Option<String>,
-}
+use crate::probes::object::{Attachment, PendingLoader, Probes};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnosis {
@@ -51,32 +26,9 @@ pub struct Diagnosis {
     pub checks: Vec<Check>,
 }
 
-fn check(
-    name: impl Into<String>,
-    status: Status,
-    detail: impl Into<String>,
-    hint: Option<&str>,
-) -> Check {
-    Check {
-        name: name.into(),
-        status,
-        detail: detail.into(),
-        hint: hint.map(str::to_owned),
-    }
-}
-
-fn failed(name: &str, error: Error) -> Check {
-    Check {
-        name: name.to_owned(),
-        status: Status::Failed,
-        detail: error.message,
-        hint: error.hint,
-    }
-}
-
 /// Everything that can be found out without attaching to anybody's process.
 pub fn diagnose() -> Diagnosis {
-    let mut checks = Privileges::of_this_process().checks();
+    let mut checks = rights::checks(Privileges::of_this_process());
     checks.extend([lockdown_mode(), tracefs()]);
     match Btf::of_running_kernel() {
         Ok(btf) => {

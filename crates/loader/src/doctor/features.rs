@@ -11,7 +11,7 @@ use probe_points::Kernel;
 
 use crate::kernel::bpf;
 use crate::kernel::instructions::{EXIT, call, copy, instruction, set};
-use crate::kernel::own_tid::own_tid;
+use crate::kernel::own_thread::own_tid;
 use crate::kernel::perf_event::{self, Event};
 
 pub struct Feature {

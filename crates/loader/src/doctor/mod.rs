@@ -1,4 +1,6 @@
 //! What this machine allows, and what it lacks.
 
+pub mod check;
 pub mod diagnosis;
-pub mod features;
+pub(crate) mod features;
+pub(crate) mod rights;

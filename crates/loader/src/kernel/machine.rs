@@ -1,6 +1,7 @@
 //! What the machine has, and what others take of it.
 
 use std::fs;
+use std::path::Path;
 
 /// More than the largest machines have.
 const MOST_CPUS: u32 = 8192;
@@ -31,6 +32,11 @@ pub fn stolen_ns() -> Option<u64> {
 fn steal_ticks(text: &str) -> Option<u64> {
     let line = text.lines().next()?.strip_prefix("cpu ")?;
     line.split_ascii_whitespace().nth(7)?.parse().ok()
+}
+
+/// Whether there is a datapath of which upcalls can come.
+pub fn has_datapath() -> bool {
+    Path::new("/sys/module/openvswitch").exists()
 }
 
 #[cfg(test)]

@@ -1,16 +1,14 @@
 //! The running kernel: where it keeps things, what it allows, and the calls that speak to it.
 
-pub mod bpf;
+pub(crate) mod bpf;
 pub mod btf;
-pub mod capability;
+pub(crate) mod capability;
 pub mod clock;
-pub mod instructions;
-pub mod machine;
+pub(crate) mod instructions;
+pub(crate) mod machine;
 pub mod offsets;
-pub mod own_root;
-pub mod own_tid;
-pub mod perf_event;
-pub mod pid_namespace;
-pub mod priority;
-pub mod privileges;
-pub mod refusal;
+pub mod own_thread;
+pub(crate) mod perf_event;
+pub(crate) mod pid_namespace;
+pub(crate) mod privileges;
+pub(crate) mod refusal;

@@ -2,29 +2,18 @@
 
 use std::fs;
 
-use crate::doctor::diagnosis::{Check, Status};
 use crate::kernel::capability::Capability;
 
 /// Without these there is no capture at all.
-const NEEDED: [Capability; 2] = [Capability::Bpf, Capability::Perfmon];
-
-/// With all of them kdelay does as much as root's, and has no right to change anything.
-const USEFUL: [Capability; 6] = [
-    Capability::Bpf,
-    Capability::Perfmon,
-    Capability::SysPtrace,
-    Capability::DacReadSearch,
-    Capability::Syslog,
-    Capability::CheckpointRestore,
-];
+pub const NEEDED: [Capability; 2] = [Capability::Bpf, Capability::Perfmon];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Privileges {
-    uid: u32,
-    gid: u32,
-    effective: u64,
+    pub uid: u32,
+    pub gid: u32,
+    pub effective: u64,
     /// The capabilities are those of a user namespace of its own, which eBPF does not go by.
-    has_own_user_namespace: bool,
+    pub has_own_user_namespace: bool,
 }
 
 impl Privileges {
@@ -47,7 +36,7 @@ impl Privileges {
         !self.has_own_user_namespace && self.effective & capability.granted_by() != 0
     }
 
-    fn lacking(self, capabilities: &[Capability]) -> Vec<String> {
+    pub fn lacking(self, capabilities: &[Capability]) -> Vec<String> {
         capabilities
             .iter()
             .filter(|&&capability| !self.has(capability))
@@ -71,87 +60,6 @@ impl Privileges {
             ),
         }
     }
-
-    /// The command that runs another one as this user with all that is useful.
-    fn command(self) -> String {
-        let caps = USEFUL.map(|capability| format!("+{}", capability.short_name()));
-        let caps = caps.join(",").to_ascii_lowercase();
-        let Self { uid, gid, .. } = self;
-        format!(
-            "sudo setpriv --reuid={uid} --regid={gid} --init-groups --inh-caps={caps} --ambient-caps={caps} -- kdelay …"
-        )
-    }
-
-    /// One for the whole, and one for each capability, where these count.
-    pub fn checks(self) -> Vec<Check> {
-        let mut checks = vec![self.summary()];
-        if self.has_own_user_namespace {
-            return checks;
-        }
-        checks.extend(Capability::ALL.map(|capability| self.check(capability)));
-        checks
-    }
-
-    fn summary(self) -> Check {
-        let Self { uid, .. } = self;
-        let lacking = self.lacking(&NEEDED).join(" and ");
-        let (status, detail, hint) = if self.has_own_user_namespace {
-            let detail = format!(
-                "uid {uid} of a user namespace of its own, whose capabilities do not count"
-            );
-            (Status::Failed, detail, Some(self.hint()))
-        } else if lacking.is_empty() {
-            let detail = format!("uid {uid}, CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN");
-            (Status::Ok, detail, None)
-        } else {
-            let hint = format!(
-                "run as root, for example with sudo, or:\n{}",
-                self.command()
-            );
-            (
-                Status::Failed,
-                format!("uid {uid} lacks {lacking}"),
-                Some(hint),
-            )
-        };
-        Check {
-            name: "privileges".to_owned(),
-            status,
-            detail,
-            hint,
-        }
-    }
-
-    fn check(self, capability: Capability) -> Check {
-        let (status, detail, hint) = if self.has(capability) {
-            let by = match self.effective & capability.bit() {
-                0 => "yes, by a greater one",
-                _ => "yes",
-            };
-            (Status::Ok, by.to_owned(), None)
-        } else {
-            match capability.cost() {
-                None => (Status::Ok, "no, and not needed here".to_owned(), None),
-                Some(cost) => {
-                    let status = match NEEDED.contains(&capability) {
-                        true => Status::Failed,
-                        false => Status::Degraded,
-                    };
-                    (
-                        status,
-                        format!("no: {cost}"),
-                        Some(capability.how_to_grant()),
-                    )
-                }
-            }
-        };
-        Check {
-            name: capability.name(),
-            status,
-            detail,
-            hint,
-        }
-    }
 }
 
 fn effective(status: &str) -> Option<u64> {
@@ -163,7 +71,7 @@ fn effective(status: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Capability, Privileges, Status, effective};
+    use super::{Capability, Privileges, effective};
 
     fn with(capabilities: &[Capability]) -> Privileges {
         Privileges {
@@ -193,26 +101,6 @@ mod tests {
     }
 
     #[test]
-    fn captures_take_two_capabilities_and_each_other_one_has_a_price() {
-        let worst = |privileges: Privileges| {
-            let checks = privileges.checks();
-            checks.iter().any(|check| check.status == Status::Failed)
-        };
-        assert!(worst(with(&[])));
-        assert!(worst(with(&[Capability::Bpf])));
-        assert!(worst(with(&[Capability::Perfmon])));
-        assert!(!worst(with(&[Capability::Bpf, Capability::Perfmon])));
-        assert!(!worst(with(&[Capability::SysAdmin])));
-        for check in with(&[]).checks() {
-            assert_eq!(
-                check.status == Status::Ok,
-                check.hint.is_none(),
-                "{check:?}"
-            );
-        }
-    }
-
-    #[test]
     fn a_user_namespace_has_no_capabilities_that_count() {
         let all = Privileges {
             effective: u64::MAX,
@@ -221,6 +109,5 @@ mod tests {
         };
         assert!(!all.has(Capability::Bpf));
         assert!(all.hint().contains("user namespace"));
-        assert_eq!(all.checks()[0].status, Status::Failed);
     }
 }

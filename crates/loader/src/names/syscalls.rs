@@ -83,6 +83,24 @@ pub fn abi_name(abi: Abi) -> &'static str {
     }
 }
 
+/// Calls that wait for something to happen, as 64-bit and 32-bit tables call them.
+const POLL_NAMES: [&str; 10] = [
+    "poll",
+    "ppoll",
+    "select",
+    "pselect6",
+    "epoll_wait",
+    "epoll_pwait",
+    "epoll_pwait2",
+    "_newselect",
+    "ppoll_time64",
+    "pselect6_time64",
+];
+
+pub fn is_poll(key: SyscallKey) -> bool {
+    POLL_NAMES.contains(&name(key).as_str())
+}
+
 #[cfg(test)]
 mod tests {
     use super::name;

@@ -4,6 +4,7 @@ use napi::Task;
 use napi::bindgen_prelude::{AsyncTask, Env};
 use napi_derive::napi;
 
+use crate::doctor::check::Check;
 use crate::doctor::diagnosis;
 
 #[napi(object, use_nullable = true)]
@@ -36,7 +37,7 @@ impl Task for DoctorTask {
     }
 
     fn resolve(&mut self, _: Env, diagnosis: Self::Output) -> napi::Result<Self::JsValue> {
-        let check = |check: diagnosis::Check| BindingCheck {
+        let check = |check: Check| BindingCheck {
             name: check.name,
             status: check.status.name().to_owned(),
             detail: check.detail,

@@ -8,8 +8,7 @@ use napi_derive::napi;
 
 use crate::kernel::pid_namespace::require_own_proc;
 use crate::sample::Target;
-use crate::targets::process;
-use crate::targets::search;
+use crate::targets::{process, search};
 
 /// The process with this pid; throws if there is none that can be monitored.
 #[napi]

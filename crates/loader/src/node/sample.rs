@@ -5,9 +5,9 @@ use napi_derive::napi;
 
 use crate::calls::of_sample::Calls;
 use crate::sample::{
-    Frame, Losses, OffCpu, Sample, SyscallEvent, Target, Thread, TriggeringThread, Upcall,
+    Frame, Losses, OffCpu, Start, Stop, SyscallEvent, Target, Thread, TriggeringThread, Upcall,
 };
-use crate::session::window::{Start, Stop};
+use crate::session::sample::Sample;
 
 #[napi(object, use_nullable = true)]
 pub struct BindingWindowStart {

@@ -1,10 +1,11 @@
 //! The eBPF programs and their maps.
 
-pub mod control;
-pub mod list;
-pub mod mapped;
-pub mod maps;
+pub(crate) mod capacity;
+pub(crate) mod control;
+pub(crate) mod list;
+pub(crate) mod mapped;
+pub(crate) mod maps;
 pub mod object;
-pub mod row_map;
-pub mod slot_rows;
-pub mod upcalls;
+pub(crate) mod row_map;
+pub(crate) mod slot_rows;
+pub(crate) mod upcalls;

@@ -17,8 +17,10 @@ use aya::{Ebpf, EbpfLoader, Endianness, VerifierLogLevel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::bpf;
 use crate::kernel::btf::Btf;
-use crate::kernel::own_root::enter_root_of_this_thread;
+use crate::kernel::own_thread::enter_root_of_this_thread;
 use crate::kernel::refusal::{chain, first_line, refused};
+use crate::options::AttachMode;
+use crate::probes::capacity::Capacity;
 use crate::probes::list::{PROBES, VECTORS};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/kdelay-probes"));
@@ -28,16 +30,6 @@ const LONGEST_TO_VERIFY: [&str; 2] = ["sched_switch", "sys_exit"];
 
 /// The longest is half of all work: more would not be done sooner.
 const MOST_VERIFIERS: usize = 3;
-
-/// Which kind of program to attach.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AttachMode {
-    /// `tp_btf` where the kernel allows it, else `raw_tp`.
-    #[default]
-    Best,
-    /// As on a kernel that refuses `tp_btf`: for tests and for measuring what the fallback costs.
-    RawTracepoint,
-}
 
 /// How a probe came to be attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,31 +60,6 @@ impl TriggerProgram {
             Self::Upcall => "upcall_return",
         }
     }
-}
-
-/// Sizes of the maps.
-#[derive(Clone, Copy, Debug)]
-pub struct Capacity {
-    /// Monitored processes, where they are a set.
-    pub targets: u32,
-    pub records: u32,
-    pub hard_irq_rows: u32,
-    /// Of the ring buffer of threads that have ended.
-    pub ended_bytes: u32,
-    pub syscall_chunks: u32,
-    /// Of the ring buffer of recorded calls.
-    pub event_bytes: u32,
-    /// Of that of recorded calls with stacks.
-    pub stacked_event_bytes: u32,
-    /// Stacks by which time blocked is summed up, and bytes of the ring buffer in which they come.
-    pub off_cpu_rows: u32,
-    pub off_cpu_bytes: u32,
-    /// Threads whose waits are noted.
-    pub waits: u32,
-    /// CPUs whose turns are noted, and rows of who ran and who woke.
-    pub cpus: u32,
-    pub who_rows: u32,
-    pub upcall_rows: u32,
 }
 
 /// What the verifier may say, by `-D`'s level.

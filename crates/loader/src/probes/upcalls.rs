@@ -2,14 +2,13 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 
 use abi::upcall::UpcallKey;
 use probe_points::Kernel;
 
-use crate::calls::describe::errno_name;
 use crate::error::{Error, Result};
 use crate::kernel::perf_event::{self, Event};
+use crate::names::errors::errno_name;
 use crate::probes::object::{Probes, TriggerProgram};
 use crate::probes::row_map::RowMap;
 use crate::sample::Upcall;
@@ -18,11 +17,6 @@ use crate::sample::Upcall;
 pub struct Upcalls {
     counts: RowMap<UpcallKey, u64>,
     _event: OwnedFd,
-}
-
-/// Whether there is a datapath of which upcalls can come.
-pub fn has_datapath() -> bool {
-    Path::new("/sys/module/openvswitch").exists()
 }
 
 impl Upcalls {

@@ -11,11 +11,12 @@ use crate::calls::stack_table::Symbols;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::clock::monotonic_ns;
 use crate::options::Options;
-use crate::sample::{Sample, StopReason};
+use crate::sample::{Start, Stop, StopReason};
 use crate::session::attached::Attached;
 use crate::session::harvester;
+use crate::session::sample::Sample;
 use crate::session::state::{Shared, State};
-use crate::session::window::{PendingWindow, Stage, Start, Stop};
+use crate::session::window::{PendingWindow, Stage};
 use crate::targets::pidfd::{PidFd, Signal, wait_readable};
 
 /// A waiter looks around once in a while: of several, one may have taken the news that all wait for.

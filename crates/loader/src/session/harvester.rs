@@ -9,7 +9,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
-use crate::kernel::priority;
+use crate::kernel::own_thread::raise_priority;
 use crate::session::state::Shared;
 
 /// Runs until the session is closed.
@@ -18,7 +18,7 @@ pub fn start(shared: Arc<Shared>) -> Result<()> {
     std::thread::Builder::new()
         .name("kdelay-harvest".to_owned())
         .spawn(move || {
-            priority::raise();
+            raise_priority();
             if let Err(error) = run(&shared, &news) {
                 shared.lock().fail(error);
             }

@@ -11,11 +11,11 @@ use crate::kernel::machine::stolen_ns;
 use crate::probes::control;
 use crate::sample::{StopReason, Target, Thread};
 use crate::session::attached::Attached;
+use crate::session::harvest::harvest;
 use crate::session::window::{PendingWindow, Stage};
 use crate::targets::pidfd::{PidFd, Signal};
 use crate::targets::process;
 use crate::targets::stopped::stopped_threads;
-use crate::threads::records;
 
 /// Between the decision to close a window and its edge: many times what telling the programs takes.
 const CLOSING_NOTICE_NS: u64 = 200_000;
@@ -223,7 +223,7 @@ impl State {
     /// Takes in the threads that have ended.
     pub fn harvest(&mut self) -> Result<()> {
         match self.attached.as_mut() {
-            Some(attached) => records::harvest(&mut attached.maps, &mut self.windows),
+            Some(attached) => harvest(&mut attached.maps, &mut self.windows),
             None => Ok(()),
         }
     }

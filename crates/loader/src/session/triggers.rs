@@ -11,18 +11,9 @@ use probe_points::{Kernel, Listing, Objects, Pattern, Point, Trigger};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::perf_event::{self, Event};
-use crate::options::Options;
+use crate::options::{Options, TriggerScope};
 use crate::probes::object::{Probes, TriggerProgram};
 use crate::targets::process;
-
-/// In which tasks the triggers on kernel code fire. Those on user code fire in the monitored processes only.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TriggerScope {
-    /// Whatever task is current, as packets arrive in interrupts.
-    #[default]
-    Any,
-    Target,
-}
 
 /// A trigger and the places that it stands for, in each monitored process.
 pub struct ResolvedTrigger {

@@ -5,28 +5,9 @@ use std::collections::HashSet;
 use abi::control::{Edge, EdgeKind, UNTIL_CLOSED};
 
 use crate::kernel::clock::{monotonic_ns, wall_ns};
-use crate::sample::{StopReason, TriggeringThread};
-use crate::threads::describe::name_of;
-use crate::threads::records::Seen;
-
-/// How a window began.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Start {
-    pub at_ns: u64,
-    pub wall_ns: u64,
-    /// `None`: user space opened it.
-    pub by: Option<TriggeringThread>,
-    /// Start triggers missed by then since the session's beginning; it wraps.
-    pub triggers_missed: u32,
-}
-
-/// How it ended, or will in a moment.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Stop {
-    pub at_ns: u64,
-    pub reason: StopReason,
-    pub by: Option<TriggeringThread>,
-}
+use crate::names::text::name_of;
+use crate::sample::{Start, Stop, StopReason, TriggeringThread};
+use crate::threads::seen::Seen;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stage {

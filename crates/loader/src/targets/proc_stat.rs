@@ -3,6 +3,8 @@
 use std::fs;
 use std::io;
 
+use crate::names::text::printable;
+
 /// The fields of `/proc/…/stat` that are used here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
@@ -54,18 +56,6 @@ impl Stat {
     }
 }
 
-/// Bytes as text; what is not UTF-8 is spelled `\xNN`. Control characters stay: formats make them visible.
-pub fn printable(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    text
-}
-
 pub fn stat(path: &str) -> io::Result<Option<Stat>> {
     match fs::read(format!("{path}/stat")) {
         Ok(bytes) => Ok(Stat::parse(&bytes)),
@@ -81,7 +71,7 @@ pub fn is_gone(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Stat, printable};
+    use super::Stat;
 
     #[test]
     fn a_name_may_hold_parentheses_and_line_ends() {
@@ -106,10 +96,5 @@ mod tests {
         ] {
             assert_eq!(Stat::parse(line), None, "{line:?}");
         }
-    }
-
-    #[test]
-    fn bytes_that_are_no_text_are_spelled_out() {
-        assert_eq!(printable(b"a\xff\xc3\xa4\n"), "a\\xff\u{e4}\n");
     }
 }

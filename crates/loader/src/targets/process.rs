@@ -4,8 +4,9 @@ use std::fs;
 use std::io;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::names::text::printable;
 use crate::sample::Target;
-use crate::targets::proc_stat::{is_gone, printable, stat};
+use crate::targets::proc_stat::{is_gone, stat};
 
 /// The process with this pid, if it can be monitored.
 pub fn inspect(pid: u32) -> Result<Target> {
@@ -175,7 +176,7 @@ mod tests {
             ErrorKind::NoSuchProcess
         );
         assert_eq!(inspect(2).unwrap_err().kind, ErrorKind::KernelThread);
-        let tid = std::thread::spawn(|| inspect(crate::kernel::own_tid::own_tid()).unwrap_err());
+        let tid = std::thread::spawn(|| inspect(crate::kernel::own_thread::own_tid()).unwrap_err());
         let error = tid.join().unwrap();
         assert_eq!(error.kind, ErrorKind::InvalidArgument);
         assert!(

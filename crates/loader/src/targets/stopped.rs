@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 
 use crate::error::{Error, Result};
-use crate::targets::proc_stat;
-use crate::targets::process;
 use crate::targets::process::thread_folder;
+use crate::targets::{proc_stat, process};
 
 /// Only looked for where the leader is stopped: a stop is a whole process's.
 pub fn stopped_threads(pids: &[u32]) -> Result<HashSet<u32>> {

@@ -8,58 +8,15 @@ use abi::syscall::SyscallKey;
 use abi::thread::record::{Activity, SyscallPhase, ThreadRecord};
 use abi::who::{WhoKey, WhoRow};
 
+use crate::names::interrupts::SOFT_IRQ_NAMES;
 use crate::names::syscalls;
+use crate::names::text::name_of;
 use crate::sample::{
     Budget, Faults, HardIrq, Interval, LongPoll, Ready, Run, SoftIrq, Stopped, SyscallStatistics,
     Thread, Vector,
 };
-use crate::targets::proc_stat::printable;
+use crate::threads::seen::{FirstEvent, SeenThread};
 use crate::threads::who;
-
-/// From `include/linux/interrupt.h`; the order is part of the kernel's interface to its tracepoints.
-pub const SOFT_IRQ_NAMES: [&str; 10] = [
-    "hi", "timer", "net_tx", "net_rx", "block", "irq_poll", "tasklet", "sched", "hrtimer", "rcu",
-];
-
-/// A thread of the window, and what the records alone do not say.
-pub struct SeenThread {
-    pub thread: Thread,
-    pub first: FirstEvent,
-    pub begin_ns: u64,
-    /// On a CPU all along without a system call: user code or one long call.
-    pub needs_cpu_mode: bool,
-    /// Blocked since before the window in a call that the records do not name.
-    pub needs_syscall: bool,
-    /// Its time off the CPU, which is that call's.
-    pub unattributed: OffCpuTime,
-    /// Its time on a CPU, of user code or of that call.
-    pub open_ns: i64,
-}
-
-/// What a thread's first event in a window says of the time before it.
-#[derive(Clone)]
-pub struct FirstEvent {
-    pub pid: u32,
-    pub tid: u32,
-    pub comm: String,
-    pub start_time_ns: u64,
-    activity: Activity,
-    /// The call that it was in; `NONE`: in none, or the kernel does not say.
-    syscall: SyscallKey,
-}
-
-impl FirstEvent {
-    pub fn of(record: &ThreadRecord) -> Self {
-        Self {
-            pid: record.tgid,
-            tid: record.tid,
-            comm: name_of(&record.comm),
-            start_time_ns: record.start_time_ns,
-            activity: record.first_activity,
-            syscall: record.first_syscall,
-        }
-    }
-}
 
 /// A thread that did one thing all through a window: it had no event then, and its next one told what that was.
 pub fn all_along(first: &FirstEvent, wall_ns: u64) -> Thread {
@@ -324,8 +281,4 @@ fn max_ns(durations: &Durations) -> Option<i64> {
 pub fn histogram(histogram: &Histogram, count: u64) -> Option<Vec<u32>> {
     let sum: u64 = histogram.iter().map(|&bucket| u64::from(bucket)).sum();
     (sum == count).then(|| histogram.to_vec())
-}
-
-pub fn name_of(bytes: &[u8]) -> String {
-    printable(bytes.split(|&byte| byte == 0).next().unwrap_or_default())
 }

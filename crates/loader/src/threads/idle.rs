@@ -9,12 +9,12 @@ use abi::syscall::SyscallKey;
 use crate::error::Result;
 use crate::kernel::clock::monotonic_ns;
 use crate::sample::Thread;
-use crate::targets::proc_stat;
 use crate::targets::proc_stat::Stat;
-use crate::targets::process;
 use crate::targets::process::thread_folder;
+use crate::targets::{proc_stat, process};
 use crate::threads::cpu_mode::{OpenThread, settle_all};
-use crate::threads::describe::{self, SeenThread, in_flight_off_cpu};
+use crate::threads::describe::{self, in_flight_off_cpu};
+use crate::threads::seen::SeenThread;
 
 /// The threads of these processes that have had no event yet, as /proc shows them now. Right for those that have none until
 /// the window is sealed either: then they did the same all along.

@@ -3,5 +3,7 @@
 pub mod cpu_mode;
 pub mod describe;
 pub mod idle;
+pub mod merge;
 pub mod records;
+pub mod seen;
 pub mod who;

@@ -4,83 +4,23 @@
 //! threads come and go; the records of the others are read when it is closed.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::ptr;
 
-use abi::durations::Durations;
 use abi::irq::{HardIrqKey, HardIrqRow, NO_LINE};
-use abi::off_cpu::OffCpuKey;
 use abi::syscall::SyscallKey;
 use abi::thread::close::OpenCall;
 use abi::thread::record::{Activity, ThreadRecord};
 
-use crate::calls::selection;
 use crate::error::Result;
-use crate::kernel::clock::monotonic_ns;
+use crate::names::interrupts::vector_name;
+use crate::names::syscalls::is_poll;
+use crate::names::text::name_of;
 use crate::probes::maps::Maps;
 use crate::probes::slot_rows::SlotRows;
 use crate::sample::{HardIrq, SyscallStatistics, Vector};
-use crate::session::window::PendingWindow;
-use crate::threads::describe::{self, FirstEvent, Parts, SeenThread};
-use crate::threads::who;
-
-/// Threads of one window that may give back their records before it is closed: as many as a report can hold.
-const MOST_HARVESTED: usize = 1 << 16;
-
-/// What the records of a window hold.
-#[derive(Default)]
-pub struct Seen {
-    pub threads: Vec<SeenThread>,
-    pub off_cpu: Vec<BlockedTime>,
-    pub negative_intervals: u64,
-    pub switches_missed: u64,
-}
-
-/// Time that a thread was blocked with one stack.
-pub struct BlockedTime {
-    pub pid: u32,
-    pub tid: u32,
-    pub comm: String,
-    pub key: OffCpuKey,
-    pub durations: Durations,
-}
-
-/// Reads the threads that have ended since the last call, and frees their records: no program will use them again, since
-/// the last one that did ran on the thread's own CPU and had nothing more to do with it. At most so many threads are seen
-/// in all; the records of those after them stay in use until their window is read.
-pub fn harvest(maps: &mut Maps, windows: &mut VecDeque<PendingWindow>) -> Result<()> {
-    let ended = maps.take_ended();
-    if ended.is_empty() {
-        return Ok(());
-    }
-    for window in windows {
-        // A record may have been freed with its window, before the thread's end was told, and be another's by now.
-        let threads: HashSet<(u64, u64)> = ended
-            .iter()
-            .filter(|ended| ended.window == window.number)
-            .map(|ended| (ended.task, ended.start_time_ns))
-            .collect();
-        if threads.is_empty() || window.seen.threads.len() >= MOST_HARVESTED {
-            continue;
-        }
-        // An interrupt may have made a second record of the same thread: that one is no thread's of its own.
-        let records: Vec<*mut ThreadRecord> = maps
-            .used(window.number)
-            .filter(|&record| threads.contains(&identity(record)))
-            .collect();
-        let now_ns = monotonic_ns().min(window.stop_ns());
-        read(
-            maps,
-            &records,
-            window.number,
-            now_ns,
-            &window.stopped_at_start,
-            &mut window.seen,
-        )?;
-        records.iter().try_for_each(|&record| maps.free(record))?;
-    }
-    Ok(())
-}
+use crate::threads::describe::{self, Parts};
+use crate::threads::seen::{BlockedTime, FirstEvent, Seen};
 
 /// The threads, by tgid and tid, that have records by now, of this window or of a later one.
 pub fn recorded(maps: &Maps, window: u32) -> HashSet<(u32, u32)> {
@@ -151,7 +91,7 @@ fn thread_id(record: *mut ThreadRecord) -> (u32, u32) {
 }
 
 /// A task's address and start time: no two threads have both in common.
-fn identity(record: *mut ThreadRecord) -> (u64, u64) {
+pub fn identity(record: *mut ThreadRecord) -> (u64, u64) {
     // SAFETY: the record lies in the mapping. A program may be writing it; each field is read whole.
     unsafe {
         (
@@ -161,7 +101,7 @@ fn identity(record: *mut ThreadRecord) -> (u64, u64) {
     }
 }
 
-fn read(
+pub fn read(
     maps: &mut Maps,
     records: &[*mut ThreadRecord],
     window: u32,
@@ -195,7 +135,7 @@ fn read(
         let (vectors, hard_irqs) = irqs_of
             .into_iter()
             .partition::<Vec<_>, _>(|(key, _)| key.irq == NO_LINE);
-        let comm = describe::name_of(&record.comm);
+        let comm = name_of(&record.comm);
         let blocked = rows.off_cpu.remove(&record.slot).unwrap_or_default();
         // A row that was made and not used: the thread is blocked still.
         let blocked = blocked
@@ -281,7 +221,7 @@ fn syscalls(maps: &Maps, record: &ThreadRecord, open: OpenCall) -> Result<Vec<Sy
 
 fn hard_irq((key, row): &(HardIrqKey, HardIrqRow)) -> HardIrq {
     HardIrq {
-        name: describe::name_of(&row.name),
+        name: name_of(&row.name),
         irq: key.irq,
         count: row.durations.count as i64,
         total_ns: row.durations.total_ns as i64,
@@ -296,7 +236,7 @@ fn vector((key, row): &(HardIrqKey, HardIrqRow)) -> Vector {
         0
     };
     Vector {
-        name: who::vector_name(number, &row.name),
+        name: vector_name(number, &row.name),
         vector: number,
         count: row.durations.count as i64,
         total_ns: row.durations.total_ns as i64,
@@ -309,7 +249,7 @@ fn count_open_poll(record: &mut ThreadRecord, call: Option<(SyscallKey, u64)>) {
     let began_ns = record.syscall_since_ns;
     if began_ns != 0
         && let Some((key, _)) = call
-        && selection::is_poll(key)
+        && is_poll(key)
     {
         record.polled(began_ns, began_ns);
     }

@@ -5,40 +5,13 @@ use std::collections::HashMap;
 use abi::durations::Durations;
 use abi::who::{Who, WhoKey, WhoRow};
 
+use crate::names::interrupts::{SOFT_IRQ_NAMES, vector_name};
+use crate::names::text::{name_of, printable};
 use crate::sample::{Queue, RanInstead, TaskInstead, Thread, Waker};
-use crate::threads::describe::{SOFT_IRQ_NAMES, name_of};
 
 const MOST_TASKS: usize = 5;
 const MOST_QUEUES: usize = 5;
 const MOST_WAKERS: usize = 3;
-
-/// Interrupts without a line, by vector: `arch/x86/include/asm/irq_vectors.h`, where these have not changed since 2.6.
-#[cfg(target_arch = "x86_64")]
-const VECTOR_NAMES: &[(u32, &str)] = &[
-    (0xec, "local_timer"),
-    (0xf6, "irq_work"),
-    (0xfb, "call_function_single"),
-    (0xfc, "call_function"),
-    (0xfd, "reschedule"),
-];
-/// Here the kernel hands over names.
-#[cfg(target_arch = "aarch64")]
-const VECTOR_NAMES: &[(u32, &str)] = &[];
-
-/// The name that the kernel gave, or else the vector's.
-pub fn vector_name(vector: u32, given: &[u8]) -> String {
-    let name = name_of(given);
-    if !name.is_empty() {
-        return name;
-    }
-    VECTOR_NAMES
-        .iter()
-        .find(|(number, _)| *number == vector)
-        .map_or_else(
-            || format!("vector {vector}"),
-            |(_, name)| (*name).to_owned(),
-        )
-}
 
 /// `ready_ns` is the sum of the waits that were whole, `short_ns` of those that are not told; `others` are the wakers for which there
 /// was no row.
@@ -154,5 +127,5 @@ fn cgroup(tid: u32) -> Option<String> {
     let line = text
         .split(|&byte| byte == b'\n')
         .find_map(|line| line.strip_prefix(b"0::"))?;
-    (line != b"/").then(|| crate::targets::proc_stat::printable(line))
+    (line != b"/").then(|| printable(line))
 }

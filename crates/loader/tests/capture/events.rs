@@ -1,11 +1,12 @@
 //! Single system calls, recorded.
 
-use loader::calls::selection::EventOptions;
+use loader::options::AttachMode;
+use loader::options::EventOptions;
 use loader::options::Options;
-use loader::probes::object::AttachMode;
-use loader::sample::{Sample, SyscallEvent};
+use loader::options::UserStacks;
+use loader::sample::SyscallEvent;
 use loader::session::capture::CaptureSession;
-use loader::user_stacks::UserStacks;
+use loader::session::sample::Sample;
 
 use crate::worker::Worker;
 use crate::{MODES, closed_by_hand};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loader::error::ErrorKind;
+use loader::options::AttachMode;
 use loader::options::Options;
-use loader::probes::object::AttachMode;
 use loader::sample::StopReason;
 use loader::session::capture::CaptureSession;
 

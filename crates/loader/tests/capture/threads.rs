@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use loader::kernel::own_tid::own_tid;
+use loader::kernel::own_thread::own_tid;
+use loader::options::AttachMode;
 use loader::options::Options;
-use loader::probes::object::AttachMode;
 use loader::sample::Thread;
 use loader::session::capture::CaptureSession;
 

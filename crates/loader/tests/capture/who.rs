@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use loader::kernel::own_tid::own_tid;
+use loader::kernel::own_thread::own_tid;
 
 use super::load::{pin_to_cpu_0, spin};
 use super::support::assert_adds_up;

@@ -18,8 +18,8 @@ mod worker;
 
 use std::time::Duration;
 
+use loader::options::AttachMode;
 use loader::options::Options;
-use loader::probes::object::AttachMode;
 use loader::session::capture::CaptureSession;
 
 use load::spin;

@@ -1,6 +1,7 @@
 //! What every sample must hold, and how often a thread made a call in it.
 
-use loader::sample::{Sample, SyscallStatistics, Thread};
+use loader::sample::{SyscallStatistics, Thread};
+use loader::session::sample::Sample;
 
 /// Calls of this name that began and ended in the window, of whatever convention.
 pub fn count(thread: &Thread, name: &str) -> i64 {

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use loader::error::ErrorKind;
 use loader::kernel::clock::monotonic_ns;
-use loader::kernel::own_tid::own_tid;
+use loader::kernel::own_thread::own_tid;
 use loader::options::Options;
+use loader::options::TriggerScope;
 use loader::sample::StopReason;
 use loader::session::capture::CaptureSession;
-use loader::session::triggers::TriggerScope;
 use probe::probe;
 
 use crate::functions::{kdelay_test_begin, kdelay_test_end};

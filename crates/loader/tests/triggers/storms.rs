@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use loader::options::Options;
+use loader::options::TriggerScope;
 use loader::sample::StopReason;
 use loader::session::capture::CaptureSession;
-use loader::session::triggers::TriggerScope;
 
 use crate::functions::{kdelay_test_recursion, kdelay_test_storm};
 use crate::support::assert_adds_up;

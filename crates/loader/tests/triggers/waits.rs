@@ -2,9 +2,9 @@
 
 use loader::error::ErrorKind;
 use loader::options::Options;
+use loader::options::TriggerScope;
 use loader::sample::StopReason;
 use loader::session::capture::CaptureSession;
-use loader::session::triggers::TriggerScope;
 
 use crate::functions::{kdelay_test_never, kdelay_test_race};
 use crate::support::assert_count;

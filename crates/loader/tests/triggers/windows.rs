@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use loader::kernel::clock::monotonic_ns;
-use loader::kernel::own_tid::own_tid;
-use loader::sample::{Sample, StopReason};
+use loader::kernel::own_thread::own_tid;
+use loader::sample::StopReason;
+use loader::session::sample::Sample;
 
 use crate::functions::{kdelay_test_begin, kdelay_test_end, kdelay_test_sleep};
 use crate::support::{assert_adds_up, assert_count};
