@@ -5,7 +5,7 @@ export { KdelayError, type KdelayErrorCode } from './errors.js';
 export { type Format, type Formatter, formatNames, formatReport, formats } from './formats/index.js';
 export { version } from './package.js';
 export type { CapturedReport, CapturedSample, SyscallEvents } from './report/events.js';
-export { buildReport } from './report/report.js';
+export { buildReport } from './report/sample.js';
 export type * from './report/types.js';
 export type { SyscallEventOptions, UserStackMethod, UserStackOptions } from './session/event-options.js';
 export { CaptureSession, type SessionOptions, type StopReason } from './session/session.js';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import test from 'ava';
 import { findFormat, formatNames, formatReport, formats } from '../../src/formats/index.js';
-import { buildReport, toSample } from '../../src/report/report.js';
+import { buildReport, toSample } from '../../src/report/sample.js';
 import { plain } from '../helpers/plain.js';
 import { emptyBudget, rawSample, rawTarget, rawThread } from '../helpers/raw.js';
 import { reports } from '../helpers/reports.js';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { toSample } from '../../src/report/report.js';
+import { toSample } from '../../src/report/sample.js';
 import { emptyBudget, rawSample, rawTarget, rawThread } from '../helpers/raw.js';
 
 const budget = { ...emptyBudget, wallNs: 10, userNs: 7, blockedNs: 3 };
