@@ -1,8 +1,8 @@
 /** One invocation: arguments in, exit code out. */
 import { CommanderError } from 'commander';
 import { KdelayError } from '../errors.js';
-import { withSudoLine } from './as-root.js';
 import { createProgram } from './program.js';
+import { withSudoLine } from './terminal/as-root.js';
 import { reportFailure } from './terminal/messages.js';
 import type { Streams } from './terminal/streams.js';
 

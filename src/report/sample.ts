@@ -1,50 +1,12 @@
-/** From what the native module read to the report model: order, names of nothing, and times as the schema has them. */
-import os from 'node:os';
+/** From what the native module read to a sample of the report model: order, names of nothing, and times as the schema has them. */
 import type { Binding } from '../native/index.js';
-import { effectiveOptions } from '../options/effective.js';
-import { version } from '../package.js';
 import { isoTime } from '../units.js';
-import { type CapturedReport, type CapturedSample, RecordedEvents, type StackOf } from './events.js';
+import { type CapturedSample, RecordedEvents, type StackOf } from './events.js';
 import { compareText } from './order.js';
 import { toProcesses } from './processes.js';
 import { toThread } from './threads.js';
-import type {
-  Frame,
-  Header,
-  Host,
-  Options,
-  Target,
-  Thread,
-  TriggeringThread,
-  Upcall,
-  WindowStart,
-} from './types.js';
+import type { Frame, Target, Thread, TriggeringThread, Upcall, WindowStart } from './types.js';
 import type { Window } from './window.js';
-
-/** A whole report of samples taken with a CaptureSession, as the formats take it. `options` are those that were used. */
-export function buildReport(
-  targets: readonly Target[],
-  samples: readonly CapturedSample[],
-  options: Partial<Options> = {},
-): CapturedReport {
-  const defaults = effectiveOptions(
-    { pid: targets.map(({ pid }) => pid), sampleCount: Math.max(1, samples.length) },
-    null,
-  );
-  return {
-    ...buildHeader(targets, { ...defaults, ...options }),
-    targets: [...targets],
-    samples: [...samples],
-  };
-}
-
-export function buildHeader(targets: readonly Target[], options: Options, host = thisHost()): Header {
-  return { schema: 'kdelay/1', version, host, targets: targets.map(toTarget), options };
-}
-
-function thisHost(): Host {
-  return { hostname: os.hostname(), kernel: os.release(), arch: os.machine(), cpus: os.cpus().length };
-}
 
 export function toTarget({ pid, comm, exe, cmdline }: Binding.BindingTarget): Target {
   return { pid, comm, exe: exe ?? null, cmdline: cmdline ?? null };

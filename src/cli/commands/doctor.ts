@@ -5,7 +5,7 @@ import { escapeJson, escapeText } from '../../escape.js';
 import { type Column, tableLines } from '../../formats/text/table.js';
 import { awaitNative, native } from '../../native/index.js';
 import { version } from '../../package.js';
-import { sudoLine } from '../as-root.js';
+import { sudoLine } from '../terminal/as-root.js';
 import { openOutput } from '../terminal/output.js';
 import type { Streams } from '../terminal/streams.js';
 

@@ -1,5 +1,5 @@
 /** The command line that runs this very program as root. */
-import { KdelayError } from '../errors.js';
+import { KdelayError } from '../../errors.js';
 
 type Invocation = Pick<typeof process, 'execPath' | 'argv' | 'geteuid'>;
 

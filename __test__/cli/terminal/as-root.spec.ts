@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import test from 'ava';
-import { sudoLine, withSudoLine } from '../../src/cli/as-root.js';
-import { KdelayError } from '../../src/errors.js';
+import { sudoLine, withSudoLine } from '../../../src/cli/terminal/as-root.js';
+import { KdelayError } from '../../../src/errors.js';
 
 const node = '/home/u/.nvm/versions/node/v20.20.2/bin/node';
 const kdelay = '/home/u/.nvm/versions/node/v20.20.2/bin/kdelay';
