@@ -47,13 +47,13 @@ export function apportion(parts: readonly number[], places: number): number[] {
   const whole = parts.reduce((sum, part) => sum + part, 0);
   if (whole === 0) return parts.map(() => 0);
   const exact = parts.map((part) => (part / whole) * places);
-  const given = exact.map(Math.floor);
-  const left = places - given.reduce((sum, part) => sum + part, 0);
+  const assigned = exact.map(Math.floor);
+  const left = places - assigned.reduce((sum, part) => sum + part, 0);
   const byRemainder = exact
     .map((part, index) => ({ index, remainder: part - Math.floor(part) }))
     .sort((a, b) => b.remainder - a.remainder);
-  for (const { index } of byRemainder.slice(0, left)) given[index] = (given[index] ?? 0) + 1;
-  return given;
+  for (const { index } of byRemainder.slice(0, left)) assigned[index] = (assigned[index] ?? 0) + 1;
+  return assigned;
 }
 
 /** In the unit that reads best, with three digits: "950 ns", "1.23 ms", "61.2 s". */

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import test from 'ava';
-import { listenForInterrupts } from '../../../src/cli/terminal/signals.js';
+import { listenForSignals } from '../../../src/cli/terminal/signals.js';
 
 class FakeProcess extends EventEmitter {
   readonly exits: number[] = [];
@@ -15,7 +15,7 @@ for (const [name, code] of [
 ] as const) {
   test(`the first ${name} asks for the end, the second exits with ${code}`, (t) => {
     const source = new FakeProcess();
-    const { signal } = listenForInterrupts(source);
+    const { signal } = listenForSignals(source);
     t.false(signal.aborted);
     source.emit(name);
     t.true(signal.aborted);
@@ -27,6 +27,6 @@ for (const [name, code] of [
 
 test('dispose gives the signals back', (t) => {
   const source = new FakeProcess();
-  listenForInterrupts(source).dispose();
+  listenForSignals(source).dispose();
   t.is(source.listenerCount('SIGINT') + source.listenerCount('SIGTERM'), 0);
 });

@@ -15,7 +15,7 @@ import { CaptureSession, type SessionOptions } from '../../session/session.js';
 import { note, warn } from '../terminal/messages.js';
 import { type Output, openOutput } from '../terminal/output.js';
 import { createProgress } from '../terminal/progress.js';
-import { type Interrupts, listenForInterrupts } from '../terminal/signals.js';
+import { listenForSignals, type SignalListener } from '../terminal/signals.js';
 import type { Streams } from '../terminal/streams.js';
 import { findTargets, type RunTargets, startCommand } from './capture-targets.js';
 
@@ -24,11 +24,11 @@ export async function capture(options: Options, streams: Streams): Promise<void>
   const servers = options.debuginfod ? debugServers() : null;
   // Before anything attaches: that a file cannot be written must not show after an hour of capturing.
   const output = await openOutput(options.output, streams.stdout);
-  const interrupts = listenForInterrupts();
+  const signals = listenForSignals();
   try {
-    await captureTo(output, options, streams, interrupts, servers);
+    await captureTo(output, options, streams, signals, servers);
   } finally {
-    interrupts.dispose();
+    signals.dispose();
     await output.close();
   }
 }
@@ -37,7 +37,7 @@ async function captureTo(
   output: Output,
   options: Options,
   streams: Streams,
-  interrupts: Interrupts,
+  signals: SignalListener,
   servers: DebugServers | null,
 ): Promise<void> {
   const targets =
@@ -54,11 +54,11 @@ async function captureTo(
       verdict: options.verdict,
       ...triggerOptions(options, targets),
       ...eventOptions(options),
-      ...(servers === null ? {} : { debuginfod: debuginfodOptions(servers, streams, interrupts) }),
+      ...(servers === null ? {} : { debuginfod: debuginfodOptions(servers, streams, signals) }),
       ...(options.threadCapacity === null ? {} : { threadCapacity: options.threadCapacity }),
     });
     try {
-      const result = await printSamples(session, output, options, streams, targets, interrupts.signal);
+      const result = await printSamples(session, output, options, streams, targets, signals.signal);
       for (const text of remarks(result, options, targets)) note(streams.stderr, text);
       refuseTimeout(result.end, options);
     } finally {
@@ -102,11 +102,11 @@ function eventOptions(options: Options): Partial<SessionOptions> {
 function debuginfodOptions(
   servers: DebugServers,
   { stderr }: Streams,
-  { signal }: Interrupts,
+  { signal }: SignalListener,
 ): DebuginfodOptions {
   const files = (count: number) => (count === 1 ? 'a debug file is' : `${count} debug files are`);
   const onFetch = (count: number) => note(stderr, `${files(count)} missing: asking debuginfod`);
-  return { servers, interrupt: signal, onFetch };
+  return { servers, signal, onFetch };
 }
 
 interface RunResult {
@@ -120,12 +120,12 @@ async function printSamples(
   options: Options,
   { stderr }: Streams,
   targets: RunTargets,
-  interrupt: AbortSignal,
+  signal: AbortSignal,
 ): Promise<RunResult> {
   const formatter = findFormat(options.format).create(options);
   const progress = createProgress(stderr, options);
   const samples = takeSamples(session, options, {
-    interrupt,
+    signal,
     onOpen(index) {
       if (index === 0) targets.release();
       progress.windowOpened(index);
@@ -186,8 +186,7 @@ function* inChunks(...sources: Pieces[]): Pieces {
 /** What the report does not say about how the run ended. */
 function remarks({ end, taken }: RunResult, options: Options, targets: RunTargets): string[] {
   const texts = targets.remarks();
-  if (end === 'interrupt' && taken === 0)
-    texts.push('interrupted before a trigger fired: no sample was taken');
+  if (end === 'signal' && taken === 0) texts.push('interrupted before a trigger fired: no sample was taken');
   if (end !== 'exit') return texts;
   const missing = options.sampleCount - taken;
   // A command that ends is what one waits for; only what is missing then needs a word.

@@ -8,7 +8,7 @@ export interface SignalSource {
   exit(code: number): void;
 }
 
-export interface Interrupts {
+export interface SignalListener {
   readonly signal: AbortSignal;
   /** Gives the signals their ordinary meaning back. */
   dispose(): void;
@@ -16,7 +16,7 @@ export interface Interrupts {
 
 const names = ['SIGINT', 'SIGTERM'] as const;
 
-export function listenForInterrupts(source: SignalSource = process): Interrupts {
+export function listenForSignals(source: SignalSource = process): SignalListener {
   const controller = new AbortController();
   const listeners = names.map((name) => {
     const listener = () => {

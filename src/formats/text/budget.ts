@@ -60,12 +60,12 @@ function blockedRows(
   const parts = blockedParts(threads);
   const shown = parts.slice(0, mostCalls);
   const left = parts.slice(mostCalls).reduce((sum, part) => sum + part.blockedNs, 0);
-  const untold = blockedNs - parts.reduce((sum, part) => sum + part.blockedNs, 0);
+  const unattributedNs = blockedNs - parts.reduce((sum, part) => sum + part.blockedNs, 0);
   const rows = shown.map(({ call, blockedNs }) =>
     row(`  blocked: ${call === null ? 'page faults etc.' : escapeText(call)}`, blockedNs),
   );
   if (left > 0) rows.push(row(`  blocked: ${parts.length - shown.length} others`, left));
-  if (untold > 0) rows.push(row('  blocked: not known', untold));
+  if (unattributedNs > 0) rows.push(row('  blocked: not known', unattributedNs));
   return rows;
 }
 

@@ -38,5 +38,5 @@ export function softIrqRows(irqs: Thread['softIrqs']): Cell[][] {
 }
 
 /** Local ones have the same columns as soft ones. */
-export const vectorColumns = softIrqColumns;
-export const vectorRows: (vectors: Thread['vectors']) => Cell[][] = softIrqRows;
+export const localIrqColumns = softIrqColumns;
+export const localIrqRows: (vectors: Thread['vectors']) => Cell[][] = softIrqRows;

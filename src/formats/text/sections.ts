@@ -5,10 +5,10 @@ import { histogramLines, syscallHistogramLines } from './histograms.js';
 import {
   hardIrqColumns,
   hardIrqRows,
+  localIrqColumns,
+  localIrqRows,
   softIrqColumns,
   softIrqRows,
-  vectorColumns,
-  vectorRows,
 } from './interrupts.js';
 import { cpuLines, ranInsteadColumns, ranInsteadRows, wakerColumns, wakerRows } from './others.js';
 import {
@@ -58,7 +58,7 @@ export function threadSections(thread: Thread, { histograms }: { histograms: boo
     section('HARD IRQ STATISTICS', hardIrqColumns, hardIrqRows(thread.hardIrqs)),
     section('SOFT IRQ STATISTICS', softIrqColumns, softIrqRows(thread.softIrqs)),
     section('THREAD STOPPED STATISTICS', stoppedColumns, stoppedRows(thread.stopped)),
-    section('LOCAL IRQ STATISTICS', vectorColumns, vectorRows(thread.vectors)),
+    section('LOCAL IRQ STATISTICS', localIrqColumns, localIrqRows(thread.vectors)),
     section(
       'LONG POLL STATISTICS',
       longPollColumns,
