@@ -1,6 +1,9 @@
 import test from 'ava';
 import { verdictLines } from '../../../src/formats/text/verdict.js';
+import { toSample } from '../../../src/report/sample.js';
 import type { Finding } from '../../../src/report/types.js';
+import { buildVerdict } from '../../../src/verdict/verdict.js';
+import { emptyBudget, rawSample, rawThread } from '../../helpers/raw.js';
 
 const finding = (rule: Finding['rule'], tid: number, text = `t${tid} did it.`): Finding => ({
   rule,
@@ -15,11 +18,11 @@ test('no verdict, no lines', (t) => {
   t.deepEqual(verdictLines(null), []);
 });
 
-test('sentences, then findings with what to do next; what is said of several threads is said once', (t) => {
+test('sentences, then findings with what to do next; those of one kind stand together', (t) => {
   t.deepEqual(
     verdictLines({
       summary: ['One.', 'Two.'],
-      findings: [finding('lock', 1), finding('steal', 2), finding('lock', 3), finding('lock', 4)],
+      findings: [finding('lock', 1), finding('steal', 2), finding('lock', 3)],
       enoughEvidence: true,
     }),
     [
@@ -27,13 +30,59 @@ test('sentences, then findings with what to do next; what is said of several thr
       '#   - One.',
       '#   - Two.',
       '#   1. t1 did it.',
-      '#      The same goes for t3 (tid 3), t4 (tid 4).',
+      '#      t3 did it.',
       '#      next: look lock',
       '#   2. t2 did it.',
       '#      next: look steal',
       '#',
     ],
   );
+});
+
+test('each of several threads has its own command, and beyond three they are only named', (t) => {
+  const findings = [1, 2, 3, 4, 5].map((tid) => ({ ...finding('lock', tid), next: `look ${tid}` }));
+  t.deepEqual(verdictLines({ summary: [], findings, enoughEvidence: true }), [
+    '# Verdict',
+    '#   1. t1 did it.',
+    '#      next: look 1',
+    '#      t2 did it.',
+    '#      next: look 2',
+    '#      t3 did it.',
+    '#      next: look 3',
+    '#      Findings of the same kind about t4 (tid 4), t5 (tid 5): --format json',
+    '#',
+  ]);
+});
+
+test('of two threads that take the CPU from each other, neither is said to have lost it to itself', (t) => {
+  const contender = (tid: number, comm: string, other: { tid: number; comm: string }, readyNs: number) =>
+    rawThread({
+      tid,
+      comm,
+      ready: { ...rawThread().ready, count: 3, totalNs: readyNs, maxNs: readyNs },
+      ranInstead: {
+        tasks: [{ pid: 100, ...other, count: 3, totalNs: readyNs, cgroup: null }],
+        otherTasksNs: 0,
+        cpus: [],
+        shortNs: 0,
+        unattributedNs: 0,
+      },
+      budget: {
+        ...emptyBudget,
+        wallNs: 500_000_000,
+        readyPreemptedNs: readyNs,
+        userNs: 500_000_000 - readyNs,
+      },
+    });
+  const one = { tid: 101, comm: 'one' };
+  const two = { tid: 102, comm: 'two' };
+  const threads = [contender(101, 'one', two, 200_000_000), contender(102, 'two', one, 100_000_000)];
+  const sample = toSample(rawSample({ threads }), 0);
+  const lines = verdictLines(buildVerdict(sample, 1)).join(' ').replaceAll(/[# ]+/g, ' ');
+  t.true(lines.includes('one (tid 101) waited for a CPU for 40 % of its time, up to 200 ms'), lines);
+  t.true(lines.includes('two (tid 102, of the same process) had it for 100 %'), lines);
+  t.true(lines.includes('two (tid 102) waited for a CPU for 20 % of its time, up to 100 ms'), lines);
+  t.true(lines.includes('one (tid 101, of the same process) had it for 100 %'), lines);
 });
 
 test('more than five findings are told of', (t) => {

@@ -7,39 +7,45 @@ const prefix = '#   ';
 const width = 100;
 
 /** Nobody reads more of them; JSON has them all. */
-const most = 5;
+const mostRules = 5;
+const mostOfRule = 3;
 
 /** Nothing where none was asked for. */
 export function verdictLines(verdict: Verdict | null): string[] {
   if (verdict === null) return [];
   const groups = [...byRule(verdict.findings)];
+  const left = groups.slice(mostRules).flat().length;
   return [
     '# Verdict',
     ...verdict.summary.flatMap((sentence) => wrapped(sentence, '- ')),
-    ...groups.slice(0, most).flatMap((group, index) => findingLines(group, `${index + 1}. `)),
-    ...(groups.length > most
-      ? wrapped(`${more(groups.length - most, 'finding', 'findings')}: --format json`, '- ')
-      : []),
+    ...groups.slice(0, mostRules).flatMap((group, index) => groupLines(group, `${index + 1}. `)),
+    ...(left > 0 ? wrapped(`${more(left, 'finding', 'findings')}: --format json`, '- ') : []),
     '#',
   ];
 }
 
-/** What is said of many threads is said once, of the first. */
+/** Findings of one kind stand together, where the first of them would. */
 function byRule(findings: readonly Finding[]): Iterable<Finding[]> {
   const groups = new Map<Finding['rule'], Finding[]>();
   for (const finding of findings) groups.set(finding.rule, [...(groups.get(finding.rule) ?? []), finding]);
   return groups.values();
 }
 
-function findingLines([first, ...same]: readonly Finding[], bullet: string): string[] {
-  if (first === undefined) return [];
+/** Of each thread its own numbers, culprits and commands: what is true of one need not be so of the next. */
+function groupLines(findings: readonly Finding[], bullet: string): string[] {
   const indent = ' '.repeat(bullet.length);
-  const others = same.map(({ comm, tid }) => who({ comm: comm ?? '', tid: tid ?? 0 })).join(', ');
+  const left = findings.slice(mostOfRule).map(({ comm, tid }) => who({ comm: comm ?? '', tid: tid ?? 0 }));
   return [
-    ...wrapped(first.text, bullet),
-    ...(same.length === 0 ? [] : wrapped(`The same goes for ${others}.`, indent)),
-    // In one piece: it is to be copied.
-    ...(first.next === null ? [] : [`${prefix}${indent}next: ${escapeText(first.next)}`]),
+    ...findings.slice(0, mostOfRule).flatMap(({ text, next }, index, all) => [
+      ...wrapped(text, index === 0 ? bullet : indent),
+      // In one piece: it is to be copied. Once, if those that follow say the same.
+      ...(next === null || next === all[index + 1]?.next
+        ? []
+        : [`${prefix}${indent}next: ${escapeText(next)}`]),
+    ]),
+    ...(left.length === 0
+      ? []
+      : wrapped(`Findings of the same kind about ${left.join(', ')}: --format json`, indent)),
   ];
 }
 
