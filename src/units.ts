@@ -1,13 +1,20 @@
 /** Conversions between what is measured and what people read. The only place that rounds. */
 
 /** 1234567 → "1,234,567" */
-export function thousands(value: number): string {
+export function thousands(value: number | bigint): string {
   return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
 /** Share of the whole with two decimals, "12.34"; "-" if there is no whole. */
-export function percent(part: number, whole: number): string {
-  return whole === 0 ? '-' : ((part / whole) * 100).toFixed(2);
+export function percent(part: number | bigint, whole: number | bigint): string {
+  return Number(whole) === 0 ? '-' : ((Number(part) / Number(whole)) * 100).toFixed(2);
+}
+
+/** Exact, also where numbers would pass 2^53: 104 days, which several threads together reach in less. */
+export function sumNs(times: Iterable<number>): bigint {
+  let sum = 0n;
+  for (const ns of times) sum += BigInt(ns);
+  return sum;
 }
 
 /** Seconds to the nearest nanosecond. */

@@ -1,7 +1,8 @@
 /** Where time went: as a table, and as a bar that needs no colour. */
 import { escapeText } from '../../escape.js';
-import { blockedParts } from '../../report/syscalls.js';
-import type { Budget, Process, Thread } from '../../report/types.js';
+import { sumBudgets } from '../../report/processes.js';
+import { type BlockedPart, blockedParts } from '../../report/syscalls.js';
+import type { Budget, Thread } from '../../report/types.js';
 import { apportion, percent, thousands } from '../../units.js';
 import { left, right } from './columns.js';
 import type { Cell } from './table.js';
@@ -28,16 +29,18 @@ const activities: readonly Activity[] = [
 ];
 
 export function threadBudgetRows(thread: Thread): Cell[][] {
-  return budgetRows(thread.budget, [thread], 'wall');
+  return budgetRows([thread], 'wall');
 }
 
-export function processBudgetRows({ budget }: Process, threads: readonly Thread[]): Cell[][] {
-  return budgetRows(budget, threads, `${threads.length} threads`);
+/** Of all threads of a process. Summed up anew: the report's own sums are exact up to 2^53 only. */
+export function processBudgetRows(threads: readonly Thread[]): Cell[][] {
+  return budgetRows(threads, `${threads.length} threads`);
 }
 
 /** Zero rows are left out, but never `unknown`: that it is zero is the point. */
-function budgetRows(budget: Budget, threads: readonly Thread[], whole: string): Cell[][] {
-  const row = (label: string, ns: number): Cell[] => [label, thousands(ns), percent(ns, budget.wallNs)];
+function budgetRows(threads: readonly Thread[], whole: string): Cell[][] {
+  const budget = sumBudgets(threads);
+  const row = (label: string, ns: bigint): Cell[] => [label, thousands(ns), percent(ns, budget.wallNs)];
   const shown = activities.filter(({ key }) => key === 'unknownNs' || budget[key] > 0);
   return [
     ...shown.flatMap(({ key, label }) => [
@@ -54,13 +57,14 @@ const mostCalls = 5;
 /** What `blocked` is made of: parts of its time, not more time. */
 function blockedRows(
   threads: readonly Thread[],
-  blockedNs: number,
-  row: (label: string, ns: number) => Cell[],
+  blockedNs: bigint,
+  row: (label: string, ns: bigint) => Cell[],
 ): Cell[][] {
   const parts = blockedParts(threads);
   const shown = parts.slice(0, mostCalls);
-  const left = parts.slice(mostCalls).reduce((sum, part) => sum + part.blockedNs, 0);
-  const unattributedNs = blockedNs - parts.reduce((sum, part) => sum + part.blockedNs, 0);
+  const sum = (some: readonly BlockedPart[]) => some.reduce((total, part) => total + part.blockedNs, 0n);
+  const left = sum(parts.slice(mostCalls));
+  const unattributedNs = blockedNs - sum(parts);
   const rows = shown.map(({ call, blockedNs }) =>
     row(`  blocked: ${call === null ? 'page faults etc.' : escapeText(call)}`, blockedNs),
   );

@@ -12,13 +12,13 @@ export function* offCpuPieces(times: readonly OffCpu[], most: number): Pieces {
   yield `${line('TID', 'COMM', 'COUNT', 'TOTAL ns', 'MAX ns')}\n`;
   yield `${line(...([10, 16, 10, 16, 16].map((width) => '-'.repeat(width)) as Cells))}\n`;
   const shown = new Map<string, number>();
-  const left = { stacks: 0, totalNs: 0 };
+  const left = { stacks: 0, totalNs: 0n };
   for (const time of times) {
     const thread = `${time.pid} ${time.tid}`;
     const before = shown.get(thread) ?? 0;
     if (before === most) {
       left.stacks++;
-      left.totalNs += time.totalNs;
+      left.totalNs += BigInt(time.totalNs);
       continue;
     }
     shown.set(thread, before + 1);

@@ -45,12 +45,7 @@ export function* threadPieces(sample: CapturedSample, targets: readonly Target[]
 /** What its threads did together. */
 function processLines(process: Process, threads: readonly Thread[]): string[] {
   const { pid, comm, budget } = process;
-  const table = section(
-    'PROCESS TIME BUDGET',
-    budgetColumns,
-    processBudgetRows(process, threads),
-    barLines(budget),
-  );
+  const table = section('PROCESS TIME BUDGET', budgetColumns, processBudgetRows(threads), barLines(budget));
   const first = row(String(pid).padStart(10), escapeText(comm ?? ''), table.title);
   return [first, ...bodyLines(table.lines, '(process)')];
 }
