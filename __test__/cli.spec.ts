@@ -16,7 +16,7 @@ for (const args of [['--help'], ['capture', '--help'], ['doctor', '-h'], ['help'
 }
 
 test('help names every option of the table', async (t) => {
-  const { captureOptions } = await import('../src/options.js');
+  const { captureOptions } = await import('../src/options/table.js');
   const { stdout } = await cli('capture', '--help');
   for (const { flags } of Object.values(captureOptions)) t.true(stdout.includes(flags), flags);
 });

@@ -6,7 +6,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { compile } from 'json-schema-to-typescript';
-import { captureOptions, optionGroups } from '../src/options.js';
+import { captureOptions, optionGroups } from '../src/options/table.js';
 import { apiPage } from './api-page.js';
 import { manPage } from './man-page.js';
 
@@ -27,7 +27,7 @@ async function reportTypes(): Promise<string> {
 
 async function optionsPage(): Promise<string> {
   const lines = [
-    '<!-- Generated from src/options.ts by `npm run build:docs`. Do not edit. -->',
+    '<!-- Generated from src/options/table.ts by `npm run build:docs`. Do not edit. -->',
     '# Options of `kdelay capture`',
     '',
     '`kdelay capture [options] [-- command …]`',

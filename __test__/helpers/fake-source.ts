@@ -1,5 +1,5 @@
 import type { CapturedSample } from '../../src/report/events.js';
-import { toSample, toWindow } from '../../src/report/report.js';
+import { toSample, toWindow } from '../../src/report/sample.js';
 import type { WindowStart } from '../../src/report/types.js';
 import type { Window } from '../../src/report/window.js';
 import type { Clock, WindowSource } from '../../src/samples/cadence.js';

@@ -28,12 +28,12 @@ export async function download(
   url: URL,
   toFile: () => Promise<string>,
   limits: DownloadLimits,
-  interrupt?: AbortSignal,
+  signal?: AbortSignal,
 ): Promise<boolean> {
   const controller = new AbortController();
   const watch = watchProgress(controller, limits);
-  const onInterrupt = () => controller.abort(new DownloadError('interrupted'));
-  interrupt?.addEventListener('abort', onInterrupt);
+  const onAbort = () => controller.abort(new DownloadError('interrupted'));
+  signal?.addEventListener('abort', onAbort);
   try {
     const response = await answer(url, controller.signal, limits.maxBytes);
     if (response === null) return false;
@@ -48,7 +48,7 @@ export async function download(
     }
     return true;
   } finally {
-    interrupt?.removeEventListener('abort', onInterrupt);
+    signal?.removeEventListener('abort', onAbort);
     watch.end();
     // What is still under way is not wanted any more.
     controller.abort();

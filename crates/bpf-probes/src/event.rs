@@ -1,9 +1,9 @@
 //! Single system calls, handed over to user space.
 
-use bpf_probes::abi::config::NO_OFFSET;
-use bpf_probes::abi::event::{StackedEvent, SyscallEvent};
-use bpf_probes::abi::syscall::SyscallKey;
-use bpf_probes::abi::thread::ThreadRecord;
+use abi::config::NO_OFFSET;
+use abi::event::{StackedEvent, SyscallEvent};
+use abi::syscall::SyscallKey;
+use abi::thread::record::ThreadRecord;
 
 use crate::kernel::{Access, Task};
 use crate::maps::{NO_WAKEUP, STACKED_EVENTS, SYSCALL_EVENTS, config, config_has};

@@ -2,15 +2,15 @@
 
 use core::marker::PhantomData;
 
+use abi::COMM_BYTES;
+use abi::config::{Config, NO_OFFSET};
+use abi::stack::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserRegisters};
+use abi::syscall::SyscallKey;
 use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid, bpf_get_current_task, bpf_probe_read_kernel,
     bpf_probe_read_kernel_buf,
     generated::{bpf_get_current_task_btf, bpf_get_task_stack, bpf_task_pt_regs},
 };
-use bpf_probes::abi::COMM_BYTES;
-use bpf_probes::abi::config::{Config, NO_OFFSET};
-use bpf_probes::abi::event::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserRegisters};
-use bpf_probes::abi::syscall::SyscallKey;
 
 use crate::maps::config;
 use crate::programs::is_target;

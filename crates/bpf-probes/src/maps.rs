@@ -2,18 +2,19 @@
 
 use core::cell::UnsafeCell;
 
+use abi::config::{Config, Offsets};
+use abi::control::{EDGES_BYTES, Losses, Windows};
+use abi::durations::Durations;
+use abi::irq::{HardIrqKey, HardIrqRow};
+use abi::off_cpu::OffCpuKey;
+use abi::syscall::SyscallRow;
+use abi::thread::record::{Rename, ThreadRecord};
+use abi::upcall::UpcallKey;
+use abi::waits::Waits;
+use abi::who::{Cpu, WhoKey, WhoRow};
 use aya_ebpf::Global;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, Queue, RingBuf, Stack};
-use bpf_probes::abi::config::{Config, Offsets};
-use bpf_probes::abi::control::{EDGES_BYTES, Losses, Windows};
-use bpf_probes::abi::event::Waits;
-use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow};
-use bpf_probes::abi::off_cpu::OffCpuKey;
-use bpf_probes::abi::syscall::SyscallRow;
-use bpf_probes::abi::thread::{Durations, Rename, ThreadRecord};
-use bpf_probes::abi::upcall::UpcallKey;
-use bpf_probes::abi::who::{Cpu, WhoKey, WhoRow};
 
 const BPF_F_MMAPABLE: u32 = 1 << 10;
 /// `BPF_RB_NO_WAKEUP`, for what is put into a ring buffer: user space looks by itself. To wake it would take longer than what
@@ -33,7 +34,7 @@ macro_rules! config {
         // SAFETY: `Global` is transparent over `Config`, which is always initialised; the volatile read keeps the
         // compiler from folding the value that the object file happens to hold.
         let value =
-            unsafe { core::ptr::read_volatile(&raw const (*config.cast::<bpf_probes::abi::config::Config>()).$($field).+ $([$index])?) };
+            unsafe { core::ptr::read_volatile(&raw const (*config.cast::<abi::config::Config>()).$($field).+ $([$index])?) };
         value
     }};
 }
@@ -42,14 +43,14 @@ pub(crate) use config;
 /// Whether a call is in one of the configuration's sets of calls.
 macro_rules! config_has {
     ($($field:ident).+, $key:expr) => {{
-        use bpf_probes::abi::config::{CALL_WORDS, Config, Events};
+        use abi::config::{CALL_WORDS, Config, Events};
         let (word, bit) = Events::place($key);
         let config = (&raw const $crate::maps::CONFIG).cast::<Config>();
         // SAFETY: as of `config!`, and the index is masked to the array's length.
         let bits = unsafe {
             (&raw const (*config).$($field).+)
                 .cast::<u64>()
-                .add(bpf_probes::jumpless::bounded::<CALL_WORDS>(word))
+                .add(abi::jumpless::bounded::<CALL_WORDS>(word))
                 .read_volatile()
         };
         bits >> bit & 1 != 0
@@ -124,7 +125,7 @@ pub static FREE_THREADS: Stack<u32> = Stack::with_max_entries(1, 0);
 #[map]
 pub static THREAD_OF_TASK: HashMap<u64, u32> = HashMap::with_max_entries(1, 0);
 
-/// The threads that have ended ([`bpf_probes::abi::thread::Ended`]): user space reads their records, and gives them back, while
+/// The threads that have ended ([`abi::thread::record::Ended`]): user space reads their records, and gives them back, while
 /// the window is open. Sized by the loader for more than there are records. Full: the record waits for the window's end.
 #[map]
 pub static ENDED: RingBuf = RingBuf::with_byte_size(EDGES_BYTES, 0);

@@ -1,10 +1,12 @@
 //! Time blocked, summed up by stack.
 
+use abi::durations::Durations;
+use abi::jumpless::bounded;
+use abi::off_cpu::{OffCpuKey, OffCpuStack};
+use abi::stack::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserRegisters};
+use abi::thread::record::{Activity, ThreadRecord};
+use abi::waits::Waits;
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
-use bpf_probes::abi::event::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserRegisters, Waits};
-use bpf_probes::abi::off_cpu::{OffCpuKey, OffCpuStack};
-use bpf_probes::abi::thread::{Activity, Durations, ThreadRecord};
-use bpf_probes::jumpless::bounded;
 
 use crate::kernel::Task;
 use crate::maps::{NO_WAKEUP, OFF_CPU, OFF_CPU_STACKS, config};

@@ -2,9 +2,9 @@
 
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
-use bpf_probes::abi::syscall::{CHAIN_LIMIT, ROW_HEADS, ROWS_PER_CHUNK, SyscallKey, SyscallRow};
-use bpf_probes::abi::thread::{Faults, SyscallPhase, ThreadRecord};
-use bpf_probes::thread_state::SyscallEnd;
+use abi::syscall::{CHAIN_LIMIT, ROW_HEADS, ROWS_PER_CHUNK, SyscallKey, SyscallRow};
+use abi::thread::record::{Faults, SyscallPhase, ThreadRecord};
+use abi::thread::state::SyscallEnd;
 
 use crate::kernel::{Access, Task};
 use crate::maps::{
@@ -189,7 +189,7 @@ pub fn count_syscall(
         SyscallEnd::Whole { key, duration_ns } => {
             if let Some(row) = row(record, key) {
                 row.durations.add(duration_ns);
-                row.histogram[bpf_probes::abi::histogram::bucket(duration_ns)] += 1;
+                row.histogram[abi::histogram::bucket(duration_ns)] += 1;
                 if row.is_poll != 0 {
                     let began_ns = record.syscall_since_ns;
                     record.polled(began_ns, began_ns + duration_ns);
@@ -199,7 +199,7 @@ pub fn count_syscall(
         SyscallEnd::Cut {
             key,
             duration_ns,
-            away,
+            off_cpu,
         } => {
             let key = match key {
                 Some(key) => key,
@@ -207,7 +207,7 @@ pub fn count_syscall(
             };
             if let Some(row) = row(record, key) {
                 row.in_flight_ns += duration_ns;
-                row.away.add(away);
+                row.off_cpu.add(off_cpu);
                 if row.is_poll != 0 {
                     record.polled_ns = record.since_ns;
                 }
@@ -218,11 +218,11 @@ pub fn count_syscall(
 
 /// Gives the thread's time off the CPU to the call that it is in.
 #[inline(always)]
-pub fn share_away(record: &mut ThreadRecord) {
-    if let Some((key, away)) = record.share_away()
+pub fn attribute_off_cpu(record: &mut ThreadRecord) {
+    if let Some((key, off_cpu)) = record.attribute_off_cpu()
         && let Some(row) = row(record, key)
     {
-        row.away.add(away);
+        row.off_cpu.add(off_cpu);
     }
 }
 

@@ -3,13 +3,14 @@
 //! A wait's stack is taken as the thread comes back, when it is known how long the wait was: short ones cost nothing. As
 //! `raw_tp`, which cannot ask for another task's stack, it is taken as the thread goes, each time.
 
-use aya_ebpf::helpers::generated::{bpf_get_stack, bpf_probe_read_kernel, bpf_probe_read_user};
-use bpf_probes::abi::config::NO_OFFSET;
-use bpf_probes::abi::event::{
+use abi::config::NO_OFFSET;
+use abi::stack::{
     FRAME_POINTER_BYTES, KERNEL_FRAME_BYTES, MOST_STACK_BYTES, STACK_PAGE_BYTES, UserRegisters,
-    UserStack, Wait, Waits,
+    UserStack,
 };
-use bpf_probes::abi::thread::{Activity, SyscallPhase, ThreadRecord};
+use abi::thread::record::{Activity, SyscallPhase, ThreadRecord};
+use abi::waits::{Wait, Waits};
+use aya_ebpf::helpers::generated::{bpf_get_stack, bpf_probe_read_kernel, bpf_probe_read_user};
 
 use crate::kernel::{Access, Task};
 use crate::maps::{WAITS, config};
@@ -152,7 +153,7 @@ macro_rules! with_stack_bytes {
                 }
             )*
             _ => {
-                const $bytes: usize = bpf_probes::abi::event::MOST_STACK_BYTES;
+                const $bytes: usize = abi::stack::MOST_STACK_BYTES;
                 $run
             }
         }

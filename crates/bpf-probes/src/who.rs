@@ -2,14 +2,15 @@
 
 use core::ptr::{read_volatile, write_volatile};
 
-use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_probe_read_kernel_str_bytes};
-use bpf_probes::abi::COMM_BYTES;
-use bpf_probes::abi::config::NO_OFFSET;
-use bpf_probes::abi::thread::{Activity, Durations, ThreadRecord};
-use bpf_probes::abi::who::{
+use abi::COMM_BYTES;
+use abi::config::NO_OFFSET;
+use abi::durations::Durations;
+use abi::jumpless::{bounded, exceeds};
+use abi::thread::record::{Activity, ThreadRecord};
+use abi::who::{
     Cpu, MOST_INSTEAD, MOST_WAKERS, TURNS, TURNS_OF_A_CROWD, Turn, Walk, Who, WhoKey, WhoRow,
 };
-use bpf_probes::jumpless::{bounded, exceeds};
+use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_probe_read_kernel_str_bytes};
 
 use crate::kernel::{Access, Probed, Task};
 use crate::maps::{CPUS, THREADS, WHO, config};
@@ -79,13 +80,13 @@ pub fn note_queue<A: Access>(task: Task<A>, record: &mut ThreadRecord) {
 
 /// The thread is about to be on a CPU; its record says that it is ready still.
 #[inline(always)]
-pub fn tell_wait(record: &mut ThreadRecord, now_ns: u64) {
+pub fn attribute_wait(record: &mut ThreadRecord, now_ns: u64) {
     let since_ns = record.off_cpu_since_ns;
     if config!(who) == 0 || since_ns == 0 || !record.activity.is_ready() || now_ns <= since_ns {
         return;
     }
     let waited_ns = now_ns - since_ns;
-    if waited_ns < config!(least_told_ns) {
+    if waited_ns < config!(least_attributed_ns) {
         record.ready_short_ns += waited_ns;
         return;
     }
@@ -99,21 +100,21 @@ pub fn tell_wait(record: &mut ThreadRecord, now_ns: u64) {
     }
 }
 
-/// Tells the wait that `tell_wait` has noted, if it has: the last thing that the program does, when what it knows is the same
+/// Tells the wait that `attribute_wait` has noted, if it has: the last thing that the program does, when what it knows is the same
 /// whichever way it came. Goes back through the turns on the CPU in whose queue it was. Its programs may be writing them: what
 /// does not lie before the turn after it is no turn of this round.
 #[inline(always)]
-pub fn tell_noted_wait() {
+pub fn attribute_noted_wait() {
     if let Some(here) = here()
         // SAFETY: the map lives as long as the program, and only this CPU writes here.
         && unsafe { (*here).walk.queue } != 0
     {
-        tell_turns();
+        attribute_turns();
     }
 }
 
 #[inline(never)]
-fn tell_turns() -> u32 {
+fn attribute_turns() -> u32 {
     let Some(here) = CPUS.get_ptr_mut(this_cpu()) else {
         return 0;
     };
@@ -143,12 +144,12 @@ fn tell_turns() -> u32 {
                 .add(bounded::<TURNS>(index as usize))
         };
         let oldest_ns = read_volatile(&raw const (*turn_at(latest + 1)).since_ns);
-        for told in 0..TURNS {
-            if told == TURNS_OF_A_CROWD && oldest_ns > read_volatile(&raw const (*walk).since_ns) {
+        for turn in 0..TURNS {
+            if turn == TURNS_OF_A_CROWD && oldest_ns > read_volatile(&raw const (*walk).since_ns) {
                 break;
             }
             let index = read_volatile(&raw const (*walk).index);
-            if !tell_turn(&mut key, walk, turn_at(index)) {
+            if !attribute_turn(&mut key, walk, turn_at(index)) {
                 break;
             }
             write_volatile(&raw mut (*walk).index, index.wrapping_sub(1));
@@ -162,7 +163,7 @@ fn tell_turns() -> u32 {
 /// # Safety
 /// Both point into live map values.
 #[inline(always)]
-unsafe fn tell_turn(key: &mut WhoKey, walk: *mut Walk, turn: *const Turn) -> bool {
+unsafe fn attribute_turn(key: &mut WhoKey, walk: *mut Walk, turn: *const Turn) -> bool {
     // SAFETY: the caller's.
     unsafe {
         let since_ns = read_volatile(&raw const (*walk).since_ns);
@@ -248,13 +249,13 @@ fn introduce(key: &WhoKey, duration_ns: u64, describe: impl FnOnce(&mut WhoRow))
 
 /// The current context is about to wake the thread, which is off every CPU and blocked since that time.
 #[inline(always)]
-pub fn tell_waker(record: &mut ThreadRecord, now_ns: u64) {
+pub fn count_waker(record: &mut ThreadRecord, now_ns: u64) {
     let is_blocked = matches!(record.activity, Activity::Unseen | Activity::Blocked);
     if !is_blocked || now_ns <= record.since_ns {
         return;
     }
     let blocked_ns = now_ns - record.since_ns;
-    if blocked_ns < config!(least_told_ns) {
+    if blocked_ns < config!(least_attributed_ns) {
         return;
     }
     let Some(cpu) = here() else { return };
@@ -282,7 +283,7 @@ pub fn tell_waker(record: &mut ThreadRecord, now_ns: u64) {
         return record.woken_by_others.add(blocked_ns);
     }
     record.waker_rows += 1;
-    let is_told = introduce(&key, blocked_ns, |row| {
+    let is_attributed = introduce(&key, blocked_ns, |row| {
         if who == Who::Task as u32 {
             row.tid = waker.shown_tid();
             row.tgid = waker.shown_tgid();
@@ -298,7 +299,7 @@ pub fn tell_waker(record: &mut ThreadRecord, now_ns: u64) {
             }
         }
     });
-    if !is_told {
+    if !is_attributed {
         record.woken_by_others.add(blocked_ns);
     }
 }

@@ -2,12 +2,10 @@
 
 use core::ptr::{read_volatile, write_volatile};
 
+use abi::COMM_BYTES;
+use abi::control::{BUSY, DONE, Edge, EdgeKind, UNTIL_CLOSED, WINDOWS, Window, Windows};
+use abi::jumpless::exceeds;
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_ns};
-use bpf_probes::abi::COMM_BYTES;
-use bpf_probes::abi::control::{
-    BUSY, DONE, Edge, EdgeKind, UNTIL_CLOSED, WINDOWS, Window, Windows,
-};
-use bpf_probes::jumpless::exceeds;
 
 use crate::kernel::{Probed, Task};
 use crate::maps::{CHANGE, EDGES, FORCE_WAKEUP, LOSSES, NO_WAKEUP, WINDOWS as STATE, config};

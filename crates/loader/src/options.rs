@@ -2,15 +2,12 @@
 
 use std::path::PathBuf;
 
-use crate::event_selection::EventOptions;
-use crate::probes::AttachMode;
-use crate::triggers::TriggerScope;
-use crate::user_stacks::UserStacks;
+use abi::stack::FRAME_POINTER_BYTES;
 
 /// By default nothing is recorded but the statistics.
 ///
-/// [`start`]: crate::capture::CaptureSession::start
-/// [`missing_debug_files`]: crate::capture::CaptureSession::missing_debug_files
+/// [`start`]: ../session/capture/struct.CaptureSession.html#method.start
+/// [`missing_debug_files`]: ../session/capture/struct.CaptureSession.html#method.missing_debug_files
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// tgids, at least one.
@@ -55,6 +52,72 @@ impl Options {
             self.user_stacks
         } else {
             UserStacks::None
+        }
+    }
+}
+
+/// Which system calls are recorded one by one.
+#[derive(Clone, Debug)]
+pub struct EventOptions {
+    /// Calls that last at least this long.
+    pub least_ns: u64,
+    /// Of these names; `None`: of any.
+    pub only: Option<Vec<String>>,
+    /// Not of these names.
+    pub except: Vec<String>,
+    /// With the stacks of where they waited and of who called.
+    pub has_stacks: bool,
+    /// Of the ring buffer.
+    pub buffer_bytes: u32,
+    /// Kept of one window, at most: the longest.
+    pub limit: usize,
+}
+
+/// In which tasks the triggers on kernel code fire. Those on user code fire in the monitored processes only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TriggerScope {
+    /// Whatever task is current, as packets arrive in interrupts.
+    #[default]
+    Any,
+    Target,
+}
+
+/// Which kind of program to attach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AttachMode {
+    /// `tp_btf` where the kernel allows it, else `raw_tp`.
+    #[default]
+    Best,
+    /// As on a kernel that refuses `tp_btf`: for tests and for measuring what the fallback costs.
+    RawTracepoint,
+}
+
+/// How user stacks are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UserStacks {
+    #[default]
+    None,
+    /// So many bytes are copied, and walked by unwind tables: a power of two of 4096, up to 65536.
+    Copied { bytes: u32 },
+    /// By the kernel. Functions that have none, and often their callers, are left out.
+    ByFramePointer,
+}
+
+impl UserStacks {
+    /// `bytes`: 0 for none.
+    pub fn copied(bytes: u32) -> Self {
+        match bytes {
+            0 => Self::None,
+            bytes => Self::Copied { bytes },
+        }
+    }
+
+    /// As the programs are told.
+    pub fn bytes(self) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::Copied { bytes } => bytes,
+            Self::ByFramePointer => FRAME_POINTER_BYTES as u32,
         }
     }
 }

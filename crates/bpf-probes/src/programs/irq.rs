@@ -1,12 +1,12 @@
 //! Interrupts that arrive while a monitored thread is current.
 
+use abi::config::NO_OFFSET;
+use abi::irq::{HardIrqKey, HardIrqRow, NO_LINE};
+use abi::thread::record::ThreadRecord;
+use abi::who::Who;
 use aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use bpf_probes::abi::config::NO_OFFSET;
-use bpf_probes::abi::irq::{HardIrqKey, HardIrqRow, NO_LINE};
-use bpf_probes::abi::thread::ThreadRecord;
-use bpf_probes::abi::who::Who;
 
 use crate::kernel::{Access, Probed};
 use crate::maps::{HARD_IRQS, config};

@@ -1,9 +1,9 @@
 //! Threads that end, change their name or their program, and processes that join and leave the monitored set.
 
+use abi::COMM_BYTES;
+use abi::syscall::SyscallKey;
+use abi::thread::record::Rename;
 use aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes;
-use bpf_probes::abi::COMM_BYTES;
-use bpf_probes::abi::syscall::SyscallKey;
-use bpf_probes::abi::thread::Rename;
 
 use crate::kernel::{Access, Task};
 use crate::maps::{RENAMES, TARGETS};

@@ -1,14 +1,14 @@
 //! The scheduler's events: who runs, who waits for a CPU, who sleeps.
 
+use abi::thread::record::{Activity, ENDED_BYTES, Ended};
+use abi::thread::state::SwitchOut;
 use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
-use bpf_probes::abi::thread::{Activity, ENDED_BYTES, Ended};
-use bpf_probes::thread_state::SwitchOut;
 
 use crate::kernel::{Access, Task};
 use crate::maps::{ENDED, FORCE_WAKEUP, NO_WAKEUP, RENAMES, THREAD_OF_TASK, config};
 use crate::off_cpu;
 use crate::programs::{Arguments, is_target, probe};
-use crate::record::{create, find, find_existing, note_faults, share_away};
+use crate::record::{attribute_off_cpu, create, find, find_existing, note_faults};
 use crate::stacks;
 use crate::who;
 use crate::window::Moment;
@@ -43,7 +43,7 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     }
     if next_is_target && let Some(moment) = moment {
         switch_in(next, moment);
-        who::tell_noted_wait();
+        who::attribute_noted_wait();
     }
     None
 }
@@ -70,7 +70,7 @@ fn end<A: Access>(task: Task<A>) {
         record.comm = rename.comm;
     }
     // The last thing that is done with the record.
-    tell_end(&Ended {
+    report_end(&Ended {
         task: record.task,
         start_time_ns: record.start_time_ns,
         slot: record.slot,
@@ -79,7 +79,7 @@ fn end<A: Access>(task: Task<A>) {
 }
 
 #[inline(always)]
-fn tell_end(ended: &Ended) {
+fn report_end(ended: &Ended) {
     let crowd_bytes = config!(crowd_bytes);
     let waiting_bytes = ENDED.query(BPF_RB_AVAIL_DATA.into()) as u32;
     // The last two before a multiple: two CPUs may find the same number of bytes, and together step over one of these.
@@ -118,9 +118,9 @@ fn switch_in<A: Access>(next: Task<A>, moment: Moment) -> Option<()> {
     }
     stacks::note_wait(next, record, moment);
     off_cpu::switched_in(record);
-    who::tell_wait(record, moment.now_ns);
+    who::attribute_wait(record, moment.now_ns);
     record.switched_in(moment.now_ns);
-    share_away(record);
+    attribute_off_cpu(record);
     None
 }
 
@@ -154,7 +154,7 @@ fn waking<C: Arguments>(ctx: &C) -> Option<()> {
     if task.is_on_cpu() {
         return None;
     }
-    who::tell_waker(find(task, moment)?, moment.now_ns);
+    who::count_waker(find(task, moment)?, moment.now_ns);
     None
 }
 

@@ -1,8 +1,8 @@
 //! The beginning and the end of system calls.
 
-use bpf_probes::abi::config::NO_OFFSET;
-use bpf_probes::abi::syscall::SyscallKey;
-use bpf_probes::thread_state::SyscallEnd;
+use abi::config::NO_OFFSET;
+use abi::syscall::SyscallKey;
+use abi::thread::state::SyscallEnd;
 
 use crate::event;
 use crate::kernel::Access;

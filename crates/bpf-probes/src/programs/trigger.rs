@@ -1,11 +1,11 @@
 //! What opens and closes windows: triggers, and user space. Each trigger may be a kprobe or uprobe (one program type, which
 //! also serves their return probes and USDT) or a tracepoint.
 
+use abi::control::{Command, DONE, FAILED, FILLED_AT_ONCE};
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::{kprobe, raw_tracepoint, tracepoint};
 use aya_ebpf::maps::Stack;
 use aya_ebpf::programs::{ProbeContext, RawTracePointContext, TracePointContext};
-use bpf_probes::abi::control::{Command, DONE, FAILED, FILLED_AT_ONCE};
 
 use crate::maps::{FREE_CHUNKS, FREE_THREADS, config};
 use crate::programs::is_target;

@@ -1,9 +1,9 @@
 //! Packets that Open vSwitch's datapath hands over to user space: where it has a module, and in whatever task is current.
 
+use abi::upcall::UpcallKey;
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::macros::kretprobe;
 use aya_ebpf::programs::RetProbeContext;
-use bpf_probes::abi::upcall::UpcallKey;
 
 use crate::maps::UPCALLS;
 use crate::record::{add_one, lose};

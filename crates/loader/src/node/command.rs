@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use napi_derive::napi;
 
-use crate::command::{Command, ExitStatus};
+use crate::targets::command::{Command, ExitStatus};
 
 #[napi(object, use_nullable = true)]
 pub struct BindingExitStatus {

@@ -4,7 +4,8 @@ use napi::Task;
 use napi::bindgen_prelude::{AsyncTask, Env};
 use napi_derive::napi;
 
-use crate::doctor;
+use crate::doctor::check::Check;
+use crate::doctor::diagnosis;
 
 #[napi(object, use_nullable = true)]
 pub struct BindingCheck {
@@ -28,15 +29,15 @@ pub struct BindingDiagnosis {
 pub struct DoctorTask;
 
 impl Task for DoctorTask {
-    type Output = doctor::Diagnosis;
+    type Output = diagnosis::Diagnosis;
     type JsValue = BindingDiagnosis;
 
     fn compute(&mut self) -> napi::Result<Self::Output> {
-        Ok(doctor::diagnose())
+        Ok(diagnosis::diagnose())
     }
 
     fn resolve(&mut self, _: Env, diagnosis: Self::Output) -> napi::Result<Self::JsValue> {
-        let check = |check: doctor::Check| BindingCheck {
+        let check = |check: Check| BindingCheck {
             name: check.name,
             status: check.status.name().to_owned(),
             detail: check.detail,

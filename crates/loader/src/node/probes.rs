@@ -4,7 +4,7 @@ use napi::Task;
 use napi::bindgen_prelude::{AsyncTask, Env};
 use napi_derive::napi;
 
-use crate::triggers;
+use crate::session::triggers;
 
 /// What can be a trigger.
 #[napi(object, use_nullable = true)]

@@ -6,9 +6,9 @@ use napi::Task;
 use napi::bindgen_prelude::{AsyncTask, Env};
 use napi_derive::napi;
 
-use crate::pid_namespace::require_own_proc;
+use crate::kernel::pid_namespace::require_own_proc;
 use crate::sample::Target;
-use crate::{process, process_search};
+use crate::targets::{process, search};
 
 /// The process with this pid; throws if there is none that can be monitored.
 #[napi]
@@ -21,7 +21,7 @@ pub fn inspect_process(pid: u32) -> napi::Result<Target> {
 #[napi]
 pub fn find_processes(name: String) -> napi::Result<Vec<Target>> {
     require_own_proc()?;
-    Ok(process_search::find(&name)?)
+    Ok(search::find(&name)?)
 }
 
 #[napi(object, use_nullable = true)]
@@ -38,15 +38,15 @@ pub struct BusyTask {
 }
 
 impl Task for BusyTask {
-    type Output = Vec<process_search::BusyProcess>;
+    type Output = Vec<search::BusyProcess>;
     type JsValue = Vec<BindingBusyProcess>;
 
     fn compute(&mut self) -> napi::Result<Self::Output> {
-        Ok(process_search::busiest(self.interval, self.limit)?)
+        Ok(search::busiest(self.interval, self.limit)?)
     }
 
     fn resolve(&mut self, _: Env, busy: Self::Output) -> napi::Result<Self::JsValue> {
-        let binding = |busy: process_search::BusyProcess| BindingBusyProcess {
+        let binding = |busy: search::BusyProcess| BindingBusyProcess {
             pid: busy.pid,
             comm: busy.comm,
             cpu_percent: busy.cpu_percent,

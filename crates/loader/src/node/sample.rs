@@ -3,11 +3,11 @@
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 
-use crate::calls::Calls;
-use crate::pending::{Start, Stop};
+use crate::calls::of_sample::Calls;
 use crate::sample::{
-    Frame, Losses, OffCpu, Sample, SyscallEvent, Target, Thread, TriggeringThread, Upcall,
+    Frame, Losses, OffCpu, Start, Stop, SyscallEvent, Target, Thread, TriggeringThread, Upcall,
 };
+use crate::session::sample::Sample;
 
 #[napi(object, use_nullable = true)]
 pub struct BindingWindowStart {

@@ -8,13 +8,11 @@ use napi::bindgen_prelude::{AsyncTask, BigInt, Env};
 use napi_derive::napi;
 
 use super::sample::{BindingSample, BindingWindow, BindingWindowStart};
-use crate::capture::CaptureSession;
 use crate::error::{Error, ErrorKind};
-use crate::event_selection::EventOptions;
-use crate::options::Options;
-use crate::sample::{Sample, StopReason};
-use crate::triggers::TriggerScope;
-use crate::user_stacks::UserStacks;
+use crate::options::{EventOptions, Options, TriggerScope, UserStacks};
+use crate::sample::StopReason;
+use crate::session::capture::CaptureSession;
+use crate::session::sample::Sample;
 
 #[napi(object)]
 pub struct BindingOpenOptions {

@@ -3,15 +3,14 @@
 
 mod call;
 mod thread;
+mod window;
 
 pub use call::{CallWait, Frame, OffCpu, SyscallEvent};
 pub use thread::{
     Budget, Faults, HardIrq, Interval, LongPoll, Queue, RanInstead, Ready, Run, SoftIrq, Stopped,
     SyscallStatistics, TaskInstead, Thread, Vector, Waker,
 };
-
-use crate::calls::Calls;
-use crate::pending::{Start, Stop};
+pub use window::{Start, Stop, StopReason, TriggeringThread};
 
 /// A monitored process. `exe` and `cmdline` are null when it ended before they could be read.
 #[cfg_attr(
@@ -68,64 +67,4 @@ pub struct Losses {
     /// Switches and wakeups that the kernel did not report, found because what came next contradicts them; the time
     /// around them is unknown.
     pub switches_missed: i64,
-}
-
-/// The thread in which a trigger fired: the one that was current, in whatever context the kernel was.
-#[cfg_attr(
-    feature = "node",
-    napi_derive::napi(object, use_nullable = true, js_name = "BindingTriggeringThread")
-)]
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TriggeringThread {
-    pub pid: u32,
-    pub tid: u32,
-    pub comm: String,
-}
-
-/// A finished window.
-#[derive(Debug)]
-pub struct Sample {
-    pub start: Start,
-    pub stop: Stop,
-    /// Start triggers since the last sample that found a window open.
-    pub starts_in_window: i64,
-    /// The first targets, then the children that joined, as they were seen.
-    pub targets: Vec<Target>,
-    pub threads: Vec<Thread>,
-    /// Time that the hypervisor took from this machine's CPUs during the window, in the kernel's clock ticks; null: unknown.
-    pub steal_ns: Option<i64>,
-    /// `None`: they were not counted.
-    pub upcalls: Option<Vec<Upcall>>,
-    pub calls: Calls,
-    /// In no particular order.
-    pub off_cpu: Vec<OffCpu>,
-    /// Frames innermost first, of the stacks that events and times name by index.
-    pub stacks: Vec<Vec<Frame>>,
-    /// Why stacks and names are missing, a line each, each told with the first sample that it was met for.
-    pub stack_problems: Vec<String>,
-    pub losses: Losses,
-}
-
-/// Why a window was closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopReason {
-    Time,
-    Trigger,
-    Interrupt,
-    /// Every target has ended.
-    Exit,
-    /// A trigger did not fire in the time that it was given.
-    Timeout,
-}
-
-impl StopReason {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Time => "time",
-            Self::Trigger => "trigger",
-            Self::Interrupt => "interrupt",
-            Self::Exit => "exit",
-            Self::Timeout => "timeout",
-        }
-    }
 }

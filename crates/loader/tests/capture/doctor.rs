@@ -4,7 +4,7 @@ use std::path::Path;
 
 #[test]
 fn the_doctor_finds_this_machine_capable_and_no_probe_falls_back() {
-    let diagnosis = loader::doctor::diagnose();
+    let diagnosis = loader::doctor::diagnosis::diagnose();
     assert!(diagnosis.capable, "{diagnosis:#?}");
     let probes: Vec<_> = diagnosis
         .checks
@@ -27,7 +27,7 @@ fn the_doctor_finds_this_machine_capable_and_no_probe_falls_back() {
 
 #[test]
 fn the_doctor_tries_every_feature() {
-    let diagnosis = loader::doctor::diagnose();
+    let diagnosis = loader::doctor::diagnosis::diagnose();
     let features: Vec<_> = diagnosis
         .checks
         .iter()

@@ -1,11 +1,12 @@
 //! Single system calls, recorded.
 
-use loader::capture::CaptureSession;
-use loader::event_selection::EventOptions;
+use loader::options::AttachMode;
+use loader::options::EventOptions;
 use loader::options::Options;
-use loader::probes::AttachMode;
-use loader::sample::{Sample, SyscallEvent};
-use loader::user_stacks::UserStacks;
+use loader::options::UserStacks;
+use loader::sample::SyscallEvent;
+use loader::session::capture::CaptureSession;
+use loader::session::sample::Sample;
 
 use crate::worker::Worker;
 use crate::{MODES, closed_by_hand};

@@ -71,7 +71,7 @@ fn a_timer_storm_is_what_proc_interrupts_counts() {
         let at_most = counted() - before;
         let seen = thread(&sample, worker.tid);
         // It has moved there from another CPU, whose row is another's.
-        let told: i64 = seen
+        let counted: i64 = seen
             .vectors
             .iter()
             .filter(|vector| vector.name == "local_timer")
@@ -81,8 +81,8 @@ fn a_timer_storm_is_what_proc_interrupts_counts() {
         let during = heard.recv().unwrap();
         assert!(during >= 50, "{mode:?}: {during}");
         assert!(
-            told >= during / 5 && told <= at_most + 5,
-            "{mode:?}: {told} of {during}, at most {at_most}"
+            counted >= during / 5 && counted <= at_most + 5,
+            "{mode:?}: {counted} of {during}, at most {at_most}"
         );
         assert!(seen.budget.hard_irq_ns > 0);
         worker.end();

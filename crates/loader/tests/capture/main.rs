@@ -20,10 +20,11 @@ mod who;
 mod windows;
 mod worker;
 
-use loader::capture::CaptureSession;
+use loader::options::AttachMode;
 use loader::options::Options;
-use loader::probes::AttachMode;
-use loader::sample::{Sample, StopReason, Thread};
+use loader::sample::{StopReason, Thread};
+use loader::session::capture::CaptureSession;
+use loader::session::sample::Sample;
 
 use support::assert_adds_up;
 use worker::Worker;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use loader::capture::CaptureSession;
+use loader::options::AttachMode;
 use loader::options::Options;
-use loader::probes::AttachMode;
-use loader::sample::{OffCpu, Sample};
-use loader::user_stacks::UserStacks;
+use loader::options::UserStacks;
+use loader::sample::OffCpu;
+use loader::session::capture::CaptureSession;
+use loader::session::sample::Sample;
 
 use crate::worker::Worker;
 use crate::{MODES, closed_by_hand, thread};

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use loader::capture::CaptureSession;
 use loader::error::ErrorKind;
+use loader::options::AttachMode;
 use loader::options::Options;
-use loader::probes::AttachMode;
 use loader::sample::StopReason;
+use loader::session::capture::CaptureSession;
 
 use super::open;
 

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use loader::capture::CaptureSession;
+use loader::kernel::own_thread::own_tid;
+use loader::options::AttachMode;
 use loader::options::Options;
-use loader::own_tid::own_tid;
-use loader::probes::AttachMode;
 use loader::sample::Thread;
+use loader::session::capture::CaptureSession;
 
 use super::support::{assert_adds_up, assert_count, count};
 use super::worker::Worker;

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use loader::own_tid::own_tid;
+use loader::kernel::own_thread::own_tid;
 
 use super::load::{pin_to_cpu_0, spin};
 use super::support::assert_adds_up;
@@ -37,25 +37,35 @@ fn who_ran_instead_is_the_competitor_on_that_cpu() {
         let sample = closed_by_hand(&session);
         assert_adds_up(&sample);
         let seen = thread(&sample, starved.tid);
-        let told = &seen.ran_instead;
+        let ran_instead = &seen.ran_instead;
         assert!(seen.ready.preempted.count > 0, "{seen:?}");
         assert!(
-            told.tasks.iter().any(|task| task.tid == competitor.tid
-                && task.pid == std::process::id()
-                && task.total_ns > seen.ready.preempted.total_ns / 4),
+            ran_instead
+                .tasks
+                .iter()
+                .any(|task| task.tid == competitor.tid
+                    && task.pid == std::process::id()
+                    && task.total_ns > seen.ready.preempted.total_ns / 4),
             "{mode:?}: {seen:?}"
         );
         assert!(
-            !told.tasks.iter().any(|task| task.tid == starved.tid),
-            "{told:?}"
+            !ran_instead.tasks.iter().any(|task| task.tid == starved.tid),
+            "{ran_instead:?}"
         );
-        let on_cpu_0 = told.cpus.iter().find(|queue| queue.cpu == 0).unwrap();
+        let on_cpu_0 = ran_instead
+            .cpus
+            .iter()
+            .find(|queue| queue.cpu == 0)
+            .unwrap();
         assert!(
             on_cpu_0.total_ns > seen.ready.preempted.total_ns / 2,
-            "{told:?}"
+            "{ran_instead:?}"
         );
         // Other tests may make more turns in one wait than are remembered.
-        assert!(told.unattributed_ns < seen.ready.total_ns / 4, "{told:?}");
+        assert!(
+            ran_instead.unattributed_ns < seen.ready.total_ns / 4,
+            "{ran_instead:?}"
+        );
         starved.end();
         competitor.end();
     }
@@ -123,7 +133,7 @@ fn who_woke_a_thread_is_who_wrote_and_a_sleeper_is_woken_by_no_task() {
 }
 
 #[test]
-fn away_from_its_poll_is_the_time_between_two() {
+fn off_the_cpu_from_its_poll_is_the_time_between_two() {
     const AWAY: Duration = Duration::from_millis(30);
     for mode in MODES {
         let session = open(mode);
@@ -137,14 +147,17 @@ fn away_from_its_poll_is_the_time_between_two() {
         worker.run();
         let sample = closed_by_hand(&session);
         let seen = thread(&sample, worker.tid);
-        let away = &seen.long_poll;
-        assert_eq!(away.count, 2, "{seen:?}");
-        assert!(away.max_ns >= Some(AWAY.as_nanos() as i64), "{away:?}");
+        let off_cpu = &seen.long_poll;
+        assert_eq!(off_cpu.count, 2, "{seen:?}");
         assert!(
-            away.min_ns < away.max_ns && away.total_ns < seen.budget.wall_ns,
-            "{away:?}"
+            off_cpu.max_ns >= Some(AWAY.as_nanos() as i64),
+            "{off_cpu:?}"
         );
-        let in_buckets: u32 = away.histogram.iter().flatten().sum();
+        assert!(
+            off_cpu.min_ns < off_cpu.max_ns && off_cpu.total_ns < seen.budget.wall_ns,
+            "{off_cpu:?}"
+        );
+        let in_buckets: u32 = off_cpu.histogram.iter().flatten().sum();
         assert_eq!(in_buckets, 2);
         worker.end();
     }
@@ -198,13 +211,13 @@ fn page_faults_and_the_timer_are_told() {
             let timer = timer.unwrap_or_else(|| panic!("{mode:?}: {seen:?}"));
             assert!(timer.count > 0 && timer.max_ns <= timer.total_ns);
         }
-        let told_ns: i64 = seen
+        let attributed_ns: i64 = seen
             .vectors
             .iter()
             .map(|vector| vector.total_ns)
             .sum::<i64>()
             + seen.hard_irqs.iter().map(|irq| irq.total_ns).sum::<i64>();
-        assert!(told_ns <= seen.budget.hard_irq_ns, "{seen:?}");
+        assert!(attributed_ns <= seen.budget.hard_irq_ns, "{seen:?}");
         worker.end();
     }
 }

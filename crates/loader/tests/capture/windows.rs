@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 
-use loader::capture::CaptureSession;
+use loader::kernel::own_thread::own_tid;
+use loader::options::AttachMode;
 use loader::options::Options;
-use loader::own_tid::own_tid;
-use loader::probes::AttachMode;
-use loader::sample::{Sample, StopReason};
+use loader::sample::StopReason;
+use loader::session::capture::CaptureSession;
+use loader::session::sample::Sample;
 
 use super::support::{assert_adds_up, assert_count, count};
 use super::worker::Worker;

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use loader::own_tid::own_tid;
+use loader::kernel::own_thread::own_tid;
 
 /// A thread that does `work` when told to, and says when it is done.
 pub struct Worker {

@@ -18,9 +18,9 @@ mod worker;
 
 use std::time::Duration;
 
-use loader::capture::CaptureSession;
+use loader::options::AttachMode;
 use loader::options::Options;
-use loader::probes::AttachMode;
+use loader::session::capture::CaptureSession;
 
 use load::spin;
 use support::assert_adds_up;

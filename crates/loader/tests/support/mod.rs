@@ -1,6 +1,7 @@
 //! What every sample must hold, and how often a thread made a call in it.
 
-use loader::sample::{Sample, SyscallStatistics, Thread};
+use loader::sample::{SyscallStatistics, Thread};
+use loader::session::sample::Sample;
 
 /// Calls of this name that began and ended in the window, of whatever convention.
 pub fn count(thread: &Thread, name: &str) -> i64 {
@@ -48,19 +49,23 @@ pub fn assert_adds_up(sample: &Sample) {
             "{thread:?}"
         );
         for call in &thread.syscalls {
-            let away_ns = call.ready_ns + call.blocked_ns + call.stopped_ns;
+            let off_cpu_ns = call.ready_ns + call.blocked_ns + call.stopped_ns;
             let inside_ns = call.total_ns + call.in_flight_ns;
-            if away_ns > inside_ns && sample.losses.switches_missed == 0 {
+            if off_cpu_ns > inside_ns && sample.losses.switches_missed == 0 {
                 ends_skipped -= 1;
                 assert!(ends_skipped >= 0, "{call:?}");
             }
         }
-        let told = &thread.ran_instead;
-        let told_ns = told.tasks.iter().map(|task| task.total_ns).sum::<i64>()
-            + told.other_tasks_ns
-            + told.short_ns
-            + told.unattributed_ns;
-        assert_eq!(told_ns, thread.ready.total_ns, "{thread:?}");
+        let ran_instead = &thread.ran_instead;
+        let attributed_ns = ran_instead
+            .tasks
+            .iter()
+            .map(|task| task.total_ns)
+            .sum::<i64>()
+            + ran_instead.other_tasks_ns
+            + ran_instead.short_ns
+            + ran_instead.unattributed_ns;
+        assert_eq!(attributed_ns, thread.ready.total_ns, "{thread:?}");
         assert!(budget.wall_ns <= window_ns, "{thread:?}");
     }
 }

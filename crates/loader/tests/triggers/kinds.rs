@@ -3,13 +3,13 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use loader::capture::CaptureSession;
-use loader::clock::monotonic_ns;
 use loader::error::ErrorKind;
+use loader::kernel::clock::monotonic_ns;
+use loader::kernel::own_thread::own_tid;
 use loader::options::Options;
-use loader::own_tid::own_tid;
+use loader::options::TriggerScope;
 use loader::sample::StopReason;
-use loader::triggers::TriggerScope;
+use loader::session::capture::CaptureSession;
 use probe::probe;
 
 use crate::functions::{kdelay_test_begin, kdelay_test_end};

@@ -18,10 +18,11 @@ mod windows;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use loader::capture::CaptureSession;
+use loader::kernel::own_thread::own_tid;
 use loader::options::Options;
-use loader::own_tid::own_tid;
-use loader::sample::{Sample, Thread};
+use loader::sample::Thread;
+use loader::session::capture::CaptureSession;
+use loader::session::sample::Sample;
 
 /// The tests share their process and the functions in it, so each fires the others' triggers too: one at a time.
 fn alone() -> MutexGuard<'static, ()> {

@@ -1,7 +1,7 @@
 //! What cannot be a trigger.
 
-use loader::capture::CaptureSession;
 use loader::error::ErrorKind;
+use loader::session::capture::CaptureSession;
 
 use crate::{alone, options};
 

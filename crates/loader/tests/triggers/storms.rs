@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use loader::capture::CaptureSession;
 use loader::options::Options;
+use loader::options::TriggerScope;
 use loader::sample::StopReason;
-use loader::triggers::TriggerScope;
+use loader::session::capture::CaptureSession;
 
 use crate::functions::{kdelay_test_recursion, kdelay_test_storm};
 use crate::support::assert_adds_up;

@@ -1,10 +1,10 @@
 //! Triggers that do not fire, are called off, or fire in another task.
 
-use loader::capture::CaptureSession;
 use loader::error::ErrorKind;
 use loader::options::Options;
+use loader::options::TriggerScope;
 use loader::sample::StopReason;
-use loader::triggers::TriggerScope;
+use loader::session::capture::CaptureSession;
 
 use crate::functions::{kdelay_test_never, kdelay_test_race};
 use crate::support::assert_count;

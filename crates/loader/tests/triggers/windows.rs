@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use loader::clock::monotonic_ns;
-use loader::own_tid::own_tid;
-use loader::sample::{Sample, StopReason};
+use loader::kernel::clock::monotonic_ns;
+use loader::kernel::own_thread::own_tid;
+use loader::sample::StopReason;
+use loader::session::sample::Sample;
 
 use crate::functions::{kdelay_test_begin, kdelay_test_end, kdelay_test_sleep};
 use crate::support::{assert_adds_up, assert_count};
@@ -189,7 +190,7 @@ fn a_thread_without_events_in_its_window_is_told_by_its_next_event() {
         "{thread:?}"
     );
     // Before Linux 5.15 the kernel hands over no other task's registers, which name the call.
-    let btf = loader::btf::Btf::of_running_kernel().unwrap();
+    let btf = loader::kernel::btf::Btf::of_running_kernel().unwrap();
     if btf.has_enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs") {
         let futex = thread.syscalls.iter().find(|call| call.name == "futex");
         assert_eq!(futex.unwrap().in_flight_ns, thread.budget.wall_ns);

@@ -1,0 +1,32 @@
+import { EventEmitter } from 'node:events';
+import test from 'ava';
+import { listenForSignals } from '../../../src/cli/terminal/signals.js';
+
+class FakeProcess extends EventEmitter {
+  readonly exits: number[] = [];
+  exit(code: number): void {
+    this.exits.push(code);
+  }
+}
+
+for (const [name, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
+  test(`the first ${name} asks for the end, the second exits with ${code}`, (t) => {
+    const source = new FakeProcess();
+    const { signal } = listenForSignals(source);
+    t.false(signal.aborted);
+    source.emit(name);
+    t.true(signal.aborted);
+    t.deepEqual(source.exits, []);
+    source.emit(name);
+    t.deepEqual(source.exits, [code]);
+  });
+}
+
+test('dispose gives the signals back', (t) => {
+  const source = new FakeProcess();
+  listenForSignals(source).dispose();
+  t.is(source.listenerCount('SIGINT') + source.listenerCount('SIGTERM'), 0);
+});

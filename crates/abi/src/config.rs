@@ -1,0 +1,194 @@
+//! What user space injects into the programs before it loads them. The map that holds it is frozen, so the verifier
+//! treats each field as a constant and drops the code that a field switches off.
+
+use crate::event::ARGUMENTS;
+use crate::syscall::{LAST_NUMBER, SyscallKey};
+use crate::thread::record::ENDED_BYTES;
+
+/// Marks an offset that this kernel does not have.
+pub const NO_OFFSET: u32 = u32::MAX;
+
+/// The name of the global that the loader overrides with a [`Config`].
+pub const CONFIG_SYMBOL: &str = "CONFIG";
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The one monitored process; 0: the set in the map `TARGETS`.
+    pub target_tgid: u32,
+    /// 1: `sched_switch` hands over the previous task's state (5.18 and later); 0: it is read from the task.
+    pub has_prev_state: u32,
+    /// 1: compat system calls are told by `thread_info.status` (x86), 2: by `thread_info.flags` (arm64), 0: unknown.
+    pub compat_kind: u32,
+    /// 1: the kernel hands over any task's user registers (5.15 and later).
+    pub has_task_registers: u32,
+    /// 1: a start trigger counts whatever task is current; 0: in the monitored processes only.
+    pub start_in_any_task: u32,
+    /// The same for stop triggers.
+    pub stop_in_any_task: u32,
+    /// 1: time blocked is summed up by stack.
+    pub off_cpu: u32,
+    /// How deep the pid namespace is nested whose numbers are reported; 0: the initial one's.
+    pub pid_level: u32,
+    /// Its address, if it is nested.
+    pub pid_namespace: u64,
+    /// Times ready and blocked are told by who ran instead and who woke the thread, if they last at least this long.
+    pub least_attributed_ns: u64,
+    /// 1: they are.
+    pub who: u32,
+    /// User space is woken each time that so many bytes of threads that have ended wait for it: a power of two, and no fewer
+    /// than two threads'.
+    pub crowd_bytes: u32,
+    /// The calls of the poll family, as in [`Events::calls`].
+    pub polls: [u64; CALL_WORDS],
+    pub events: Events,
+    pub offsets: Offsets,
+}
+
+/// Which system calls are recorded one by one.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Events {
+    /// Those that last at least this long.
+    pub least_ns: u64,
+    /// 1: they are recorded; 0: none is.
+    pub recorded: u32,
+    /// 1: only those in `calls`.
+    pub selected: u32,
+    /// 1: with the stacks of where they waited and of who called.
+    pub stacks: u32,
+    /// Copied from user stacks: 0, or a power of two of pages; [`FRAME_POINTER_BYTES`]: they are walked by frame pointers.
+    ///
+    /// [`FRAME_POINTER_BYTES`]: crate::stack::FRAME_POINTER_BYTES
+    pub stack_bytes: u32,
+    /// Where a call was off the CPU is noted if it was for at least this long.
+    pub least_wait_ns: u64,
+    /// A bit for each number of the native calls (x32's among them), then for each of the 32-bit ones.
+    pub calls: [u64; CALL_WORDS],
+}
+
+/// Words of a bit for each number that a system call can have, in two conventions.
+pub const CALL_WORDS: usize = 2 * (LAST_NUMBER as usize + 1) / 64;
+
+impl Events {
+    pub const NONE: Self = Self {
+        least_ns: 0,
+        recorded: 0,
+        selected: 0,
+        stacks: 0,
+        stack_bytes: 0,
+        least_wait_ns: 0,
+        calls: [0; CALL_WORDS],
+    };
+
+    /// Where a call's bit is: the word, the bit.
+    #[inline(always)]
+    pub fn place(key: SyscallKey) -> (usize, u32) {
+        let convention = key.is_compat() as u32;
+        let index = convention * (LAST_NUMBER + 1) + (key.number() & LAST_NUMBER);
+        (index as usize / 64, index % 64)
+    }
+
+    pub fn select(&mut self, key: SyscallKey) {
+        let (word, bit) = Self::place(key);
+        self.calls[word] |= 1 << bit;
+    }
+}
+
+/// Byte offsets of the kernel's struct members, from the running kernel's BTF. [`NO_OFFSET`]: not there.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offsets {
+    pub task_pid: u32,
+    pub task_tgid: u32,
+    /// `__state`, or `state` before 5.14.
+    pub task_state: u32,
+    pub task_on_cpu: u32,
+    pub task_start_time: u32,
+    pub task_comm: u32,
+    /// `thread_info.status` (x86) or `thread_info.flags` (arm64), from the start of `task_struct`.
+    pub task_compat: u32,
+    /// `orig_ax` (x86) or `syscallno` (arm64) in `pt_regs`: a `long` and an `int`, whose low word serves for both.
+    pub regs_syscall: u32,
+    pub irqaction_name: u32,
+    /// In `pt_regs`, of a native call.
+    pub arguments: [u32; ARGUMENTS],
+    /// The same of a 32-bit one.
+    pub compat_arguments: [u32; ARGUMENTS],
+    /// In `pt_regs`.
+    pub regs_pc: u32,
+    pub regs_sp: u32,
+    pub regs_fp: u32,
+    pub regs_lr: u32,
+    pub task_mm: u32,
+    /// `thread_info.cpu`, or `cpu` before 5.16.
+    pub task_cpu: u32,
+    /// Both, or neither.
+    pub task_min_flt: u32,
+    pub task_maj_flt: u32,
+    pub reserved: u32,
+    /// Of the members that lead to a task's numbers in pid namespaces: in `task_struct` these two,
+    pub task_thread_pid: u32,
+    pub task_group_leader: u32,
+    /// and in `struct pid` these.
+    pub pid_level: u32,
+    pub pid_numbers: u32,
+}
+
+impl Config {
+    /// Bits of the word at `task_compat` that mark a 32-bit system call.
+    pub const X86_TS_COMPAT: u32 = 0x2;
+    pub const ARM64_TIF_32BIT: u32 = 1 << 22;
+    pub const COMPAT_X86_STATUS: u32 = 1;
+    pub const COMPAT_ARM64_FLAGS: u32 = 2;
+
+    /// What the object file holds until the loader overrides it: nothing is monitored.
+    pub const UNSET: Self = Self {
+        target_tgid: u32::MAX,
+        has_prev_state: 0,
+        compat_kind: 0,
+        has_task_registers: 0,
+        start_in_any_task: 0,
+        stop_in_any_task: 0,
+        off_cpu: 0,
+        pid_level: 0,
+        pid_namespace: 0,
+        least_attributed_ns: 0,
+        who: 0,
+        crowd_bytes: 2 * ENDED_BYTES,
+        polls: [0; CALL_WORDS],
+        events: Events::NONE,
+        offsets: Offsets {
+            task_pid: NO_OFFSET,
+            task_tgid: NO_OFFSET,
+            task_state: NO_OFFSET,
+            task_on_cpu: NO_OFFSET,
+            task_start_time: NO_OFFSET,
+            task_comm: NO_OFFSET,
+            task_compat: NO_OFFSET,
+            regs_syscall: NO_OFFSET,
+            irqaction_name: NO_OFFSET,
+            arguments: [NO_OFFSET; ARGUMENTS],
+            compat_arguments: [NO_OFFSET; ARGUMENTS],
+            regs_pc: NO_OFFSET,
+            regs_sp: NO_OFFSET,
+            regs_fp: NO_OFFSET,
+            regs_lr: NO_OFFSET,
+            task_mm: NO_OFFSET,
+            task_cpu: NO_OFFSET,
+            task_min_flt: NO_OFFSET,
+            task_maj_flt: NO_OFFSET,
+            reserved: 0,
+            task_thread_pid: NO_OFFSET,
+            task_group_leader: NO_OFFSET,
+            pid_level: NO_OFFSET,
+            pid_numbers: NO_OFFSET,
+        },
+    };
+}
+
+const _: () = assert!(
+    size_of::<Events>() == 32 + 8 * CALL_WORDS
+        && size_of::<Config>() == 56 + 8 * CALL_WORDS + size_of::<Events>() + size_of::<Offsets>(),
+    "Config has padding"
+);

@@ -1,0 +1,169 @@
+//! The windows, what opens and closes them, and the loss counters.
+
+use crate::COMM_BYTES;
+
+/// A window of time.
+///
+/// A program belongs to it if `start_ns <= now < stop_ns`, `now` being its own clock reading. So the edges are exact whoever
+/// sets them: an edge may be set in the future, and a program that is late does not matter.
+///
+/// After its end, until its reader seals it or the next one opens, a window still takes the first event of a thread that
+/// had none: it tells what the thread was doing all along, and counts as one at the window's end.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// `CLOCK_MONOTONIC`, as all times here.
+    pub start_ns: u64,
+    /// 0: not open yet, or sealed.
+    pub stop_ns: u64,
+    /// What `stop_ns` becomes after `start_ns` when a trigger opens it; [`UNTIL_CLOSED`]: it stays open.
+    pub length_ns: u64,
+}
+
+/// The latest windows. Only programs write here, so that a trigger and user space cannot overwrite one another's: user space
+/// runs the program `control`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// Number of the window that was opened last. Stored after its `start_ns` and `stop_ns` are. A thread record of
+    /// another window is no record.
+    pub current: u32,
+    /// Windows up to this number may be opened by a trigger.
+    pub armed: u32,
+    /// 1: a start trigger that finds nothing armed is a missed one.
+    pub counts_missed: u32,
+    pub reserved: u32,
+    /// Window `number` is at `number % WINDOWS`.
+    pub slots: [Window; WINDOWS],
+}
+
+pub const WINDOWS: usize = 16;
+
+/// Windows that may be armed, open or unread at the same time. Fewer than [`WINDOWS`]: a program that was held up must not
+/// find the number it has read given to another window.
+pub const MOST_PENDING: usize = 8;
+
+impl Windows {
+    pub const EMPTY: Self = Self {
+        current: 0,
+        armed: 0,
+        counts_missed: 0,
+        reserved: 0,
+        slots: [Window {
+            start_ns: 0,
+            stop_ns: 0,
+            length_ns: 0,
+        }; WINDOWS],
+    };
+}
+
+/// `stop_ns` of a window that stays open until it is closed, and the greatest there is.
+pub const UNTIL_CLOSED: u64 = i64::MAX as u64;
+
+/// What user space asks `control` to do, as the program's first argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Command {
+    /// Open the next window now. Second argument: its length.
+    Open = 1,
+    /// Close the open window at the time that is the second argument, unless it is closing already.
+    Close = 2,
+    /// Let a trigger open the window after the last armed one. Second argument: its length.
+    Arm = 3,
+    /// Let no trigger open a window any more.
+    Disarm = 4,
+    /// Take no more first events into the window whose number is the second argument.
+    Seal = 5,
+    /// Count no more missed triggers.
+    Rest = 6,
+    /// Put the last [`FILLED_AT_ONCE`] of so many thread records, or all if they are fewer, on the list of free ones.
+    FillThreads = 7,
+    /// The same of chunks of system call rows.
+    FillChunks = 8,
+}
+
+/// A system call for each would take many times as long; the verifier follows the loop through all of its turns.
+pub const FILLED_AT_ONCE: u32 = 32;
+
+/// What `control` returns.
+pub const DONE: u32 = 0;
+/// A trigger is opening or closing a window at this moment: try again.
+pub const BUSY: u32 = 1;
+/// There is no such command, or a list took no more.
+pub const FAILED: u32 = 2;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum EdgeKind {
+    Opened = 1,
+    Closed = 2,
+}
+
+/// A window's edge: who set it, and when. At most two for each window.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge {
+    pub at_ns: u64,
+    pub window: u32,
+    /// An [`EdgeKind`].
+    pub kind: u32,
+    /// 1: a trigger, in the task that the next three name; 0: user space.
+    pub by_trigger: u32,
+    pub tgid: u32,
+    pub tid: u32,
+    /// [`Losses::triggers`] by then, its lower half: what is missed after the last window is wanted by nobody.
+    pub triggers_missed: u32,
+    pub comm: [u8; COMM_BYTES],
+}
+
+/// Bytes of the ring buffer of [`Edge`]s: a multiple of every page size, and more than the pending windows' edges need.
+pub const EDGES_BYTES: u32 = 1 << 16;
+
+/// Counted where the loss happens, by any CPU, with atomic additions. From the session's beginning.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Events of threads for which there was no free record.
+    pub thread_events: u64,
+    /// Calls for which there was no free row.
+    pub syscalls: u64,
+    /// Interrupts for which there was no free row.
+    pub irqs: u64,
+    /// Start triggers that found no window armed, and those of either kind that came while another was changing the state.
+    pub triggers: u64,
+    /// No loss: start triggers that found a window open.
+    pub starts_in_window: u64,
+    /// Recorded calls for which the ring buffer had no room.
+    pub events: u64,
+    /// Stacks for which a ring buffer had no room, or which the kernel did not hand over.
+    pub stacks: u64,
+    /// Times blocked for which there was no free row, or of which the stack was lost.
+    pub off_cpu: u64,
+}
+
+impl Losses {
+    /// What has been added since `before`.
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            thread_events: self.thread_events.saturating_sub(before.thread_events),
+            syscalls: self.syscalls.saturating_sub(before.syscalls),
+            irqs: self.irqs.saturating_sub(before.irqs),
+            triggers: self.triggers.saturating_sub(before.triggers),
+            starts_in_window: self
+                .starts_in_window
+                .saturating_sub(before.starts_in_window),
+            events: self.events.saturating_sub(before.events),
+            stacks: self.stacks.saturating_sub(before.stacks),
+            off_cpu: self.off_cpu.saturating_sub(before.off_cpu),
+        }
+    }
+}
+
+const _: () = assert!(
+    size_of::<Window>() == 24
+        && size_of::<Windows>() == 16 + 24 * WINDOWS
+        && size_of::<Edge>() == 48
+        && size_of::<Losses>() == 64,
+    "implicit padding"
+);
+const _: () = assert!(MOST_PENDING < WINDOWS && WINDOWS.is_power_of_two());

@@ -1,0 +1,27 @@
+//! What the eBPF programs and user space agree on: the `#[repr(C)]` layout of every map value and of the configuration that
+//! is injected into the programs before they are loaded, and ([`thread`]) the state machine that turns scheduler, syscall
+//! and interrupt events into numbers. No type here has implicit padding, and each one's size is asserted, so that both
+//! sides see the same bytes.
+//!
+//! Everything here is `no_std` and free of kernel helpers, so the same code is compiled into the programs and into the
+//! host's tests, which drive it through millions of event orders without a kernel.
+#![cfg_attr(not(test), no_std)]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
+
+pub mod config;
+pub mod control;
+pub mod durations;
+pub mod event;
+pub mod histogram;
+pub mod irq;
+pub mod jumpless;
+pub mod off_cpu;
+pub mod stack;
+pub mod syscall;
+pub mod thread;
+pub mod upcall;
+pub mod waits;
+pub mod who;
+
+/// Bytes of a task's name in the kernel, the terminating NUL included (`TASK_COMM_LEN`).
+pub const COMM_BYTES: usize = 16;

@@ -1,0 +1,148 @@
+//! System calls: when the thread is in one, for how long, and what its registers say of one that no event has shown.
+
+use crate::histogram::bucket;
+use crate::syscall::SyscallKey;
+use crate::thread::record::{Activity, SyscallPhase, ThreadRecord};
+use crate::thread::state::SyscallEnd;
+
+impl ThreadRecord {
+    /// What the thread's registers said when its record was made: the call that it is in, or that it is in none. Its
+    /// first event may be the beginning of that very call, see `syscall_entered`.
+    #[inline(always)]
+    pub fn was_inside(&mut self, call: Option<SyscallKey>) {
+        match call {
+            Some(key) => {
+                self.phase = SyscallPhase::Inside;
+                self.syscall = key;
+                self.first_syscall = key;
+                self.syscall_since_ns = 0;
+            }
+            None => self.phase = SyscallPhase::Outside,
+        }
+    }
+
+    /// The open call's time inside the window.
+    #[inline(always)]
+    fn syscall_elapsed(&mut self, now_ns: u64) -> Option<u64> {
+        let since_ns = if self.syscall_since_ns == 0 {
+            self.begin_ns
+        } else {
+            self.syscall_since_ns
+        };
+        self.elapsed(since_ns, now_ns)
+    }
+
+    #[inline(always)]
+    pub fn syscall_entered(&mut self, now_ns: u64, key: SyscallKey) {
+        self.in_the_middle(now_ns, |record, now_ns| record.enter_syscall(now_ns, key));
+    }
+
+    #[inline(always)]
+    fn enter_syscall(&mut self, now_ns: u64, key: SyscallKey) {
+        // It was in user code until now: what the registers hold is the call that begins.
+        self.assume(Activity::User);
+        self.require_on_cpu(now_ns);
+        self.settle(now_ns);
+        if self.phase as u8 == SyscallPhase::Unknown as u8 || self.syscall_since_ns == 0 {
+            self.resolve_on_cpu(Activity::User);
+            // In no call.
+            self.take_off_cpu();
+        }
+        self.activity = Activity::Kernel;
+        self.phase = SyscallPhase::Inside;
+        self.syscall = key;
+        self.syscall_since_ns = now_ns;
+    }
+
+    #[inline(always)]
+    pub fn syscall_exited(&mut self, now_ns: u64) -> SyscallEnd {
+        self.in_the_middle(now_ns, Self::exit_syscall)
+    }
+
+    #[inline(always)]
+    fn exit_syscall(&mut self, now_ns: u64) -> SyscallEnd {
+        self.assume(Activity::Kernel);
+        self.require_on_cpu(now_ns);
+        self.settle(now_ns);
+        let end = match self.phase {
+            SyscallPhase::Inside if self.syscall_since_ns == 0 => {
+                self.resolve_on_cpu(Activity::Kernel);
+                match self.syscall_elapsed(now_ns) {
+                    Some(duration_ns) => SyscallEnd::Cut {
+                        key: Some(self.syscall),
+                        duration_ns,
+                        off_cpu: self.take_off_cpu(),
+                    },
+                    None => SyscallEnd::Orphan,
+                }
+            }
+            SyscallPhase::Inside => match self.syscall_elapsed(now_ns) {
+                Some(duration_ns) => SyscallEnd::Whole {
+                    key: self.syscall,
+                    duration_ns,
+                },
+                None => SyscallEnd::Orphan,
+            },
+            SyscallPhase::Unknown => {
+                self.resolve_on_cpu(Activity::Kernel);
+                match self.elapsed(self.begin_ns, now_ns) {
+                    Some(duration_ns) => SyscallEnd::Cut {
+                        key: None,
+                        duration_ns,
+                        off_cpu: self.take_off_cpu(),
+                    },
+                    None => SyscallEnd::Orphan,
+                }
+            }
+            SyscallPhase::Outside | SyscallPhase::Exiting => SyscallEnd::Orphan,
+        };
+        self.activity = Activity::User;
+        self.phase = SyscallPhase::Outside;
+        end
+    }
+
+    /// `exit` has begun: the open call never returns, and the thread runs on in the kernel until its last switch.
+    #[inline(always)]
+    pub fn exiting(&mut self, now_ns: u64) -> SyscallEnd {
+        self.in_the_middle(now_ns, Self::begin_exit)
+    }
+
+    #[inline(always)]
+    fn begin_exit(&mut self, now_ns: u64) -> SyscallEnd {
+        self.assume(self.on_cpu_activity());
+        self.require_on_cpu(now_ns);
+        self.settle(now_ns);
+        let mut end = SyscallEnd::Orphan;
+        if self.phase as u8 == SyscallPhase::Inside as u8 {
+            self.resolve_on_cpu(Activity::Kernel);
+        }
+        if self.phase as u8 == SyscallPhase::Inside as u8
+            && let Some(duration_ns) = self.syscall_elapsed(now_ns)
+        {
+            end = SyscallEnd::Cut {
+                key: Some(self.syscall),
+                duration_ns,
+                off_cpu: self.take_off_cpu(),
+            };
+        }
+        self.phase = SyscallPhase::Exiting;
+        self.activity = Activity::Kernel;
+        end
+    }
+
+    /// A call of the poll family has ended; it began inside the window. Since the one before it the thread was away from its
+    /// poll.
+    #[inline(always)]
+    pub fn polled(&mut self, began_ns: u64, ended_ns: u64) {
+        if self.polled_ns != 0
+            && let Some(off_cpu_ns) = self.elapsed(self.polled_ns, began_ns)
+        {
+            if self.long_poll.count == 0 || off_cpu_ns < self.long_poll_min_ns {
+                self.long_poll_min_ns = off_cpu_ns;
+            }
+            self.long_poll.add(off_cpu_ns);
+            self.long_poll_histogram[bucket(off_cpu_ns)] += 1;
+        }
+        self.polled_ns = ended_ns;
+    }
+}

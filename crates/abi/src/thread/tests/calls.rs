@@ -1,0 +1,242 @@
+//! System calls: whole, cut by an edge of the window, named by the registers, and never ended.
+
+use super::{FUTEX, READ, key, once, record, spent};
+use crate::durations::{Durations, OffCpuTime};
+use crate::thread::close::OpenCall;
+use crate::thread::record::{Activity, SyscallPhase};
+use crate::thread::state::{SwitchOut, SyscallEnd};
+
+#[test]
+fn a_call_that_blocks_is_kernel_then_blocked_then_ready() {
+    // 100   110        120            150           155        160
+    //  user  | futex     | blocked      | woken       | futex    | user
+    let mut thread = record(100);
+    thread.syscall_entered(110, key(FUTEX));
+    thread.switched_out(120, || SwitchOut::Blocked);
+    thread.woken(150);
+    thread.switched_in(155);
+    let off_cpu = OffCpuTime {
+        ready_ns: 5,
+        blocked_ns: 30,
+        stopped_ns: 0,
+    };
+    assert_eq!(thread.attribute_off_cpu(), Some((key(FUTEX), off_cpu)));
+    let end = thread.syscall_exited(160);
+    assert_eq!(
+        end,
+        SyscallEnd::Whole {
+            key: key(FUTEX),
+            duration_ns: 50
+        }
+    );
+    assert_eq!(thread.closed(200), OpenCall::default());
+    assert_eq!(spent(&thread, Activity::User), 10 + 40);
+    assert_eq!(spent(&thread, Activity::Kernel), 10 + 5);
+    assert_eq!(spent(&thread, Activity::Blocked), 30);
+    assert_eq!(spent(&thread, Activity::ReadyWoken), 5);
+    assert_eq!(thread.woken, once(5));
+    assert_eq!(thread.preempted, Durations::default());
+    assert_eq!(
+        (thread.run.count, thread.run_clipped_ns),
+        (0, 20 + 45),
+        "both slices are cut by an edge"
+    );
+}
+
+#[test]
+fn a_call_open_at_the_start_is_cut_and_never_counted() {
+    let mut thread = record(100);
+    thread.woken(150);
+    thread.switched_in(160);
+    assert_eq!(
+        thread.syscall_exited(170),
+        SyscallEnd::Cut {
+            key: None,
+            duration_ns: 70,
+            off_cpu: OffCpuTime {
+                ready_ns: 10,
+                blocked_ns: 50,
+                stopped_ns: 0
+            }
+        }
+    );
+    thread.closed(200);
+    assert_eq!(spent(&thread, Activity::Blocked), 50);
+    assert_eq!(thread.first_blocked_ns, 50);
+    assert_eq!(
+        spent(&thread, Activity::Kernel),
+        10,
+        "its time on the CPU before was the call's"
+    );
+    assert_eq!(spent(&thread, Activity::User), 30);
+}
+
+#[test]
+fn the_registers_name_the_call_that_was_open_at_the_start() {
+    let mut thread = record(100);
+    thread.was_inside(Some(key(FUTEX)));
+    thread.switched_out(110, || SwitchOut::Blocked);
+    thread.woken(150);
+    thread.switched_in(160);
+    assert_eq!(
+        thread.attribute_off_cpu(),
+        None,
+        "its end decides whether it is the call's"
+    );
+    assert_eq!(
+        thread.syscall_exited(170),
+        SyscallEnd::Cut {
+            key: Some(key(FUTEX)),
+            duration_ns: 70,
+            off_cpu: OffCpuTime {
+                ready_ns: 10,
+                blocked_ns: 40,
+                stopped_ns: 0
+            }
+        }
+    );
+    assert_eq!(spent(&thread, Activity::Kernel), 10 + 10);
+    let mut all_along = record(100);
+    all_along.was_inside(Some(key(READ)));
+    all_along.soft_irq_entered(120, 1);
+    all_along.soft_irq_exited(121, 1);
+    assert_eq!(all_along.closed(200).call, Some((key(READ), 100)));
+    assert_eq!(spent(&all_along, Activity::Kernel), 99);
+}
+
+#[test]
+fn registers_of_a_call_that_is_over_do_not_make_user_time_kernel_time() {
+    // preempted on the way out of the kernel at the window's start, then in user code
+    let mut thread = record(0);
+    thread.was_inside(Some(key(READ)));
+    thread.switched_in(10);
+    assert_eq!(thread.attribute_off_cpu(), None);
+    thread.syscall_entered(400, key(FUTEX));
+    assert_eq!(
+        thread.attribute_off_cpu(),
+        Some((key(FUTEX), OffCpuTime::default())),
+        "what was before is no call's"
+    );
+    assert_eq!(
+        (
+            spent(&thread, Activity::User),
+            spent(&thread, Activity::Kernel)
+        ),
+        (390, 0)
+    );
+    assert_eq!(
+        thread.syscall_exited(410),
+        SyscallEnd::Whole {
+            key: key(FUTEX),
+            duration_ns: 10
+        }
+    );
+}
+
+#[test]
+fn the_registers_at_the_beginning_of_a_call_are_that_calls_own() {
+    let mut thread = record(100);
+    thread.was_inside(Some(key(READ)));
+    thread.syscall_entered(150, key(READ));
+    assert_eq!(
+        thread.syscall_exited(160),
+        SyscallEnd::Whole {
+            key: key(READ),
+            duration_ns: 10
+        }
+    );
+    assert_eq!(spent(&thread, Activity::User), 50);
+}
+
+#[test]
+fn registers_outside_a_call_make_the_time_before_user_code() {
+    let mut thread = record(0);
+    thread.was_inside(None);
+    thread.soft_irq_entered(40, 1);
+    thread.soft_irq_exited(50, 1);
+    thread.closed(100);
+    assert_eq!(
+        (
+            spent(&thread, Activity::User),
+            spent(&thread, Activity::OnCpu)
+        ),
+        (90, 0)
+    );
+}
+
+#[test]
+fn a_call_open_at_the_stop_is_returned_with_its_part() {
+    let mut thread = record(100);
+    thread.syscall_entered(150, key(READ));
+    thread.switched_out(160, || SwitchOut::Blocked);
+    let open = thread.closed(200);
+    assert_eq!(open.call, Some((key(READ), 50)));
+    assert_eq!(open.off_cpu.blocked_ns, 40);
+    assert_eq!(spent(&thread, Activity::Blocked), 40);
+}
+
+#[test]
+fn time_on_the_cpu_before_the_first_call_was_user_code() {
+    let mut thread = record(0);
+    thread.switched_out(10, || SwitchOut::Runnable);
+    thread.switched_in(20);
+    thread.syscall_entered(50, key(READ));
+    thread.closed(50);
+    assert_eq!(spent(&thread, Activity::User), 40);
+    assert_eq!(spent(&thread, Activity::OnCpu), 0);
+}
+
+#[test]
+fn an_orphan_end_of_a_call_is_ignored() {
+    let mut child = record(0);
+    child.born(10);
+    child.switched_in(20);
+    assert_eq!(
+        child.syscall_exited(25),
+        SyscallEnd::Orphan,
+        "the child's side of clone"
+    );
+    assert_eq!(child.woken, once(10));
+    assert_eq!(child.phase, SyscallPhase::Outside);
+}
+
+#[test]
+fn exit_closes_the_open_call_and_the_thread_runs_on_until_its_last_switch() {
+    let mut thread = record(0);
+    thread.syscall_entered(10, key(231));
+    assert_eq!(
+        thread.exiting(15),
+        SyscallEnd::Cut {
+            key: Some(key(231)),
+            duration_ns: 5,
+            off_cpu: OffCpuTime::default()
+        }
+    );
+    thread.switched_out(40, || SwitchOut::Dead);
+    assert_eq!(thread.closed(100).call, None);
+    assert_eq!((thread.end_ns, spent(&thread, Activity::Kernel)), (40, 30));
+    assert_eq!(thread.accumulated_ns.iter().sum::<u64>(), 40);
+}
+
+#[test]
+fn off_the_cpu_from_its_poll_is_from_the_end_of_one_to_the_beginning_of_the_next() {
+    let mut thread = record(0);
+    thread.polled(10, 20);
+    assert_eq!(
+        thread.long_poll,
+        Durations::default(),
+        "of the time before the first nobody knows"
+    );
+    thread.polled(50, 60);
+    thread.polled(160, 200);
+    assert_eq!(
+        thread.long_poll,
+        Durations {
+            count: 2,
+            total_ns: 30 + 100,
+            max_ns: 100
+        }
+    );
+    assert_eq!(thread.long_poll_min_ns, 30);
+    assert_eq!(thread.long_poll_histogram.iter().sum::<u32>(), 2);
+}

@@ -1,0 +1,11 @@
+//! System calls that are recorded one by one, and time off the CPU by stack: from the ring buffers to a sample.
+
+pub mod describe;
+pub mod longest;
+pub mod of_sample;
+pub mod recorded;
+pub mod recorded_call;
+pub mod ring;
+pub mod selection;
+pub mod stack_reader;
+pub mod stack_table;

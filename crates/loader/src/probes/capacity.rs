@@ -1,0 +1,151 @@
+//! How much room the maps have.
+
+use abi::control::EDGES_BYTES;
+use abi::syscall::ROWS_PER_CHUNK;
+use abi::thread::record::ENDED_BYTES;
+use abi::upcall::UPCALL_ROWS;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::machine::{has_datapath, possible_cpus};
+use crate::options::Options;
+
+const MOST_TARGETS: u32 = 1 << 14;
+/// Room for at least this many threads that make many different calls.
+const LEAST_THREADS: u32 = 768;
+/// Where children join, each of them brings threads.
+const LEAST_THREADS_FOLLOWED: u32 = 4096;
+const MOST_THREADS: u32 = 1 << 20;
+/// Room for at least this many that make few, unless another number is asked for: two CPUs make some fifty threads in a
+/// millisecond that do nothing but come and go, and of two virtual ones the one that is to take them in may not run for tens of
+/// milliseconds.
+const LEAST_RECORDS: u32 = 3072;
+/// Most threads make fewer than sixteen different calls, and those that come and go fewer than four.
+pub const CHUNKS_PER_THREAD: u32 = 16 / ROWS_PER_CHUNK;
+/// Interrupts come from few devices, and find few threads on a CPU.
+const HARD_IRQS_PER_THREAD: u32 = 2;
+
+/// A stack takes a hundred times the room of its call, and is recorded for fewer.
+const STACKED_EVENT_SHARE: u32 = 4;
+const MOST_RING_BYTES: u32 = 1 << 30;
+/// A hundred bytes each.
+const OFF_CPU_ROWS_PER_THREAD: u32 = 16;
+const LEAST_OFF_CPU_ROWS: u32 = 1 << 14;
+const MOST_OFF_CPU_ROWS: u32 = 1 << 20;
+/// Threads that wait for a CPU, or are blocked, for long are few, and meet few others. Eighty bytes each.
+const WHO_ROWS_PER_THREAD: u32 = 8;
+const LEAST_WHO_ROWS: u32 = 1 << 13;
+const MOST_WHO_ROWS: u32 = 1 << 20;
+/// Each stack comes once.
+const OFF_CPU_RING_BYTES: u32 = 8 << 20;
+
+/// Sizes of the maps.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    /// Monitored processes, where they are a set.
+    pub targets: u32,
+    pub records: u32,
+    pub hard_irq_rows: u32,
+    /// Of the ring buffer of threads that have ended.
+    pub ended_bytes: u32,
+    pub syscall_chunks: u32,
+    /// Of the ring buffer of recorded calls.
+    pub event_bytes: u32,
+    /// Of that of recorded calls with stacks.
+    pub stacked_event_bytes: u32,
+    /// Stacks by which time blocked is summed up, and bytes of the ring buffer in which they come.
+    pub off_cpu_rows: u32,
+    pub off_cpu_bytes: u32,
+    /// Threads whose waits are noted.
+    pub waits: u32,
+    /// CPUs whose turns are noted, and rows of who ran and who woke.
+    pub cpus: u32,
+    pub who_rows: u32,
+    pub upcall_rows: u32,
+}
+
+pub fn counts_upcalls(options: &Options) -> bool {
+    !options.without_upcalls && has_datapath()
+}
+
+/// Of so many records, how many threads end before user space is woken to take them in: a small part, as it may take a while until
+/// it has a CPU; and many at once, as each wakening takes time from what is monitored. A power of two.
+pub fn crowd(records: u32) -> u32 {
+    const LEAST: u32 = 2;
+    const MOST: u32 = 256;
+    let sixteenth = (records / 16).max(1);
+    (1 << sixteenth.ilog2()).clamp(LEAST, MOST)
+}
+
+pub fn capacity(living: u32, is_set: bool, options: &Options) -> Result<Capacity> {
+    let threads = match options.thread_capacity {
+        Some(0) => {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "a capacity of 0 threads",
+            ));
+        }
+        Some(threads) => threads.min(MOST_THREADS),
+        None => {
+            let least = if options.follow {
+                LEAST_THREADS_FOLLOWED
+            } else {
+                LEAST_THREADS
+            };
+            living.saturating_mul(2).clamp(least, MOST_THREADS)
+        }
+    };
+    let events = options.events.as_ref();
+    let records = match options.thread_capacity {
+        Some(_) => threads,
+        None => threads.max(LEAST_RECORDS),
+    };
+    Ok(Capacity {
+        targets: if is_set { MOST_TARGETS } else { 1 },
+        records,
+        hard_irq_rows: threads.saturating_mul(HARD_IRQS_PER_THREAD),
+        // Twice as many as there are records: what was read and freed before it was told is told all the same.
+        ended_bytes: (2 * records * ENDED_BYTES)
+            .next_power_of_two()
+            .max(EDGES_BYTES),
+        syscall_chunks: threads.saturating_mul(CHUNKS_PER_THREAD).max(records),
+        // What is not used is there all the same, as small as any.
+        event_bytes: events.map_or(EDGES_BYTES, |events| events.buffer_bytes),
+        stacked_event_bytes: match events {
+            Some(events) if events.has_stacks => events
+                .buffer_bytes
+                .saturating_mul(STACKED_EVENT_SHARE)
+                .min(MOST_RING_BYTES),
+            _ => EDGES_BYTES,
+        },
+        off_cpu_rows: if options.off_cpu {
+            threads
+                .saturating_mul(OFF_CPU_ROWS_PER_THREAD)
+                .clamp(LEAST_OFF_CPU_ROWS, MOST_OFF_CPU_ROWS)
+        } else {
+            1
+        },
+        off_cpu_bytes: if options.off_cpu {
+            OFF_CPU_RING_BYTES
+        } else {
+            EDGES_BYTES
+        },
+        waits: if options.has_stacks() { records } else { 1 },
+        cpus: if options.without_who {
+            1
+        } else {
+            possible_cpus()
+        },
+        who_rows: if options.without_who {
+            1
+        } else {
+            threads
+                .saturating_mul(WHO_ROWS_PER_THREAD)
+                .clamp(LEAST_WHO_ROWS, MOST_WHO_ROWS)
+        },
+        upcall_rows: if counts_upcalls(options) {
+            UPCALL_ROWS
+        } else {
+            1
+        },
+    })
+}

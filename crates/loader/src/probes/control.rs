@@ -1,0 +1,110 @@
+//! The windows, from user space: everything that changes them is done by a program, run on demand, so that it and the triggers
+//! do not overwrite one another's work; each edge comes back through a ring buffer.
+
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::{Duration, Instant};
+
+use abi::control::{BUSY, Command, DONE, Edge, FILLED_AT_ONCE, UNTIL_CLOSED};
+use aya::maps::{Map, MapData, MapError, Queue, RingBuf};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::probes::object::Probes;
+
+/// How long a trigger may take to open or close a window. It takes a microsecond, but may be preempted in it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+pub struct Control {
+    edges: RingBuf<MapData>,
+    /// Keeps the map's descriptor: the triggers' programs are loaded later, and name it by that.
+    _change: Queue<MapData, u32>,
+}
+
+fn map_error(error: impl std::fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        format!("a map of the probes cannot be used: {error}"),
+    )
+}
+
+impl Control {
+    pub fn new(probes: &mut Probes) -> Result<Self> {
+        fn taken<T: TryFrom<Map, Error = MapError>>(probes: &mut Probes, name: &str) -> Result<T> {
+            T::try_from(probes.take_map(name)?).map_err(map_error)
+        }
+        let mut change: Queue<MapData, u32> = taken(probes, "CHANGE")?;
+        change.push(0, 0).map_err(map_error)?;
+        probes.load_control()?;
+        Ok(Self {
+            edges: taken(probes, "EDGES")?,
+            _change: change,
+        })
+    }
+
+    /// The next edge that has not been taken.
+    pub fn next_edge(&mut self) -> Option<Edge> {
+        let item = self.edges.next()?;
+        // SAFETY: the programs put only whole edges into the ring buffer: plain integers and bytes.
+        (item.len() == size_of::<Edge>())
+            .then(|| unsafe { item.as_ptr().cast::<Edge>().read_unaligned() })
+    }
+
+    /// Readable when there is an edge.
+    pub fn edges_fd(&self) -> RawFd {
+        self.edges.as_raw_fd()
+    }
+}
+
+/// Opens the next window now.
+pub fn open(probes: &Probes, length_ns: Option<u64>) -> Result<()> {
+    run(probes, Command::Open, length_ns.unwrap_or(UNTIL_CLOSED))
+}
+
+/// Closes the open window at this time, unless it is closed, or will be, before that.
+pub fn close(probes: &Probes, at_ns: u64) -> Result<()> {
+    run(probes, Command::Close, at_ns)
+}
+
+/// Lets the start trigger open one more window.
+pub fn arm(probes: &Probes, length_ns: Option<u64>) -> Result<()> {
+    run(probes, Command::Arm, length_ns.unwrap_or(UNTIL_CLOSED))
+}
+
+/// Takes back what was armed and has not been opened.
+pub fn disarm(probes: &Probes) -> Result<()> {
+    run(probes, Command::Disarm, 0)
+}
+
+/// After the window's end: from now on, and after a grace period, no program counts anything in it.
+pub fn seal(probes: &Probes, window: u32) -> Result<()> {
+    run(probes, Command::Seal, window.into())
+}
+
+/// Nothing is awaited: start triggers are not missed.
+pub fn rest(probes: &Probes) -> Result<()> {
+    run(probes, Command::Rest, 0)
+}
+
+/// Puts so many entries on a list of free ones, the last first, so that the first threads share pages.
+pub fn fill(probes: &Probes, command: Command, count: u32) -> Result<()> {
+    let mut left = count;
+    while left > 0 {
+        run(probes, command, left.into())?;
+        left = left.saturating_sub(FILLED_AT_ONCE);
+    }
+    Ok(())
+}
+
+fn run(probes: &Probes, command: Command, argument: u64) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        match probes.run_control(command, argument)? {
+            DONE => return Ok(()),
+            BUSY if begun.elapsed() < PATIENCE => std::thread::yield_now(),
+            result => {
+                let message =
+                    format!("the windows cannot be changed: {command:?} returned {result}");
+                return Err(Error::new(ErrorKind::Internal, message));
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The eBPF programs and their maps.
+
+pub(crate) mod capacity;
+pub(crate) mod control;
+pub(crate) mod list;
+pub(crate) mod mapped;
+pub(crate) mod maps;
+pub mod object;
+pub(crate) mod row_map;
+pub(crate) mod slot_rows;
+pub(crate) mod upcalls;

@@ -1,0 +1,156 @@
+//! The probes, attached to a set of processes: what a session holds while it is open. Dropping it detaches.
+
+use abi::control::MOST_PENDING;
+use abi::thread::record::ENDED_BYTES;
+use abi::who::LEAST_ATTRIBUTED_NS;
+
+use crate::calls::ring::EventReader;
+use crate::calls::selection::{polls, selection};
+use crate::calls::stack_reader::StackReader;
+use crate::error::Result;
+use crate::kernel::bpf::GracePeriod;
+use crate::kernel::btf::Btf;
+use crate::kernel::offsets;
+use crate::kernel::pid_namespace::PidNamespace;
+use crate::options::Options;
+use crate::probes::capacity::{CHUNKS_PER_THREAD, capacity, counts_upcalls, crowd};
+use crate::probes::control::Control;
+use crate::probes::list::{Need, PROBES};
+use crate::probes::maps::Maps;
+use crate::probes::object::{PendingLoader, Probes};
+use crate::probes::upcalls::Upcalls;
+use crate::sample::Target;
+use crate::session::triggers::{AttachedTrigger, ResolvedTrigger, Triggers};
+use crate::targets::hold::{hold, living_threads};
+use crate::targets::pidfd::PidFd;
+
+pub struct Attached {
+    pub probes: Probes,
+    pub maps: Maps,
+    pub grace_period: GracePeriod,
+    pub control: Control,
+    /// `None`: neither calls nor stacks are recorded.
+    pub events: Option<EventReader>,
+    /// `None`: they are not counted.
+    pub upcalls: Option<Upcalls>,
+    /// The targets that were named, as long as they live.
+    pub processes: Vec<PidFd>,
+    pub has_start_trigger: bool,
+    /// Windows that may be armed, open or unread at the same time: as many as there are records for.
+    pub most_pending: usize,
+    /// Held for as long as they are to fire.
+    _triggers: Vec<AttachedTrigger>,
+}
+
+impl Attached {
+    /// Attaches the probes to the processes, each named once.
+    pub fn new(pids: &[u32], options: &Options) -> Result<(Self, Vec<Target>)> {
+        let loader = PendingLoader::begin();
+        let (processes, targets) = hold(pids)?;
+        let btf = Btf::of_running_kernel()?;
+        let (mut config, missing) = offsets::configure(&btf)?;
+        if options.debug_level > 0 {
+            for missing in missing {
+                eprintln!("kdelay: no {}: {}", missing.member, missing.consequence);
+            }
+        }
+        let one = match pids {
+            [only] if !options.follow => Some(*only),
+            _ => None,
+        };
+        let namespace = PidNamespace::of_this_process(&btf)?;
+        if let Some(namespace) = &namespace {
+            namespace.configure(&mut config);
+        }
+        let kernel_tgid = |pid: u32| match &namespace {
+            Some(namespace) => namespace.kernel_tgid(pid),
+            None => Ok(pid),
+        };
+        config.target_tgid = one.map(kernel_tgid).transpose()?.unwrap_or(0);
+        let triggers = Triggers::resolve(pids, options)?;
+        let in_any_task = |trigger: &Option<ResolvedTrigger>| {
+            trigger
+                .as_ref()
+                .is_some_and(|trigger| trigger.fires_in_any_task(options.trigger_scope))
+        };
+        config.start_in_any_task = in_any_task(&triggers.start).into();
+        config.stop_in_any_task = in_any_task(&triggers.stop).into();
+        if let Some(events) = &options.events {
+            config.events = selection(events)?;
+        }
+        config.off_cpu = options.off_cpu.into();
+        config.polls = polls();
+        config.who = u32::from(!options.without_who);
+        config.least_attributed_ns = LEAST_ATTRIBUTED_NS;
+        let living = living_threads(pids)?;
+        let capacity = capacity(living, one.is_none(), options)?;
+        config.crowd_bytes = ENDED_BYTES * crowd(capacity.records);
+        let user_stacks = options.user_stacks_taken();
+        config.events.stack_bytes = user_stacks.bytes();
+        let mut probes = Probes::new(
+            loader,
+            &btf,
+            &config,
+            capacity,
+            options.attach_mode,
+            options.debug_level,
+        )?;
+        let mut maps = Maps::new(&mut probes)?;
+        if one.is_none() {
+            for &pid in pids {
+                maps.add_target(kernel_tgid(pid)?, pid)?;
+            }
+        }
+        let needed: Vec<&str> = PROBES
+            .iter()
+            .filter(|probe| match probe.need {
+                Need::Always => true,
+                Need::TargetSet => one.is_none(),
+                Need::Follow => options.follow,
+                Need::Who => !options.without_who,
+            })
+            .map(|probe| probe.tracepoint)
+            .collect();
+        probes.load_at_once(&needed);
+        for tracepoint in needed {
+            probes.attach(tracepoint)?;
+        }
+        probes.attach_vectors()?;
+        let events = if options.events.is_some() || options.off_cpu {
+            let limit = options.events.as_ref().map_or(0, |events| events.limit);
+            let stacks = StackReader::new(user_stacks, pids);
+            Some(EventReader::new(&mut probes, stacks, limit)?)
+        } else {
+            None
+        };
+        let upcalls = if counts_upcalls(options) {
+            Upcalls::attach(&mut probes, options.debug_level)?
+        } else {
+            None
+        };
+        let control = Control::new(&mut probes)?;
+        maps.fill(&probes)?;
+        let has_start_trigger = triggers.start.is_some();
+        let triggers = triggers.attach(&mut probes, options.follow)?;
+        let most_pending = if has_start_trigger {
+            (capacity.syscall_chunks / CHUNKS_PER_THREAD / living.max(1))
+                .clamp(1, MOST_PENDING as u32) as usize
+        } else {
+            1
+        };
+        let grace_period = GracePeriod::new()?;
+        let attached = Self {
+            probes,
+            maps,
+            grace_period,
+            control,
+            events,
+            upcalls,
+            processes,
+            has_start_trigger,
+            most_pending,
+            _triggers: triggers,
+        };
+        Ok((attached, targets))
+    }
+}

@@ -1,0 +1,11 @@
+//! A capture session, and its windows.
+
+pub(crate) mod attached;
+pub mod capture;
+pub(crate) mod harvest;
+pub(crate) mod harvester;
+pub(crate) mod reading;
+pub mod sample;
+pub(crate) mod state;
+pub mod triggers;
+pub mod window;

@@ -1,0 +1,9 @@
+//! Processes: which they are, whether they live, what /proc says of them.
+
+pub mod command;
+pub(crate) mod hold;
+pub(crate) mod pidfd;
+pub(crate) mod proc_stat;
+pub mod process;
+pub mod search;
+pub(crate) mod stopped;

@@ -1,0 +1,51 @@
+//! The threads of a sample: each once, by what is known best of it.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::sample::{Start, Stop, Thread};
+use crate::threads::seen::{FirstEvent, SeenThread};
+use crate::threads::{describe, idle};
+
+/// Each thread once: by its own record, else by its first event after the window, else as /proc showed it.
+pub fn merged(
+    seen: Vec<SeenThread>,
+    mut firsts: HashMap<(u32, u32), FirstEvent>,
+    idle: Vec<Thread>,
+    start: &Start,
+    stop: &Stop,
+) -> Vec<Thread> {
+    let alive: HashSet<(u32, u32)> = seen
+        .iter()
+        .filter(|seen| !seen.thread.exited)
+        .map(|seen| (seen.thread.pid, seen.thread.tid))
+        .collect();
+    let mut threads = idle::settle_seen(seen, stop.at_ns);
+    firsts.retain(|key, _| !alive.contains(key));
+    threads.extend(idle.into_iter().filter(|thread| {
+        let key = (thread.pid, thread.tid);
+        !alive.contains(&key) && !firsts.contains_key(&key)
+    }));
+    let wall_ns = stop.at_ns.saturating_sub(start.at_ns);
+    threads.extend(
+        firsts
+            .values()
+            .map(|first| describe::all_along(first, wall_ns)),
+    );
+    threads
+}
+
+/// These, and the processes of the threads that were seen; in the order in which they appeared, as far as it is known.
+pub fn with_seen(mut pids: Vec<u32>, seen: &[SeenThread]) -> Vec<u32> {
+    let mut begins: HashMap<u32, u64> = HashMap::new();
+    for SeenThread {
+        thread, begin_ns, ..
+    } in seen
+    {
+        let begin = begins.entry(thread.pid).or_insert(*begin_ns);
+        *begin = (*begin).min(*begin_ns);
+    }
+    let known: HashSet<u32> = pids.iter().copied().collect();
+    pids.extend(begins.keys().filter(|pid| !known.contains(pid)));
+    pids.sort_by_key(|pid| (begins.get(pid).copied().unwrap_or(u64::MAX), *pid));
+    pids
+}
