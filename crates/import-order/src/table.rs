@@ -14,7 +14,52 @@ pub fn floors(name: &str) -> Option<Floors<'static>> {
 
 #[rustfmt::skip]
 const ORDERS: &[(&str, Floors<'static>)] = &[
-    ("import-order", &[&["floors"], &["arrows", "circles", "table"], &["module_tree"], &["paths", "sources"]]),
-    ("probe-points", &[&["resolve"], &["kernel"], &["files"], &["trigger"], &["error"]]),
-    ("stacks", &[&["symbols", "unwind"], &["mapped"]]),
+    ("abi", &[
+        &["config"],
+        &["event", "thread"],
+        &["irq", "syscall", "waits", "who"],
+        &["control", "durations", "histogram", "off_cpu", "upcall"],
+        &["jumpless", "stack", "task_name"],
+    ]),
+    ("bpf-probes", &[
+        &["programs"],
+        &["event", "off_cpu"],
+        &["record", "stacks", "who"],
+        &["arguments", "window"],
+        &["kernel", "rows"],
+        &["losses", "targets"],
+        &["maps"],
+    ]),
+    ("import-order", &[
+        &["floors"],
+        &["arrows", "circles", "table"],
+        &["module_tree"],
+        &["paths", "sources"],
+    ]),
+    ("loader", &[
+        &["node"],
+        &["session"],
+        &["calls", "doctor", "threads"],
+        &["probes", "targets"],
+        &["sample"],
+        &["kernel"],
+        &["error", "names", "options"],
+    ]),
+    ("probe-points", &[
+        &["resolve"],
+        &["kernel"],
+        &["files"],
+        &["trigger"],
+        &["error"],
+    ]),
+    ("stacks", &[
+        &["symbols", "unwind"],
+        &["mapped"],
+    ]),
+    ("workload", &[
+        &["demo", "modes"],
+        &["arguments", "crew"],
+        &["calls", "command_line", "light_thread", "protocol", "shared_page", "signals", "tasks"],
+        &["arena", "clock", "error", "failing", "tally"],
+    ]),
 ];
