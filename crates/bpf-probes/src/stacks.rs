@@ -12,10 +12,10 @@ use abi::thread::record::{Activity, SyscallPhase, ThreadRecord};
 use abi::waits::{Wait, Waits};
 use aya_ebpf::helpers::generated::{bpf_get_stack, bpf_probe_read_kernel, bpf_probe_read_user};
 
+use crate::arguments::Arguments;
 use crate::kernel::{Access, Task};
+use crate::losses::lose;
 use crate::maps::{WAITS, config};
-use crate::programs::Arguments;
-use crate::record::lose;
 use crate::window::Moment;
 
 const BPF_F_USER_STACK: u64 = 1 << 8;

@@ -8,8 +8,8 @@ use abi::jumpless::exceeds;
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_ns};
 
 use crate::kernel::{Probed, Task};
+use crate::losses::lose;
 use crate::maps::{CHANGE, EDGES, FORCE_WAKEUP, LOSSES, NO_WAKEUP, WINDOWS as STATE, config};
-use crate::record::lose;
 
 #[inline(always)]
 fn state() -> *mut Windows {
