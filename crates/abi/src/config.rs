@@ -18,7 +18,7 @@ pub struct Config {
     pub target_tgid: u32,
     /// 1: `sched_switch` hands over the previous task's state (5.18 and later); 0: it is read from the task.
     pub has_prev_state: u32,
-    /// 1: compat system calls are told by `thread_info.status` (x86), 2: by `thread_info.flags` (arm64), 0: unknown.
+    /// 1: compat system calls are marked in `thread_info.status` (x86), 2: by `thread_info.flags` (arm64), 0: unknown.
     pub compat_kind: u32,
     /// 1: the kernel hands over any task's user registers (5.15 and later).
     pub has_task_registers: u32,
@@ -32,7 +32,7 @@ pub struct Config {
     pub pid_level: u32,
     /// Its address, if it is nested.
     pub pid_namespace: u64,
-    /// Times ready and blocked are told by who ran instead and who woke the thread, if they last at least this long.
+    /// Times ready and blocked are attributed to who ran instead and who woke the thread, if they last at least this long.
     pub least_attributed_ns: u64,
     /// 1: they are.
     pub who: u32,

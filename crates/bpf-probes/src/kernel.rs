@@ -13,7 +13,7 @@ use aya_ebpf::helpers::{
 };
 
 use crate::maps::config;
-use crate::programs::is_target;
+use crate::targets::is_target;
 
 /// How a program may read kernel memory.
 pub trait Access: Copy {

@@ -8,8 +8,8 @@ use abi::jumpless::exceeds;
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_ns};
 
 use crate::kernel::{Probed, Task};
+use crate::losses::lose;
 use crate::maps::{CHANGE, EDGES, FORCE_WAKEUP, LOSSES, NO_WAKEUP, WINDOWS as STATE, config};
-use crate::record::lose;
 
 #[inline(always)]
 fn state() -> *mut Windows {
@@ -271,18 +271,18 @@ fn open(number: u32, now_ns: u64, length_ns: u64, by_trigger: bool) {
     } else {
         FORCE_WAKEUP
     };
-    tell(EdgeKind::Opened, number, now_ns, by_trigger, wakeup);
+    report_edge(EdgeKind::Opened, number, now_ns, by_trigger, wakeup);
     set!((*state()).current, number);
 }
 
 #[inline(always)]
 fn close(number: u32, at_ns: u64, by_trigger: bool) {
     set!((*slot(number)).stop_ns, at_ns);
-    tell(EdgeKind::Closed, number, at_ns, by_trigger, FORCE_WAKEUP);
+    report_edge(EdgeKind::Closed, number, at_ns, by_trigger, FORCE_WAKEUP);
 }
 
 #[inline(always)]
-fn tell(kind: EdgeKind, window: u32, at_ns: u64, by_trigger: bool, wakeup: u64) {
+fn report_edge(kind: EdgeKind, window: u32, at_ns: u64, by_trigger: bool, wakeup: u64) {
     // A task of another pid namespace than the one that is reported has no number in that: 0.
     let (tgid, tid) = if config!(pid_level) == 0 {
         let task = bpf_get_current_pid_tgid();

@@ -84,6 +84,8 @@ pub enum Mode {
     Loop {
         body: LoopBody,
         cpu: Option<usize>,
+        /// Of how many is one time taken.
+        batch: u64,
     },
 }
 
@@ -104,9 +106,10 @@ pub const USAGE: &str = "usage: kdelay-oracle MODE [ARGUMENTS]
   stdin-block              the process is blocked in read(0) all along
   ia32 N                   N system calls through the 32-bit entry (x86_64 only)
   selfexit MS              the process exits by itself MS ms after go
-  loop BODY [--cpu N] [--calls N]
+  loop BODY [--cpu N] [--batch N] [--calls N]
                            BODY is getppid, read0, futexpp or failing (N different calls, by
-                           default 10, up to 200); answers `slice MS` lines
+                           default 10, up to 200), timed so many at a time (default 256);
+                           answers `slice MS` lines
 prints {\"ready\":true,…}, waits for a line (go), works, prints the truth, waits for a line (end)";
 
 /// Reads the arguments that follow the program's name.
@@ -168,6 +171,7 @@ pub fn parse(arguments: &[String]) -> Result<Mode, WorkloadError> {
         "loop" => Mode::Loop {
             body: loop_body(&mut options)?,
             cpu: options.cpu()?,
+            batch: options.option("--batch", 1, 1 << 16)?.unwrap_or(256),
         },
         other => return Err(usage(format!("unknown mode {other:?}"))),
     };
@@ -276,6 +280,7 @@ mod tests {
                 Mode::Loop {
                     body: LoopBody::Getppid,
                     cpu: None,
+                    batch: 256,
                 },
             ),
             (
@@ -283,6 +288,7 @@ mod tests {
                 Mode::Loop {
                     body: LoopBody::Read0,
                     cpu: None,
+                    batch: 256,
                 },
             ),
             (
@@ -290,6 +296,7 @@ mod tests {
                 Mode::Loop {
                     body: LoopBody::Failing { calls: 200 },
                     cpu: None,
+                    batch: 256,
                 },
             ),
             (
@@ -297,6 +304,7 @@ mod tests {
                 Mode::Loop {
                     body: LoopBody::FutexPingPong,
                     cpu: Some(1),
+                    batch: 256,
                 },
             ),
         ];

@@ -1,6 +1,6 @@
 //! The state machine of one thread: (record, event, time) → record. Every number in a report comes out of it.
 //!
-//! Each event first gives the time since the previous one to the activity that ends ([`ThreadRecord::settle`]), then
+//! Each event first attributes the time since the previous one to the activity that ends ([`ThreadRecord::settle`]), then
 //! sets the activity that begins. So a thread's activities add up to its time in the window, whatever is lost.
 //!
 //! The events are in `switches` and `syscalls`. Interrupts are no such events (`interrupts`), and a
@@ -59,7 +59,7 @@ pub enum SyscallEnd {
     Cut {
         key: Option<SyscallKey>,
         duration_ns: u64,
-        /// Of that, what no call has been given yet.
+        /// Of that, what is attributed to no call yet.
         off_cpu: OffCpuTime,
     },
 }
@@ -92,7 +92,7 @@ impl ThreadRecord {
         }
     }
 
-    /// Gives the time since the last event to the activity that was going on.
+    /// Attributes the time since the last event to the activity that was going on.
     #[inline(always)]
     pub(crate) fn settle(&mut self, now_ns: u64) {
         if let Some(elapsed_ns) = self.elapsed(self.since_ns, now_ns) {
@@ -190,7 +190,7 @@ impl ThreadRecord {
         }
     }
 
-    /// What nobody has been given yet: it is the open call's, or nobody's.
+    /// What is not attributed yet: it is the open call's, or no call's.
     #[inline(always)]
     pub(crate) fn take_off_cpu(&mut self) -> OffCpuTime {
         let off_cpu = self.off_cpu();
@@ -220,7 +220,7 @@ impl ThreadRecord {
     }
 
     /// When an event of the thread's own counts. Linux 7 may preempt its program between the reading of the clock and
-    /// [`Self::in_the_middle`]: the switches then came first, and what they gave to the activity that the event ends stays
+    /// [`Self::in_the_middle`]: the switches then came first, and what they attributed to the activity that the event ends stays
     /// with it.
     #[inline(always)]
     fn not_before_a_switch(&self, now_ns: u64) -> u64 {

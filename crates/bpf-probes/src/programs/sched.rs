@@ -4,12 +4,15 @@ use abi::thread::record::{Activity, ENDED_BYTES, Ended};
 use abi::thread::state::SwitchOut;
 use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
 
+use crate::arguments::Arguments;
 use crate::kernel::{Access, Task};
 use crate::maps::{ENDED, FORCE_WAKEUP, NO_WAKEUP, RENAMES, THREAD_OF_TASK, config};
 use crate::off_cpu;
-use crate::programs::{Arguments, is_target, probe};
-use crate::record::{attribute_off_cpu, create, find, find_existing, note_faults};
+use crate::programs::entry_points::probe;
+use crate::record::{create, find, find_existing, note_faults};
+use crate::rows::attribute_off_cpu;
 use crate::stacks;
+use crate::targets::is_target;
 use crate::who;
 use crate::window::Moment;
 

@@ -46,6 +46,6 @@ pub fn run(mode: Mode) -> Result<(), WorkloadError> {
         Mode::StdinBlock => stdin_block::run(),
         Mode::Ia32 { calls } => ia32::run(calls),
         Mode::SelfExit { after_ms } => self_exit::run(after_ms),
-        Mode::Loop { body, cpu } => repeat::run(body, cpu),
+        Mode::Loop { body, cpu, batch } => repeat::run(body, cpu, batch),
     }
 }
