@@ -197,6 +197,26 @@ mod tests {
     }
 
     #[test]
+    fn modules_are_where_the_compiler_finds_them() {
+        let files = [
+            ("lib.rs", "mod a;\nmod inline {\n    mod deep;\n}"),
+            (
+                "a.rs",
+                "mod child;\n#[path = \"elsewhere.rs\"]\nmod named;\nfn f() {\n    named::g();\n}",
+            ),
+            ("a/child.rs", "use super::named::g;"),
+            ("elsewhere.rs", "pub fn g() {}"),
+            ("inline/deep.rs", "use super::super::a::child;"),
+        ];
+        let expected = [
+            "a.rs:5 elsewhere.rs",
+            "a/child.rs:1 elsewhere.rs",
+            "inline/deep.rs:1 a/child.rs",
+        ];
+        assert_eq!(found(&files), expected);
+    }
+
+    #[test]
     fn tests_do_not_count() {
         let files = [
             ("lib.rs", "mod a;\n#[cfg(test)]\nmod all;\nmod b;"),

@@ -10,71 +10,111 @@ use crate::table::{self, Floors};
 /// Of the roots of programs and of the library. They may import all, and nobody imports them.
 const ROOF: &str = "";
 
-/// A line for each thing that is refused.
+/// A line for each thing that is refused in a crate.
 pub fn refused(name: &str, floors: Floors<'_>, tree: &Tree, arrows: &Arrows) -> Vec<String> {
-    let shown = |file: &str| format!("crates/{name}/src/{file}");
-    let floor = |room: &str| match room {
-        ROOF => Some(0),
-        room => floors
-            .iter()
-            .position(|rooms| rooms.contains(&room))
-            .map(|at| at + 1),
-    };
-    let files: BTreeSet<&str> = tree.modules.iter().map(|it| it.file.as_str()).collect();
-    let rooms: BTreeSet<&str> = files.iter().map(|file| room(file)).collect();
-    let mut lines = Vec::new();
-    for room in rooms.iter().filter(|room| floor(room).is_none()) {
-        lines.push(format!(
-            "crates/{name}: {room} has no floor in {}",
-            table::FILE
-        ));
-    }
-    for room in floors.iter().copied().flatten() {
-        if !rooms.contains(room) {
-            lines.push(format!(
-                "crates/{name}: there is no {room}, which {} has",
-                table::FILE
-            ));
+    let house = House { name, floors };
+    let mut lines = house.misplaced(tree);
+    lines.extend(house.climbing(arrows));
+    lines.extend(house.circles_of_rooms(arrows));
+    // Any other circle goes through several rooms, and is told by one of the above.
+    lines.extend(house.circles_within_rooms(arrows));
+    lines
+}
+
+struct House<'a> {
+    name: &'a str,
+    floors: Floors<'a>,
+}
+
+impl House<'_> {
+    /// 0 is the top; `None`: the table does not have it.
+    fn floor(&self, room: &str) -> Option<usize> {
+        if room == ROOF {
+            return Some(0);
         }
+        let found = self.floors.iter().position(|rooms| rooms.contains(&room));
+        found.map(|below_roof| below_roof + 1)
     }
-    let mut by_file = Graph::new();
-    let mut by_room = Graph::new();
-    for ((from, to), line) in arrows {
-        by_file.entry(from).or_default().insert(to);
-        let (above, below) = (floor(room(from)), floor(room(to)));
-        if above > below && below.is_some() {
-            lines.push(format!("{}:{line} → {} climbs", shown(from), shown(to)));
-        } else if above == below && room(from) != room(to) {
-            by_room.entry(room(from)).or_default().insert(room(to));
-        }
+
+    fn shown(&self, file: &str) -> String {
+        format!("crates/{}/src/{file}", self.name)
     }
-    let arrow = |from: &str, to: &str| arrows.get(&(from.to_owned(), to.to_owned()));
-    for circle in circles(&by_file) {
-        let steps = round(&circle).map(|(from, to)| match arrow(from, to) {
-            Some(line) => format!("{}:{line}", shown(from)),
-            None => shown(from),
-        });
-        let steps: Vec<String> = steps.collect();
-        lines.push(format!(
-            "{} → {} is a circle",
-            steps.join(" → "),
-            shown(circle.first().copied().unwrap_or_default())
-        ));
+
+    /// Rooms that the table lacks, and those that it only has.
+    fn misplaced(&self, tree: &Tree) -> Vec<String> {
+        let modules = tree.modules.iter();
+        let rooms: BTreeSet<&str> = modules.map(|module| room(&module.file)).collect();
+        let lacking = rooms.iter().filter(|room| self.floor(room).is_none());
+        let gone = self.floors.iter().copied().flatten();
+        let gone = gone.filter(|room| !rooms.contains(*room));
+        let (name, table) = (self.name, table::FILE);
+        lacking
+            .map(|room| format!("crates/{name}: {room} has no floor in {table}"))
+            .chain(gone.map(|room| format!("crates/{name}: there is no {room}, which {table} has")))
+            .collect()
     }
-    for circle in circles(&by_room) {
-        let first = |(above, below): (&str, &str)| {
+
+    fn climbing(&self, arrows: &Arrows) -> Vec<String> {
+        let climbs = |from: &str, to: &str| match (self.floor(room(from)), self.floor(room(to))) {
+            (Some(lower), Some(upper)) => lower > upper,
+            _ => false,
+        };
+        let arrows = arrows.iter().filter(|((from, to), _)| climbs(from, to));
+        arrows
+            .map(|((from, to), line)| {
+                format!("{}:{line} → {} climbs", self.shown(from), self.shown(to))
+            })
+            .collect()
+    }
+
+    /// On one floor.
+    fn circles_of_rooms(&self, arrows: &Arrows) -> Vec<String> {
+        let rooms = arrows.keys().map(|(from, to)| (room(from), room(to)));
+        let graph =
+            graph(rooms.filter(|(from, to)| from != to && self.floor(from) == self.floor(to)));
+        let first_arrow = |(above, below): (&str, &str)| {
             let mut arrows = arrows.iter();
             let found = arrows.find(|((from, to), _)| room(from) == above && room(to) == below);
-            found.map(|((from, to), line)| format!("{}:{line} → {}", shown(from), shown(to)))
+            found.map(|((from, to), line)| {
+                format!("{}:{line} → {}", self.shown(from), self.shown(to))
+            })
         };
-        let steps: Vec<String> = round(&circle).filter_map(first).collect();
-        lines.push(format!(
-            "crates/{name}: {} are a circle: {}",
-            circle.join(", "),
-            steps.join(", ")
-        ));
+        let told = |circle: &Vec<&str>| {
+            let steps: Vec<String> = round(circle).filter_map(first_arrow).collect();
+            let rooms = circle.join(", ");
+            format!(
+                "crates/{}: the rooms {rooms} are a circle: {}",
+                self.name,
+                steps.join(", ")
+            )
+        };
+        circles(&graph).iter().map(told).collect()
     }
-    lines
+
+    fn circles_within_rooms(&self, arrows: &Arrows) -> Vec<String> {
+        let files = arrows.keys().map(|(from, to)| (from.as_str(), to.as_str()));
+        let graph = graph(files.filter(|(from, to)| room(from) == room(to)));
+        let step = |(from, to): (&str, &str)| {
+            let line = arrows.get(&(from.to_owned(), to.to_owned()));
+            line.map(|line| format!("{}:{line}", self.shown(from)))
+        };
+        let told = |circle: &Vec<&str>| {
+            let steps: Vec<String> = round(circle).filter_map(step).collect();
+            let start = circle
+                .first()
+                .map_or(String::new(), |file| self.shown(file));
+            format!("{} → {start} is a circle", steps.join(" → "))
+        };
+        circles(&graph).iter().map(told).collect()
+    }
+}
+
+fn graph<'a>(arrows: impl Iterator<Item = (&'a str, &'a str)>) -> Graph<'a> {
+    let mut graph = Graph::new();
+    for (from, to) in arrows {
+        graph.entry(from).or_default().insert(to);
+    }
+    graph
 }
 
 /// The pairs of neighbours in a circle.
@@ -146,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_of_files_is_named() {
+    fn a_circle_of_files_in_a_room_is_named() {
         let imports = [
             ("base/one.rs", "base::two::It"),
             ("base/two.rs", "base::one::It"),
@@ -168,7 +208,7 @@ mod tests {
         assert_eq!(
             told(&imports, FLOORS),
             [
-                "crates/it: left, right are a circle: crates/it/src/left/one.rs:1 → crates/it/src/right/one.rs, crates/it/src/right/two.rs:1 → crates/it/src/left/two.rs"
+                "crates/it: the rooms left, right are a circle: crates/it/src/left/one.rs:1 → crates/it/src/right/one.rs, crates/it/src/right/two.rs:1 → crates/it/src/left/two.rs"
             ]
         );
     }

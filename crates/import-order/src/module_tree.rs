@@ -45,9 +45,9 @@ impl Tree {
             library: None,
             roots: Vec::new(),
         };
-        for root in sources.roots() {
+        for (root, text) in sources.roots() {
             let folder = &root[..root.rfind('/').map_or(0, |at| at + 1)];
-            let id = tree.add_file(sources, root, None, folder)?;
+            let id = tree.add_file(sources, (root, text), None, folder)?;
             tree.roots.push(id);
             if root == "lib.rs" {
                 tree.library = Some((name.replace('-', "_"), id));
@@ -79,11 +79,10 @@ impl Tree {
     fn add_file(
         &mut self,
         sources: &Sources,
-        file: &str,
+        (file, text): (&str, &str),
         parent: Option<ModuleId>,
         folder: &str,
     ) -> syn::Result<ModuleId> {
-        let text = sources.0.get(file).map_or("", String::as_str);
         let parsed = syn::parse_file(text).map_err(|error| {
             let line = error.span().start().line;
             syn::Error::new(error.span(), format!("{file}:{line}: {error}"))
@@ -157,14 +156,17 @@ impl Tree {
             self.add_items(sources, id, items, &below)?;
             id
         } else {
-            let given = given_path(&item.attrs).map(|path| format!("{folder}{path}"));
+            let declared_in = &self.modules[parent].file;
+            let beside = &declared_in[..declared_in.rfind('/').map_or(0, |at| at + 1)];
+            let given = given_path(&item.attrs).map(|path| format!("{beside}{path}"));
             let usual = [format!("{folder}{name}.rs"), format!("{below}mod.rs")];
             let mut files = given.into_iter().chain(usual);
-            let Some(file) = files.find(|file| sources.0.contains_key(file)) else {
+            let found = files.find_map(|file| sources.0.get_key_value(&file));
+            let Some((file, text)) = found else {
                 let message = format!("no file of module {name}, below {folder:?}");
                 return Err(syn::Error::new(item.ident.span(), message));
             };
-            self.add_file(sources, &file, Some(parent), &below)?
+            self.add_file(sources, (file, text), Some(parent), &below)?
         };
         self.modules[parent].children.insert(name, id);
         Ok(())

@@ -180,7 +180,7 @@ pub fn attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// Whether it is there in tests only: `#[cfg(test)]`, `#[cfg(all(test, …))]`.
+/// Whether it is there in tests only: `#[cfg(test)]`, `#[cfg(all(test, …))]`. What is not understood is there always.
 pub fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg")

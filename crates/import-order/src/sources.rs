@@ -15,11 +15,14 @@ impl Sources {
         Ok(Self(files))
     }
 
-    /// Where programs and the library begin.
-    pub fn roots(&self) -> impl Iterator<Item = &str> {
-        let is_root =
-            |path: &&str| matches!(*path, "lib.rs" | "main.rs") || path.starts_with("bin/");
-        self.0.keys().map(String::as_str).filter(is_root)
+    /// The files that the library and programs begin with, and their text.
+    pub fn roots(&self) -> impl Iterator<Item = (&str, &str)> {
+        let is_root = |path: &str| matches!(path, "lib.rs" | "main.rs") || path.starts_with("bin/");
+        let files = self
+            .0
+            .iter()
+            .map(|(path, text)| (path.as_str(), text.as_str()));
+        files.filter(move |(path, _)| is_root(path))
     }
 }
 
