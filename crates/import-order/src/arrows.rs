@@ -181,6 +181,20 @@ mod tests {
     }
 
     #[test]
+    fn what_a_macro_makes_of_its_arguments_counts() {
+        let call = "make! {\n    part: crate::b::T,\n    Vec::<super::c::T>::new(),\n    ::b::T\n}";
+        let rules = "macro_rules! part {\n    () => { $crate::b::f() };\n}";
+        let files = [
+            ("lib.rs", "mod a;\nmod b;\nmod c;\nmod d;"),
+            ("a.rs", call),
+            ("b.rs", "pub struct T;"),
+            ("c.rs", "pub struct T;"),
+            ("d.rs", rules),
+        ];
+        assert_eq!(found(&files), ["a.rs:2 b.rs", "a.rs:3 c.rs", "d.rs:2 b.rs"]);
+    }
+
+    #[test]
     fn a_parent_that_uses_its_child_imports_it() {
         let files = [
             ("lib.rs", "mod room;"),

@@ -137,7 +137,8 @@ impl Collector {
                         Some(path) if colons == 2 => path.segments.push(ident.to_string()),
                         _ => {
                             self.take(path.take());
-                            path = (colons == 0).then(|| Path {
+                            // `::b` is another crate's; after a single colon stands a type.
+                            path = (colons < 2).then(|| Path {
                                 segments: vec![ident.to_string()],
                                 line: line(ident),
                             });
