@@ -6,6 +6,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { compile } from 'json-schema-to-typescript';
+import { exitCodes, exitStatuses } from '../src/errors.js';
 import { captureOptions, optionGroups } from '../src/options/table.js';
 import { apiPage } from './api-page.js';
 import { manPage } from './man-page.js';
@@ -45,6 +46,17 @@ async function optionsPage(): Promise<string> {
         `- default: ${option.defaultText}`,
       );
     }
+  }
+  lines.push(
+    '',
+    '## Exit codes',
+    '',
+    '| code | meaning | `code` of a `KdelayError` |',
+    '| --- | --- | --- |',
+  );
+  for (const [status, meaning] of Object.entries(exitStatuses)) {
+    const codes = Object.entries(exitCodes).filter(([, exitCode]) => exitCode === Number(status));
+    lines.push(`| ${status} | ${meaning} | ${codes.map(([code]) => `\`${code}\``).join(', ')} |`);
   }
   return `${lines.join('\n')}\n`;
 }

@@ -43,7 +43,7 @@ export function manPage(): string {
   for (const command of program.commands.slice(1)) lines.push(...ownOptions(command));
   lines.push(
     '.SH EXIT STATUS',
-    ...exitStatuses.flatMap(([status, meaning]) => [
+    ...Object.entries(exitStatuses).flatMap(([status, meaning]) => [
       '.TP',
       `.B ${status}`,
       `${plain(capitalized(meaning))}.`,

@@ -107,6 +107,56 @@ test('Ctrl-C before the first window takes none', async (t) => {
   t.deepEqual(source.log, []);
 });
 
+/** Two windows that triggers closed; Ctrl-C comes while the first is read or dropped. */
+function closedTwice(controller: AbortController, startsByTrigger: boolean): FakeSource {
+  const source = new FakeSource((self, index) => {
+    if (index < 2) self.end('trigger', 1000);
+  });
+  source.windowsAhead = 4;
+  source.startsByTrigger = startsByTrigger;
+  const { read, discard } = source;
+  source.read = () => {
+    controller.abort();
+    return read.call(source);
+  };
+  source.discard = () => {
+    controller.abort();
+    return discard.call(source);
+  };
+  return source;
+}
+
+test('Ctrl-C while a sample is read: windows that are closed already are read, too', async (t) => {
+  const controller = new AbortController();
+  const source = closedTwice(controller, true);
+  const { samples, end } = await take(source, { sampleCount: 9 }, { signal: controller.signal });
+  t.deepEqual(
+    samples.map(({ stop }) => stop.by),
+    ['trigger', 'trigger'],
+  );
+  t.is(end, 'signal');
+});
+
+test('Ctrl-C while a sample is read: the window that is open is closed, and read as well', async (t) => {
+  const controller = new AbortController();
+  const source = closedTwice(controller, false);
+  const { samples, end } = await take(source, { sampleCount: 9 }, { signal: controller.signal });
+  t.deepEqual(
+    samples.map(({ stop }) => stop.by),
+    ['trigger', 'trigger', 'interrupt'],
+  );
+  t.is(end, 'signal');
+});
+
+test('Ctrl-C while a short window is dropped: the next one is looked at all the same', async (t) => {
+  const controller = new AbortController();
+  const source = closedTwice(controller, true);
+  const plan = { sampleCount: 9, triggerDelta: 1001 };
+  const { skippedNs, end } = await take(source, plan, { signal: controller.signal });
+  t.deepEqual(skippedNs, [1000, 1000]);
+  t.is(end, 'signal');
+});
+
 test('Ctrl-C after the last window changes nothing', async (t) => {
   const controller = new AbortController();
   const source = new FakeSource();

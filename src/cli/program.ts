@@ -10,7 +10,7 @@ import { type DoctorFormat, doctor, doctorFormats } from './commands/doctor.js';
 import { type ProbesFormat, probes, probesFormats } from './commands/probes.js';
 import type { Streams } from './terminal/streams.js';
 
-/** `command`: what followed "--", null if nothing did. `exit` receives an exit code other than 0 that is no error. */
+/** `command`: what followed "--", null if nothing did. `exit` receives the exit code of a command that did not fail. */
 export function createProgram(
   streams: Streams,
   command: readonly string[] | null,
@@ -40,13 +40,18 @@ export function createProgram(
     getOutHelpWidth: () => 100,
     getErrHelpWidth: () => 100,
   });
-  addCapture(program, streams, command);
+  addCapture(program, streams, command, exit);
   addProbes(program, streams, command);
   addDoctor(program, streams, command, exit);
   return program;
 }
 
-function addCapture(program: Command, streams: Streams, command: readonly string[] | null): void {
+function addCapture(
+  program: Command,
+  streams: Streams,
+  command: readonly string[] | null,
+  exit: (code: number) => void,
+): void {
   const subcommand = program
     .command('capture')
     .summary('capture processes and print what their threads waited for')
@@ -57,7 +62,7 @@ function addCapture(program: Command, streams: Streams, command: readonly string
     .addHelpText('after', captureEpilogue)
     .action(async (unexpected: string[], given: GivenOptions) => {
       refuseArguments(unexpected, 'put -- before a command: kdelay capture -- sleep 1');
-      await capture(effectiveOptions(given, command), streams);
+      exit(await capture(effectiveOptions(given, command), streams));
     });
   for (const spec of Object.values(captureOptions)) {
     subcommand.addOption(toOption(spec as OptionSpec<unknown>));
@@ -180,7 +185,9 @@ Examples:
                                                             a call of f that takes over a millisecond
 
 Exit codes:
-${exitStatuses.map(([code, meaning]) => `${String(code).padStart(5)}  ${meaning}`).join('\n')}`;
+${Object.entries(exitStatuses)
+  .map(([code, meaning]) => `${code.padStart(5)}  ${meaning}`)
+  .join('\n')}`;
 
 const probesEpilogue = `
 Examples:

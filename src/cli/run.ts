@@ -29,12 +29,15 @@ export async function run(args: readonly string[], streams: Streams): Promise<nu
   } catch (error) {
     const failure = error instanceof CommanderError ? usageError(error) : withSudoLine(error);
     if (failure === null) return 0;
-    return reportFailure(
-      streams.stderr,
-      failure,
-      own.some((arg) => /^(-D|--debug(=|$))/.test(arg)),
-    );
+    return reportFailure(streams.stderr, failure, wantsStack(args));
   }
+}
+
+/** Whether -D is given. Also of arguments that could not be parsed. */
+export function wantsStack(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  const own = end < 0 ? args : args.slice(0, end);
+  return own.some((arg) => /^(-D|--debug(=|$))/.test(arg));
 }
 
 /** commander's "error: <what>\n(Did you mean …?)" in kdelay's words; null for help and version, which are no errors. */

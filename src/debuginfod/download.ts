@@ -92,6 +92,13 @@ async function* chunks(response: Response, signal: AbortSignal): AsyncGenerator<
   }
 }
 
+/** Timers of Node.js that are longer, 24.8 days, run at once. */
+const longestTimerMs = 2 ** 31 - 1;
+
+function timerMs(seconds: number): number {
+  return Math.min(seconds * 1000, longestTimerMs);
+}
+
 /** Gives up when too little arrives, or too much, or when it takes too long. */
 function watchProgress(
   controller: AbortController,
@@ -103,9 +110,10 @@ function watchProgress(
     if (recent < leastBytes) controller.abort(new DownloadError(`it sends nothing for ${timeout} s`, true));
     recent = 0;
   };
-  const stalling = timeout === 0 ? undefined : setInterval(stall, timeout * 1000);
+  // No server can stall for longer than all of it may take.
+  const stalling = timeout === 0 || timeout > maxTime ? undefined : setInterval(stall, timerMs(timeout));
   const late = () => controller.abort(new DownloadError(`it takes longer than ${maxTime} s`, true));
-  const ending = setTimeout(late, maxTime * 1000);
+  const ending = setTimeout(late, timerMs(maxTime));
   return {
     arrived(bytes) {
       recent += bytes;

@@ -1,4 +1,5 @@
 /** The one table of `kdelay capture`'s options. It feeds the command line, docs/options.md and the report's echo of the options. */
+import { exitCodes } from '../errors.js';
 import { formatNames } from '../formats/index.js';
 import { pollNames } from '../report/poll.js';
 import { type UserStackMethod, userStackMethods } from '../session/event-options.js';
@@ -174,7 +175,7 @@ export const captureOptions = {
     group: 'trigger',
     type: 'seconds',
     range: 'over 0, at least a nanosecond, to 2592000 (30 days), with fractions',
-    description: 'give up when a trigger does not fire in this time, with exit code 75',
+    description: `give up when a trigger does not fire in this time, with exit code ${exitCodes.TRIGGER_TIMEOUT}`,
     help: 'It counts anew for each trigger. A window that waits for its stop trigger is closed then and printed.',
     default: null,
     defaultText: 'none',

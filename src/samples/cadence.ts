@@ -72,11 +72,17 @@ export async function* takeSamples(
       if (!alive) return 'exit';
     }
     first = false;
-    if (signal.aborted) return 'signal';
     const stop = () => source.stop();
-    // Windows are armed before they are needed: the next start trigger finds one even while a sample is being read.
-    for (const ahead = windowsAhead(source, plan, plan.sampleCount - taken); pending < ahead; pending++) {
-      source.start(plan.sampleTime);
+    if (signal.aborted) {
+      if (pending === 0) return 'signal';
+      // Windows that closed while a sample was read or printed are read as well; those that are armed are taken back.
+      stop();
+      if (source.closedWindow === null) return 'signal';
+    } else {
+      // Windows are armed before they are needed: the next start trigger finds one even while a sample is being read.
+      for (const ahead = windowsAhead(source, plan, plan.sampleCount - taken); pending < ahead; pending++) {
+        source.start(plan.sampleTime);
+      }
     }
     signal.addEventListener('abort', stop);
     let reason: StopReason;

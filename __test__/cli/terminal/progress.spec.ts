@@ -8,8 +8,9 @@ function progressOf(
   isTTY: boolean,
   windowSeconds: number | null,
   startTrigger: string | null = null,
+  columns = 200,
 ): { during: string; after: string } {
-  const stderr = new Collector({ isTTY });
+  const stderr = new Collector({ isTTY, columns });
   mock.timers.enable({ apis: ['setInterval'] });
   try {
     const progress = createProgress(stderr, { sampleCount: 10, sampleTime: windowSeconds, startTrigger });
@@ -52,5 +53,19 @@ for (const [title, isTTY, seconds] of [
 ] as const) {
   test.serial(`${title} it is silent`, (t) => {
     t.deepEqual(progressOf(isTTY, seconds), { during: '', after: '' });
+  });
+}
+
+for (const [columns, longest] of [
+  [40, 39],
+  [80, 79],
+  [0, 79],
+] as const) {
+  test.serial(`the line fits in a terminal of ${columns} columns`, (t) => {
+    const { during } = progressOf(true, 0.1, 'up:main', columns);
+    for (const line of during.split('\r\x1b[K').slice(1)) {
+      t.is(line.length, longest);
+      t.true(line.startsWith('kdelay: sample 2 of 10, waiting'));
+    }
   });
 }

@@ -15,10 +15,12 @@ for (const [name, code] of [
 ] as const) {
   test(`the first ${name} asks for the end, the second exits with ${code}`, (t) => {
     const source = new FakeProcess();
-    const { signal } = listenForSignals(source);
-    t.false(signal.aborted);
+    const listener = listenForSignals(source);
+    t.false(listener.signal.aborted);
+    t.is(listener.exitCode, 0);
     source.emit(name);
-    t.true(signal.aborted);
+    t.true(listener.signal.aborted);
+    t.is(listener.exitCode, code);
     t.deepEqual(source.exits, []);
     source.emit(name);
     t.deepEqual(source.exits, [code]);

@@ -104,6 +104,7 @@ pub struct Offsets {
     /// `__state`, or `state` before 5.14.
     pub task_state: u32,
     pub task_on_cpu: u32,
+    pub task_on_rq: u32,
     pub task_start_time: u32,
     pub task_comm: u32,
     /// `thread_info.status` (x86) or `thread_info.flags` (arm64), from the start of `task_struct`.
@@ -126,7 +127,6 @@ pub struct Offsets {
     /// Both, or neither.
     pub task_min_flt: u32,
     pub task_maj_flt: u32,
-    pub reserved: u32,
     /// Of the members that lead to a task's numbers in pid namespaces: in `task_struct` these two,
     pub task_thread_pid: u32,
     pub task_group_leader: u32,
@@ -163,6 +163,7 @@ impl Config {
             task_tgid: NO_OFFSET,
             task_state: NO_OFFSET,
             task_on_cpu: NO_OFFSET,
+            task_on_rq: NO_OFFSET,
             task_start_time: NO_OFFSET,
             task_comm: NO_OFFSET,
             task_compat: NO_OFFSET,
@@ -178,7 +179,6 @@ impl Config {
             task_cpu: NO_OFFSET,
             task_min_flt: NO_OFFSET,
             task_maj_flt: NO_OFFSET,
-            reserved: 0,
             task_thread_pid: NO_OFFSET,
             task_group_leader: NO_OFFSET,
             pid_level: NO_OFFSET,

@@ -21,16 +21,28 @@ pub fn find<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut Thr
     }
 }
 
+/// The record in that place, if it is the task's. It may be any other thread's, whose programs are writing it: up to the check it
+/// is only read, and not through a reference.
 #[inline(always)]
 fn record_of<A: Access>(
     slot: u32,
     task: Task<A>,
     window: u32,
 ) -> Option<&'static mut ThreadRecord> {
-    // SAFETY: the map lives as long as the program. A record has one writer at a time (see `ThreadRecord`), and no
-    // program holds two records of the same task.
-    let record = unsafe { &mut *THREADS.get_ptr_mut(slot)? };
-    (record.task == task.address() && record.window == window).then_some(record)
+    let record = THREADS.get_ptr_mut(slot)?;
+    // SAFETY: the map lives as long as the program; volatile, because other programs may write the two.
+    let (of_task, of_window) = unsafe {
+        (
+            (&raw const (*record).task).read_volatile(),
+            (&raw const (*record).window).read_volatile(),
+        )
+    };
+    if of_task != task.address() || of_window != window {
+        return None;
+    }
+    // SAFETY: as above. The task's own record has one writer at a time (see `ThreadRecord`), and no program holds two records of
+    // the same task.
+    Some(unsafe { &mut *record })
 }
 
 #[inline(never)]
@@ -51,6 +63,20 @@ fn find_slowly<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut 
 #[inline(always)]
 pub fn find_existing<A: Access>(task: Task<A>) -> Option<&'static mut ThreadRecord> {
     find_in(task, window::current())
+}
+
+/// The record of a task that is being woken by somebody who does not hold a run queue's lock. Made only of one that is in no
+/// queue: nobody but its waker can put it there. What is in one may be switched in meanwhile, and get a record there.
+#[inline(always)]
+pub fn find_of_sleeper<A: Access>(
+    task: Task<A>,
+    moment: Moment,
+) -> Option<&'static mut ThreadRecord> {
+    if task.is_queued() {
+        find_in(task, moment.window)
+    } else {
+        find(task, moment)
+    }
 }
 
 #[inline(always)]

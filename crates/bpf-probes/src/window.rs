@@ -169,18 +169,30 @@ pub fn start_triggered() {
     change.end();
 }
 
+/// A window's times, as they are now.
+#[inline(always)]
+fn times(number: u32) -> Window {
+    let slot = slot(number);
+    Window {
+        start_ns: now!((*slot).start_ns),
+        stop_ns: now!((*slot).stop_ns),
+        length_ns: now!((*slot).length_ns),
+    }
+}
+
 /// A stop trigger fired. It closes windows that have no end of their own.
 #[inline(always)]
 pub fn stop_triggered() {
     let now_ns = clock();
-    if now!((*slot(current())).stop_ns) != UNTIL_CLOSED {
+    if !times(current()).is_closed_by_trigger(now_ns) {
         return;
     }
     let Some(change) = Change::begin() else {
         return lose!(triggers);
     };
+    // Another one may have been quicker, and a start quicker than that.
     let number = current();
-    if now!((*slot(number)).stop_ns) == UNTIL_CLOSED {
+    if times(number).is_closed_by_trigger(now_ns) {
         close(number, now_ns, true);
     }
     change.end();
@@ -204,8 +216,9 @@ pub fn close_at(at_ns: u64) -> u32 {
         return BUSY;
     };
     let number = current();
-    let stop_ns = now!((*slot(number)).stop_ns);
-    if clock() < stop_ns && at_ns < stop_ns {
+    if is_open(number, clock())
+        && let Some(at_ns) = times(number).closed_at(at_ns)
+    {
         close(number, at_ns, false);
     }
     change.end();

@@ -78,6 +78,9 @@ pub enum Mode {
     Ia32 {
         calls: u64,
     },
+    Numbers {
+        rounds: u64,
+    },
     SelfExit {
         after_ms: u64,
     },
@@ -105,6 +108,8 @@ pub const USAGE: &str = "usage: kdelay-oracle MODE [ARGUMENTS]
   reuse                    a second thread gets the tid of the first (needs root)
   stdin-block              the process is blocked in read(0) all along
   ia32 N                   N system calls through the 32-bit entry (x86_64 only)
+  numbers N                every number of a system call in every convention, N times; a sleep
+                           after each round
   selfexit MS              the process exits by itself MS ms after go
   loop BODY [--cpu N] [--batch N] [--calls N]
                            BODY is getppid, read0, futexpp or failing (N different calls, by
@@ -164,6 +169,9 @@ pub fn parse(arguments: &[String]) -> Result<Mode, WorkloadError> {
         "stdin-block" => Mode::StdinBlock,
         "ia32" => Mode::Ia32 {
             calls: options.number("N", 1, 1 << 40)?,
+        },
+        "numbers" => Mode::Numbers {
+            rounds: options.number("N", 1, 1 << 20)?,
         },
         "selfexit" => Mode::SelfExit {
             after_ms: options.number("MS", 0, MAX_MS)?,
@@ -274,6 +282,7 @@ mod tests {
             ("reuse", Mode::Reuse),
             ("stdin-block", Mode::StdinBlock),
             ("ia32 4", Mode::Ia32 { calls: 4 }),
+            ("numbers 3", Mode::Numbers { rounds: 3 }),
             ("selfexit 0", Mode::SelfExit { after_ms: 0 }),
             (
                 "loop getppid",

@@ -42,7 +42,7 @@ export function startCommand(
       released = true;
     },
     remarks() {
-      if (!released) return [];
+      if (!released) return ['the command was not run'];
       const status = callNative(() => command.status());
       if (status === null) return [`the command runs on as process ${command.pid}`];
       if (status.signal !== null) return [`the command was ended by signal ${status.signal}`];

@@ -1,7 +1,7 @@
 /** `kdelay capture`: targets → session → samples → format → output, in this order. */
 import type { DebuginfodOptions } from '../../debuginfod/debug-files.js';
 import { type DebugServers, debugServers } from '../../debuginfod/settings.js';
-import { KdelayError } from '../../errors.js';
+import { type ExitStatus, KdelayError } from '../../errors.js';
 import { findFormat, type Pieces } from '../../formats/index.js';
 import { native } from '../../native/index.js';
 import { buildHeader } from '../../report/header.js';
@@ -19,14 +19,14 @@ import { listenForSignals, type SignalListener } from '../terminal/signals.js';
 import type { Streams } from '../terminal/streams.js';
 import { findTargets, type RunTargets, startCommand } from './capture-targets.js';
 
-/** Captures and prints; throws KdelayError. What was seen before an error is printed first. */
-export async function capture(options: Options, streams: Streams): Promise<void> {
+/** Captures and prints, and returns the exit code; throws KdelayError. What was seen before an error is printed first. */
+export async function capture(options: Options, streams: Streams): Promise<ExitStatus> {
   const servers = options.debuginfod ? debugServers() : null;
   // Before anything attaches: that a file cannot be written must not show after an hour of capturing.
   const output = await openOutput(options.output, streams.stdout);
   const signals = listenForSignals();
   try {
-    await captureTo(output, options, streams, signals, servers);
+    return await captureTo(output, options, streams, signals, servers);
   } finally {
     signals.dispose();
     await output.close();
@@ -39,7 +39,7 @@ async function captureTo(
   streams: Streams,
   signals: SignalListener,
   servers: DebugServers | null,
-): Promise<void> {
+): Promise<ExitStatus> {
   const targets =
     options.command === null
       ? await findTargets(options, native())
@@ -61,6 +61,7 @@ async function captureTo(
       const result = await printSamples(session, output, options, streams, targets, signals.signal);
       for (const text of remarks(result, options, targets)) note(streams.stderr, text);
       refuseTimeout(result.end, options);
+      return result.end === 'signal' && result.taken === 0 ? signals.exitCode : 0;
     } finally {
       await session.close();
     }
@@ -111,6 +112,9 @@ function debuginfodOptions(
 
 interface RunResult {
   taken: number;
+  skipped: number;
+  /** The first window was opened, or armed for its trigger. */
+  begun: boolean;
   end: CadenceEnd;
 }
 
@@ -124,15 +128,18 @@ async function printSamples(
 ): Promise<RunResult> {
   const formatter = findFormat(options.format).create(options);
   const progress = createProgress(stderr, options);
+  let begun = false;
   const samples = takeSamples(session, options, {
     signal,
     onOpen(index) {
+      begun = true;
       if (index === 0) targets.release();
       progress.windowOpened(index);
     },
     onClosed: progress.windowClosed,
   });
   let taken = 0;
+  let skipped = 0;
   let end: CadenceEnd = 'complete';
   let losses = noLosses;
   const problems: string[] = [];
@@ -151,6 +158,7 @@ async function printSamples(
         break;
       }
       if ('skipped' in next.value) {
+        skipped++;
         await print(formatter.skipped(next.value.skipped));
         continue;
       }
@@ -166,7 +174,7 @@ async function printSamples(
   }
   const warnings = [...lossWarnings(losses), ...problemWarnings(problems), ...accessWarnings(targets.pids)];
   for (const { what, advice } of warnings) warn(stderr, what, advice);
-  return { taken, end };
+  return { taken, skipped, begun, end };
 }
 
 /** Of some size, so that a million lines are not a million writes. */
@@ -184,9 +192,10 @@ function* inChunks(...sources: Pieces[]): Pieces {
 }
 
 /** What the report does not say about how the run ended. */
-function remarks({ end, taken }: RunResult, options: Options, targets: RunTargets): string[] {
+function remarks(result: RunResult, options: Options, targets: RunTargets): string[] {
+  const { end, taken } = result;
   const texts = targets.remarks();
-  if (end === 'signal' && taken === 0) texts.push('interrupted before a trigger fired: no sample was taken');
+  if (end === 'signal' && taken === 0) texts.push(`${whatSignalEnded(result)}: no sample was taken`);
   if (end !== 'exit') return texts;
   const missing = options.sampleCount - taken;
   // A command that ends is what one waits for; only what is missing then needs a word.
@@ -194,6 +203,14 @@ function remarks({ end, taken }: RunResult, options: Options, targets: RunTarget
   if (missing > 0)
     texts.push(`${missing} of ${options.sampleCount} samples were not taken: the target had ended`);
   return texts;
+}
+
+/** A window that is open is closed by a signal, and is a sample: hence there was none. */
+function whatSignalEnded({ begun, skipped }: RunResult): string {
+  if (skipped > 0) return 'ended by a signal before a window was as long as --trigger-delta';
+  return begun
+    ? 'ended by a signal before the start trigger fired'
+    : 'ended by a signal before the first window was opened';
 }
 
 /** A trigger that did not fire: an error, but what was seen before has been printed. */

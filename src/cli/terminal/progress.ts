@@ -4,6 +4,8 @@ import { wholeSeconds } from '../../units.js';
 
 export interface ProgressStream {
   readonly isTTY?: boolean | undefined;
+  /** How many a line has now. */
+  readonly columns?: number | undefined;
   write(text: string): unknown;
 }
 
@@ -15,6 +17,9 @@ export interface Progress {
 type ProgressOptions = Pick<Options, 'sampleCount' | 'sampleTime' | 'startTrigger'>;
 
 const shownAfterMs = 1000;
+
+/** Of a terminal that does not say. */
+const usualColumns = 80;
 
 /** Silent unless the stream is a terminal and the window lasts over a second (unknown lengths: once it has). */
 export function createProgress(
@@ -34,9 +39,10 @@ export function createProgress(
       const length = windowSeconds === null || startTrigger !== null ? '' : ` of ${windowSeconds} s`;
       timer = setInterval(() => {
         const elapsed = wholeSeconds(performance.now() - openedMs);
-        stream.write(
-          `\r\x1b[Kkdelay: sample ${index + 1} of ${sampleCount}, ${waiting}${elapsed}${length}; Ctrl-C ends it`,
-        );
+        const line = `kdelay: sample ${index + 1} of ${sampleCount}, ${waiting}${elapsed}${length}; Ctrl-C ends it`;
+        // Only the row with the cursor can be cleared: a line that goes on in the next would leave its first row behind.
+        const width = (stream.columns || usualColumns) - 1;
+        stream.write(`\r\x1b[K${line.slice(0, width)}`);
         shown = true;
       }, shownAfterMs);
       // The line must never be what keeps the process alive.

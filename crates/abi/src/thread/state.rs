@@ -32,7 +32,9 @@ impl SwitchOut {
     const TASK_DEAD: u64 = 0x80;
 
     /// `preempt` decides first: a task that is preempted on its way to sleep is still runnable
-    /// (Linux 02f726949f2b), whatever its state says.
+    /// (Linux 02f726949f2b), whatever its state says. A task of PREEMPT_RT that waits for a lock which spins elsewhere is no
+    /// preempted one: `__schedule(SM_RTLOCK_WAIT)` says so, with `TASK_RTLOCK_WAIT` (0x1000) for its state whatever it was about
+    /// to be otherwise.
     #[inline(always)]
     pub fn new(preempt: bool, prev_state: u64) -> Self {
         if preempt || prev_state == 0 {
@@ -192,7 +194,7 @@ impl ThreadRecord {
 
     /// What is not attributed yet: it is the open call's, or no call's.
     #[inline(always)]
-    pub(crate) fn take_off_cpu(&mut self) -> OffCpuTime {
+    pub fn take_off_cpu(&mut self) -> OffCpuTime {
         let off_cpu = self.off_cpu();
         let taken = off_cpu.since(self.attributed);
         self.attributed = off_cpu;
@@ -207,6 +209,12 @@ impl ThreadRecord {
         }
         let off_cpu = self.take_off_cpu();
         (self.phase as u8 == SyscallPhase::Inside as u8).then_some((self.syscall, off_cpu))
+    }
+
+    /// There was no row for it: it stays the open call's until there is one, or with the call it is lost.
+    #[inline(always)]
+    pub fn leave_off_cpu(&mut self, off_cpu: OffCpuTime) {
+        self.attributed = self.attributed.since(off_cpu);
     }
 
     /// The thread was created inside the window; it is runnable.
