@@ -59,7 +59,7 @@ const ORDERS: &[(&str, Floors<'static>)] = &[
     ("workload", &[
         &["demo", "modes"],
         &["arguments", "crew"],
-        &["calls", "command_line", "light_thread", "protocol", "shared_page", "signals", "tasks"],
+        &["calls", "command_line", "light_thread", "numbers", "protocol", "shared_page", "signals", "tasks"],
         &["arena", "clock", "error", "failing", "tally"],
     ]),
 ];
