@@ -1,12 +1,11 @@
 //! What the kernel can be asked for: tracepoints, its own functions, and the bits of a probe's configuration.
 
-use std::collections::HashSet;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::functions::KernelFunctions;
 use crate::kernel::tracefs::Tracefs;
 
 const PMUS: &str = "sys/bus/event_source/devices";
@@ -27,15 +26,6 @@ pub struct ProbePmu {
     pub return_bit: u32,
     /// Where in `config` the offset of a USDT semaphore begins; `None`: the kernel raises none (before 4.20).
     pub semaphore_shift: Option<u32>,
-}
-
-#[derive(Debug)]
-struct KernelFunctions {
-    /// Of all symbols that a function's name is looked up among, sorted; as often as they occur.
-    symbols: Vec<Vec<u8>>,
-    /// Those that can be probed, as ftrace knows them; `None`: it does not tell.
-    traceable: Option<HashSet<Vec<u8>>>,
-    blacklist: HashSet<Vec<u8>>,
 }
 
 impl Kernel {
@@ -101,91 +91,19 @@ impl Kernel {
 
     /// `false` also where the kernel does not tell: attaching will.
     pub(crate) fn is_blacklisted(&self, name: &[u8]) -> Result<bool> {
-        let functions = self.functions()?;
-        let is_untraceable = functions
-            .traceable
-            .as_ref()
-            .is_some_and(|names| !names.contains(name));
-        Ok(is_untraceable || functions.blacklist.contains(name))
+        Ok(self.functions()?.is_blacklisted(name))
     }
 
     /// Of the functions that can be probed: known by one name only, and on no blacklist.
     pub(crate) fn probeable_functions(&self) -> Result<impl Iterator<Item = &[u8]>> {
-        let functions = self.functions()?;
-        Ok(functions
-            .symbols
-            .chunk_by(|a, b| a == b)
-            .filter(|same| same.len() == 1)
-            .filter_map(|same| same.first())
-            .map(Vec::as_slice)
-            .filter(|name| {
-                functions
-                    .traceable
-                    .as_ref()
-                    .is_none_or(|names| names.contains(*name))
-                    && !functions.blacklist.contains(*name)
-            }))
+        Ok(self.functions()?.probeable())
     }
 
     fn functions(&self) -> Result<&KernelFunctions> {
-        let functions = self.functions.get_or_init(|| self.read_functions());
+        let read = || KernelFunctions::read(&self.root, self.tracefs().ok());
+        let functions = self.functions.get_or_init(read);
         functions.as_ref().map_err(Error::clone)
     }
-
-    fn read_functions(&self) -> Result<KernelFunctions> {
-        let path = self.root.join("proc/kallsyms");
-        let kallsyms = fs::read(&path).map_err(|error| Error::io("/proc/kallsyms", &error))?;
-        let mut symbols: Vec<Vec<u8>> = lines(&kallsyms).filter_map(text_symbol).collect();
-        symbols.sort_unstable();
-        // A kernel that is locked down shows the file and refuses to read it.
-        let traceable = self
-            .tracefs()
-            .ok()
-            .and_then(|tracefs| tracefs.read("available_filter_functions").ok())
-            .map(|text| lines(&text).filter_map(|line| word(line, 0)).collect());
-        let blacklist = fs::read(self.root.join("sys/kernel/debug/kprobes/blacklist"))
-            .or_else(|error| match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => Ok(Vec::new()),
-                _ => Err(error),
-            })
-            .map_err(|error| Error::io("the blacklist of kprobes", &error))?;
-        Ok(KernelFunctions {
-            symbols,
-            traceable,
-            blacklist: lines(&blacklist).filter_map(|line| word(line, 1)).collect(),
-        })
-    }
-}
-
-impl KernelFunctions {
-    fn count(&self, name: &[u8]) -> usize {
-        let from = self
-            .symbols
-            .partition_point(|symbol| symbol.as_slice() < name);
-        self.symbols[from..]
-            .iter()
-            .take_while(|symbol| symbol.as_slice() == name)
-            .count()
-    }
-}
-
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|&byte| byte == b'\n')
-}
-
-fn word(line: &[u8], index: usize) -> Option<Vec<u8>> {
-    let mut words = line
-        .split(|byte| byte.is_ascii_whitespace())
-        .filter(|word| !word.is_empty());
-    words.nth(index).map(<[u8]>::to_vec)
-}
-
-/// `ADDRESS TYPE NAME [MODULE]`; the address is zero where it is kept secret.
-fn text_symbol(line: &[u8]) -> Option<Vec<u8>> {
-    let kind = word(line, 1)?;
-    matches!(kind[..], [b't' | b'T' | b'w' | b'W'])
-        .then(|| word(line, 2))
-        .flatten()
 }
 
 /// `config:0`, `config:32-63`

@@ -71,10 +71,12 @@ pub fn unread(process: &Objects) -> String {
     }
 }
 
+/// Of the triggers that probe a process's functions.
 pub fn prefix(is_return: bool) -> &'static str {
     if is_return { "ur:" } else { "up:" }
 }
 
+/// The trigger that names a place in an object.
 pub fn with_object(object: Option<ObjectName>, location: &Location, is_return: bool) -> String {
     let location = location.clone();
     let trigger = if is_return {
