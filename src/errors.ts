@@ -1,3 +1,8 @@
+import type { denials, nativeErrorCodes } from './native/constants.js';
+
+/** Codes of errors that only this side makes. */
+type OwnErrorCode = 'AMBIGUOUS_TARGET' | 'NATIVE_MODULE_MISSING' | 'TRIGGER_TIMEOUT';
+
 /** Every error code with the exit code the CLI maps it to (sysexits.h). The only such table. */
 export const exitCodes = {
   /** A bad option, or options that do not go together. */
@@ -28,7 +33,7 @@ export const exitCodes = {
   TRIGGER_TIMEOUT: 75,
   /** Not root, a missing capability, or a locked-down kernel. */
   NOT_PERMITTED: 77,
-} as const;
+} as const satisfies Record<(typeof nativeErrorCodes)[number] | OwnErrorCode, number>;
 
 /** What each exit code of the command line means. */
 export const exitStatuses: ReadonlyArray<readonly [code: number, meaning: string]> = [
@@ -49,6 +54,21 @@ export function isErrorCode(value: unknown): value is KdelayErrorCode {
   return typeof value === 'string' && Object.hasOwn(exitCodes, value);
 }
 
+/** What an error came of, as fields: the text that people read is `message` and `hint` of the error. */
+export interface KdelayErrorCause {
+  /** The error below, in its own words. */
+  readonly source: string;
+  /** The error of the system call that failed, such as EPERM, 1; without a name where it has none; null: none failed. */
+  readonly errno: { readonly name: string | null; readonly number: number } | null;
+  /** The probe, by its tracepoint, or the trigger that was refused; null: it was no probe. */
+  readonly probe: string | null;
+  /**
+   * Of NOT_PERMITTED, what forbids it: the lack of capabilities that root has, a user namespace in which they do not count, a policy
+   * (seccomp or a security module) that binds also root, the kernel’s lockdown, or the mode of a file.
+   */
+  readonly deniedBy: (typeof denials)[number] | null;
+}
+
 /**
  * The error every public function of kdelay throws. `message` is one line, "what: why"; `hint` says what to do and may
  * hold several lines, or is null. Both may quote text of the traced process: escape them before printing.
@@ -57,8 +77,15 @@ export class KdelayError extends Error {
   override readonly name = 'KdelayError';
   readonly code: KdelayErrorCode;
   readonly hint: string | null;
+  /** Fields, where the native module failed; else the error that was caught, if there was one. */
+  declare readonly cause?: KdelayErrorCause | Error;
 
-  constructor(code: KdelayErrorCode, message: string, hint: string | null = null, cause?: unknown) {
+  constructor(
+    code: KdelayErrorCode,
+    message: string,
+    hint: string | null = null,
+    cause?: KdelayErrorCause | Error,
+  ) {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
     this.hint = hint;

@@ -4,3 +4,5 @@ pub mod errors;
 pub mod interrupts;
 pub mod syscalls;
 pub mod text;
+#[cfg(test)]
+mod typescript;
