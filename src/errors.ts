@@ -1,9 +1,28 @@
 import type { denials, nativeErrorCodes } from './native/constants.js';
 
+/**
+ * What each exit code of the command line means (sysexits.h; 128 and a signal's number). The only such table: help, the manual and
+ * docs/options.md are made from it.
+ */
+export const exitStatuses = {
+  0: 'done',
+  64: 'usage',
+  66: 'no such process, command or probe',
+  69: 'the kernel or this platform lacks something',
+  70: 'internal',
+  74: 'input or output',
+  75: 'a trigger did not fire in time',
+  77: 'not permitted',
+  130: 'Ctrl-C before there was a sample, or twice',
+  143: 'SIGTERM before there was a sample, or twice',
+} as const;
+
+export type ExitStatus = keyof typeof exitStatuses;
+
 /** Codes of errors that only this side makes. */
 type OwnErrorCode = 'AMBIGUOUS_TARGET' | 'NATIVE_MODULE_MISSING' | 'TRIGGER_TIMEOUT';
 
-/** Every error code with the exit code the CLI maps it to (sysexits.h). The only such table. */
+/** Every error code with the exit code the CLI maps it to. The only such table. */
 export const exitCodes = {
   /** A bad option, or options that do not go together. */
   INVALID_ARGUMENT: 64,
@@ -33,20 +52,7 @@ export const exitCodes = {
   TRIGGER_TIMEOUT: 75,
   /** Not root, a missing capability, or a locked-down kernel. */
   NOT_PERMITTED: 77,
-} as const satisfies Record<(typeof nativeErrorCodes)[number] | OwnErrorCode, number>;
-
-/** What each exit code of the command line means. */
-export const exitStatuses: ReadonlyArray<readonly [code: number, meaning: string]> = [
-  [0, 'done'],
-  [64, 'usage'],
-  [66, 'no such process, command or probe'],
-  [69, 'the kernel or this platform lacks something'],
-  [70, 'internal'],
-  [74, 'input or output'],
-  [75, 'a trigger did not fire in time'],
-  [77, 'not permitted'],
-  [130, 'quit by a second Ctrl-C'],
-];
+} as const satisfies Record<(typeof nativeErrorCodes)[number] | OwnErrorCode, ExitStatus>;
 
 export type KdelayErrorCode = keyof typeof exitCodes;
 
@@ -92,7 +98,7 @@ export class KdelayError extends Error {
   }
 
   /** What the CLI exits with on this error. */
-  get exitCode(): number {
+  get exitCode(): ExitStatus {
     return exitCodes[this.code];
   }
 }

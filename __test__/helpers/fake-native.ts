@@ -3,8 +3,8 @@ import type { KdelayErrorCause } from '../../src/errors.js';
 import type { Binding, NativeModule } from '../../src/native/index.js';
 import { rawSample, rawTarget, rawWindow } from './raw.js';
 
-/** How a window ends: by itself with this reason, or only by stop(), or not even by that. */
-export type WindowScript = 'time' | 'exit' | 'until-stop' | 'stuck';
+/** How a window ends: by itself with this reason, or only by stop(), or not even by that; `armed`: its start trigger never fires. */
+export type WindowScript = 'time' | 'exit' | 'until-stop' | 'stuck' | 'armed';
 
 export interface FakeScript {
   processes?: Binding.BindingTarget[];
@@ -19,6 +19,8 @@ export interface FakeScript {
   /** Build ids, of the first time that it is asked. */
   missingDebugFiles?: string[];
   diagnosis?: Awaited<ReturnType<NativeModule['doctor']>>;
+  /** Opening a session takes until then. */
+  opening?: Promise<void>;
   /** Told each call, in order. */
   log?: (line: string) => void;
 }
@@ -53,12 +55,14 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
     #reason: 'time' | 'interrupt' | 'exit' = 'time';
     #window: Promise<void> = Promise.resolve();
     #ended = false;
+    #isArmed = false;
     #hasToldMissing = false;
     #end: () => void = () => undefined;
 
     static async open(options: Binding.BindingOpenOptions): Promise<FakeSession> {
       log(`open ${JSON.stringify(options)}`);
       if (script.errors?.open !== undefined) throw script.errors.open;
+      await script.opening;
       return new FakeSession();
     }
 
@@ -71,7 +75,7 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
     }
 
     closedWindow(): Binding.BindingWindow | null {
-      return this.#ended ? rawWindow({ by: this.#reason }) : null;
+      return this.#ended && !this.#isArmed ? rawWindow({ by: this.#reason }) : null;
     }
 
     async discard(): Promise<void> {
@@ -92,6 +96,7 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
         };
       });
       if (how === 'time' || how === 'exit') this.#finish(how);
+      this.#isArmed = how === 'armed';
       if (how === 'stuck') this.stop = () => log('stop');
       if (how === 'exit') this.#alive = false;
     }

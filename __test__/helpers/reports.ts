@@ -1,7 +1,8 @@
 /** Reports that every format is tried on. */
 
+import { buildReport } from '../../src/options/report.js';
 import type { CapturedReport } from '../../src/report/events.js';
-import { buildReport, toSample } from '../../src/report/report.js';
+import { toSample } from '../../src/report/sample.js';
 import type { Header, Options } from '../../src/report/types.js';
 import { buildVerdict } from '../../src/verdict/verdict.js';
 import {

@@ -4,7 +4,7 @@ import { folded } from './folded.js';
 import type { Format } from './format.js';
 import { json } from './json.js';
 import { ndjson } from './ndjson.js';
-import { text } from './text.js';
+import { text } from './text/index.js';
 
 export type { Format, Formatter, Pieces } from './format.js';
 

@@ -4,7 +4,7 @@ import { debugServers } from '../debuginfod/settings.js';
 import { KdelayError } from '../errors.js';
 import { awaitNative, type Binding, callNative, native } from '../native/index.js';
 import type { CapturedSample } from '../report/events.js';
-import { toSample, toTarget, toWindow, toWindowStart } from '../report/report.js';
+import { toSample, toTarget, toWindow, toWindowStart } from '../report/sample.js';
 import type { Target, WindowStart, WindowStop } from '../report/types.js';
 import type { Window } from '../report/window.js';
 import { secondsToNs } from '../units.js';

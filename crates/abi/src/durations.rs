@@ -48,8 +48,8 @@ impl OffCpuTime {
     /// (which wraps).
     pub fn at_most(self, duration_ns: u64) -> Self {
         let mut left_ns = duration_ns;
-        let mut part = |given_ns: u64| {
-            let taken_ns = (given_ns as i64).max(0) as u64;
+        let mut part = |off_cpu_ns: u64| {
+            let taken_ns = (off_cpu_ns as i64).max(0) as u64;
             let taken_ns = taken_ns.min(left_ns);
             left_ns -= taken_ns;
             taken_ns

@@ -6,11 +6,11 @@ use crate::durations::Durations;
 /// Turns that are remembered of each CPU.
 pub const TURNS: usize = 16;
 
-/// Of a wait in which more tasks had their turns than are remembered, only so many are told, the latest: with hundreds of tasks
-/// that want the CPU all of them would cost each switch some microseconds, and be a small part of the wait even so.
+/// Of a wait in which more tasks had their turns than are remembered, only so many are attributed, the latest: with hundreds of
+/// tasks that want the CPU all of them would cost each switch some microseconds, and be a small part of the wait even so.
 pub const TURNS_OF_A_CROWD: usize = 4;
 
-/// Waits that are shorter are nobody's doing: what they take goes for the switch itself, and telling them would take more.
+/// Waits that are shorter are nobody's doing: what they take goes for the switch itself, and attributing them would take more.
 pub const LEAST_ATTRIBUTED_NS: u64 = 10_000;
 
 /// Rows that a thread may have, at most, of tasks that ran instead and of those that woke it: a thread that waits for thousands of
@@ -32,14 +32,14 @@ pub struct Turn {
     pub comm: [u8; COMM_BYTES],
 }
 
-/// A wait for a CPU that is to be told, and how far back that has been done. In a map and not in registers: of what is read from
-/// there the verifier knows nothing, so that it need not follow each turn on from each way through what came before it.
+/// A wait for a CPU that is to be attributed, and how far back that has been done. In a map and not in registers: of what is
+/// read from there the verifier knows nothing, so that it need not follow each turn on from each way through what came before it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Walk {
     /// Of the thread's record.
     pub slot: u32,
-    /// The CPU in whose queue it waited, + 1; 0: there is no wait to tell.
+    /// The CPU in whose queue it waited, + 1; 0: there is no wait to attribute.
     pub queue: u32,
     pub since_ns: u64,
     pub end_ns: u64,

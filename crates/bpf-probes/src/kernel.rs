@@ -13,7 +13,7 @@ use aya_ebpf::helpers::{
 };
 
 use crate::maps::config;
-use crate::programs::is_target;
+use crate::targets::is_target;
 
 /// How a program may read kernel memory.
 pub trait Access: Copy {
@@ -266,6 +266,14 @@ impl<A: Access> Task<A> {
     pub fn is_on_cpu(self) -> bool {
         config!(offsets.task_on_cpu) != NO_OFFSET
             && A::read_u8(self.pointer, config!(offsets.task_on_cpu)) != 0
+    }
+
+    /// Whether it is in a CPU's queue, or on its way to another's: it may be switched in at any moment. (One that sleeps may be
+    /// in a queue for some time, since Linux 6.12.) 0, 1 or 2; on little-endian machines the first byte serves whatever the
+    /// field's width.
+    #[inline(always)]
+    pub fn is_queued(self) -> bool {
+        A::read_u8(self.pointer, config!(offsets.task_on_rq)) != 0
     }
 
     #[inline(always)]

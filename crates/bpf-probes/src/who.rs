@@ -100,7 +100,7 @@ pub fn attribute_wait(record: &mut ThreadRecord, now_ns: u64) {
     }
 }
 
-/// Tells the wait that `attribute_wait` has noted, if it has: the last thing that the program does, when what it knows is the same
+/// Attributes the wait that `attribute_wait` has noted, if it has: the last thing that the program does, when what it knows is the same
 /// whichever way it came. Goes back through the turns on the CPU in whose queue it was. Its programs may be writing them: what
 /// does not lie before the turn after it is no turn of this round.
 #[inline(always)]
@@ -158,7 +158,7 @@ fn attribute_turns() -> u32 {
     1
 }
 
-/// Whether there may be more to tell.
+/// Whether there may be more to attribute.
 ///
 /// # Safety
 /// Both point into live map values.
@@ -198,7 +198,7 @@ unsafe fn introduce_turn(key: &WhoKey, duration_ns: u64, turn: *const Turn) -> u
     let Some(record) = THREADS.get_ptr_mut(key.slot) else {
         return 0;
     };
-    // SAFETY: the map lives as long as the program; the thread's own switch is what is told.
+    // SAFETY: the map lives as long as the program; the wait of the thread that is being switched in is what is attributed.
     unsafe {
         if (*record).instead_rows >= MOST_INSTEAD {
             return 0;

@@ -130,8 +130,8 @@ impl ThreadRecord {
         end
     }
 
-    /// A call of the poll family has ended; it began inside the window. Since the one before it the thread was away from its
-    /// poll.
+    /// A call of the poll family has ended; it began inside the window. Since the one before it the thread did something
+    /// else than to poll.
     #[inline(always)]
     pub fn polled(&mut self, began_ns: u64, ended_ns: u64) {
         if self.polled_ns != 0

@@ -1,0 +1,5 @@
+//! What the kernel says of its tracepoints, its functions and its probes.
+
+pub mod detached;
+pub mod probing;
+pub mod tracefs;
