@@ -1,4 +1,4 @@
-import type { denials, nativeErrorCodes } from './native/constants.js';
+import type { denials, nativeErrorCodes } from './constants.js';
 
 /**
  * What each exit code of the command line means (sysexits.h; 128 and a signal's number). The only such table: help, the manual and
@@ -69,8 +69,8 @@ export interface KdelayErrorCause {
   /** The probe, by its tracepoint, or the trigger that was refused; null: it was no probe. */
   readonly probe: string | null;
   /**
-   * Of NOT_PERMITTED, what forbids it: the lack of capabilities that root has, a user namespace in which they do not count, a policy
-   * (seccomp or a security module) that binds also root, the kernel’s lockdown, or the mode of a file.
+   * Of NOT_PERMITTED, what forbids it: `capabilities`, since root has some that are lacking; `user namespace`, where they do not
+   * count; `policy`, of seccomp or a security module, which binds also root; `lockdown` of the kernel; `file mode`. Else null.
    */
   readonly deniedBy: (typeof denials)[number] | null;
 }

@@ -1,6 +1,6 @@
 import test from 'ava';
+import { nativeErrorCodes } from '../../src/constants.js';
 import { KdelayError, type KdelayErrorCause } from '../../src/errors.js';
-import { nativeErrorCodes } from '../../src/native/constants.js';
 import { awaitNative, callNative, fromNative } from '../../src/native/errors.js';
 import { nativeError } from '../helpers/fake-native.js';
 
@@ -43,7 +43,13 @@ test('what is none of the module’s own errors is a defect, with the original k
 });
 
 test('neither is one with a code that is not in the contract, or JSON of something else', (t) => {
-  const texts = [nativeError('BROKEN', 'x').message, nativeError('constructor', 'x').message, 'null', '7', '{}'];
+  const texts = [
+    nativeError('BROKEN', 'x').message,
+    nativeError('constructor', 'x').message,
+    'null',
+    '7',
+    '{}',
+  ];
   for (const text of texts) {
     const error = fromNative(new Error(text));
     t.deepEqual([error.code, error.message], ['INTERNAL', `internal error: ${text}`]);

@@ -389,9 +389,9 @@ export interface BindingSyscall {
 
 /** A system call that began and ended inside the window. */
 export interface BindingSyscallEvent {
-  /** `CLOCK_MONOTONIC`, decimal. */
-  entryNs: string
-  exitNs: string
+  /** `CLOCK_MONOTONIC`. */
+  entryNs: bigint
+  exitNs: bigint
   durationNs: number
   pid: number
   tid: number

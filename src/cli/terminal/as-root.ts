@@ -13,7 +13,8 @@ export function sudoLine({ execPath, argv }: Pick<Invocation, 'execPath' | 'argv
 
 /** The same error with that line in its hint, where root has what is lacking and this is another user. */
 export function withSudoLine(error: unknown, invocation: Invocation = process): unknown {
-  if (!(error instanceof KdelayError) || error.cause === undefined || error.cause instanceof Error) return error;
+  if (!(error instanceof KdelayError) || error.cause === undefined || error.cause instanceof Error)
+    return error;
   if (error.cause.deniedBy !== 'capabilities' || invocation.geteuid?.() === 0) return error;
   const hint = [error.hint, sudoLine(invocation)].filter((line) => line !== null).join('\n');
   return new KdelayError(error.code, error.message, hint, error.cause);

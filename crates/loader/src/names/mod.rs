@@ -4,5 +4,3 @@ pub mod errors;
 pub mod interrupts;
 pub mod syscalls;
 pub mod text;
-#[cfg(test)]
-mod typescript;

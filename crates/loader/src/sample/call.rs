@@ -15,13 +15,18 @@ pub struct CallWait {
 /// A system call that began and ended inside the window.
 #[cfg_attr(
     feature = "node",
-    napi_derive::napi(object, use_nullable = true, js_name = "BindingSyscallEvent")
+    napi_derive::napi(
+        object,
+        object_from_js = false,
+        use_nullable = true,
+        js_name = "BindingSyscallEvent"
+    )
 )]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SyscallEvent {
-    /// `CLOCK_MONOTONIC`, decimal.
-    pub entry_ns: String,
-    pub exit_ns: String,
+    /// `CLOCK_MONOTONIC`.
+    pub entry_ns: u64,
+    pub exit_ns: u64,
     pub duration_ns: i64,
     pub pid: u32,
     pub tid: u32,

@@ -1,16 +1,21 @@
-//! What TypeScript has to know, too: `src/native/constants.ts` is made from these tables, and from no others.
+//! What TypeScript has to know, too: `src/constants.ts` is made from these tables, and from no others.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use abi::histogram::{BUCKETS, lower_bound_ns};
+use abi::stack::{MOST_STACK_BYTES, STACK_PAGE_BYTES};
 
 use crate::error::{Denial, ErrorKind};
 use crate::names::syscalls::{POLL_NAMES, POLL_NAMES_OF_32_BIT};
+use crate::probes::capacity::{MOST_RING_BYTES, MOST_THREADS};
 
 /// Exhaustive, so that none can be forgotten.
 fn error_kinds() -> impl Iterator<Item = ErrorKind> {
-    use ErrorKind::*;
+    use ErrorKind::{
+        Internal, InvalidArgument, Io, KernelThread, KernelUnsupported, NoSuchCommand, NoSuchProbe,
+        NoSuchProcess, NotPermitted, ProcessEnded, WrongState,
+    };
     std::iter::successors(Some(InvalidArgument), |kind| match kind {
         InvalidArgument => Some(NoSuchProcess),
         NoSuchProcess => Some(ProcessEnded),
@@ -27,7 +32,7 @@ fn error_kinds() -> impl Iterator<Item = ErrorKind> {
 }
 
 fn denials() -> impl Iterator<Item = Denial> {
-    use Denial::*;
+    use Denial::{Capabilities, FileMode, Lockdown, Policy, UserNamespace};
     std::iter::successors(Some(Capabilities), |denial| match denial {
         Capabilities => Some(UserNamespace),
         UserNamespace => Some(Policy),
@@ -75,6 +80,18 @@ fn constants() -> String {
             .map(|bucket| lower_bound_ns(bucket).to_string())
             .collect(),
     );
+    let _ = write!(
+        text,
+        "
+/** What a session may be asked for, at most, and the size of the pages that it is counted in. */
+export const limits = {{
+  threads: {MOST_THREADS},
+  ringBytes: {MOST_RING_BYTES},
+  stackBytes: {MOST_STACK_BYTES},
+  pageBytes: {STACK_PAGE_BYTES},
+}} as const;
+"
+    );
     text
 }
 
@@ -83,15 +100,11 @@ fn constants() -> String {
 fn typescript_has_these_constants() {
     let path = PathBuf::from(concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/../../src/native/constants.ts"
+        "/../../src/constants.ts"
     ));
     let made = constants();
     if std::env::var_os("KDELAY_BUILD_CONSTANTS").is_some() {
         std::fs::write(&path, made).unwrap();
-        return;
-    }
-    // Where only the test program is, as in a guest, nothing can be out of date.
-    if !path.parent().is_some_and(|folder| folder.exists()) {
         return;
     }
     assert!(

@@ -173,3 +173,11 @@ export const histogramBoundsNs = [
   103079215104,
   120259084288,
 ] as const;
+
+/** What a session may be asked for, at most, and the size of the pages that it is counted in. */
+export const limits = {
+  threads: 1048576,
+  ringBytes: 1073741824,
+  stackBytes: 65536,
+  pageBytes: 4096,
+} as const;
