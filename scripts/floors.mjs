@@ -13,6 +13,7 @@ export const floors = [
   ['report'],
   ['native'],
   ['errors', 'escape', 'package', 'units'],
+  ['constants'],
 ];
 
 /** Inside of the command line: what it consists of, from the top. The first has the files that are in no folder of it. */

@@ -1,3 +1,5 @@
+import type { denials, nativeErrorCodes } from './constants.js';
+
 /**
  * What each exit code of the command line means (sysexits.h; 128 and a signal's number). The only such table: help, the manual and
  * docs/options.md are made from it.
@@ -16,6 +18,9 @@ export const exitStatuses = {
 } as const;
 
 export type ExitStatus = keyof typeof exitStatuses;
+
+/** Codes of errors that only this side makes. */
+type OwnErrorCode = 'AMBIGUOUS_TARGET' | 'NATIVE_MODULE_MISSING' | 'TRIGGER_TIMEOUT';
 
 /** Every error code with the exit code the CLI maps it to. The only such table. */
 export const exitCodes = {
@@ -47,12 +52,27 @@ export const exitCodes = {
   TRIGGER_TIMEOUT: 75,
   /** Not root, a missing capability, or a locked-down kernel. */
   NOT_PERMITTED: 77,
-} as const satisfies Record<string, ExitStatus>;
+} as const satisfies Record<(typeof nativeErrorCodes)[number] | OwnErrorCode, ExitStatus>;
 
 export type KdelayErrorCode = keyof typeof exitCodes;
 
 export function isErrorCode(value: unknown): value is KdelayErrorCode {
   return typeof value === 'string' && Object.hasOwn(exitCodes, value);
+}
+
+/** What an error came of, as fields: the text that people read is `message` and `hint` of the error. */
+export interface KdelayErrorCause {
+  /** The error below, in its own words. */
+  readonly source: string;
+  /** The error of the system call that failed, such as EPERM, 1; without a name where it has none; null: none failed. */
+  readonly errno: { readonly name: string | null; readonly number: number } | null;
+  /** The probe, by its tracepoint, or the trigger that was refused; null: it was no probe. */
+  readonly probe: string | null;
+  /**
+   * Of NOT_PERMITTED, what forbids it: `capabilities`, since root has some that are lacking; `user namespace`, where they do not
+   * count; `policy`, of seccomp or a security module, which binds also root; `lockdown` of the kernel; `file mode`. Else null.
+   */
+  readonly deniedBy: (typeof denials)[number] | null;
 }
 
 /**
@@ -63,8 +83,15 @@ export class KdelayError extends Error {
   override readonly name = 'KdelayError';
   readonly code: KdelayErrorCode;
   readonly hint: string | null;
+  /** Fields, where the native module failed; else the error that was caught, if there was one. */
+  declare readonly cause?: KdelayErrorCause | Error;
 
-  constructor(code: KdelayErrorCode, message: string, hint: string | null = null, cause?: unknown) {
+  constructor(
+    code: KdelayErrorCode,
+    message: string,
+    hint: string | null = null,
+    cause?: KdelayErrorCause | Error,
+  ) {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
     this.hint = hint;

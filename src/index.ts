@@ -1,7 +1,7 @@
 /** kdelay as a library. Capturing needs root; the types and formats do not. */
 export type { DebuginfodOptions } from './debuginfod/debug-files.js';
 export { type DebugServers, debugServers } from './debuginfod/settings.js';
-export { KdelayError, type KdelayErrorCode } from './errors.js';
+export { KdelayError, type KdelayErrorCause, type KdelayErrorCode } from './errors.js';
 export { type Format, type Formatter, formatNames, formatReport, formats } from './formats/index.js';
 export { buildReport } from './options/report.js';
 export { version } from './package.js';

@@ -1,4 +1,5 @@
 /** A native module without a kernel: windows end as a script says, samples come from a builder. */
+import type { KdelayErrorCause } from '../../src/errors.js';
 import type { Binding, NativeModule } from '../../src/native/index.js';
 import { rawSample, rawTarget, rawWindow } from './raw.js';
 
@@ -32,9 +33,11 @@ export interface FakeNative extends NativeModule {
 export const noStacks =
   '"offCpu":false,"skipUpcallStats":false,"withoutWho":false,"byFramePointer":false,"userStackBytes":16384';
 
-/** An error as the native module throws it. */
-export function nativeError(code: string, message: string): Error {
-  return Object.assign(new Error(`${code}\n${message}`), { code: 'GenericFailure' });
+/** An error as the native module throws it; lines after the text's first are its hint. */
+export function nativeError(code: string, text: string, cause: KdelayErrorCause | null = null): Error {
+  const [message = '', ...hint] = text.split('\n');
+  const failure = { code, message, hint: hint.length > 0 ? hint.join('\n') : null, cause };
+  return Object.assign(new Error(JSON.stringify(failure)), { code: 'GenericFailure' });
 }
 
 export function fakeNative(script: FakeScript = {}): FakeNative {

@@ -1,9 +1,12 @@
 /** The one table of `kdelay capture`'s options. It feeds the command line, docs/options.md and the report's echo of the options. */
+
+import { limits, pollNames } from '../constants.js';
 import { exitCodes } from '../errors.js';
 import { formatNames } from '../formats/index.js';
-import { pollNames } from '../report/poll.js';
 import { type UserStackMethod, userStackMethods } from '../session/event-options.js';
 import * as parse from './values.js';
+
+const mostPages = limits.ringBytes / limits.pageBytes;
 
 export const optionGroups = {
   target: 'Target',
@@ -252,12 +255,12 @@ export const captureOptions = {
     flags: '--user-stack-bytes <N>',
     group: 'events',
     type: 'integer',
-    range: '0 to 65536, rounded up to a power of two, at least 4096',
+    range: `0 to ${limits.stackBytes}, rounded up to a power of two, at least ${limits.pageBytes}`,
     description: 'with -s or --off-cpu, bytes to copy from user stacks; 0: no user stacks',
     help: 'Functions are found in the copy by the unwind tables of the program and its libraries: frame pointers are not needed. A deeper stack is cut, and says so.',
     default: 16_384,
     defaultText: '16384',
-    parse: (text) => parse.pages(parse.integer('--user-stack-bytes', text, 0, 65_536)),
+    parse: (text) => parse.pages(parse.integer('--user-stack-bytes', text, 0, limits.stackBytes)),
   }),
   offCpu: option<number | null>({
     flags: '--off-cpu [N]',
@@ -361,22 +364,22 @@ export const captureOptions = {
     flags: '--thread-capacity <N>',
     group: 'diagnosis',
     type: 'integer',
-    range: '1 to 1048576',
+    range: `1 to ${limits.threads}`,
     description: 'threads that can have numbers at the same time',
     help: 'By default twice as many as the targets have at the start, and at least 3072 (4096 with `--follow`). Threads that end make room for others, also within a sample. Each takes 3 KB of kernel memory, and 10 more for sixteen different system calls: fewer than 768 threads by default share the room for these. The report says how many events were lost because there was no room.',
     default: null,
     defaultText: 'from the number of threads',
-    parse: (text) => parse.integer('--thread-capacity', text, 1, 1_048_576),
+    parse: (text) => parse.integer('--thread-capacity', text, 1, limits.threads),
   }),
   bufferPageCount: option<number>({
     flags: '--buffer-page-count <N>',
     group: 'events',
     type: 'integer',
-    range: '1 to 262144, rounded up to a power of two',
+    range: `1 to ${mostPages}, rounded up to a power of two`,
     description: 'with -s, pages of the ring buffer in which calls wait to be read',
     help: 'Of 4096 bytes, whatever the machine’s own. The default holds some 35,000 calls, and is looked at every 2 ms. What does not fit is counted and told.',
     default: 1024,
     defaultText: '1024',
-    parse: (text) => parse.nextPowerOfTwo(parse.integer('--buffer-page-count', text, 1, 262_144)),
+    parse: (text) => parse.nextPowerOfTwo(parse.integer('--buffer-page-count', text, 1, mostPages)),
   }),
 };

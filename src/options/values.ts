@@ -1,4 +1,6 @@
 /** Parsers of option arguments. Each throws INVALID_ARGUMENT with the option, what was given, and what would be right. */
+
+import { limits } from '../constants.js';
 import { KdelayError } from '../errors.js';
 
 /** Linux's PID_MAX_LIMIT. */
@@ -49,7 +51,7 @@ export function unique<T>(before: readonly T[] | undefined, more: readonly T[]):
 
 /** Bytes of whole pages, a power of two of them; 0 stays 0. */
 export function pages(bytes: number): number {
-  return bytes === 0 ? 0 : Math.max(4096, nextPowerOfTwo(bytes));
+  return bytes === 0 ? 0 : Math.max(limits.pageBytes, nextPowerOfTwo(bytes));
 }
 
 export function nextPowerOfTwo(value: number): number {

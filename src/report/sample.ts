@@ -5,19 +5,19 @@ import { type CapturedSample, RecordedEvents, type StackOf } from './events.js';
 import { compareText } from './order.js';
 import { toProcesses } from './processes.js';
 import { toThread } from './threads.js';
-import type { Frame, Target, Thread, TriggeringThread, Upcall, WindowStart } from './types.js';
+import type { Frame, Target, Thread, Upcall, WindowStart } from './types.js';
 import type { Window } from './window.js';
 
 export function toTarget({ pid, comm, exe, cmdline }: Binding.BindingTarget): Target {
-  return { pid, comm, exe: exe ?? null, cmdline: cmdline ?? null };
+  return { pid, comm, exe, cmdline };
 }
 
 export function toWindowStart({ wallNs, monotonicNs, trigger }: Binding.BindingWindowStart): WindowStart {
   return {
     wall: isoTime(wallNs),
     monotonicNs: String(monotonicNs),
-    by: trigger == null ? 'time' : 'trigger',
-    trigger: toTriggeringThread(trigger),
+    by: trigger === null ? 'time' : 'trigger',
+    trigger,
   };
 }
 
@@ -29,16 +29,10 @@ export function toWindow({ start, stop }: Binding.BindingWindow): Window {
       wall: isoTime(wallNs),
       monotonicNs: String(monotonicNs),
       by,
-      trigger: toTriggeringThread(trigger),
+      trigger,
     },
     windowNs: Number(monotonicNs - start.monotonicNs),
   };
-}
-
-function toTriggeringThread(
-  thread: Binding.BindingTriggeringThread | null | undefined,
-): TriggeringThread | null {
-  return thread == null ? null : { ...thread };
 }
 
 /** Without a verdict. */
@@ -53,47 +47,30 @@ export function toSample(raw: Binding.BindingSample, index: number): CapturedSam
     threads,
     ...withStacks(raw),
     stackProblems: raw.stackProblems,
-    stealNs: raw.stealNs ?? null,
+    stealNs: raw.stealNs,
     upcalls: toUpcalls(raw.upcalls),
     verdict: null,
-    losses: { ...raw.losses, recursionMisses: raw.losses.recursionMisses ?? null },
+    losses: raw.losses,
   };
 }
 
-function toUpcalls(raw: Binding.BindingUpcall[] | null | undefined): Upcall[] | null {
-  if (raw == null) return null;
-  return raw
-    .map(({ cpu, result, errno, count }) => ({ cpu, result, errno: errno ?? null, count }))
-    .sort((a, b) => a.cpu - b.cpu || b.result - a.result);
+function toUpcalls(raw: Binding.BindingUpcall[] | null): Upcall[] | null {
+  if (raw === null) return null;
+  return raw.toSorted((a, b) => a.cpu - b.cpu || b.result - a.result);
 }
 
 /** What has the same stack shares it: there may be many of them. */
 function withStacks(sample: Binding.BindingSample): Pick<CapturedSample, 'syscallEvents' | 'offCpu'> {
-  const stacks = sample.stacks.map((frames) => frames.map(toFrame));
-  const stack: StackOf = (index) => (index == null ? [] : (stacks[index] ?? []));
+  const stacks: Frame[][] = sample.stacks;
+  const stack: StackOf = (index) => (index === null ? [] : (stacks[index] ?? []));
   const syscallEvents = new RecordedEvents(sample.calls, stack);
   const offCpu = sample.offCpu.map((raw) => ({
     ...raw,
     kernelStack: stack(raw.kernelStack),
     userStack: stack(raw.userStack),
-    userStackEnd: raw.userStackEnd ?? null,
   }));
   offCpu.sort((a, b) => b.totalNs - a.totalNs || b.count - a.count || a.tid - b.tid);
   return { syscallEvents, offCpu };
-}
-
-function toFrame(raw: Binding.BindingFrame): Frame {
-  return {
-    address: raw.address,
-    symbol: raw.symbol ?? null,
-    offset: raw.offset ?? null,
-    module: raw.module ?? null,
-    moduleAddress: raw.moduleAddress ?? null,
-    buildId: raw.buildId ?? null,
-    file: raw.file ?? null,
-    line: raw.line ?? null,
-    inlined: raw.inlined,
-  };
 }
 
 function byName(a: Thread, b: Thread): number {

@@ -1,4 +1,5 @@
 import os from 'node:os';
+import { limits } from '../constants.js';
 import { DebugFiles, type DebuginfodOptions } from '../debuginfod/debug-files.js';
 import { debugServers } from '../debuginfod/settings.js';
 import { KdelayError } from '../errors.js';
@@ -95,7 +96,7 @@ export class CaptureSession implements AsyncDisposable {
     const pids = checkPids(options);
     const debugLevel = checkInteger('debugLevel', options.debugLevel ?? 0, 0, 7);
     const capacity = options.threadCapacity;
-    if (capacity !== undefined) checkInteger('threadCapacity', capacity, 1, 2 ** 20);
+    if (capacity !== undefined) checkInteger('threadCapacity', capacity, 1, limits.threads);
     const userStacks = toUserStacks(options);
     const events = options.syscallEvents === undefined ? {} : { events: toEvents(options.syscallEvents) };
     const servers = options.debuginfod === undefined ? null : (options.debuginfod.servers ?? debugServers());
@@ -152,7 +153,7 @@ export class CaptureSession implements AsyncDisposable {
       session.start(lengthNs);
       return session.openWindow();
     });
-    return opened == null ? null : toWindowStart(opened);
+    return opened === null ? null : toWindowStart(opened);
   }
 
   /**
@@ -172,7 +173,7 @@ export class CaptureSession implements AsyncDisposable {
   /** The oldest window, if it is closed and can be read; null also when its start trigger never fired. */
   get closedWindow(): Window | null {
     const window = this.#use((session) => session.closedWindow());
-    return window == null ? null : toWindow(window);
+    return window === null ? null : toWindow(window);
   }
 
   /** Forgets the oldest window, which must be closed, without looking at what happened in it. */

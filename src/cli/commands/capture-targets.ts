@@ -36,7 +36,7 @@ export function startCommand(
   let released = false;
   return {
     pids: [command.pid],
-    program: command.path ?? null,
+    program: command.path,
     release() {
       callNative(() => command.release());
       released = true;

@@ -30,7 +30,7 @@ export function doctorJson({ capable, kernel, arch, checks }: Diagnosis): string
     capable,
     kernel,
     arch,
-    checks: checks.map(({ name, status, detail, hint }) => ({ name, status, detail, hint: hint ?? null })),
+    checks: checks.map(({ name, status, detail, hint }) => ({ name, status, detail, hint })),
   };
   return `${escapeJson(JSON.stringify(document, null, 2))}\n`;
 }
@@ -43,7 +43,7 @@ const columns: readonly Column[] = [
 
 /** `asRoot`: the line that asks the same as root, where that could be of use. */
 export function doctorText({ capable, kernel, arch, checks }: Diagnosis, asRoot: string | null): string {
-  const hints = checks.flatMap(({ name, hint }) => (hint == null ? [] : [`${name}: ${hint}`]));
+  const hints = checks.flatMap(({ name, hint }) => (hint === null ? [] : [`${name}: ${hint}`]));
   if (asRoot !== null) hints.push(`what root has: ${asRoot}`);
   return [
     `kdelay ${version} on Linux ${escapeText(kernel)} ${escapeText(arch)}`,

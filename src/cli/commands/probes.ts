@@ -42,8 +42,8 @@ export function probesText(probes: readonly Binding.BindingProbe[]): string {
 /** The trigger comes first and alone on its line as far as a script is concerned: what follows stands behind a tab. */
 function line({ trigger, demangled, object, locations }: Binding.BindingProbe): string {
   const remarks = [
-    ...(demangled == null ? [] : [escapeText(demangled)]),
-    ...(object == null ? [] : [escapeText(object)]),
+    ...(demangled === null ? [] : [escapeText(demangled)]),
+    ...(object === null ? [] : [escapeText(object)]),
     ...(locations > 1 ? [`${locations} places`] : []),
   ];
   return [escapeText(trigger), ...(remarks.length === 0 ? [] : [remarks.join(', ')])].join('\t');
@@ -56,8 +56,8 @@ export function probesJson(probes: readonly Binding.BindingProbe[], problems: re
     probes: probes.map(({ trigger, kind, object, demangled, locations, semaphore }) => ({
       trigger,
       kind,
-      object: object ?? null,
-      demangled: demangled ?? null,
+      object,
+      demangled,
       locations,
       semaphore,
     })),

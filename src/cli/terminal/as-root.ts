@@ -11,11 +11,13 @@ export function sudoLine({ execPath, argv }: Pick<Invocation, 'execPath' | 'argv
   return ['sudo', execPath, ...argv.slice(1)].map(quoted).join(' ');
 }
 
-/** The same error with that line in its hint, where root is what it asks for and this is another user. */
+/** The same error with that line in its hint, where root has what is lacking and this is another user. */
 export function withSudoLine(error: unknown, invocation: Invocation = process): unknown {
-  if (!(error instanceof KdelayError) || error.code !== 'NOT_PERMITTED') return error;
-  if (invocation.geteuid?.() === 0 || !error.hint?.includes('as root')) return error;
-  return new KdelayError(error.code, error.message, `${error.hint}\n${sudoLine(invocation)}`, error.cause);
+  if (!(error instanceof KdelayError) || error.cause === undefined || error.cause instanceof Error)
+    return error;
+  if (error.cause.deniedBy !== 'capabilities' || invocation.geteuid?.() === 0) return error;
+  const hint = [error.hint, sudoLine(invocation)].filter((line) => line !== null).join('\n');
+  return new KdelayError(error.code, error.message, hint, error.cause);
 }
 
 /** As a shell reads it back. */

@@ -32,7 +32,7 @@ function unexpected(error: unknown): KdelayError {
     'INTERNAL',
     `internal error: ${text}`,
     'this is a defect in kdelay; -D prints the stack',
-    error,
+    error instanceof Error ? error : undefined,
   );
 }
 

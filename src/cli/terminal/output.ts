@@ -112,7 +112,7 @@ async function openFile(path: string): Promise<{ file: FileHandle; created: bool
 function ioError(what: string, error: unknown): KdelayError {
   const why = isErrno(error) ? describeErrno(error) : String(error);
   const hint = 'choose a file that can be written, and check that the disk has room';
-  return new KdelayError('IO', `${what}: ${why}`, hint, error);
+  return new KdelayError('IO', `${what}: ${why}`, hint, error instanceof Error ? error : undefined);
 }
 
 /** "ENOSPC: no space left on device, write" → "no space left on device" */

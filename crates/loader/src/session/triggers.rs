@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use probe_points::{Kernel, Listing, Objects, Pattern, Point, Trigger};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Cause, Denial, Error, ErrorKind, Result};
 use crate::kernel::perf_event::{self, Event};
 use crate::options::{Options, TriggerScope};
 use crate::probes::object::{Probes, TriggerProgram};
@@ -51,14 +51,16 @@ impl From<probe_points::Error> for Error {
             probe_points::ErrorKind::NotPermitted => ErrorKind::NotPermitted,
             probe_points::ErrorKind::Io => ErrorKind::Io,
         };
+        let hint = error
+            .hint
+            .unwrap_or_else(|| "'kdelay probes' lists what can be a trigger".to_owned());
+        let cause = error.errno.map(|errno| Cause {
+            denied_by: (kind == ErrorKind::NotPermitted).then_some(Denial::Capabilities),
+            ..Cause::of(&std::io::Error::from_raw_os_error(errno))
+        });
         Self {
-            kind,
-            message: error.message,
-            hint: Some(
-                error
-                    .hint
-                    .unwrap_or_else(|| "'kdelay probes' lists what can be a trigger".to_owned()),
-            ),
+            cause,
+            ..Self::new(kind, error.message).hint(hint)
         }
     }
 }
@@ -174,7 +176,8 @@ impl ResolvedTrigger {
     }
 
     fn refused(&self, event: &Event<'_>, error: &std::io::Error) -> Error {
-        let (kind, hint) = match (error.raw_os_error(), event) {
+        let mut cause = Cause::of(error).probe(self.trigger.to_string());
+        let (kind, hint) = match (cause.errno, event) {
             // Linux ba677dbe77af, "perf: Revert to requiring CAP_SYS_ADMIN for uprobes".
             (Some(libc::EPERM | libc::EACCES), Event::User { .. }) => (
                 ErrorKind::NotPermitted,
@@ -198,11 +201,15 @@ impl ResolvedTrigger {
                 "'kdelay probes' lists what can be a trigger",
             ),
         };
+        if kind == ErrorKind::NotPermitted {
+            cause = cause.denied_by(Denial::Capabilities);
+        }
         Error::new(
             kind,
             format!("the kernel refused {}: {error}", self.trigger),
         )
         .hint(hint)
+        .cause(cause)
     }
 }
 

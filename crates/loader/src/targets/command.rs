@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Cause, Denial, Error, ErrorKind, Result};
 use crate::kernel::capability::Capability;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,15 +108,17 @@ impl Command {
         }
         self.reap(0);
         let error = io::Error::from_raw_os_error(i32::from_ne_bytes(number));
-        let kind = match error.kind() {
-            io::ErrorKind::PermissionDenied => ErrorKind::NotPermitted,
-            _ => ErrorKind::NoSuchCommand,
+        let cause = Cause::of(&error);
+        let (kind, cause) = match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                (ErrorKind::NotPermitted, cause.denied_by(Denial::FileMode))
+            }
+            _ => (ErrorKind::NoSuchCommand, cause),
         };
-        Err(
-            Error::new(kind, format!("{}: {error}", self.program.escape_debug())).hint(
-                "the command is looked up in PATH, as a shell does, but is not given to a shell",
-            ),
-        )
+        let message = format!("{}: {error}", self.program.escape_debug());
+        Err(Error::new(kind, message)
+            .hint("the command is looked up in PATH, as a shell does, but is not given to a shell")
+            .cause(cause))
     }
 
     /// How it ended; `None` while it runs.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Cause, Denial, Error, ErrorKind, Result};
 use crate::names::text::printable;
 use crate::sample::Target;
 use crate::targets::proc_stat::{is_gone, stat};
@@ -16,7 +16,10 @@ pub fn inspect(pid: u32) -> Result<Target> {
             ErrorKind::NotPermitted,
             format!("the process {pid} is hidden: {path} is not shown to this user"),
         )
-        .hint("/proc is mounted with hidepid: run as root, or with CAP_SYS_PTRACE"),
+        .hint("/proc is mounted with hidepid: run as root, or with CAP_SYS_PTRACE")
+        .cause(
+            Cause::of(&io::Error::from_raw_os_error(libc::EPERM)).denied_by(Denial::Capabilities),
+        ),
         false => Error::new(
             ErrorKind::NoSuchProcess,
             format!("no process has the pid {pid}"),

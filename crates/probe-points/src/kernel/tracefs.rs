@@ -41,7 +41,8 @@ impl Tracefs {
                 ErrorKind::NotPermitted,
                 "tracefs is closed to this user: Permission denied",
             )
-            .hint(CLOSED_HINT),
+            .hint(CLOSED_HINT)
+            .of(&error),
             io::ErrorKind::PermissionDenied => Error::new(
                 ErrorKind::NotPermitted,
                 format!("tracefs is not mounted, and cannot be: {error}"),
@@ -49,12 +50,14 @@ impl Tracefs {
             .hint(
                 "run as root, or have root mount it (mount -t tracefs none /sys/kernel/tracing), and read it with \
                  CAP_DAC_READ_SEARCH",
-            ),
+            )
+            .of(&error),
             _ => Error::new(
                 ErrorKind::Unsupported,
                 format!("tracefs cannot be mounted: {error}"),
             )
-            .hint("tracepoints need a kernel built with CONFIG_TRACING=y"),
+            .hint("tracepoints need a kernel built with CONFIG_TRACING=y")
+            .of(&error),
         })?;
         Ok(Self {
             folder: fd_path(&mount),
