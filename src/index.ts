@@ -3,7 +3,7 @@ export type { DebuginfodOptions } from './debuginfod/debug-files.js';
 export { type DebugServers, debugServers } from './debuginfod/settings.js';
 export { KdelayError, type KdelayErrorCause, type KdelayErrorCode } from './errors.js';
 export { type Format, type Formatter, formatNames, formatReport, formats } from './formats/index.js';
-export { buildReport } from './options/report.js';
+export { buildReport, type ReportSource } from './options/report.js';
 export { version } from './package.js';
 export type { CapturedReport, CapturedSample, SyscallEvents } from './report/events.js';
 export type * from './report/types.js';

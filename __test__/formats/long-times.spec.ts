@@ -9,7 +9,13 @@ const days30 = 30 * 24 * 60 * 60 * 1e9;
 const tids = [100, 101, 102, 103];
 
 function reportOf(over: Parameters<typeof rawSample>[0]) {
-  return buildReport([rawTarget(100, 'main')], [toSample(rawSample(over), 0)], { offCpu: 1 });
+  return buildReport(
+    { targets: [rawTarget(100, 'main')], options: { pid: 100 } },
+    [toSample(rawSample(over), 0)],
+    {
+      offCpu: 1,
+    },
+  );
 }
 
 test('a budget of thirty days of four threads adds up, and blocked time is all attributed', (t) => {

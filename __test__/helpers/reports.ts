@@ -3,7 +3,7 @@
 import { buildReport } from '../../src/options/report.js';
 import type { CapturedReport } from '../../src/report/events.js';
 import { toSample } from '../../src/report/sample.js';
-import type { Header, Options } from '../../src/report/types.js';
+import type { Header, Options, Target } from '../../src/report/types.js';
 import { buildVerdict } from '../../src/verdict/verdict.js';
 import {
   busyThread,
@@ -206,12 +206,12 @@ export const reports: Readonly<Record<string, CapturedReport>> = {
 };
 
 function report(
-  targets: Parameters<typeof buildReport>[0],
+  targets: readonly Target[],
   samples: Array<Parameters<typeof rawSample>[0]>,
   options: Partial<Options> = {},
 ): CapturedReport {
   const built = buildReport(
-    targets,
+    { targets, options: { pids: targets.map(({ pid }) => pid), verdict: options.verdict === true } },
     samples.map((over, index) => {
       const sample = toSample(rawSample(over), index);
       return options.verdict === true ? { ...sample, verdict: buildVerdict(sample, 2) } : sample;

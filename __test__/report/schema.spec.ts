@@ -25,14 +25,17 @@ const targets = [rawTarget(100, 'main')];
 
 test('reports match the schema', (t) => {
   const full = rawSample({ threads: [busyThread(), rawThread({ exited: true })] });
-  const report = buildReport(targets, [toSample(full, 0), toSample(rawSample({ threads: [] }), 1)]);
+  const report = buildReport({ targets, options: { pid: 100 } }, [
+    toSample(full, 0),
+    toSample(rawSample({ threads: [] }), 1),
+  ]);
   t.is(errorsOf(plain(report)), 'No errors');
 });
 
 test('reports of a command match the schema', (t) => {
   const options = effectiveOptions({ output: 'x', follow: true }, ['make', '-j4']);
   const unknown = [{ pid: 7, comm: 'make', exe: null, cmdline: null }];
-  t.is(errorsOf(buildReport(unknown, [], options)), 'No errors');
+  t.is(errorsOf(buildReport({ targets: unknown, options: { pid: 7 } }, [], options)), 'No errors');
 });
 
 test('headers and samples match their parts of the schema', (t) => {
@@ -50,7 +53,10 @@ const wrong: Array<[string, (report: Record<string, unknown>) => void]> = [
 
 for (const [title, change] of wrong) {
   test(`the schema refuses ${title}`, (t) => {
-    const report = { ...buildReport(targets, []) } as unknown as Record<string, unknown>;
+    const report = { ...buildReport({ targets, options: { pid: 100 } }, []) } as unknown as Record<
+      string,
+      unknown
+    >;
     change(report);
     t.not(errorsOf(report), 'No errors');
   });

@@ -6,12 +6,16 @@ import { captureOptions } from './table.js';
 /** The options someone gave; the others are absent. */
 export type GivenOptions = Partial<Omit<Options, 'command'>>;
 
-/** Fills in the defaults and refuses what does not go together. Throws INVALID_ARGUMENT. */
-export function effectiveOptions(given: GivenOptions, command: readonly string[] | null): Options {
-  const defaults = Object.fromEntries(
+/** Of a run for which nothing is given. */
+export function defaultOptions(): Omit<Options, 'command'> {
+  return Object.fromEntries(
     Object.entries(captureOptions).map(([key, option]) => [key, option.default]),
   ) as unknown as Omit<Options, 'command'>;
-  const options: Options = { ...defaults, ...given, command: command === null ? null : [...command] };
+}
+
+/** Fills in the defaults and refuses what does not go together. Throws INVALID_ARGUMENT. */
+export function effectiveOptions(given: GivenOptions, command: readonly string[] | null): Options {
+  const options: Options = { ...defaultOptions(), ...given, command: command === null ? null : [...command] };
   const untilClosed = options.stopTrigger !== null || (command !== null && options.startTrigger === null);
   if (untilClosed && given.sampleTime === undefined) options.sampleTime = null;
   refuseConflicts(options);

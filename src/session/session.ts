@@ -70,6 +70,8 @@ export type StopReason = WindowStop['by'];
  */
 export class CaptureSession implements AsyncDisposable {
   readonly #native: Binding.BindingSession;
+  /** What it was opened with; buildReport takes it from here. */
+  readonly options: Readonly<SessionOptions>;
   #targets: readonly Target[];
   readonly #debugFiles: DebugFiles | null;
   /** How many the machine has, for verdicts; null: there are none. */
@@ -78,11 +80,13 @@ export class CaptureSession implements AsyncDisposable {
 
   private constructor(
     session: Binding.BindingSession,
+    options: SessionOptions,
     targets: readonly Target[],
     debugFiles: DebugFiles | null,
     cpus: number | null,
   ) {
     this.#native = session;
+    this.options = Object.freeze({ ...options });
     this.#targets = targets;
     this.#debugFiles = debugFiles;
     this.#cpus = cpus;
@@ -120,7 +124,7 @@ export class CaptureSession implements AsyncDisposable {
     );
     const debugFiles = servers === null ? null : new DebugFiles(servers, isDebugFileOf, options.debuginfod);
     const cpus = (options.verdict ?? true) ? os.cpus().length : null;
-    return new CaptureSession(session, targets, debugFiles, cpus);
+    return new CaptureSession(session, options, targets, debugFiles, cpus);
   }
 
   /** The captured processes: those named first, then, as of the last read(), their children. */
