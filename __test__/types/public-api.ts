@@ -78,7 +78,7 @@ export function optionsAreClosed(): void {
 
 /** What a session gives fits what reports and formats take, and what was read from JSON does, too. */
 export function reportsFit(session: CaptureSession, sample: CapturedSample, read: Report): void {
-  expectTypeOf(formatReport(buildReport(session.targets, [sample]), 'json')).toEqualTypeOf<string>();
+  expectTypeOf(formatReport(buildReport(session, [sample]), 'json')).toEqualTypeOf<string>();
   formatReport(read, 'text');
   expectTypeOf<Sample['syscallEvents']>().toExtend<SyscallEvents>();
   expectTypeOf(session[Symbol.asyncDispose]).returns.resolves.toEqualTypeOf<void>();

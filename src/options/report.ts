@@ -1,7 +1,8 @@
 /** Reports of samples that were taken with a session, not by the command line. */
+import { pollNames } from '../constants.js';
 import type { CapturedReport, CapturedSample } from '../report/events.js';
 import { buildHeader } from '../report/header.js';
-import { pollNames } from '../report/poll.js';
+
 import type { Options, Target } from '../report/types.js';
 import type { SyscallEventOptions } from '../session/event-options.js';
 import type { SessionOptions } from '../session/session.js';
