@@ -8,4 +8,5 @@ pub(crate) mod reading;
 pub mod sample;
 pub(crate) mod state;
 pub mod triggers;
+pub(crate) mod user_probes;
 pub mod window;
