@@ -3,6 +3,7 @@
 pub mod describe;
 pub mod longest;
 pub mod of_sample;
+pub mod off_cpu;
 pub mod recorded;
 pub mod recorded_call;
 pub mod ring;
