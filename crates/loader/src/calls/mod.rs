@@ -1,6 +1,8 @@
 //! System calls that are recorded one by one, and time off the CPU by stack: from the ring buffers to a sample.
 
 pub mod describe;
+pub mod drain;
+pub mod kept;
 pub mod longest;
 pub mod of_sample;
 pub mod off_cpu;
