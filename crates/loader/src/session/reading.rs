@@ -14,9 +14,10 @@ use crate::sample::{Losses, Start, Stop};
 use crate::session::sample::Sample;
 use crate::session::state::{State, closed};
 use crate::session::window::{PendingWindow, Stage};
+use crate::threads::cgroup::find_cgroups;
 use crate::threads::merge::{merged, with_seen};
 use crate::threads::seen::{FirstEvent, Seen};
-use crate::threads::{idle, records, who};
+use crate::threads::{idle, records};
 
 /// Discarded windows whose records wait for a grace period to be freed. With the pending ones they must be fewer than the
 /// windows that the programs tell apart.
@@ -151,7 +152,7 @@ impl State {
         } = window.seen;
         let pids = with_seen(pids, &seen);
         let mut threads = merged(seen, firsts, idle, &start, &stop);
-        who::find_cgroups(&mut threads);
+        find_cgroups(&mut threads, &start, &stop);
         self.name_targets(&pids, &threads);
         self.free_discarded()?;
         if let Some(attached) = self.attached.as_mut() {
