@@ -2,6 +2,7 @@
 
 pub mod command;
 pub(crate) mod hold;
+pub(crate) mod identity;
 pub(crate) mod pidfd;
 pub(crate) mod proc_stat;
 pub mod process;
