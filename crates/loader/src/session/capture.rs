@@ -307,3 +307,44 @@ fn deadline_ns(window: &PendingWindow, begun_ns: u64, patience_ns: Option<u64>) 
     };
     Some(since_ns.saturating_add(patience_ns?).min(UNTIL_CLOSED))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::{CaptureSession, Options};
+
+    /// Longer than anything takes here: only what waits for the reader would never come to its end.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn nobody_but_a_reader_waits_for_a_reader() {
+        let session = CaptureSession::open(&Options {
+            pids: vec![std::process::id()],
+            ..Options::default()
+        })
+        .unwrap();
+        let (say_done, done) = channel();
+        // Whoever reads a window has this for as long as that takes.
+        let reader = session.shared.lock_reader();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                session.start(None).unwrap();
+                assert!(session.open_window().is_some() && session.closed_window().is_none());
+                assert!(session.targets_alive().unwrap());
+                assert_eq!(session.windows_ahead().unwrap(), 1);
+                session.stop().unwrap();
+                session.wait().unwrap();
+                assert!(session.closed_window().is_some() && !session.is_closed());
+                session.begin_close();
+                assert!(session.is_closed());
+                say_done.send(()).unwrap();
+            });
+            let is_done = done.recv_timeout(PATIENCE).is_ok();
+            drop(reader);
+            assert!(is_done);
+        });
+        session.close().unwrap();
+    }
+}

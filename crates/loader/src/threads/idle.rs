@@ -108,7 +108,7 @@ fn without_events(pid: u32, tid: u32, start_ns: u64, stop_ns: u64) -> Option<Thr
 }
 
 /// Start times are in ticks since boot, rounded down: a thread is only taken for younger than the window if it surely is.
-fn began_after(stat: &Stat, stop_ns: u64) -> bool {
+pub fn began_after(stat: &Stat, stop_ns: u64) -> bool {
     // SAFETY: sysconf has no preconditions.
     let tick_ns = 1_000_000_000 / (unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64);
     let suspended_ns = boottime_ns().saturating_sub(monotonic_ns());

@@ -12,6 +12,7 @@ mod events;
 mod interrupts;
 mod load;
 mod off_cpu;
+mod reused_pids;
 mod sessions;
 #[path = "../support/mod.rs"]
 mod support;
