@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use abi::control::UNTIL_CLOSED;
 
@@ -14,9 +14,10 @@ use crate::sample::{Start, Stop, StopReason};
 use crate::session::attached::{Attached, Opened};
 use crate::session::harvester;
 use crate::session::living::Living;
+use crate::session::news::News;
 use crate::session::reading::Reader;
 use crate::session::sample::Sample;
-use crate::session::shared::{News, Shared};
+use crate::session::shared::Shared;
 use crate::session::state::{Before, State};
 use crate::session::steal::StolenTime;
 use crate::session::window::{PendingWindow, Stage};
@@ -30,6 +31,8 @@ const LONGEST_WAIT_NS: u64 = 500_000_000;
 /// May be used from several threads: one waits or reads while another starts, stops or closes.
 pub struct CaptureSession {
     shared: Arc<Shared>,
+    /// Whoever reads a window has it for as long as that takes.
+    reader: Mutex<Reader>,
     interrupt: Signal,
     /// `None`: no calls are recorded.
     symbols: Option<Symbols>,
@@ -78,7 +81,6 @@ impl CaptureSession {
         });
         let shared = Shared::new(
             State::new(attached, control, Arc::clone(&news)),
-            Reader::new(targets),
             Living::new(processes, options.follow),
             edges,
             signal()?,
@@ -87,6 +89,7 @@ impl CaptureSession {
         );
         let session = Self {
             shared: Arc::new(shared),
+            reader: Mutex::new(Reader::new(targets)),
             interrupt: signal()?,
             symbols: (options.events.is_some() || options.off_cpu)
                 .then(|| Symbols::start(options.debug_cache.clone()))
@@ -228,7 +231,7 @@ impl CaptureSession {
     /// The oldest window's sample; it must be closed. The next one is the oldest then. If it cannot be read for a reason that
     /// may pass, as when there are too many open files, it can be tried again.
     pub fn read(&self) -> Result<Sample> {
-        let (mut sample, recorded) = self.shared.lock_reader().read(&self.shared)?;
+        let (mut sample, recorded) = self.lock_reader().read(&self.shared)?;
         if let Some(symbols) = &self.symbols {
             let described = recorded.described(symbols)?;
             sample.calls = described.calls;
@@ -247,13 +250,17 @@ impl CaptureSession {
         let Some(symbols) = &self.symbols else {
             return Ok(Vec::new());
         };
-        let mut reader = self.shared.lock_reader();
+        let mut reader = self.lock_reader();
         reader.peek(&self.shared)?.missing_debug_files(symbols)
     }
 
     /// Forgets the oldest window, which must be closed.
     pub fn discard(&self) -> Result<()> {
-        self.shared.lock_reader().discard(&self.shared)
+        self.lock_reader().discard(&self.shared)
+    }
+
+    fn lock_reader(&self) -> MutexGuard<'_, Reader> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a target lives.
@@ -327,7 +334,7 @@ mod tests {
         .unwrap();
         let (say_done, done) = channel();
         // Whoever reads a window has this for as long as that takes.
-        let reader = session.shared.lock_reader();
+        let reader = session.lock_reader();
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 session.start(None).unwrap();

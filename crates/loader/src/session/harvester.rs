@@ -66,7 +66,8 @@ impl Wakeups {
         of(ended).map_err(|error| Error::io("waiting for threads to end", &error))
     }
 
-    fn wait(&self, until_ns: Option<u64>) -> Result<()> {
+    /// False: that time has come, and nothing else has happened.
+    fn wait(&self, until_ns: Option<u64>) -> Result<bool> {
         let timeout = until_ns.map(|until_ns| {
             let left_ns = until_ns.saturating_sub(monotonic_ns());
             Timespec {
@@ -80,7 +81,8 @@ impl Wakeups {
             rustix::buffer::spare_capacity(&mut events),
             timeout.as_ref(),
         ) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Ok(happened) => Ok(happened > 0),
+            Err(Errno::INTR) => Ok(true),
             Err(error) => Err(Error::io("waiting for threads to end", &error.into())),
         }
     }
@@ -95,17 +97,18 @@ fn run(shared: &Shared, wakeups: &Wakeups) {
         } else {
             shared.lock().next_look_ns(monotonic_ns())
         };
-        if let Err(error) = wakeups.wait(until_ns) {
-            return shared.lock().fail(error);
-        }
+        let has_happened = match wakeups.wait(until_ns) {
+            Ok(has_happened) => has_happened,
+            Err(error) => return shared.lock().fail(error),
+        };
         shared.news.for_harvester.clear();
         let Ok(attached) = shared.attached() else {
             break;
         };
         // What fails once may succeed with the next crowd: records that are not harvested wait for their window's end.
         has_failed = false;
-        for step in [keep_up, take_in] {
-            if let Err(error) = step(shared, &attached) {
+        for result in [keep_up(shared, has_happened), take_in(shared, &attached)] {
+            if let Err(error) = result {
                 has_failed = true;
                 shared.lock().fail(error);
             }
@@ -115,8 +118,14 @@ fn run(shared: &Shared, wakeups: &Wakeups) {
     drop(remains);
 }
 
-fn keep_up(shared: &Shared, _: &Attached) -> Result<()> {
-    let unseen = shared.advanced()?.unseen(monotonic_ns());
+/// With the edges that have come, and with the targets' ends, if one may have ended.
+fn keep_up(shared: &Shared, may_have_ended: bool) -> Result<()> {
+    let any_alive = !may_have_ended || shared.any_alive()?;
+    let unseen = {
+        let mut state = shared.lock();
+        state.advance(any_alive)?;
+        state.unseen(monotonic_ns())
+    };
     if unseen.is_empty() {
         return Ok(());
     }

@@ -1,26 +1,25 @@
 //! From a closed window to its sample, while later windows may already be open.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
 use crate::calls::of_sample::Calls;
 use crate::calls::recorded::Recorded;
 use crate::calls::ring::EventReader;
 use crate::error::Result;
-use crate::kernel::clock::monotonic_ns;
 use crate::probes::control;
 use crate::probes::maps::Maps;
 use crate::sample::{Losses, Target, Thread, Upcall};
 use crate::session::sample::Sample;
+use crate::session::sealing::{Looked, look, sleep_until};
 use crate::session::shared::Shared;
 use crate::session::state::{Closed, Counted};
-use crate::session::steal::{StolenTime, stolen_between};
+use crate::session::strangers::{drop_strangers, forget_gone};
 use crate::session::window::Harvested;
-use crate::targets::identity::{Identity, last_starts};
+use crate::targets::identity::Identity;
 use crate::targets::process;
 use crate::threads::merge::{merged, with_seen};
 use crate::threads::seen::{FirstEvent, Seen};
-use crate::threads::{idle, records, who};
+use crate::threads::{records, who};
 
 /// Discarded windows whose records wait for a grace period to be freed. With the pending ones, and the one that is being read,
 /// they must be fewer than the windows that the programs tell apart.
@@ -35,13 +34,6 @@ pub struct Reader {
     discarded: Vec<u32>,
     /// The oldest window's, if it was looked at before it was asked for.
     taken: Option<(Sample, Recorded)>,
-}
-
-/// What was found out before the window was sealed, and may have failed: until then nothing is taken from it.
-struct Looked {
-    there: Vec<Identity>,
-    idle: Vec<Thread>,
-    stolen_ns: Option<i64>,
 }
 
 /// What the maps held of a window.
@@ -286,41 +278,6 @@ fn end_reading(shared: &Shared, closed: &Closed, freed: Result<()>) -> Counts {
     }
 }
 
-fn sleep_until(ns: u64) {
-    std::thread::sleep(Duration::from_nanos(ns.saturating_sub(monotonic_ns())));
-}
-
-/// Asks /proc what the window's records will not tell, and seals it: none of its threads gets a record any more.
-fn look(shared: &Shared, closed: &Closed) -> Result<Looked> {
-    let Closed {
-        window,
-        start,
-        stop,
-        attached,
-    } = closed;
-    sleep_until(stop.at_ns);
-    let stolen_at_stop = window.stolen_at_stop.or_else(StolenTime::now);
-    let stolen_ns = stolen_between(
-        [start.at_ns, stop.at_ns],
-        [window.stolen_at_start, stolen_at_stop],
-    );
-    let mut there = shared.living.there(&attached.maps)?;
-    let pids: Vec<u32> = there.iter().map(|identity| identity.pid).collect();
-    // Before the window is sealed: a thread that these looks disturb in what it was doing gets a record by its event.
-    let recorded = records::recorded(&attached.maps, window.number);
-    let mut idle = idle::look(&recorded, &pids, start.at_ns, stop.at_ns)?;
-    control::seal(&attached.probes, window.number)?;
-    attached.grace_period.wait()?;
-    let still = shared.living.still_there(&there, &attached.maps)?;
-    there.retain(|identity| still.contains(&identity.pid));
-    idle.retain(|thread| still.contains(&thread.pid));
-    Ok(Looked {
-        there,
-        idle,
-        stolen_ns,
-    })
-}
-
 /// Reads a sealed window's records, after a grace period.
 fn take(closed: &Closed) -> Result<Taken> {
     let Closed {
@@ -381,42 +338,4 @@ fn first_events(
         }
     }
     firsts
-}
-
-/// Leaves out what another process did that has got a target's pid. Where children are followed, a pid may come back to the
-/// set with another child of a target; whose it is then the probes know.
-fn drop_strangers(
-    shared: &Shared,
-    seen: &mut Seen,
-    firsts: &mut HashMap<(u32, u32), FirstEvent>,
-    recorded: &mut Recorded,
-) {
-    if shared.living.follows() {
-        return;
-    }
-    let named = shared.living.named().iter();
-    let threads = seen.threads.iter().map(|seen| &seen.first);
-    let leaders = threads
-        .chain(firsts.values())
-        .filter(|first| first.pid == first.tid)
-        .map(|first| (first.pid, first.start_time_ns));
-    let last = last_starts(named.filter_map(|process| process.ended()), leaders);
-    let is_its = |pid: u32, ns: u64| last.get(&pid).is_none_or(|&last_ns| ns <= last_ns);
-    seen.threads
-        .retain(|seen| is_its(seen.first.pid, seen.first.start_time_ns));
-    seen.off_cpu
-        .retain(|time| is_its(time.pid, time.start_time_ns));
-    firsts.retain(|_, first| is_its(first.pid, first.start_time_ns));
-    let calls = &mut recorded.calls;
-    calls.retain(|recorded| is_its(recorded.call.tgid, recorded.entry_ns()));
-}
-
-/// Of a process that /proc does not show any more it is not asked what its threads were doing.
-fn forget_gone(seen: &mut Seen, there: &[Identity]) {
-    let there: HashSet<u32> = there.iter().map(|identity| identity.pid).collect();
-    for seen in &mut seen.threads {
-        let is_there = there.contains(&seen.thread.pid);
-        seen.needs_cpu_mode &= is_there;
-        seen.needs_syscall &= is_there;
-    }
 }

@@ -1,8 +1,8 @@
 //! What the threads of a session share, and for how long each of them may have it.
 //!
 //! [`State`] is for those that must not wait, the caller's thread and the harvester: it is held for a few system calls that open or
-//! close windows, and never for /proc, a grace period or a sleep. [`Reader`] is for whoever reads a window, which takes as long as
-//! it takes: one at a time, and nobody else wants it. A window's threads are its harvester's, until its reader takes them.
+//! close windows, and never for /proc, a grace period or a sleep. Whoever reads a window takes it out, and takes as long as it
+//! takes: one at a time, and nobody else waits for that. A window's threads are its harvester's, until its reader takes them.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,13 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::error::Result;
 use crate::session::attached::Attached;
 use crate::session::living::Living;
-use crate::session::reading::Reader;
+use crate::session::news::News;
 use crate::session::state::State;
 use crate::targets::pidfd::Signal;
 
 pub struct Shared {
     state: Mutex<State>,
-    reader: Mutex<Reader>,
     pub living: Living,
     /// Readable when an edge was set.
     pub edges: OwnedFd,
@@ -27,29 +26,9 @@ pub struct Shared {
     pub news: Arc<News>,
 }
 
-/// Raised when edges are taken in: others who wait for them find none left.
-pub struct News {
-    pub for_waiters: Signal,
-    pub for_harvester: Signal,
-}
-
-impl News {
-    pub fn raise(&self) {
-        self.for_waiters.raise();
-        self.for_harvester.raise();
-    }
-}
-
-/// A poisoned lock means that a thread panicked while it held it; what it guards is still what it was between two calls, and
-/// closing must work.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Shared {
     pub fn new(
         state: State,
-        reader: Reader,
         living: Living,
         edges: OwnedFd,
         closing: Signal,
@@ -58,7 +37,6 @@ impl Shared {
     ) -> Self {
         Self {
             state: Mutex::new(state),
-            reader: Mutex::new(reader),
             living,
             edges,
             closing,
@@ -67,13 +45,10 @@ impl Shared {
         }
     }
 
-    /// For a moment: see above.
+    /// For a moment: see above. A poisoned lock means that a thread panicked while it held it; the state is still what it was
+    /// between two calls, and closing must work.
     pub fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    pub fn lock_reader(&self) -> MutexGuard<'_, Reader> {
-        lock(&self.reader)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn attached(&self) -> Result<Arc<Attached>> {

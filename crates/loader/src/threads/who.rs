@@ -10,7 +10,6 @@ use crate::names::text::{name_of, printable};
 use crate::sample::{Queue, RanInstead, TaskInstead, Thread, Waker};
 use crate::targets::identity::Identity;
 use crate::targets::proc_stat::stat;
-use crate::threads::idle::began_after;
 
 const MOST_TASKS: usize = 5;
 const MOST_QUEUES: usize = 5;
@@ -129,7 +128,7 @@ fn cgroup(tid: u32, stop_ns: u64) -> Option<String> {
     let identity = Identity::of(tid).ok()??;
     // One that has the number now, and began after the window, is another task.
     let stat = stat(&format!("/proc/{tid}")).ok()??;
-    if began_after(&stat, stop_ns) {
+    if stat.began_after(stop_ns) {
         return None;
     }
     let text = identity
