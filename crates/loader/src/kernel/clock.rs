@@ -5,11 +5,6 @@ pub fn monotonic_ns() -> u64 {
     read(libc::CLOCK_MONOTONIC)
 }
 
-/// The same, and the time for which the machine was suspended.
-pub fn boottime_ns() -> u64 {
-    read(libc::CLOCK_BOOTTIME)
-}
-
 /// Time since the epoch in ns.
 pub fn wall_ns() -> u64 {
     read(libc::CLOCK_REALTIME)
@@ -20,7 +15,7 @@ fn read(clock: libc::clockid_t) -> u64 {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: `time` is a valid timespec; the clocks exist on every Linux since 2.6.39, so the call cannot fail.
+    // SAFETY: `time` is a valid timespec; both clocks exist on every Linux, so the call cannot fail.
     unsafe { libc::clock_gettime(clock, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

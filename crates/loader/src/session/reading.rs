@@ -162,7 +162,7 @@ impl Reader {
         let pids = there.iter().map(|identity| identity.pid).collect();
         let pids = with_seen(pids, &seen.threads);
         let mut threads = merged(seen.threads, firsts, idle, &start, &stop);
-        who::find_cgroups(&mut threads, stop.at_ns);
+        who::find_cgroups(&mut threads);
         self.name_targets(&pids, &there, &threads);
         let triggers_missed = start
             .triggers_missed

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io;
 
-use crate::kernel::clock::{boottime_ns, monotonic_ns};
 use crate::names::text::printable;
 
 /// The fields of `/proc/…/stat` that are used here.
@@ -52,18 +51,6 @@ impl Stat {
         self.flags & PF_KTHREAD != 0
     }
 
-    /// Start times are in ticks since boot, rounded down: a thread is only taken for younger than a window that ended then if it
-    /// surely is.
-    pub fn began_after(&self, ns: u64) -> bool {
-        // SAFETY: sysconf has no preconditions.
-        let tick_ns = 1_000_000_000 / (unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64);
-        let suspended_ns = boottime_ns().saturating_sub(monotonic_ns());
-        self.start_ticks
-            .saturating_mul(tick_ns)
-            .saturating_sub(suspended_ns)
-            > ns
-    }
-
     pub fn is_stopped(&self) -> bool {
         matches!(self.state, 'T' | 't')
     }
@@ -95,18 +82,6 @@ mod tests {
             (stat.flags, stat.cpu_ticks, stat.start_ticks),
             (4_194_304, 42, 987)
         );
-    }
-
-    #[test]
-    fn a_thread_is_younger_than_the_window_only_if_it_surely_is() {
-        let now_ns = crate::kernel::clock::monotonic_ns();
-        let own = super::stat("/proc/self").unwrap().unwrap();
-        assert!(!own.began_after(now_ns));
-        let unborn = Stat {
-            start_ticks: own.start_ticks + 1_000_000,
-            ..own
-        };
-        assert!(unborn.began_after(now_ns));
     }
 
     #[test]

@@ -7,7 +7,9 @@ use abi::durations::OffCpuTime;
 use abi::syscall::SyscallKey;
 
 use crate::error::Result;
+use crate::kernel::clock::monotonic_ns;
 use crate::sample::Thread;
+use crate::targets::proc_stat::Stat;
 use crate::targets::process::thread_folder;
 use crate::targets::{proc_stat, process};
 use crate::threads::cpu_mode::{OpenThread, settle_all};
@@ -74,7 +76,7 @@ pub fn settle_seen(seen: Vec<SeenThread>, stop_ns: u64) -> Vec<Thread> {
 /// ended, or began after the window.
 fn without_events(pid: u32, tid: u32, start_ns: u64, stop_ns: u64) -> Option<Thread> {
     let stat = proc_stat::stat(&thread_folder(pid, tid)).ok().flatten()?;
-    if stat.is_dead() || stat.began_after(stop_ns) {
+    if stat.is_dead() || began_after(&stat, stop_ns) {
         return None;
     }
     let wall_ns = stop_ns.saturating_sub(start_ns);
@@ -105,6 +107,27 @@ fn without_events(pid: u32, tid: u32, start_ns: u64, stop_ns: u64) -> Option<Thr
     Some(thread)
 }
 
+/// Start times are in ticks since boot, rounded down: a thread is only taken for younger than the window if it surely is.
+fn began_after(stat: &Stat, stop_ns: u64) -> bool {
+    // SAFETY: sysconf has no preconditions.
+    let tick_ns = 1_000_000_000 / (unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64);
+    let suspended_ns = boottime_ns().saturating_sub(monotonic_ns());
+    stat.start_ticks
+        .saturating_mul(tick_ns)
+        .saturating_sub(suspended_ns)
+        > stop_ns
+}
+
+fn boottime_ns() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a valid timespec, and the clock exists since 2.6.39.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
 /// Puts the call that a blocked thread is in on its account. None: it blocks without one, in a page fault for example.
 /// `open_ns` of its unknown time was on a CPU, which is then that call's.
 fn name_blocking_call(thread: &mut Thread, duration_ns: u64, off_cpu: OffCpuTime, open_ns: i64) {
@@ -130,7 +153,7 @@ fn call_of(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::call_of;
+    use super::{Stat, began_after, call_of};
 
     #[test]
     fn the_call_is_the_first_number_and_minus_one_is_none() {
@@ -147,5 +170,19 @@ mod tests {
         ] {
             assert_eq!(call_of(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_thread_is_younger_than_the_window_only_if_it_surely_is() {
+        let now_ns = crate::kernel::clock::monotonic_ns();
+        let own = crate::targets::proc_stat::stat("/proc/self")
+            .unwrap()
+            .unwrap();
+        assert!(!began_after(&own, now_ns));
+        let unborn = Stat {
+            start_ticks: own.start_ticks + 1_000_000,
+            ..own
+        };
+        assert!(began_after(&unborn, now_ns));
     }
 }

@@ -8,8 +8,6 @@ use abi::who::{Who, WhoKey, WhoRow};
 use crate::names::interrupts::{SOFT_IRQ_NAMES, vector_name};
 use crate::names::text::{name_of, printable};
 use crate::sample::{Queue, RanInstead, TaskInstead, Thread, Waker};
-use crate::targets::identity::Identity;
-use crate::targets::proc_stat::stat;
 
 const MOST_TASKS: usize = 5;
 const MOST_QUEUES: usize = 5;
@@ -70,14 +68,14 @@ pub fn attributed(
     (ran_instead, wakers)
 }
 
-/// Looks up where the tasks are that ran instead of these threads in a window that ended then.
-pub fn find_cgroups(threads: &mut [Thread], stop_ns: u64) {
+/// Looks up where the tasks are that ran instead of these threads.
+pub fn find_cgroups(threads: &mut [Thread]) {
     let mut known: HashMap<u32, Option<String>> = HashMap::new();
     for thread in threads {
         for task in &mut thread.ran_instead.tasks {
             task.cgroup = known
                 .entry(task.tid)
-                .or_insert_with(|| cgroup(task.tid, stop_ns))
+                .or_insert_with(|| cgroup(task.tid))
                 .clone();
         }
     }
@@ -121,19 +119,11 @@ fn waker(key: &WhoKey, row: &WhoRow) -> Waker {
 }
 
 /// Of the second hierarchy, which has no number and no controllers in its line; a task that runs in the root has none to tell.
-fn cgroup(tid: u32, stop_ns: u64) -> Option<String> {
+fn cgroup(tid: u32) -> Option<String> {
     if tid == 0 {
         return None;
     }
-    let identity = Identity::of(tid).ok()??;
-    // One that has the number now, and began after the window, is another task.
-    let stat = stat(&format!("/proc/{tid}")).ok()??;
-    if stat.began_after(stop_ns) {
-        return None;
-    }
-    let text = identity
-        .while_there(|tid| Ok(std::fs::read(format!("/proc/{tid}/cgroup")).ok()))
-        .ok()???;
+    let text = std::fs::read(format!("/proc/{tid}/cgroup")).ok()?;
     let line = text
         .split(|&byte| byte == b'\n')
         .find_map(|line| line.strip_prefix(b"0::"))?;
