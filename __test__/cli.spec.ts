@@ -16,7 +16,7 @@ for (const args of [['--help'], ['capture', '--help'], ['doctor', '-h'], ['help'
 }
 
 test('help names every option of the table', async (t) => {
-  const { captureOptions } = await import('../src/options.js');
+  const { captureOptions } = await import('../src/options/table.js');
   const { stdout } = await cli('capture', '--help');
   for (const { flags } of Object.values(captureOptions)) t.true(stdout.includes(flags), flags);
 });
@@ -89,15 +89,69 @@ test('the first Ctrl-C ends the window, prints it and exits with 0', async (t) =
   t.is(samples[0].stop.by, 'interrupt');
 });
 
-test('the second Ctrl-C quits at once with 130', async (t) => {
-  const child = start(fake, ['capture', '-p', '100'], { env: { FAKE_WINDOW: 'stuck' } });
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
+  test(`the second ${signal} quits at once with ${code}`, async (t) => {
+    const child = start(fake, ['capture', '-p', '100'], { env: { FAKE_WINDOW: 'stuck' } });
+    const end = ended(child);
+    await sees(child, 'fake: start');
+    child.kill(signal);
+    await sees(child, 'fake: stop');
+    child.kill(signal);
+    t.like(await end, { code, stdout: '' });
+  });
+
+  test(`${signal} before the first window is opened ends the run with ${code}`, async (t) => {
+    const child = start(fake, ['capture', '-p', '100'], { env: { FAKE_SLOW_OPEN: '1' } });
+    const end = ended(child);
+    await sees(child, 'fake: open');
+    child.kill(signal);
+    const { code: exitCode, stdout, stderr } = await end;
+    t.is(exitCode, code);
+    t.is(stdout, '');
+    t.regex(
+      stderr,
+      /^kdelay: note: ended by a signal before the first window was opened: no sample was taken$/m,
+    );
+    t.notRegex(stderr, /trigger/);
+  });
+}
+
+test('Ctrl-C while attaching: a command that was not run is no success, and that is said', async (t) => {
+  const child = start(fake, ['capture', '--', 'make'], { env: { FAKE_SLOW_OPEN: '1' } });
+  const end = ended(child);
+  await sees(child, 'fake: open');
+  child.kill('SIGINT');
+  const { code, stderr } = await end;
+  t.is(code, 130);
+  t.regex(stderr, /^kdelay: note: the command was not run$/m);
+});
+
+test('Ctrl-C while a start trigger is waited for speaks of it', async (t) => {
+  const args = ['capture', '-p', '100', '--start-trigger', 'up:f'];
+  const child = start(fake, args, { env: { FAKE_WINDOW: 'armed' } });
   const end = ended(child);
   await sees(child, 'fake: start');
   child.kill('SIGINT');
-  await sees(child, 'fake: stop');
-  child.kill('SIGINT');
-  t.like(await end, { code: 130, stdout: '' });
+  const { code, stderr } = await end;
+  t.is(code, 130);
+  t.regex(stderr, /^kdelay: note: ended by a signal before the start trigger fired: no sample was taken$/m);
 });
+
+for (const [args, hasStack] of [
+  [['-p', '100'], false],
+  [['-p', '100', '-D'], true],
+] as const) {
+  test(`a defect in a listener ends with 70, with its stack: ${hasStack}`, async (t) => {
+    const child = start(fake, ['capture', ...args], { env: { FAKE_WINDOW: 'until-stop', FAKE_DEFECT: '1' } });
+    const { code, stderr } = await ended(child);
+    t.is(code, 70);
+    t.regex(stderr, /^kdelay: internal error: TypeError: boom\nhint: .*-D prints the stack$/m);
+    t.is(/^ {4}at .*fake-cli/m.test(stderr), hasStack);
+  });
+}
 
 test('stdout closed early ends quietly with 0', async (t) => {
   const child = start(fake, ['capture', '-p', '100', '-f', 'ndjson', '--sample-count', '1000000000']);

@@ -1,8 +1,16 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import test from 'ava';
-import { exitCodes, exitStatuses, isErrorCode, KdelayError, type KdelayErrorCode } from '../src/errors.js';
+import {
+  type ExitStatus,
+  exitCodes,
+  exitStatuses,
+  isErrorCode,
+  KdelayError,
+  type KdelayErrorCode,
+} from '../src/errors.js';
 
 /** The published contract, written out: sysexits.h. */
-const contract: Record<KdelayErrorCode, number> = {
+const contract: Record<KdelayErrorCode, ExitStatus> = {
   INVALID_ARGUMENT: 64,
   AMBIGUOUS_TARGET: 64,
   NO_SUCH_PROCESS: 66,
@@ -23,7 +31,7 @@ test('the table has the codes of the contract and no others', (t) => {
   t.deepEqual(exitCodes, contract);
 });
 
-for (const [code, exitCode] of Object.entries(contract) as Array<[KdelayErrorCode, number]>) {
+for (const [code, exitCode] of Object.entries(contract) as Array<[KdelayErrorCode, ExitStatus]>) {
   test(`${code} exits with ${exitCode}`, (t) => {
     t.true(isErrorCode(code));
     t.is(new KdelayError(code, 'what: why').exitCode, exitCode);
@@ -43,8 +51,20 @@ test('an error keeps its hint and cause', (t) => {
   t.is(new KdelayError('IO', 'file: full').hint, null);
 });
 
-test('every exit code of an error has a meaning, once', (t) => {
-  const codes = exitStatuses.map(([code]) => code);
-  t.deepEqual(codes, [...new Set(codes)]);
-  for (const code of Object.values(exitCodes)) t.true(codes.includes(code), String(code));
+/** What scripts may rely on. */
+test('these are all exit codes', (t) => {
+  t.deepEqual(Object.keys(exitStatuses).map(Number), [0, 64, 66, 69, 70, 74, 75, 77, 130, 143]);
 });
+
+const pages = readdirSync(new URL('../docs/', import.meta.url)).filter((name) => name.endsWith('.md'));
+
+for (const page of ['README.md', ...pages.map((name) => `docs/${name}`)]) {
+  test(`${page} names no other exit codes`, (t) => {
+    const text = readFileSync(new URL(`../${page}`, import.meta.url), 'utf8');
+    const named = [...text.matchAll(/exit codes? (?:is )?(\d+)/gi)].map(([, code]) => code ?? '');
+    t.deepEqual(
+      named.filter((code) => !Object.hasOwn(exitStatuses, code)),
+      [],
+    );
+  });
+}

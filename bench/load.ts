@@ -58,9 +58,19 @@ export const bodies: readonly Body[] = [
   ...[1, 64, 1000].map(threadPool),
 ];
 
+export function bodyNamed(name: string): Body {
+  const body = bodies.find((body) => body.name === name);
+  if (body === undefined) throw new RangeError(`no load ${name}`);
+  return body;
+}
+
 export interface Slice {
   /** Ns per operation in the fastest tenth of the batches: what the machine does when nothing disturbs it. */
   p10Ns: number;
+  /** The same of the median batch. */
+  medianNs: number;
+  /** Which share of the batches took exactly as long as the median one. */
+  atMedian: number;
   /** Calls that were made. */
   syscalls: Calls;
 }
@@ -94,11 +104,19 @@ export class Load {
 
   async slice(milliseconds: number): Promise<Slice> {
     this.#child.stdin?.write(`slice ${milliseconds}\n`);
-    const { p10NsPerOp, syscalls } = parse(await this.#lines.next()) as {
+    const answer = parse(await this.#lines.next()) as {
       p10NsPerOp: number;
+      medianNsPerOp: number;
+      batches: number;
+      batchesAtMedian: number;
       syscalls: Record<string, number>;
     };
-    return { p10Ns: p10NsPerOp / this.#operations, syscalls };
+    return {
+      p10Ns: answer.p10NsPerOp / this.#operations,
+      medianNs: answer.medianNsPerOp / this.#operations,
+      atMedian: answer.batchesAtMedian / answer.batches,
+      syscalls: answer.syscalls,
+    };
   }
 
   end(): void {

@@ -31,7 +31,14 @@ function slice(milliseconds) {
       if (now - begun < milliseconds || batchNs.length === 0) return next();
       if (inFlight > 0) return;
       batchNs.sort((a, b) => a - b);
-      resolve({ p10NsPerOp: batchNs[Math.floor(batchNs.length / 10)], syscalls: { read: reads } });
+      const medianNsPerOp = batchNs[Math.floor(batchNs.length / 2)];
+      resolve({
+        p10NsPerOp: batchNs[Math.floor(batchNs.length / 10)],
+        medianNsPerOp,
+        batches: batchNs.length,
+        batchesAtMedian: batchNs.filter((ns) => ns === medianNsPerOp).length,
+        syscalls: { read: reads },
+      });
     };
     for (let thread = 0; thread < threads; thread++) next();
   });

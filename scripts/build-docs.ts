@@ -6,7 +6,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { compile } from 'json-schema-to-typescript';
-import { captureOptions, optionGroups } from '../src/options.js';
+import { exitCodes, exitStatuses } from '../src/errors.js';
+import { captureOptions, optionGroups } from '../src/options/table.js';
 import { apiPage } from './api-page.js';
 import { manPage } from './man-page.js';
 
@@ -27,7 +28,7 @@ async function reportTypes(): Promise<string> {
 
 async function optionsPage(): Promise<string> {
   const lines = [
-    '<!-- Generated from src/options.ts by `npm run build:docs`. Do not edit. -->',
+    '<!-- Generated from src/options/table.ts by `npm run build:docs`. Do not edit. -->',
     '# Options of `kdelay capture`',
     '',
     '`kdelay capture [options] [-- command …]`',
@@ -45,6 +46,17 @@ async function optionsPage(): Promise<string> {
         `- default: ${option.defaultText}`,
       );
     }
+  }
+  lines.push(
+    '',
+    '## Exit codes',
+    '',
+    '| code | meaning | `code` of a `KdelayError` |',
+    '| --- | --- | --- |',
+  );
+  for (const [status, meaning] of Object.entries(exitStatuses)) {
+    const codes = Object.entries(exitCodes).filter(([, exitCode]) => exitCode === Number(status));
+    lines.push(`| ${status} | ${meaning} | ${codes.map(([code]) => `\`${code}\``).join(', ')} |`);
   }
   return `${lines.join('\n')}\n`;
 }

@@ -1,15 +1,15 @@
 /** kdelay(1), from the option table and the command line's own help. */
 import { Writable } from 'node:stream';
 import type { Command } from 'commander';
+import { createProgram } from '../src/cli/program.js';
 import { exitStatuses } from '../src/errors.js';
-import { captureOptions, optionGroups } from '../src/options.js';
-import { createProgram } from '../src/program.js';
+import { captureOptions, optionGroups } from '../src/options/table.js';
 
 export function manPage(): string {
   const sink = new Writable({ write: (_chunk, _encoding, done) => done() });
   const program = createProgram({ stdout: sink, stderr: sink } as never, null, () => undefined);
   const lines = [
-    '.\\" Generated from src/options.ts by `npm run build:man`. Do not edit.',
+    '.\\" Generated from src/options/table.ts by `npm run build:man`. Do not edit.',
     '.TH KDELAY 1 "" kdelay "User Commands"',
     '.SH NAME',
     'kdelay \\- tell whether the kernel is to blame for the delays of a process',
@@ -43,7 +43,7 @@ export function manPage(): string {
   for (const command of program.commands.slice(1)) lines.push(...ownOptions(command));
   lines.push(
     '.SH EXIT STATUS',
-    ...exitStatuses.flatMap(([status, meaning]) => [
+    ...Object.entries(exitStatuses).flatMap(([status, meaning]) => [
       '.TP',
       `.B ${status}`,
       `${plain(capitalized(meaning))}.`,

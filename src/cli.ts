@@ -11,6 +11,6 @@ const args = process.argv.slice(2);
 if (args.length === 1 && (args[0] === '-V' || args[0] === '--version')) {
   process.stdout.write(`${version}\n`);
 } else {
-  const { main } = await import('./main.js');
+  const { main } = await import('./cli/main.js');
   await main(args);
 }

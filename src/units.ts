@@ -1,13 +1,20 @@
 /** Conversions between what is measured and what people read. The only place that rounds. */
 
 /** 1234567 → "1,234,567" */
-export function thousands(value: number): string {
+export function thousands(value: number | bigint): string {
   return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
 /** Share of the whole with two decimals, "12.34"; "-" if there is no whole. */
-export function percent(part: number, whole: number): string {
-  return whole === 0 ? '-' : ((part / whole) * 100).toFixed(2);
+export function percent(part: number | bigint, whole: number | bigint): string {
+  return Number(whole) === 0 ? '-' : ((Number(part) / Number(whole)) * 100).toFixed(2);
+}
+
+/** Exact, also where numbers would pass 2^53: 104 days, which several threads together reach in less. */
+export function sumNs(times: Iterable<number>): bigint {
+  let sum = 0n;
+  for (const ns of times) sum += BigInt(ns);
+  return sum;
 }
 
 /** Seconds to the nearest nanosecond. */
@@ -47,13 +54,13 @@ export function apportion(parts: readonly number[], places: number): number[] {
   const whole = parts.reduce((sum, part) => sum + part, 0);
   if (whole === 0) return parts.map(() => 0);
   const exact = parts.map((part) => (part / whole) * places);
-  const given = exact.map(Math.floor);
-  const left = places - given.reduce((sum, part) => sum + part, 0);
+  const assigned = exact.map(Math.floor);
+  const left = places - assigned.reduce((sum, part) => sum + part, 0);
   const byRemainder = exact
     .map((part, index) => ({ index, remainder: part - Math.floor(part) }))
     .sort((a, b) => b.remainder - a.remainder);
-  for (const { index } of byRemainder.slice(0, left)) given[index] = (given[index] ?? 0) + 1;
-  return given;
+  for (const { index } of byRemainder.slice(0, left)) assigned[index] = (assigned[index] ?? 0) + 1;
+  return assigned;
 }
 
 /** In the unit that reads best, with three digits: "950 ns", "1.23 ms", "61.2 s". */

@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import test from 'ava';
+import { KdelayError } from '../../src/errors.js';
 import { findFormat, formatNames, formatReport, formats } from '../../src/formats/index.js';
-import { buildReport, toSample } from '../../src/report/report.js';
+import { joined } from '../../src/formats/joined.js';
+import { buildReport } from '../../src/options/report.js';
+import { toSample } from '../../src/report/sample.js';
 import { plain } from '../helpers/plain.js';
-import { emptyBudget, rawSample, rawTarget, rawThread } from '../helpers/raw.js';
+import { emptyBudget, rawCalls, rawEvent, rawSample, rawTarget, rawThread } from '../helpers/raw.js';
 import { reports } from '../helpers/reports.js';
 
 const schema = JSON.parse(
@@ -61,7 +64,10 @@ for (const [title, report] of Object.entries(reports)) {
 test('text leaves out what took no time, but never the unknown', (t) => {
   const budget = { ...emptyBudget, wallNs: 1000, userNs: 1000 };
   const sample = toSample(rawSample({ threads: [rawThread({ budget })] }), 0);
-  const text = formatReport(buildReport([rawTarget(100, 'main')], [sample]), 'text');
+  const text = formatReport(
+    buildReport({ targets: [rawTarget(100, 'main')], options: { pid: 100 } }, [sample]),
+    'text',
+  );
   const rows = text.slice(text.indexOf('[TIME BUDGET]')).trimEnd().split('\n').slice(2);
   t.deepEqual(
     rows.map((row) => row.trim().replaceAll(/ {2,}/g, ' | ')),
@@ -84,5 +90,25 @@ test('json names the targets known at the end', (t) => {
 });
 
 test('an unknown format is refused with the names there are', (t) => {
-  t.throws(() => findFormat('xml'), { instanceOf: RangeError, message: new RegExp(formatNames.join(', ')) });
+  const report = buildReport({ targets: [], options: { pid: 1 } }, []);
+  for (const find of [() => findFormat('xml'), () => formatReport(report, 'xml')]) {
+    const error = t.throws(find, { instanceOf: KdelayError, message: 'format: “xml” is none' });
+    t.is(error?.code, 'INVALID_ARGUMENT');
+    t.is(error?.hint, `choose one of ${formatNames.join(', ')}`);
+  }
+});
+
+test('there may be more recorded calls than a function can have arguments', (t) => {
+  const [event] = toSample(rawSample({ calls: rawCalls([rawEvent()]) }), 0).syscallEvents;
+  if (event === undefined) throw new Error('no event');
+  const sample = { ...toSample(rawSample(), 0), syscallEvents: new Array(300_000).fill(event) };
+  const report = buildReport({ targets: [], options: { pid: 100 } }, [sample]);
+  const lines = formatReport(report, 'text').split('\n');
+  t.is(lines.filter((line) => line.includes(` ${event.name} `)).length, 300_000);
+});
+
+test('what is longer than a string can be is refused in kdelay’s own words', (t) => {
+  const long = 'x'.repeat(2 ** 26);
+  const error = t.throws(() => joined('text', new Array(9).fill(long)), { instanceOf: KdelayError });
+  t.is(error?.code, 'INVALID_ARGUMENT');
 });

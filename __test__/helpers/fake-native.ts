@@ -1,9 +1,10 @@
 /** A native module without a kernel: windows end as a script says, samples come from a builder. */
+import type { KdelayErrorCause } from '../../src/errors.js';
 import type { Binding, NativeModule } from '../../src/native/index.js';
 import { rawSample, rawTarget, rawWindow } from './raw.js';
 
-/** How a window ends: by itself with this reason, or only by stop(), or not even by that. */
-export type WindowScript = 'time' | 'exit' | 'until-stop' | 'stuck';
+/** How a window ends: by itself with this reason, or only by stop(), or not even by that; `armed`: its start trigger never fires. */
+export type WindowScript = 'time' | 'exit' | 'until-stop' | 'stuck' | 'armed';
 
 export interface FakeScript {
   processes?: Binding.BindingTarget[];
@@ -18,6 +19,8 @@ export interface FakeScript {
   /** Build ids, of the first time that it is asked. */
   missingDebugFiles?: string[];
   diagnosis?: Awaited<ReturnType<NativeModule['doctor']>>;
+  /** Opening a session takes until then. */
+  opening?: Promise<void>;
   /** Told each call, in order. */
   log?: (line: string) => void;
 }
@@ -30,9 +33,11 @@ export interface FakeNative extends NativeModule {
 export const noStacks =
   '"offCpu":false,"skipUpcallStats":false,"withoutWho":false,"byFramePointer":false,"userStackBytes":16384';
 
-/** An error as the native module throws it. */
-export function nativeError(code: string, message: string): Error {
-  return Object.assign(new Error(`${code}\n${message}`), { code: 'GenericFailure' });
+/** An error as the native module throws it; lines after the text's first are its hint. */
+export function nativeError(code: string, text: string, cause: KdelayErrorCause | null = null): Error {
+  const [message = '', ...hint] = text.split('\n');
+  const failure = { code, message, hint: hint.length > 0 ? hint.join('\n') : null, cause };
+  return Object.assign(new Error(JSON.stringify(failure)), { code: 'GenericFailure' });
 }
 
 export function fakeNative(script: FakeScript = {}): FakeNative {
@@ -50,12 +55,14 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
     #reason: 'time' | 'interrupt' | 'exit' = 'time';
     #window: Promise<void> = Promise.resolve();
     #ended = false;
+    #isArmed = false;
     #hasToldMissing = false;
     #end: () => void = () => undefined;
 
     static async open(options: Binding.BindingOpenOptions): Promise<FakeSession> {
       log(`open ${JSON.stringify(options)}`);
       if (script.errors?.open !== undefined) throw script.errors.open;
+      await script.opening;
       return new FakeSession();
     }
 
@@ -68,7 +75,7 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
     }
 
     closedWindow(): Binding.BindingWindow | null {
-      return this.#ended ? rawWindow({ by: this.#reason }) : null;
+      return this.#ended && !this.#isArmed ? rawWindow({ by: this.#reason }) : null;
     }
 
     async discard(): Promise<void> {
@@ -89,6 +96,7 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
         };
       });
       if (how === 'time' || how === 'exit') this.#finish(how);
+      this.#isArmed = how === 'armed';
       if (how === 'stuck') this.stop = () => log('stop');
       if (how === 'exit') this.#alive = false;
     }

@@ -1,5 +1,5 @@
 import type { CapturedSample } from '../../src/report/events.js';
-import { toSample, toWindow } from '../../src/report/report.js';
+import { toSample, toWindow } from '../../src/report/sample.js';
 import type { WindowStart } from '../../src/report/types.js';
 import type { Window } from '../../src/report/window.js';
 import type { Clock, WindowSource } from '../../src/samples/cadence.js';
@@ -17,6 +17,8 @@ interface FakeWindow {
 export class FakeSource implements WindowSource {
   readonly log: string[] = [];
   targetsAlive = true;
+  startsByTrigger = false;
+  #calledOff = false;
   windowsAhead = 1;
   #index = 0;
   #started = 0;
@@ -56,13 +58,18 @@ export class FakeSource implements WindowSource {
   async wait({ triggerTimeout }: { triggerTimeout: number | null }): Promise<StopReason> {
     if (triggerTimeout !== null) this.log.push(`wait ${triggerTimeout}`);
     const [oldest] = this.#windows;
+    if (oldest === undefined && this.#calledOff) return 'interrupt';
     if (oldest === undefined) throw new Error('wait: no window');
     return oldest.ended;
   }
 
+  /** Of the windows that have not ended the oldest is open, and the others, or with a start trigger all, are armed. */
   stop(): void {
     this.log.push('stop');
-    this.end('interrupt');
+    this.end('interrupt', this.startsByTrigger ? null : undefined);
+    const open = this.#windows.filter(({ closed }) => closed !== null);
+    if (this.#windows.length > open.length) this.#calledOff = true;
+    this.#windows.splice(0, this.#windows.length, ...open);
   }
 
   async read(): Promise<CapturedSample> {

@@ -79,8 +79,8 @@ export function rawSyscall(
 
 export function rawEvent(over: Partial<Binding.BindingSyscallEvent> = {}): Binding.BindingSyscallEvent {
   return {
-    entryNs: String(startMonotonicNs + 1_000_000n),
-    exitNs: String(startMonotonicNs + 1_095_715n),
+    entryNs: startMonotonicNs + 1_000_000n,
+    exitNs: startMonotonicNs + 1_095_715n,
     durationNs: 95_715,
     pid: 100,
     tid: 101,

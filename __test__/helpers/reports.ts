@@ -1,8 +1,9 @@
 /** Reports that every format is tried on. */
 
+import { buildReport } from '../../src/options/report.js';
 import type { CapturedReport } from '../../src/report/events.js';
-import { buildReport, toSample } from '../../src/report/report.js';
-import type { Header, Options } from '../../src/report/types.js';
+import { toSample } from '../../src/report/sample.js';
+import type { Header, Options, Target } from '../../src/report/types.js';
 import { buildVerdict } from '../../src/verdict/verdict.js';
 import {
   busyThread,
@@ -205,12 +206,12 @@ export const reports: Readonly<Record<string, CapturedReport>> = {
 };
 
 function report(
-  targets: Parameters<typeof buildReport>[0],
+  targets: readonly Target[],
   samples: Array<Parameters<typeof rawSample>[0]>,
   options: Partial<Options> = {},
 ): CapturedReport {
   const built = buildReport(
-    targets,
+    { targets, options: { pids: targets.map(({ pid }) => pid), verdict: options.verdict === true } },
     samples.map((over, index) => {
       const sample = toSample(rawSample(over), index);
       return options.verdict === true ? { ...sample, verdict: buildVerdict(sample, 2) } : sample;

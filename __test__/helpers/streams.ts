@@ -4,10 +4,13 @@ import { Writable } from 'node:stream';
 export class Collector extends Writable {
   text = '';
   readonly isTTY: boolean;
+  readonly columns: number;
 
-  constructor({ isTTY = false } = {}) {
+  /** `columns`: 0 where the terminal does not say. */
+  constructor({ isTTY = false, columns = 0 } = {}) {
     super({ decodeStrings: false });
     this.isTTY = isTTY;
+    this.columns = columns;
   }
 
   override _write(chunk: string | Buffer, _encoding: string, done: (error?: Error | null) => void): void {

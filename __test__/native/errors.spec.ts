@@ -1,34 +1,39 @@
 import test from 'ava';
-import { exitCodes, KdelayError, type KdelayErrorCode } from '../../src/errors.js';
+import { nativeErrorCodes } from '../../src/constants.js';
+import { KdelayError, type KdelayErrorCause } from '../../src/errors.js';
 import { awaitNative, callNative, fromNative } from '../../src/native/errors.js';
 import { nativeError } from '../helpers/fake-native.js';
 
-for (const code of Object.keys(exitCodes) as KdelayErrorCode[]) {
+for (const code of nativeErrorCodes) {
   test(`${code} keeps its code`, (t) => {
     t.is(fromNative(nativeError(code, 'x')).code, code);
   });
 }
 
-const messages: Array<[string, string, string, string | null]> = [
-  ['one line has no hint', 'pid 7: gone', 'pid 7: gone', null],
-  ['the second line is the hint', 'pid 7: gone\ntry 8', 'pid 7: gone', 'try 8'],
-  ['a hint may hold several lines', 'refused\nverifier:\n0: r1\n', 'refused', 'verifier:\n0: r1'],
-  ['an empty hint is none', 'refused\n', 'refused', null],
-];
+test('message and hint are as the module made them', (t) => {
+  const error = fromNative(nativeError('IO', 'pid 7: gone\nverifier:\n0: r1'));
+  t.deepEqual([error.message, error.hint], ['pid 7: gone', 'verifier:\n0: r1']);
+  t.is(fromNative(nativeError('IO', 'pid 7: gone')).hint, null);
+});
 
-for (const [title, text, message, hint] of messages) {
-  test(title, (t) => {
-    const error = fromNative(nativeError('IO', text));
-    t.deepEqual([error.message, error.hint], [message, hint]);
-  });
-}
+const refused: KdelayErrorCause = {
+  source: '`bpf_prog_load` failed: Operation not permitted (os error 1)',
+  errno: { name: 'EPERM', number: 1 },
+  probe: 'sched_switch',
+  deniedBy: 'capabilities',
+};
+
+test('what it came of arrives as fields', (t) => {
+  t.deepEqual(fromNative(nativeError('NOT_PERMITTED', 'no\nrun as root', refused)).cause, refused);
+  t.is(fromNative(nativeError('NO_SUCH_PROCESS', 'no')).cause, undefined);
+});
 
 test('a call out of order is told the order where the module gives no hint', (t) => {
   t.regex(fromNative(nativeError('WRONG_STATE', 'no window is open')).hint ?? '', /start\(\).*read\(\)/);
   t.is(fromNative(nativeError('WRONG_STATE', 'no window is open\ntry 8')).hint, 'try 8');
 });
 
-test('an unknown code is a defect, with the original kept', (t) => {
+test('what is none of the module’s own errors is a defect, with the original kept', (t) => {
   const original = Object.assign(new Error('panicked'), { code: 'GenericFailure' });
   const error = fromNative(original);
   t.is(error.code, 'INTERNAL');
@@ -37,14 +42,18 @@ test('an unknown code is a defect, with the original kept', (t) => {
   t.is(fromNative('text').message, 'internal error: text');
 });
 
-test('a code in the code property is understood too', (t) => {
-  const error = fromNative(Object.assign(new Error('pid 7: gone\ntry 8'), { code: 'PROCESS_ENDED' }));
-  t.deepEqual([error.code, error.message, error.hint], ['PROCESS_ENDED', 'pid 7: gone', 'try 8']);
-});
-
-test('a code without a message is not taken for one', (t) => {
-  const error = fromNative(new Error('IO'));
-  t.deepEqual([error.code, error.message], ['INTERNAL', 'internal error: IO']);
+test('neither is one with a code that is not in the contract, or JSON of something else', (t) => {
+  const texts = [
+    nativeError('BROKEN', 'x').message,
+    nativeError('constructor', 'x').message,
+    'null',
+    '7',
+    '{}',
+  ];
+  for (const text of texts) {
+    const error = fromNative(new Error(text));
+    t.deepEqual([error.code, error.message], ['INTERNAL', `internal error: ${text}`]);
+  }
 });
 
 test('what is a KdelayError already stays as it is', (t) => {

@@ -4,7 +4,7 @@ import type { Binding } from '../../src/native/index.js';
 import { RecordedEvents } from '../../src/report/events.js';
 import { rawCalls, rawEvent } from '../helpers/raw.js';
 
-const many = Array.from({ length: 1000 }, (_, index) => rawEvent({ entryNs: String(index) }));
+const many = Array.from({ length: 1000 }, (_, index) => rawEvent({ entryNs: BigInt(index) }));
 
 function events(calls: Binding.BindingCalls = rawCalls(many)): RecordedEvents {
   return new RecordedEvents(calls, () => []);
@@ -21,7 +21,7 @@ test('all are there, in order', (t) => {
 test('any is found by its index, as in an array', (t) => {
   const list = events();
   for (const index of [0, 255, 256, 999, 3, -1, -1000])
-    t.is(list.at(index)?.entryNs, many.at(index)?.entryNs);
+    t.is(list.at(index)?.entryNs, String(many.at(index)?.entryNs));
   for (const index of [1000, -1001, 0.5, Number.NaN]) t.is(list.at(index), undefined);
 });
 

@@ -1,5 +1,7 @@
 import test from 'ava';
-import { toSample } from '../../src/report/report.js';
+import { sumBudgets, toProcesses } from '../../src/report/processes.js';
+import { toSample } from '../../src/report/sample.js';
+import { toThread } from '../../src/report/threads.js';
 import { emptyBudget, rawSample, rawTarget, rawThread } from '../helpers/raw.js';
 
 const budget = { ...emptyBudget, wallNs: 10, userNs: 7, blockedNs: 3 };
@@ -31,4 +33,32 @@ test('a process without threads is left out, one that is no target is named by i
       [300, 'other'],
     ],
   );
+});
+
+const days30 = 30 * 24 * 60 * 60 * 1e9;
+
+/** Four threads over thirty days: together beyond what a number holds exactly. */
+const long = [0, 1, 2, 0].map((blockedNs, tid) =>
+  toThread(
+    rawThread({ tid, budget: { ...emptyBudget, wallNs: days30 + blockedNs, userNs: days30, blockedNs } }),
+  ),
+);
+
+test('sums that pass 2^53 are exact', (t) => {
+  const { wallNs, userNs, blockedNs } = sumBudgets(long);
+  t.is(wallNs, 10_368_000_000_000_003n);
+  t.is(userNs + blockedNs, wallNs);
+});
+
+test('in a report they are the nearest number, however many threads there are', (t) => {
+  // One by one, each of these would be rounded away.
+  const wallNs = 2 ** 53;
+  const threads = [
+    rawThread({ tid: 1, budget: { ...emptyBudget, wallNs } }),
+    ...Array.from({ length: 10 }, (_, index) =>
+      rawThread({ tid: index + 2, budget: { ...emptyBudget, wallNs: 1 } }),
+    ),
+  ];
+  const [process] = toProcesses(threads.map(toThread), []);
+  t.is(process?.budget.wallNs, 2 ** 53 + 10);
 });

@@ -28,7 +28,7 @@ async function take(
   over: Partial<CadencePlan>,
   hooks: Partial<CadenceHooks> = {},
 ): Promise<Taken> {
-  const generator = takeSamples(source, plan(over), { interrupt: new AbortController().signal, ...hooks });
+  const generator = takeSamples(source, plan(over), { signal: new AbortController().signal, ...hooks });
   const samples: CapturedSample[] = [];
   const skippedNs: number[] = [];
   for (;;) {
@@ -78,10 +78,10 @@ test('Ctrl-C ends the open window, which is still read', async (t) => {
   const onOpen = (index: number) => {
     if (index === 1) setImmediate(() => controller.abort());
   };
-  const { samples, end } = await take(source, { sampleCount: 5 }, { interrupt: controller.signal, onOpen });
+  const { samples, end } = await take(source, { sampleCount: 5 }, { signal: controller.signal, onOpen });
   t.deepEqual(source.log, ['start 0.5', 'read', 'start 0.5', 'stop', 'read']);
   t.is(samples[1]?.stop.by, 'interrupt');
-  t.is(end, 'interrupt');
+  t.is(end, 'signal');
 });
 
 test('Ctrl-C during the interval ends the run without another window', async (t) => {
@@ -92,29 +92,75 @@ test('Ctrl-C during the interval ends the run without another window', async (t)
   const { samples, end } = await take(
     source,
     { sampleCount: 3, sampleInterval: 60 },
-    { clock, interrupt: controller.signal },
+    { clock, signal: controller.signal },
   );
   t.is(samples.length, 1);
-  t.is(end, 'interrupt');
+  t.is(end, 'signal');
   t.deepEqual(clock.slept, [1000]);
 });
 
 test('Ctrl-C before the first window takes none', async (t) => {
   const source = new FakeSource();
-  const { samples, end } = await take(source, {}, { interrupt: AbortSignal.abort() });
+  const { samples, end } = await take(source, {}, { signal: AbortSignal.abort() });
   t.is(samples.length, 0);
-  t.is(end, 'interrupt');
+  t.is(end, 'signal');
   t.deepEqual(source.log, []);
+});
+
+/** Two windows that triggers closed; Ctrl-C comes while the first is read or dropped. */
+function closedTwice(controller: AbortController, startsByTrigger: boolean): FakeSource {
+  const source = new FakeSource((self, index) => {
+    if (index < 2) self.end('trigger', 1000);
+  });
+  source.windowsAhead = 4;
+  source.startsByTrigger = startsByTrigger;
+  const { read, discard } = source;
+  source.read = () => {
+    controller.abort();
+    return read.call(source);
+  };
+  source.discard = () => {
+    controller.abort();
+    return discard.call(source);
+  };
+  return source;
+}
+
+test('Ctrl-C while a sample is read: windows that are closed already are read, too', async (t) => {
+  const controller = new AbortController();
+  const source = closedTwice(controller, true);
+  const { samples, end } = await take(source, { sampleCount: 9 }, { signal: controller.signal });
+  t.deepEqual(
+    samples.map(({ stop }) => stop.by),
+    ['trigger', 'trigger'],
+  );
+  t.is(end, 'signal');
+});
+
+test('Ctrl-C while a sample is read: the window that is open is closed, and read as well', async (t) => {
+  const controller = new AbortController();
+  const source = closedTwice(controller, false);
+  const { samples, end } = await take(source, { sampleCount: 9 }, { signal: controller.signal });
+  t.deepEqual(
+    samples.map(({ stop }) => stop.by),
+    ['trigger', 'trigger', 'interrupt'],
+  );
+  t.is(end, 'signal');
+});
+
+test('Ctrl-C while a short window is dropped: the next one is looked at all the same', async (t) => {
+  const controller = new AbortController();
+  const source = closedTwice(controller, true);
+  const plan = { sampleCount: 9, triggerDelta: 1001 };
+  const { skippedNs, end } = await take(source, plan, { signal: controller.signal });
+  t.deepEqual(skippedNs, [1000, 1000]);
+  t.is(end, 'signal');
 });
 
 test('Ctrl-C after the last window changes nothing', async (t) => {
   const controller = new AbortController();
   const source = new FakeSource();
-  const { end } = await take(
-    source,
-    {},
-    { interrupt: controller.signal, onClosed: () => controller.abort() },
-  );
+  const { end } = await take(source, {}, { signal: controller.signal, onClosed: () => controller.abort() });
   t.is(end, 'complete');
   t.deepEqual(source.log, ['start 0.5', 'read']);
 });
@@ -166,10 +212,10 @@ test('an error while a window is open still closes the progress', async (t) => {
 test('a real pause is cut short by Ctrl-C', async (t) => {
   const controller = new AbortController();
   const source = new FakeSource();
-  const hooks = { interrupt: controller.signal, onClosed: () => setTimeout(() => controller.abort(), 20) };
+  const hooks = { signal: controller.signal, onClosed: () => setTimeout(() => controller.abort(), 20) };
   const beganMs = performance.now();
   const { end } = await take(source, { sampleCount: 2, sampleInterval: 3600 }, hooks);
-  t.is(end, 'interrupt');
+  t.is(end, 'signal');
   t.true(performance.now() - beganMs < 60_000);
 });
 
@@ -220,7 +266,7 @@ test('what something else than a trigger cut short is no short window', async (t
 for (const [reason, expected] of [
   ['timeout', 'start-timeout'],
   ['exit', 'exit'],
-  ['interrupt', 'interrupt'],
+  ['interrupt', 'signal'],
 ] as const) {
   test(`a start trigger that never fires ends the run: ${reason}`, async (t) => {
     const source = new FakeSource((self) => self.end(reason, null));

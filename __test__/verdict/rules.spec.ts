@@ -1,7 +1,7 @@
 /** Each rule is provoked by one thread, and not by another one that is nearly the same. */
 import { readFileSync } from 'node:fs';
 import test from 'ava';
-import { toSample } from '../../src/report/report.js';
+import { toSample } from '../../src/report/sample.js';
 import type { Finding } from '../../src/report/types.js';
 import { machineRules, threadRules } from '../../src/verdict/rules.js';
 import { buildVerdict } from '../../src/verdict/verdict.js';

@@ -24,7 +24,7 @@ export const runningCases: readonly Case[] = [
       { vectors: [{ name: 'TLB shootdown', vector: 250, count: 1, totalNs: 40 * ms, maxNs: ms }] },
     ),
     not: thread({ userNs: 100 * ms, hardIrqNs: 4 * ms }),
-    text: /most by TLB.shootdown \(local interrupt, once\)\.$/,
+    text: /most by TLB.shootdown \(local irq, once\)\.$/,
     next: /interrupts$/,
   },
   {

@@ -1,6 +1,6 @@
 /** What a verdict is made of besides its rules: evidence, sentences, and whom they are about. */
 import test from 'ava';
-import { toSample } from '../../src/report/report.js';
+import { toSample } from '../../src/report/sample.js';
 import type { Verdict } from '../../src/report/types.js';
 import { buildVerdict } from '../../src/verdict/verdict.js';
 import {

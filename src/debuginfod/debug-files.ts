@@ -9,7 +9,7 @@ export interface DebuginfodOptions {
   /** Default: as the environment says; throws INVALID_ARGUMENT if DEBUGINFOD_URLS is not set. */
   servers?: DebugServers;
   /** Ends the downloads under way when it is aborted; one that was before is not looked at. */
-  interrupt?: AbortSignal;
+  signal?: AbortSignal;
   /** Called when servers are about to be asked for so many files. */
   onFetch?: (count: number) => void;
 }
@@ -36,7 +36,7 @@ const longestProblem = 300;
 
 export class DebugFiles {
   readonly #settings: DebugServers;
-  readonly #hooks: Pick<DebuginfodOptions, 'interrupt' | 'onFetch'>;
+  readonly #hooks: Pick<DebuginfodOptions, 'signal' | 'onFetch'>;
   readonly #servers: readonly Server[];
   readonly #isDebugFileOf: (file: string, buildId: string) => boolean;
   /** A server that does not have a file is not asked for it again. */
@@ -48,7 +48,7 @@ export class DebugFiles {
   constructor(
     settings: DebugServers,
     isDebugFileOf: (file: string, buildId: string) => boolean,
-    hooks: Pick<DebuginfodOptions, 'interrupt' | 'onFetch'> = {},
+    hooks: Pick<DebuginfodOptions, 'signal' | 'onFetch'> = {},
   ) {
     this.#settings = settings;
     this.#hooks = hooks;
@@ -61,18 +61,18 @@ export class DebugFiles {
    * that one is there.
    */
   async fetchMissing(missing: () => Promise<string[]>): Promise<void> {
-    const { interrupt, onFetch } = this.#hooks;
+    const { signal, onFetch } = this.#hooks;
     for (let round = 0; round < 2; round++) {
       const ids = this.#notAsked(await missing());
       if (ids.length === 0) return;
       onFetch?.(ids.length);
-      // The interrupt that ended the window is not meant for this.
-      await this.fetch(ids, interrupt?.aborted === true ? undefined : interrupt);
+      // The signal that ended the window is not meant for this.
+      await this.fetch(ids, signal?.aborted === true ? undefined : signal);
     }
   }
 
   /** Never throws: what went wrong is a problem. */
-  async fetch(buildIds: readonly string[], interrupt?: AbortSignal): Promise<void> {
+  async fetch(buildIds: readonly string[], signal?: AbortSignal): Promise<void> {
     const wanted = this.#notAsked(buildIds);
     const left = mostFiles - this.#asked.size;
     if (wanted.length > left)
@@ -82,7 +82,7 @@ export class DebugFiles {
     const work = async () => {
       for (const id of ids) {
         this.#asked.add(id);
-        await this.#fetchOne(id, until, interrupt);
+        await this.#fetchOne(id, until, signal);
       }
     };
     await Promise.all(Array.from({ length: atOnce }, work));
@@ -102,15 +102,15 @@ export class DebugFiles {
     return buildIds.filter((id) => isBuildId.test(id) && !this.#asked.has(id));
   }
 
-  async #fetchOne(id: string, until: number, interrupt: AbortSignal | undefined): Promise<void> {
+  async #fetchOne(id: string, until: number, signal: AbortSignal | undefined): Promise<void> {
     for (const server of this.#servers) {
       const seconds = (until - performance.now()) / 1000;
-      if (interrupt?.aborted === true) return this.#tell('debuginfod: interrupted');
+      if (signal?.aborted === true) return this.#tell('debuginfod: interrupted');
       if (seconds <= 0) return this.#tell(`debuginfod: files are still missing after ${mostSeconds} s`);
       // Told when it failed.
       if (server.failures >= mostFailures) continue;
       try {
-        const isThere = await this.#fetchFrom(server.url, id, seconds, interrupt);
+        const isThere = await this.#fetchFrom(server.url, id, seconds, signal);
         server.failures = 0;
         if (isThere) return;
       } catch (error) {
@@ -128,7 +128,7 @@ export class DebugFiles {
     server: URL,
     id: string,
     seconds: number,
-    interrupt: AbortSignal | undefined,
+    signal: AbortSignal | undefined,
   ): Promise<boolean> {
     const { cache, timeout, maxTime, maxBytes } = this.#settings;
     const url = new URL(server);
@@ -141,7 +141,7 @@ export class DebugFiles {
     };
     const limits = { timeout, maxTime: maxTime === 0 ? seconds : Math.min(maxTime, seconds), maxBytes };
     try {
-      if (!(await download(url, toFile, limits, interrupt))) return false;
+      if (!(await download(url, toFile, limits, signal))) return false;
       if (!this.#isDebugFileOf(partial, id)) {
         throw new DownloadError('it sends something else than the debug file of that build id');
       }

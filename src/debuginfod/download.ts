@@ -28,12 +28,12 @@ export async function download(
   url: URL,
   toFile: () => Promise<string>,
   limits: DownloadLimits,
-  interrupt?: AbortSignal,
+  signal?: AbortSignal,
 ): Promise<boolean> {
   const controller = new AbortController();
   const watch = watchProgress(controller, limits);
-  const onInterrupt = () => controller.abort(new DownloadError('interrupted'));
-  interrupt?.addEventListener('abort', onInterrupt);
+  const onAbort = () => controller.abort(new DownloadError('interrupted'));
+  signal?.addEventListener('abort', onAbort);
   try {
     const response = await answer(url, controller.signal, limits.maxBytes);
     if (response === null) return false;
@@ -48,7 +48,7 @@ export async function download(
     }
     return true;
   } finally {
-    interrupt?.removeEventListener('abort', onInterrupt);
+    signal?.removeEventListener('abort', onAbort);
     watch.end();
     // What is still under way is not wanted any more.
     controller.abort();
@@ -92,6 +92,13 @@ async function* chunks(response: Response, signal: AbortSignal): AsyncGenerator<
   }
 }
 
+/** Timers of Node.js that are longer, 24.8 days, run at once. */
+const longestTimerMs = 2 ** 31 - 1;
+
+function timerMs(seconds: number): number {
+  return Math.min(seconds * 1000, longestTimerMs);
+}
+
 /** Gives up when too little arrives, or too much, or when it takes too long. */
 function watchProgress(
   controller: AbortController,
@@ -103,9 +110,10 @@ function watchProgress(
     if (recent < leastBytes) controller.abort(new DownloadError(`it sends nothing for ${timeout} s`, true));
     recent = 0;
   };
-  const stalling = timeout === 0 ? undefined : setInterval(stall, timeout * 1000);
+  // No server can stall for longer than all of it may take.
+  const stalling = timeout === 0 || timeout > maxTime ? undefined : setInterval(stall, timerMs(timeout));
   const late = () => controller.abort(new DownloadError(`it takes longer than ${maxTime} s`, true));
-  const ending = setTimeout(late, maxTime * 1000);
+  const ending = setTimeout(late, timerMs(maxTime));
   return {
     arrived(bytes) {
       recent += bytes;

@@ -9,19 +9,19 @@ import type { Format, Pieces } from './format.js';
 export const folded: Format = {
   name: 'folded',
   create() {
-    const sums = new Map<string, number>();
+    const sums = new Map<string, bigint>();
     return {
       header: () => [],
       sample({ offCpu }) {
         for (const time of offCpu) {
           const stack = stackOf(time);
-          sums.set(stack, (sums.get(stack) ?? 0) + time.totalNs);
+          sums.set(stack, (sums.get(stack) ?? 0n) + BigInt(time.totalNs));
         }
         return [];
       },
       skipped: () => [],
       *footer(): Pieces {
-        const longestFirst = [...sums].sort(([, a], [, b]) => b - a);
+        const longestFirst = [...sums].sort(([, a], [, b]) => Number(b - a));
         for (const [stack, totalNs] of longestFirst) yield `${stack} ${totalNs}\n`;
       },
     };

@@ -1,10 +1,12 @@
 /** The registry of formats. A new one needs a file here and a line below. */
+import { KdelayError } from '../errors.js';
 import type { CapturedReport } from '../report/events.js';
 import { folded } from './folded.js';
-import type { Format } from './format.js';
+import type { Format, Formatter, Pieces } from './format.js';
+import { joined } from './joined.js';
 import { json } from './json.js';
 import { ndjson } from './ndjson.js';
-import { text } from './text.js';
+import { text } from './text/index.js';
 
 export type { Format, Formatter, Pieces } from './format.js';
 
@@ -12,19 +14,28 @@ export const formats: readonly Format[] = [text, json, ndjson, folded];
 
 export const formatNames: readonly string[] = formats.map(({ name }) => name);
 
-/** The format of this name. Throws RangeError for a name that is not in `formatNames`. */
+/** The format of this name. Throws INVALID_ARGUMENT for a name that is not in `formatNames`. */
 export function findFormat(name: string): Format {
   const format = formats.find((candidate) => candidate.name === name);
-  if (format === undefined) throw new RangeError(`no format named ${name}: choose ${formatNames.join(', ')}`);
-  return format;
+  if (format !== undefined) return format;
+  throw new KdelayError(
+    'INVALID_ARGUMENT',
+    `format: “${name}” is none`,
+    `choose one of ${formatNames.join(', ')}`,
+  );
 }
 
-/** A whole report in the format of this name. Throws RangeError for an unknown name. */
+/**
+ * A whole report in the format of this name. Throws KdelayError, INVALID_ARGUMENT, for an unknown name, and for a report that is
+ * longer than a string can be: write the pieces that a Formatter makes then.
+ */
 export function formatReport(report: CapturedReport, name: string): string {
-  const formatter = findFormat(name).create(report.options);
-  const { samples, ...header } = report;
-  const pieces = [...formatter.header(header)];
-  for (const sample of samples) pieces.push(...formatter.sample(sample, report.targets));
-  pieces.push(...formatter.footer(report.targets));
-  return pieces.join('');
+  return joined(name, piecesOf(report, findFormat(name).create(report.options)));
+}
+
+/** One after the other: what a footer says depends on the samples before it. */
+function* piecesOf({ samples, ...header }: CapturedReport, formatter: Formatter): Pieces {
+  yield* formatter.header(header);
+  for (const sample of samples) yield* formatter.sample(sample, header.targets);
+  yield* formatter.footer(header.targets);
 }

@@ -5,7 +5,7 @@
 export declare class BindingCalls {
   get length(): number
   /** Those of these indices that there are. */
-  slice(from: number, to: number): Array<SyscallEvent>
+  slice(from: number, to: number): Array<BindingSyscallEvent>
 }
 
 /** A command that is held just before its `execve`, so that the probes are attached when it begins. */
@@ -328,24 +328,24 @@ export interface BindingSample {
   /** Start triggers since the last sample that found a window open. */
   startsInWindow: number
   /** The first targets, then the children that joined. */
-  targets: Array<Target>
+  targets: Array<BindingTarget>
   /** In no particular order. */
-  threads: Array<Thread>
+  threads: Array<BindingThread>
   /**
    * Time that the hypervisor took from this machine's CPUs during the window, all of them together, in the kernel's clock
    * ticks; null: unknown.
    */
   stealNs: number | null
   /** Of Open vSwitch's datapath, whosever; null: they were not counted. */
-  upcalls: Array<Upcall> | null
+  upcalls: Array<BindingUpcall> | null
   calls: BindingCalls
   /** In no particular order. */
-  offCpu: Array<OffCpu>
+  offCpu: Array<BindingOffCpu>
   /** Frames innermost first, of the stacks that events and times name by index. */
-  stacks: Array<Array<Frame>>
+  stacks: Array<Array<BindingFrame>>
   /** Why stacks and names are missing, a line each, each told with the first sample that it was met for. */
   stackProblems: Array<string>
-  losses: Losses
+  losses: BindingLosses
 }
 
 export interface BindingSoftIrq {
@@ -392,9 +392,9 @@ export interface BindingSyscall {
 
 /** A system call that began and ended inside the window. */
 export interface BindingSyscallEvent {
-  /** `CLOCK_MONOTONIC`, decimal. */
-  entryNs: string
-  exitNs: string
+  /** `CLOCK_MONOTONIC`. */
+  entryNs: bigint
+  exitNs: bigint
   durationNs: number
   pid: number
   tid: number
@@ -410,12 +410,12 @@ export interface BindingSyscallEvent {
   /** The error's name; null: none, or one without a name. */
   errno: string | null
   /** The longest time off the CPU; null: none that was worth noting, or none was looked for. */
-  wait: CallWait | null
+  wait: BindingCallWait | null
   /** Where it was then: an index into the sample's `stacks`. */
   kernelStack: number | null
   /** Who made the call: an index into the sample's `stacks`; null: unknown. */
   userStack: number | null
-  userStackEnd: 'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep' | null | null
+  userStackEnd: 'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep' | null
 }
 
 /** A monitored process. `exe` and `cmdline` are null when it ended before they could be read. */
@@ -506,7 +506,7 @@ export interface BindingWindowStart {
   /** Since the epoch. */
   wallNs: bigint
   /** The thread in which the start trigger fired; null: no trigger opened the window. */
-  trigger: TriggeringThread | null
+  trigger: BindingTriggeringThread | null
 }
 
 export interface BindingWindowStop {
@@ -514,7 +514,7 @@ export interface BindingWindowStop {
   wallNs: bigint
   by: 'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout'
   /** The thread in which the stop trigger fired; null: no trigger closed the window. */
-  trigger: TriggeringThread | null
+  trigger: BindingTriggeringThread | null
 }
 
 /** The user processes, this one left out, that used the most CPU time over the interval, busiest first. */
@@ -524,10 +524,10 @@ export declare function busyProcesses(intervalMs: number, limit: number): Promis
 export declare function doctor(): Promise<BindingDiagnosis>
 
 /** User processes, this one left out, whose name, or whose executable's or first argument's base name, equals `name`. */
-export declare function findProcesses(name: string): Array<Target>
+export declare function findProcesses(name: string): Array<BindingTarget>
 
 /** The process with this pid; throws if there is none that can be monitored. */
-export declare function inspectProcess(pid: number): Target
+export declare function inspectProcess(pid: number): BindingTarget
 
 /** Whether it is an ELF file of that build id, which is in hexadecimal. */
 export declare function isDebugFileOf(path: string, buildId: string): boolean

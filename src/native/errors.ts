@@ -1,4 +1,4 @@
-import { isErrorCode, KdelayError, type KdelayErrorCode } from '../errors.js';
+import { isErrorCode, KdelayError, type KdelayErrorCause, type KdelayErrorCode } from '../errors.js';
 
 /** Runs a call into the native module; what it throws arrives as a KdelayError. */
 export function callNative<T>(call: () => T): T {
@@ -19,9 +19,19 @@ export async function awaitNative<T>(call: () => Promise<T>): Promise<T> {
 
 export function fromNative(error: unknown): KdelayError {
   if (error instanceof KdelayError) return error;
-  const { code, text } = splitCode(error);
-  const [message, hint] = cutLine(text);
-  return new KdelayError(code, message, hint.trimEnd() || (hintsOf[code] ?? null), error);
+  const text = error instanceof Error ? error.message : String(error);
+  const failure = parse(text);
+  // A panic, or what napi itself refuses, such as an argument of another type.
+  if (failure === null) {
+    return new KdelayError(
+      'INTERNAL',
+      `internal error: ${text}`,
+      null,
+      error instanceof Error ? error : undefined,
+    );
+  }
+  const { code, message, hint, cause } = failure;
+  return new KdelayError(code, message, hint ?? hintsOf[code] ?? null, cause ?? undefined);
 }
 
 /** For errors that the module gives no hint of its own. */
@@ -29,20 +39,22 @@ const hintsOf: Partial<Record<KdelayErrorCode, string>> = {
   WRONG_STATE: 'a window is opened by start(), closed by its length or by stop(), and then read by read()',
 };
 
-/**
- * The module's errors are text, "CODE\nmessage" or "CODE\nmessage\nhint", because asynchronous tasks of napi carry no other
- * field. One that has its code in `code` is understood too; an unknown code is a defect and says so.
- */
-function splitCode(error: unknown): { code: KdelayErrorCode; text: string } {
-  const text = error instanceof Error ? error.message : String(error);
-  if (error instanceof Error && 'code' in error && isErrorCode(error.code)) return { code: error.code, text };
-  const [first, rest] = cutLine(text);
-  if (isErrorCode(first) && rest !== '') return { code: first, text: rest };
-  return { code: 'INTERNAL', text: `internal error: ${text}` };
+/** An error as the module makes it: JSON in the message (`crates/loader/src/node/error.rs`). */
+export interface NativeFailure {
+  code: KdelayErrorCode;
+  message: string;
+  hint: string | null;
+  cause: KdelayErrorCause | null;
 }
 
-/** The first line, and what follows it. */
-function cutLine(text: string): [first: string, rest: string] {
-  const end = text.indexOf('\n');
-  return end < 0 ? [text, ''] : [text.slice(0, end), text.slice(end + 1)];
+/** Null: it is none of the module's own, or has a code that is not in the contract. */
+function parse(text: string): NativeFailure | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  const isFailure = typeof value === 'object' && value !== null && 'code' in value && isErrorCode(value.code);
+  return isFailure ? (value as NativeFailure) : null;
 }

@@ -16,7 +16,7 @@ export type CapturedSample = Omit<Sample, 'syscallEvents'> & { syscallEvents: Sy
 export type CapturedReport = Omit<Report, 'samples'> & { samples: readonly CapturedSample[] };
 
 /** The stack of an index; none of none. */
-export type StackOf = (index: number | null | undefined) => Frame[];
+export type StackOf = (index: number | null) => Frame[];
 
 /** How many become objects at once: crossing over to native code for each one would take longer. */
 const chunkLength = 256;
@@ -79,11 +79,9 @@ class Entry {
 function toEvent(raw: Binding.BindingSyscallEvent, stack: StackOf): SyscallEvent {
   return {
     ...raw,
-    arguments: raw.arguments ?? null,
-    errno: raw.errno ?? null,
-    wait: raw.wait ?? null,
+    entryNs: String(raw.entryNs),
+    exitNs: String(raw.exitNs),
     kernelStack: stack(raw.kernelStack),
     userStack: stack(raw.userStack),
-    userStackEnd: raw.userStackEnd ?? null,
   };
 }

@@ -1,28 +1,20 @@
 /** Durations by size: buckets as the schema has them, and what follows from these. */
+import { histogramBoundsNs } from '../constants.js';
 import type { HistogramBucket, Percentiles } from './types.js';
 
-/** The kernel side has as many; the last one takes all that is longer. */
-const lastBucket = 127;
-
-/** The first bucket ends a quarter above 2^5 ns, and takes all that is shorter. */
-const firstOctave = 5;
-
-/** Of four for each power of two, where bucket i begins. */
-function lowerBound(index: number): number {
-  const octave = firstOctave + (index >> 2);
-  return 2 ** octave + (index & 3) * 2 ** (octave - 2);
-}
+const bounds: readonly number[] = histogramBoundsNs;
+const [leastNs] = histogramBoundsNs;
 
 /** From the counts of all buckets to those that are not empty. */
-export function toHistogram(counts: readonly number[] | null | undefined): HistogramBucket[] | null {
-  if (counts == null) return null;
+export function toHistogram(counts: readonly number[] | null): HistogramBucket[] | null {
+  if (counts === null) return null;
   // In a loop, as there is one for each call of each thread.
   const buckets: HistogramBucket[] = [];
   for (let index = 0; index < counts.length; index++) {
     const count = counts[index] ?? 0;
     if (count === 0) continue;
-    const fromNs = index === 0 ? 0 : lowerBound(index);
-    buckets.push({ fromNs, toNs: index === lastBucket ? null : lowerBound(index + 1), count });
+    const fromNs = index === 0 ? 0 : (bounds[index] ?? 0);
+    buckets.push({ fromNs, toNs: bounds[index + 1] ?? null, count });
   }
   return buckets;
 }
@@ -62,16 +54,19 @@ function middleOf(bucket: HistogramBucket | undefined, maxNs: number | null): nu
 export function byPowersOfTwo(histogram: readonly HistogramBucket[]): HistogramBucket[] {
   const merged: HistogramBucket[] = [];
   for (const { fromNs, toNs, count } of histogram) {
-    const from = fromNs === 0 ? 0 : 2 ** Math.floor(Math.log2(fromNs));
+    const from = fromNs === 0 ? 0 : powerBelow(fromNs);
     const before = merged.at(-1);
-    // What begins at 2^5 belongs to the first bucket, which holds what is shorter, too.
-    const isSame = before !== undefined && (before.fromNs === from || (before.fromNs === 0 && from === 32));
+    // What begins where the first bucket's bound is belongs to that one, which holds what is shorter, too.
+    const isSame =
+      before !== undefined && (before.fromNs === from || (before.fromNs === 0 && from === leastNs));
     if (isSame) {
       before.count += count;
       before.toNs = toNs === null ? null : before.toNs;
       continue;
     }
-    merged.push({ fromNs: from, toNs: toNs === null ? null : from === 0 ? 64 : from * 2, count });
+    merged.push({ fromNs: from, toNs: toNs === null ? null : 2 * (from || leastNs), count });
   }
   return merged;
 }
+
+const powerBelow = (ns: number): number => 2 ** Math.floor(Math.log2(ns));

@@ -1,4 +1,5 @@
 /** The threads of each process together. */
+import { sumNs } from '../units.js';
 import type { Budget, Process, Thread } from './types.js';
 
 /** In the order of the targets; a process that is none of them, which cannot be, would come last. */
@@ -6,29 +7,43 @@ export function toProcesses(
   threads: readonly Thread[],
   targets: ReadonlyArray<{ pid: number; comm: string }>,
 ): Process[] {
-  const sums = new Map<number, Process>(
-    targets.map(({ pid, comm }) => [pid, { pid, comm, threads: 0, budget: { ...noTime } }]),
-  );
+  const comms = new Map<number, string | null>(targets.map(({ pid, comm }) => [pid, comm]));
+  const byPid = new Map<number, Thread[]>(targets.map(({ pid }) => [pid, []]));
   for (const thread of threads) {
     const { pid, tid, comm } = thread;
-    const sum = sums.get(pid) ?? { pid, comm: null, threads: 0, budget: { ...noTime } };
-    if (sum.comm === null && tid === pid) sum.comm = comm;
-    sum.threads++;
-    for (const key of Object.keys(noTime) as Array<keyof Budget>) sum.budget[key] += thread.budget[key];
-    sums.set(pid, sum);
+    if ((comms.get(pid) ?? null) === null) comms.set(pid, tid === pid ? comm : null);
+    const own = byPid.get(pid);
+    if (own === undefined) byPid.set(pid, [thread]);
+    else own.push(thread);
   }
-  return [...sums.values()].filter((process) => process.threads > 0);
+  return [...byPid]
+    .filter(([, own]) => own.length > 0)
+    .map(([pid, own]) => ({
+      pid,
+      comm: comms.get(pid) ?? null,
+      threads: own.length,
+      budget: mapBudget((key) => Number(sumNs(own.map(({ budget }) => budget[key])))),
+    }));
 }
 
-const noTime: Readonly<Budget> = {
-  wallNs: 0,
-  userNs: 0,
-  kernelNs: 0,
-  readyWokenNs: 0,
-  readyPreemptedNs: 0,
-  blockedNs: 0,
-  stoppedNs: 0,
-  hardIrqNs: 0,
-  softIrqNs: 0,
-  unknownNs: 0,
-};
+/** Exact. */
+export type BudgetSum = Record<keyof Budget, bigint>;
+
+export function sumBudgets(threads: readonly Thread[]): BudgetSum {
+  return mapBudget((key) => sumNs(threads.map(({ budget }) => budget[key])));
+}
+
+function mapBudget<T>(value: (key: keyof Budget) => T): Record<keyof Budget, T> {
+  return {
+    wallNs: value('wallNs'),
+    userNs: value('userNs'),
+    kernelNs: value('kernelNs'),
+    readyWokenNs: value('readyWokenNs'),
+    readyPreemptedNs: value('readyPreemptedNs'),
+    blockedNs: value('blockedNs'),
+    stoppedNs: value('stoppedNs'),
+    hardIrqNs: value('hardIrqNs'),
+    softIrqNs: value('softIrqNs'),
+    unknownNs: value('unknownNs'),
+  };
+}

@@ -17,14 +17,15 @@ export function callName({ name, abi }: Pick<Syscall, 'name' | 'abi'>): string {
 export interface BlockedPart {
   /** Null: outside of any call. */
   call: string | null;
-  blockedNs: number;
+  /** Exact: of all threads together it may pass 2^53. */
+  blockedNs: bigint;
 }
 
 /** What the threads were blocked in, longest first. */
 export function blockedParts(threads: readonly Thread[]): BlockedPart[] {
-  const byCall = new Map<string | null, number>();
+  const byCall = new Map<string | null, bigint>();
   const add = (call: string | null, blockedNs: number) => {
-    if (blockedNs > 0) byCall.set(call, (byCall.get(call) ?? 0) + blockedNs);
+    if (blockedNs > 0) byCall.set(call, (byCall.get(call) ?? 0n) + BigInt(blockedNs));
   };
   for (const { syscalls, faults } of threads) {
     for (const call of syscalls) add(callName(call), call.blockedNs);
@@ -32,5 +33,5 @@ export function blockedParts(threads: readonly Thread[]): BlockedPart[] {
   }
   return [...byCall]
     .map(([call, blockedNs]) => ({ call, blockedNs }))
-    .sort((a, b) => b.blockedNs - a.blockedNs);
+    .sort((a, b) => Number(b.blockedNs - a.blockedNs));
 }

@@ -22,9 +22,9 @@ export function toThread(raw: Binding.BindingThread): Thread {
     vectors: raw.vectors.map(toVector).sort(byTotalAndVector),
     longPoll: toLongPoll(raw.longPoll),
     ranInstead: toRanInstead(raw.ranInstead),
-    wokenBy: raw.wokenBy.map((waker) => ({ ...waker })).sort((a, b) => b.blockedNs - a.blockedNs),
-    faults: { minor: faults.minor ?? null, major: faults.major ?? null, blockedNs: faults.blockedNs },
-    budget: { ...budget },
+    wokenBy: raw.wokenBy.toSorted((a, b) => b.blockedNs - a.blockedNs),
+    faults,
+    budget,
   };
 }
 
@@ -68,11 +68,9 @@ function toLongPoll({ count, totalNs, minNs, maxNs, histogram }: Binding.Binding
 function toRanInstead(raw: Binding.BindingRanInstead): RanInstead {
   const { otherTasksNs, shortNs, unattributedNs } = raw;
   return {
-    tasks: raw.tasks
-      .map((task) => ({ ...task, cgroup: task.cgroup ?? null }))
-      .sort((a, b) => b.totalNs - a.totalNs),
+    tasks: raw.tasks.toSorted((a, b) => b.totalNs - a.totalNs),
     otherTasksNs,
-    cpus: raw.cpus.map((cpu) => ({ ...cpu })).sort((a, b) => b.totalNs - a.totalNs || a.cpu - b.cpu),
+    cpus: raw.cpus.toSorted((a, b) => b.totalNs - a.totalNs || a.cpu - b.cpu),
     shortNs,
     unattributedNs,
   };
@@ -80,7 +78,7 @@ function toRanInstead(raw: Binding.BindingRanInstead): RanInstead {
 
 /** How durations spread out. */
 function spread(
-  counts: readonly number[] | null | undefined,
+  counts: readonly number[] | null,
   extremes: { minNs?: number | null; maxNs: number | null },
 ): Pick<Run, 'percentiles' | 'histogram'> {
   const histogram = toHistogram(counts);
@@ -90,7 +88,7 @@ function spread(
 interface RawTimes {
   count: number;
   totalNs: number;
-  maxNs?: number | null | undefined;
+  maxNs: number | null;
 }
 
 function toWaits({ count, totalNs, maxNs }: RawTimes): {
@@ -106,8 +104,8 @@ function toVector({ name, vector, ...times }: Binding.BindingSoftIrq): Thread['s
 }
 
 /** Nothing counted: there is no shortest or longest, and 0 would look like one. */
-function extreme(count: number, value: number | null | undefined): number | null {
-  return count === 0 ? null : (value ?? null);
+function extreme(count: number, value: number | null): number | null {
+  return count === 0 ? null : value;
 }
 
 function byTotal(a: Syscall, b: Syscall): number {

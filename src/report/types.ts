@@ -338,7 +338,7 @@ export interface Process {
   budget: Budget;
 }
 /**
- * Where the time in the window went, of a thread or of all threads of a process together, net of nesting. All entries but wallNs add up to wallNs exactly.
+ * Where the time in the window went, of a thread or of all threads of a process together, net of nesting. All entries but wallNs add up to wallNs exactly; of a process whose sums pass 2^53 ns (104 days), each is the nearest number that a double holds.
  */
 export interface Budget {
   /**

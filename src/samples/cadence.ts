@@ -1,4 +1,4 @@
-/** How often: windows one after the other, until there are enough, the user interrupts, or every target has ended. */
+/** How often: windows one after the other, until there are enough, a signal ends the run, or every target has ended. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CapturedSample } from '../report/events.js';
 import type { WindowStart } from '../report/types.js';
@@ -32,7 +32,7 @@ export interface WindowSource {
 
 export interface CadenceHooks {
   /** Aborted when the user wants to end the run. */
-  interrupt: AbortSignal;
+  signal: AbortSignal;
   /** Called when a window has opened or is armed, with the number of the sample. */
   onOpen?: (index: number) => void;
   /** Called when it has closed. */
@@ -50,7 +50,7 @@ export interface Clock {
 export type Taken = { sample: CapturedSample } | { skipped: Window };
 
 /** `start-timeout`, `stop-timeout`: which trigger did not fire in time. */
-export type CadenceEnd = 'complete' | 'interrupt' | 'exit' | 'start-timeout' | 'stop-timeout';
+export type CadenceEnd = 'complete' | 'signal' | 'exit' | 'start-timeout' | 'stop-timeout';
 
 const systemClock: Clock = {
   now: () => performance.now(),
@@ -60,7 +60,7 @@ const systemClock: Clock = {
 export async function* takeSamples(
   source: WindowSource,
   plan: CadencePlan,
-  { interrupt, onOpen, onClosed, clock = systemClock }: CadenceHooks,
+  { signal, onOpen, onClosed, clock = systemClock }: CadenceHooks,
 ): AsyncGenerator<Taken, CadenceEnd> {
   let taken = 0;
   let skipped = 0;
@@ -68,23 +68,29 @@ export async function* takeSamples(
   let first = true;
   while (taken < plan.sampleCount) {
     if (!first && pending === 0) {
-      const alive = await pause(source, plan.sampleInterval * 1000, interrupt, clock);
+      const alive = await pause(source, plan.sampleInterval * 1000, signal, clock);
       if (!alive) return 'exit';
     }
     first = false;
-    if (interrupt.aborted) return 'interrupt';
     const stop = () => source.stop();
-    // Windows are armed before they are needed: the next start trigger finds one even while a sample is being read.
-    for (const ahead = windowsAhead(source, plan, plan.sampleCount - taken); pending < ahead; pending++) {
-      source.start(plan.sampleTime);
+    if (signal.aborted) {
+      if (pending === 0) return 'signal';
+      // Windows that closed while a sample was read or printed are read as well; those that are armed are taken back.
+      stop();
+      if (source.closedWindow === null) return 'signal';
+    } else {
+      // Windows are armed before they are needed: the next start trigger finds one even while a sample is being read.
+      for (const ahead = windowsAhead(source, plan, plan.sampleCount - taken); pending < ahead; pending++) {
+        source.start(plan.sampleTime);
+      }
     }
-    interrupt.addEventListener('abort', stop);
+    signal.addEventListener('abort', stop);
     let reason: StopReason;
     try {
       onOpen?.(taken);
       reason = await source.wait({ triggerTimeout: plan.triggerTimeout });
     } finally {
-      interrupt.removeEventListener('abort', stop);
+      signal.removeEventListener('abort', stop);
       onClosed?.();
     }
     const window = source.closedWindow;
@@ -113,22 +119,22 @@ function windowsAhead(source: WindowSource, plan: CadencePlan, wanted: number): 
 }
 
 function whyNone(reason: StopReason): CadenceEnd {
-  return reason === 'exit' ? 'exit' : 'interrupt';
+  return reason === 'exit' ? 'exit' : 'signal';
 }
 
 /** Looks for the targets once in a while, so that their end also ends a long pause. False if they have ended. */
 async function pause(
   source: WindowSource,
   milliseconds: number,
-  interrupt: AbortSignal,
+  signal: AbortSignal,
   clock: Clock,
 ): Promise<boolean> {
   const until = clock.now() + milliseconds;
   for (;;) {
-    if (interrupt.aborted) return true;
+    if (signal.aborted) return true;
     if (!source.targetsAlive) return false;
     const left = until - clock.now();
     if (left <= 0) return true;
-    await clock.sleep(Math.min(left, 1000), interrupt);
+    await clock.sleep(Math.min(left, 1000), signal);
   }
 }

@@ -1,4 +1,6 @@
 /** What a session is told of calls to record and of stacks. */
+
+import { limits } from '../constants.js';
 import { KdelayError } from '../errors.js';
 import type { Binding } from '../native/index.js';
 import { checkInteger } from './check.js';
@@ -36,7 +38,8 @@ export interface UserStackOptions {
 /** Throws INVALID_ARGUMENT. */
 export function toEvents(options: SyscallEventOptions): Binding.BindingEventOptions {
   const longerThanNs = checkInteger('longerThanNs', options.longerThanNs ?? 0, 0, Number.MAX_SAFE_INTEGER);
-  const bufferPages = checkInteger('bufferPages', options.bufferPages ?? 1024, 1, 2 ** 18);
+  const mostPages = limits.ringBytes / limits.pageBytes;
+  const bufferPages = checkInteger('bufferPages', options.bufferPages ?? 1024, 1, mostPages);
   if (!Number.isInteger(Math.log2(bufferPages))) {
     throw new KdelayError(
       'INVALID_ARGUMENT',
@@ -49,7 +52,7 @@ export function toEvents(options: SyscallEventOptions): Binding.BindingEventOpti
     leastNs: longerThanNs === 0 ? 0 : longerThanNs + 1,
     ...(options.only === undefined ? {} : { only: [...options.only] }),
     except: [...(options.except ?? [])],
-    bufferBytes: bufferPages * 4096,
+    bufferBytes: bufferPages * limits.pageBytes,
     limit: checkInteger('limit', options.limit ?? 100_000, 1, 10_000_000),
   };
 }
@@ -66,11 +69,13 @@ export function toUserStacks({ userStackBy = 'dwarf', userStackBytes = 16_384 }:
       `give ${userStackMethods.join(' or ')}`,
     );
   }
-  if (![0, 4096, 8192, 16_384, 32_768, 65_536].includes(userStackBytes)) {
+  const { pageBytes, stackBytes } = limits;
+  const isPower = Number.isInteger(Math.log2(userStackBytes));
+  if (userStackBytes !== 0 && !(isPower && userStackBytes >= pageBytes && userStackBytes <= stackBytes)) {
     throw new KdelayError(
       'INVALID_ARGUMENT',
       `session: userStackBytes is ${userStackBytes}`,
-      'give 0, or a power of two from 4096 to 65536',
+      `give 0, or a power of two from ${pageBytes} to ${stackBytes}`,
     );
   }
   return { byFramePointer: userStackBy === 'fp', userStackBytes };

@@ -1,10 +1,11 @@
 import os from 'node:os';
+import { limits } from '../constants.js';
 import { DebugFiles, type DebuginfodOptions } from '../debuginfod/debug-files.js';
 import { debugServers } from '../debuginfod/settings.js';
 import { KdelayError } from '../errors.js';
 import { awaitNative, type Binding, callNative, native } from '../native/index.js';
 import type { CapturedSample } from '../report/events.js';
-import { toSample, toTarget, toWindow, toWindowStart } from '../report/report.js';
+import { toSample, toTarget, toWindow, toWindowStart } from '../report/sample.js';
 import type { Target, WindowStart, WindowStop } from '../report/types.js';
 import type { Window } from '../report/window.js';
 import { secondsToNs } from '../units.js';
@@ -60,8 +61,12 @@ export type StopReason = WindowStop['by'];
 /**
  * Probes attached to one or several live processes. Open it, then take samples one after the other:
  *
- *     await using session = await CaptureSession.open({ pid });
- *     const sample = await session.sample(0.5);
+ *     const session = await CaptureSession.open({ pid });
+ *     try {
+ *       const sample = await session.sample(0.5);
+ *     } finally {
+ *       await session.close();
+ *     }
  *
  * `start`, `wait` and `read` are the steps of `sample`, for windows that are closed by `stop` or by the target's end.
  * Every method throws KdelayError; after close() they throw WRONG_STATE. A session that is merely dropped detaches when
@@ -69,6 +74,8 @@ export type StopReason = WindowStop['by'];
  */
 export class CaptureSession implements AsyncDisposable {
   readonly #native: Binding.BindingSession;
+  /** What it was opened with; buildReport takes it from here. */
+  readonly options: Readonly<SessionOptions>;
   #targets: readonly Target[];
   readonly #debugFiles: DebugFiles | null;
   /** How many the machine has, for verdicts; null: there are none. */
@@ -77,11 +84,13 @@ export class CaptureSession implements AsyncDisposable {
 
   private constructor(
     session: Binding.BindingSession,
+    options: SessionOptions,
     targets: readonly Target[],
     debugFiles: DebugFiles | null,
     cpus: number | null,
   ) {
     this.#native = session;
+    this.options = Object.freeze({ ...options });
     this.#targets = targets;
     this.#debugFiles = debugFiles;
     this.#cpus = cpus;
@@ -95,7 +104,7 @@ export class CaptureSession implements AsyncDisposable {
     const pids = checkPids(options);
     const debugLevel = checkInteger('debugLevel', options.debugLevel ?? 0, 0, 7);
     const capacity = options.threadCapacity;
-    if (capacity !== undefined) checkInteger('threadCapacity', capacity, 1, 2 ** 20);
+    if (capacity !== undefined) checkInteger('threadCapacity', capacity, 1, limits.threads);
     const userStacks = toUserStacks(options);
     const events = options.syscallEvents === undefined ? {} : { events: toEvents(options.syscallEvents) };
     const servers = options.debuginfod === undefined ? null : (options.debuginfod.servers ?? debugServers());
@@ -119,7 +128,7 @@ export class CaptureSession implements AsyncDisposable {
     );
     const debugFiles = servers === null ? null : new DebugFiles(servers, isDebugFileOf, options.debuginfod);
     const cpus = (options.verdict ?? true) ? os.cpus().length : null;
-    return new CaptureSession(session, targets, debugFiles, cpus);
+    return new CaptureSession(session, options, targets, debugFiles, cpus);
   }
 
   /** The captured processes: those named first, then, as of the last read(), their children. */
@@ -152,7 +161,7 @@ export class CaptureSession implements AsyncDisposable {
       session.start(lengthNs);
       return session.openWindow();
     });
-    return opened == null ? null : toWindowStart(opened);
+    return opened === null ? null : toWindowStart(opened);
   }
 
   /**
@@ -172,7 +181,7 @@ export class CaptureSession implements AsyncDisposable {
   /** The oldest window, if it is closed and can be read; null also when its start trigger never fired. */
   get closedWindow(): Window | null {
     const window = this.#use((session) => session.closedWindow());
-    return window == null ? null : toWindow(window);
+    return window === null ? null : toWindow(window);
   }
 
   /** Forgets the oldest window, which must be closed, without looking at what happened in it. */

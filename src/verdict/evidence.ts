@@ -37,10 +37,10 @@ function unknownTime({ processes, threads }: Evidence): string[] {
   const sum = (key: 'wallNs' | 'unknownNs' | 'blockedNs') =>
     processes.reduce((total, { budget }) => total + budget[key], 0);
   const wallNs = sum('wallNs');
-  const told = blockedParts(threads).reduce((total, { blockedNs }) => total + blockedNs, 0);
+  const attributedNs = blockedParts(threads).reduce((total, { blockedNs }) => total + Number(blockedNs), 0);
   const parts: ReadonlyArray<readonly [number, string]> = [
     [sum('unknownNs'), 'is unknown'],
-    [sum('blockedNs') - told, 'was blocked, and in what is unknown'],
+    [sum('blockedNs') - attributedNs, 'was blocked, and in what is unknown'],
   ];
   return parts
     .filter(([ns]) => ns > limits.unknownShare * wallNs)

@@ -60,7 +60,7 @@ export function longestCall({ working, wallNs }: ThreadFacts): Syscall | null {
 
 interface Interrupt {
   name: string;
-  kind: 'hard irq' | 'soft irq' | 'local interrupt';
+  kind: 'hard irq' | 'soft irq' | 'local irq';
   count: number;
 }
 
@@ -69,7 +69,7 @@ export function interruptedMost({ hardIrqs, softIrqs, vectors }: Thread): Interr
   const all = [
     ...hardIrqs.map((irq) => ({ ...irq, kind: 'hard irq' as const })),
     ...softIrqs.map((irq) => ({ ...irq, kind: 'soft irq' as const })),
-    ...vectors.map((irq) => ({ ...irq, kind: 'local interrupt' as const })),
+    ...vectors.map((irq) => ({ ...irq, kind: 'local irq' as const })),
   ].sort((a, b) => b.totalNs - a.totalNs);
   const [most] = all;
   return most === undefined ? null : { name: nameOf(most.name), kind: most.kind, count: most.count };
@@ -97,7 +97,7 @@ export function mostInCall({ thread: { syscalls }, calls }: ThreadFacts, by: 'co
 const mostParts = 3;
 
 /** Where a loop's time outside of its poll went, the largest parts. */
-export function awayIn({ thread, readyNs, interruptNs }: ThreadFacts): string {
+export function outsidePoll({ thread, readyNs, interruptNs }: ThreadFacts): string {
   const { budget, syscalls, faults } = thread;
   const blocked = syscalls
     .filter((call) => kindOf(call) !== 'idle')

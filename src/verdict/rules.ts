@@ -6,7 +6,6 @@ import type { Evidence } from './evidence.js';
 import type { ThreadFacts } from './facts.js';
 import { limits } from './limits.js';
 import {
-  awayIn,
   callRate,
   heldBy,
   interruptedMost,
@@ -14,6 +13,7 @@ import {
   longestNs,
   lookAtCpu,
   mostInCall,
+  outsidePoll,
 } from './parts.js';
 import { called, isPlainWord, nameOf, times } from './words.js';
 
@@ -190,7 +190,7 @@ export const threadRules: readonly ThreadRule[] = [
     says(facts) {
       const { count, totalNs, maxNs } = facts.thread.longPoll;
       const away = `was away from its poll for up to ${shortTime(maxNs ?? 0)}`;
-      return `${away} (${times(count)}, ${shortTime(mean(totalNs, count))} on average): ${awayIn(facts)}`;
+      return `${away} (${times(count)}, ${shortTime(mean(totalNs, count))} on average): ${outsidePoll(facts)}`;
     },
     next: ({ thread: { pid } }) =>
       `kdelay capture -p ${pid} -s ${limits.slowCallNs} --skip-syscall-poll-events --off-cpu --sample-time 5`,

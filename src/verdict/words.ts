@@ -56,9 +56,11 @@ export function activities(budget: Budget, blocked: readonly BlockedPart[]): str
 const mostCalls = 2;
 
 function blockedIn(parts: readonly BlockedPart[], wallNs: number): string {
-  const shown = parts.filter(({ blockedNs }) => blockedNs >= leastShare * wallNs).slice(0, mostCalls);
+  const shown = parts.filter(({ blockedNs }) => Number(blockedNs) >= leastShare * wallNs).slice(0, mostCalls);
   if (shown.length === 0) return '';
-  const named = shown.map(({ call, blockedNs }) => `${wholePercent(blockedNs, wallNs)} ${blockedCall(call)}`);
+  const named = shown.map(
+    ({ call, blockedNs }) => `${wholePercent(Number(blockedNs), wallNs)} ${blockedCall(call)}`,
+  );
   return ` (${named.join('; ')})`;
 }
 

@@ -18,7 +18,7 @@ pub struct Config {
     pub target_tgid: u32,
     /// 1: `sched_switch` hands over the previous task's state (5.18 and later); 0: it is read from the task.
     pub has_prev_state: u32,
-    /// 1: compat system calls are told by `thread_info.status` (x86), 2: by `thread_info.flags` (arm64), 0: unknown.
+    /// 1: compat system calls are marked in `thread_info.status` (x86), 2: by `thread_info.flags` (arm64), 0: unknown.
     pub compat_kind: u32,
     /// 1: the kernel hands over any task's user registers (5.15 and later).
     pub has_task_registers: u32,
@@ -32,7 +32,7 @@ pub struct Config {
     pub pid_level: u32,
     /// Its address, if it is nested.
     pub pid_namespace: u64,
-    /// Times ready and blocked are told by who ran instead and who woke the thread, if they last at least this long.
+    /// Times ready and blocked are attributed to who ran instead and who woke the thread, if they last at least this long.
     pub least_attributed_ns: u64,
     /// 1: they are.
     pub who: u32,
@@ -104,6 +104,7 @@ pub struct Offsets {
     /// `__state`, or `state` before 5.14.
     pub task_state: u32,
     pub task_on_cpu: u32,
+    pub task_on_rq: u32,
     pub task_start_time: u32,
     pub task_comm: u32,
     /// `thread_info.status` (x86) or `thread_info.flags` (arm64), from the start of `task_struct`.
@@ -126,7 +127,6 @@ pub struct Offsets {
     /// Both, or neither.
     pub task_min_flt: u32,
     pub task_maj_flt: u32,
-    pub reserved: u32,
     /// Of the members that lead to a task's numbers in pid namespaces: in `task_struct` these two,
     pub task_thread_pid: u32,
     pub task_group_leader: u32,
@@ -163,6 +163,7 @@ impl Config {
             task_tgid: NO_OFFSET,
             task_state: NO_OFFSET,
             task_on_cpu: NO_OFFSET,
+            task_on_rq: NO_OFFSET,
             task_start_time: NO_OFFSET,
             task_comm: NO_OFFSET,
             task_compat: NO_OFFSET,
@@ -178,7 +179,6 @@ impl Config {
             task_cpu: NO_OFFSET,
             task_min_flt: NO_OFFSET,
             task_maj_flt: NO_OFFSET,
-            reserved: 0,
             task_thread_pid: NO_OFFSET,
             task_group_leader: NO_OFFSET,
             pid_level: NO_OFFSET,

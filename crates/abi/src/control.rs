@@ -20,6 +20,27 @@ pub struct Window {
     pub length_ns: u64,
 }
 
+impl Window {
+    /// Whether a stop trigger that fired at that time closes the window: one that has no end of its own, and had begun by then.
+    /// Another CPU may open it between the trigger's reading of the clock and its look at the window.
+    #[inline(always)]
+    pub fn is_closed_by_trigger(&self, fired_ns: u64) -> bool {
+        self.stop_ns == UNTIL_CLOSED && fired_ns >= self.start_ns
+    }
+
+    /// When the window ends that user space asks to close at that time, if that is sooner than it ends by itself. It may have
+    /// read the clock before the window began.
+    #[inline(always)]
+    pub fn closed_at(&self, asked_ns: u64) -> Option<u64> {
+        let at_ns = if asked_ns < self.start_ns {
+            self.start_ns
+        } else {
+            asked_ns
+        };
+        (at_ns < self.stop_ns).then_some(at_ns)
+    }
+}
+
 /// The latest windows. Only programs write here, so that a trigger and user space cannot overwrite one another's: user space
 /// runs the program `control`.
 #[repr(C)]
@@ -167,3 +188,77 @@ const _: () = assert!(
     "implicit padding"
 );
 const _: () = assert!(MOST_PENDING < WINDOWS && WINDOWS.is_power_of_two());
+
+#[cfg(test)]
+mod tests {
+    use super::{Losses, UNTIL_CLOSED, Window};
+
+    const OPEN: Window = Window {
+        start_ns: 100,
+        stop_ns: UNTIL_CLOSED,
+        length_ns: UNTIL_CLOSED,
+    };
+    const TIMED: Window = Window {
+        start_ns: 100,
+        stop_ns: 200,
+        length_ns: 100,
+    };
+
+    #[test]
+    fn a_stop_that_fired_before_the_window_began_does_not_close_it() {
+        assert!(!OPEN.is_closed_by_trigger(99));
+        assert!(OPEN.is_closed_by_trigger(100) && OPEN.is_closed_by_trigger(500));
+        assert!(!TIMED.is_closed_by_trigger(150), "it ends by itself");
+        assert!(
+            !Window::default().is_closed_by_trigger(150),
+            "there is none"
+        );
+    }
+
+    #[test]
+    fn user_space_closes_no_window_before_it_began() {
+        assert_eq!(OPEN.closed_at(150), Some(150));
+        assert_eq!(OPEN.closed_at(99), Some(100));
+        assert_eq!(
+            (TIMED.closed_at(150), TIMED.closed_at(250)),
+            (Some(150), None)
+        );
+        assert_eq!(Window::default().closed_at(150), None);
+    }
+
+    #[test]
+    fn losses_of_a_window_are_what_was_added_in_it() {
+        let before = Losses {
+            thread_events: 1,
+            syscalls: 2,
+            irqs: 3,
+            triggers: 4,
+            starts_in_window: 5,
+            events: 6,
+            stacks: 7,
+            off_cpu: 8,
+        };
+        let after = Losses {
+            thread_events: 11,
+            syscalls: 22,
+            irqs: 33,
+            triggers: 44,
+            starts_in_window: 55,
+            events: 66,
+            stacks: 77,
+            off_cpu: 88,
+        };
+        let added = Losses {
+            thread_events: 10,
+            syscalls: 20,
+            irqs: 30,
+            triggers: 40,
+            starts_in_window: 50,
+            events: 60,
+            stacks: 70,
+            off_cpu: 80,
+        };
+        assert_eq!(after.since(&before), added);
+        assert_eq!(before.since(&after), Losses::default());
+    }
+}

@@ -1,7 +1,5 @@
 //! Sums of durations, and of time off the CPU by why.
 
-use crate::jumpless::exceeds;
-
 /// How many there were, how long in all, and the longest.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,8 +20,9 @@ impl Durations {
     pub fn add(&mut self, duration_ns: u64) {
         self.count += 1;
         self.total_ns += duration_ns;
-        // Without a jump, of which the verifier would follow both ways.
-        self.max_ns += exceeds(duration_ns, self.max_ns) * duration_ns.wrapping_sub(self.max_ns);
+        if duration_ns > self.max_ns {
+            self.max_ns = duration_ns;
+        }
     }
 }
 
@@ -48,8 +47,8 @@ impl OffCpuTime {
     /// (which wraps).
     pub fn at_most(self, duration_ns: u64) -> Self {
         let mut left_ns = duration_ns;
-        let mut part = |given_ns: u64| {
-            let taken_ns = (given_ns as i64).max(0) as u64;
+        let mut part = |off_cpu_ns: u64| {
+            let taken_ns = (off_cpu_ns as i64).max(0) as u64;
             let taken_ns = taken_ns.min(left_ns);
             left_ns -= taken_ns;
             taken_ns

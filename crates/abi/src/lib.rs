@@ -18,10 +18,10 @@ pub mod jumpless;
 pub mod off_cpu;
 pub mod stack;
 pub mod syscall;
+mod task_name;
 pub mod thread;
 pub mod upcall;
 pub mod waits;
 pub mod who;
 
-/// Bytes of a task's name in the kernel, the terminating NUL included (`TASK_COMM_LEN`).
-pub const COMM_BYTES: usize = 16;
+pub use task_name::COMM_BYTES;

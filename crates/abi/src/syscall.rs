@@ -10,9 +10,9 @@ pub const ROWS_PER_CHUNK: u32 = 4;
 /// `ThreadRecord::rows` has this many heads; a call's head is its number modulo this.
 pub const ROW_HEADS: usize = 128;
 
-/// Rows of one head, at most. The three calling conventions have fewer than 4 × 128 numbers each; what a hostile
-/// program makes up beyond [`LAST_NUMBER`] shares one row.
-pub const CHAIN_LIMIT: usize = 13;
+/// Rows of one head, at most: of each calling convention the numbers that fall to it, and of each that is told by more than its
+/// number (x32 is not) the row that what a hostile program makes up beyond [`LAST_NUMBER`] shares.
+pub const CHAIN_LIMIT: usize = 3 * (LAST_NUMBER as usize + 1) / ROW_HEADS + 2;
 
 /// Numbers above this are no system calls on any architecture.
 pub const LAST_NUMBER: u32 = 1023;
@@ -119,7 +119,9 @@ const _: () = assert!(
 
 #[cfg(test)]
 mod tests {
-    use super::{Abi, INVALID_NUMBER, SyscallKey};
+    use std::collections::HashSet;
+
+    use super::{Abi, CHAIN_LIMIT, INVALID_NUMBER, LAST_NUMBER, ROW_HEADS, SyscallKey, X32_BIT};
 
     #[test]
     fn a_key_keeps_number_and_convention() {
@@ -134,6 +136,23 @@ mod tests {
             assert_eq!((key.abi(), key.number()), (abi, number), "{raw:#x}");
             assert_ne!(key, SyscallKey::NONE);
         }
+    }
+
+    #[test]
+    fn no_head_has_more_rows_than_are_looked_through() {
+        let mut rows = vec![HashSet::new(); ROW_HEADS];
+        for number in 0..=2 * LAST_NUMBER {
+            for (raw, compat) in [
+                (number, false),
+                (number, true),
+                (X32_BIT | number, false),
+                (X32_BIT | number, true),
+            ] {
+                let key = SyscallKey::new(raw.into(), compat);
+                rows[key.head()].insert(key);
+            }
+        }
+        assert_eq!(rows.iter().map(HashSet::len).max(), Some(CHAIN_LIMIT));
     }
 
     #[test]

@@ -5,10 +5,10 @@ use abi::event::{StackedEvent, SyscallEvent};
 use abi::syscall::SyscallKey;
 use abi::thread::record::ThreadRecord;
 
+use crate::arguments::Arguments;
 use crate::kernel::{Access, Task};
+use crate::losses::lose;
 use crate::maps::{NO_WAKEUP, STACKED_EVENTS, SYSCALL_EVENTS, config, config_has};
-use crate::programs::Arguments;
-use crate::record::lose;
 use crate::stacks::{self, WithStack, with_stack_bytes};
 use crate::window::Moment;
 

@@ -9,13 +9,17 @@
 #![allow(internal_features, reason = "see above")]
 #![no_main]
 
+mod arguments;
 mod event;
 mod kernel;
+mod losses;
 mod maps;
 mod off_cpu;
 mod programs;
 mod record;
+mod rows;
 mod stacks;
+mod targets;
 mod who;
 mod window;
 

@@ -18,7 +18,7 @@ use aya_ebpf::maps::{Array, HashMap, Queue, RingBuf, Stack};
 
 const BPF_F_MMAPABLE: u32 = 1 << 10;
 /// `BPF_RB_NO_WAKEUP`, for what is put into a ring buffer: user space looks by itself. To wake it would take longer than what
-/// is told.
+/// is handed over.
 pub const NO_WAKEUP: u64 = 1;
 /// `BPF_RB_FORCE_WAKEUP`. Left to itself the ring buffer wakes only whom it has nothing older for.
 pub const FORCE_WAKEUP: u64 = 2;

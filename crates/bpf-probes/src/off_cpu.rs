@@ -8,10 +8,10 @@ use abi::thread::record::{Activity, ThreadRecord};
 use abi::waits::Waits;
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 
+use crate::arguments::Arguments;
 use crate::kernel::Task;
+use crate::losses::lose;
 use crate::maps::{NO_WAKEUP, OFF_CPU, OFF_CPU_STACKS, config};
-use crate::programs::Arguments;
-use crate::record::lose;
 use crate::stacks::{WithStack, take_stack, waits_of, with_stack_bytes, write_user_stack};
 
 const BPF_NOEXIST: u64 = 1;

@@ -1,36 +1,12 @@
-//! From a task to its record, and from a record to the row of a system call.
+//! From a task to its record.
 
-use core::intrinsics::{AtomicOrdering, atomic_xadd};
-
-use abi::syscall::{CHAIN_LIMIT, ROW_HEADS, ROWS_PER_CHUNK, SyscallKey, SyscallRow};
+use abi::syscall::SyscallKey;
 use abi::thread::record::{Faults, SyscallPhase, ThreadRecord};
-use abi::thread::state::SyscallEnd;
 
 use crate::kernel::{Access, Task};
-use crate::maps::{
-    FREE_CHUNKS, FREE_THREADS, HINTS, SYSCALL_ROWS, THREAD_OF_TASK, THREADS, config, config_has,
-};
+use crate::losses::lose;
+use crate::maps::{FREE_THREADS, HINTS, THREAD_OF_TASK, THREADS, config};
 use crate::window::{self, Moment};
-
-/// Adds one to a loss counter.
-macro_rules! lose {
-    ($counter:ident) => {
-        if let Some(losses) = $crate::maps::LOSSES.get_ptr_mut(0) {
-            // SAFETY: the counter lies in a map value that lives as long as the program; the addition is atomic and
-            // nobody holds a reference to it.
-            unsafe { $crate::record::add_one(&raw mut (*losses).$counter) };
-        }
-    };
-}
-pub(crate) use lose;
-
-/// # Safety
-/// `counter` points into a live map value, aligned to 8 bytes.
-#[inline(always)]
-pub unsafe fn add_one(counter: *mut u64) {
-    // SAFETY: the caller's. The result is unused, so that it compiles to the one atomic that every kernel has.
-    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, 1) };
-}
 
 /// The task's record, made if it has none in this window. `None`: there is no free one, which is counted, or the event came
 /// after the window and the task has a record already.
@@ -45,16 +21,28 @@ pub fn find<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut Thr
     }
 }
 
+/// The record in that place, if it is the task's. It may be any other thread's, whose programs are writing it: up to the check it
+/// is only read, and not through a reference.
 #[inline(always)]
 fn record_of<A: Access>(
     slot: u32,
     task: Task<A>,
     window: u32,
 ) -> Option<&'static mut ThreadRecord> {
-    // SAFETY: the map lives as long as the program. A record has one writer at a time (see `ThreadRecord`), and no
-    // program holds two records of the same task.
-    let record = unsafe { &mut *THREADS.get_ptr_mut(slot)? };
-    (record.task == task.address() && record.window == window).then_some(record)
+    let record = THREADS.get_ptr_mut(slot)?;
+    // SAFETY: the map lives as long as the program; volatile, because other programs may write the two.
+    let (of_task, of_window) = unsafe {
+        (
+            (&raw const (*record).task).read_volatile(),
+            (&raw const (*record).window).read_volatile(),
+        )
+    };
+    if of_task != task.address() || of_window != window {
+        return None;
+    }
+    // SAFETY: as above. The task's own record has one writer at a time (see `ThreadRecord`), and no program holds two records of
+    // the same task.
+    Some(unsafe { &mut *record })
 }
 
 #[inline(never)]
@@ -75,6 +63,20 @@ fn find_slowly<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut 
 #[inline(always)]
 pub fn find_existing<A: Access>(task: Task<A>) -> Option<&'static mut ThreadRecord> {
     find_in(task, window::current())
+}
+
+/// The record of a task that is being woken by somebody who does not hold a run queue's lock. Made only of one that is in no
+/// queue: nobody but its waker can put it there. What is in one may be switched in meanwhile, and get a record there.
+#[inline(always)]
+pub fn find_of_sleeper<A: Access>(
+    task: Task<A>,
+    moment: Moment,
+) -> Option<&'static mut ThreadRecord> {
+    if task.is_queued() {
+        find_in(task, moment.window)
+    } else {
+        find(task, moment)
+    }
 }
 
 #[inline(always)]
@@ -175,103 +177,4 @@ pub fn note_faults<A: Access>(record: &mut ThreadRecord, task: Task<A>) {
 fn remember(tid: u32, slot: u32) {
     // SAFETY: `place` is inside the array; a hint that is lost costs a look-up, nothing else.
     unsafe { HINTS.place(tid).write_volatile(slot) };
-}
-
-/// Puts a call's end into its row.
-#[inline(always)]
-pub fn count_syscall(
-    record: &mut ThreadRecord,
-    end: SyscallEnd,
-    number_in_registers: impl FnOnce() -> SyscallKey,
-) {
-    match end {
-        SyscallEnd::Orphan => {}
-        SyscallEnd::Whole { key, duration_ns } => {
-            if let Some(row) = row(record, key) {
-                row.durations.add(duration_ns);
-                row.histogram[abi::histogram::bucket(duration_ns)] += 1;
-                if row.is_poll != 0 {
-                    let began_ns = record.syscall_since_ns;
-                    record.polled(began_ns, began_ns + duration_ns);
-                }
-            }
-        }
-        SyscallEnd::Cut {
-            key,
-            duration_ns,
-            off_cpu,
-        } => {
-            let key = match key {
-                Some(key) => key,
-                None => number_in_registers(),
-            };
-            if let Some(row) = row(record, key) {
-                row.in_flight_ns += duration_ns;
-                row.off_cpu.add(off_cpu);
-                if row.is_poll != 0 {
-                    record.polled_ns = record.since_ns;
-                }
-            }
-        }
-    }
-}
-
-/// Gives the thread's time off the CPU to the call that it is in.
-#[inline(always)]
-pub fn attribute_off_cpu(record: &mut ThreadRecord) {
-    if let Some((key, off_cpu)) = record.attribute_off_cpu()
-        && let Some(row) = row(record, key)
-    {
-        row.off_cpu.add(off_cpu);
-    }
-}
-
-#[inline(always)]
-fn row(record: &mut ThreadRecord, key: SyscallKey) -> Option<&'static mut SyscallRow> {
-    let first = record.rows[key.head() & (ROW_HEADS - 1)];
-    if first != 0 {
-        let row = row_at(first - 1)?;
-        if row.key == key {
-            return Some(row);
-        }
-    }
-    row_slowly(record, key)
-}
-
-#[inline(always)]
-fn row_at(index: u32) -> Option<&'static mut SyscallRow> {
-    // SAFETY: the map lives as long as the program; a row belongs to one thread, which is its only writer.
-    Some(unsafe { &mut *SYSCALL_ROWS.get_ptr_mut(index)? })
-}
-
-#[inline(never)]
-fn row_slowly(record: &mut ThreadRecord, key: SyscallKey) -> Option<&'static mut SyscallRow> {
-    let head = key.head() & (ROW_HEADS - 1);
-    let mut next = record.rows[head];
-    for _ in 0..CHAIN_LIMIT {
-        if next == 0 {
-            break;
-        }
-        let row = row_at(next - 1)?;
-        if row.key == key {
-            return Some(row);
-        }
-        next = row.next;
-    }
-    if record.chunk_left == 0 {
-        let Ok(Some(chunk)) = FREE_CHUNKS.pop() else {
-            lose!(syscalls);
-            return None;
-        };
-        record.chunk = chunk;
-        record.chunk_left = ROWS_PER_CHUNK;
-    }
-    let index = record.chunk * ROWS_PER_CHUNK + (ROWS_PER_CHUNK - record.chunk_left);
-    record.chunk_left -= 1;
-    let row = row_at(index)?;
-    row.key = key;
-    row.is_poll = config_has!(polls, key).into();
-    row.next = record.rows[head];
-    record.rows[head] = index + 1;
-    Some(row)
 }

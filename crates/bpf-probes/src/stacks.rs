@@ -12,10 +12,10 @@ use abi::thread::record::{Activity, SyscallPhase, ThreadRecord};
 use abi::waits::{Wait, Waits};
 use aya_ebpf::helpers::generated::{bpf_get_stack, bpf_probe_read_kernel, bpf_probe_read_user};
 
+use crate::arguments::Arguments;
 use crate::kernel::{Access, Task};
+use crate::losses::lose;
 use crate::maps::{WAITS, config};
-use crate::programs::Arguments;
-use crate::record::lose;
 use crate::window::Moment;
 
 const BPF_F_USER_STACK: u64 = 1 << 8;
@@ -62,7 +62,8 @@ pub fn take_stack<C: Arguments>(ctx: &C, waits: &mut Waits) -> u64 {
     waits.latest_bytes
 }
 
-/// The thread is about to be switched in. If it was away for longer than ever in its call, the wait becomes the one to tell of.
+/// The thread is about to be switched in. If it was off the CPU for longer than ever in its call, the wait becomes the one that
+/// is reported.
 #[inline(always)]
 pub fn note_wait<A: Access>(task: Task<A>, record: &ThreadRecord, moment: Moment) {
     if config!(events.stacks) == 0 || !is_in_call(record) {

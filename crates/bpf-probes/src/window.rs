@@ -8,8 +8,8 @@ use abi::jumpless::exceeds;
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_ns};
 
 use crate::kernel::{Probed, Task};
+use crate::losses::lose;
 use crate::maps::{CHANGE, EDGES, FORCE_WAKEUP, LOSSES, NO_WAKEUP, WINDOWS as STATE, config};
-use crate::record::lose;
 
 #[inline(always)]
 fn state() -> *mut Windows {
@@ -169,18 +169,30 @@ pub fn start_triggered() {
     change.end();
 }
 
+/// A window's times, as they are now.
+#[inline(always)]
+fn times(number: u32) -> Window {
+    let slot = slot(number);
+    Window {
+        start_ns: now!((*slot).start_ns),
+        stop_ns: now!((*slot).stop_ns),
+        length_ns: now!((*slot).length_ns),
+    }
+}
+
 /// A stop trigger fired. It closes windows that have no end of their own.
 #[inline(always)]
 pub fn stop_triggered() {
     let now_ns = clock();
-    if now!((*slot(current())).stop_ns) != UNTIL_CLOSED {
+    if !times(current()).is_closed_by_trigger(now_ns) {
         return;
     }
     let Some(change) = Change::begin() else {
         return lose!(triggers);
     };
+    // Another one may have been quicker, and a start quicker than that.
     let number = current();
-    if now!((*slot(number)).stop_ns) == UNTIL_CLOSED {
+    if times(number).is_closed_by_trigger(now_ns) {
         close(number, now_ns, true);
     }
     change.end();
@@ -204,8 +216,9 @@ pub fn close_at(at_ns: u64) -> u32 {
         return BUSY;
     };
     let number = current();
-    let stop_ns = now!((*slot(number)).stop_ns);
-    if clock() < stop_ns && at_ns < stop_ns {
+    if is_open(number, clock())
+        && let Some(at_ns) = times(number).closed_at(at_ns)
+    {
         close(number, at_ns, false);
     }
     change.end();
@@ -271,18 +284,18 @@ fn open(number: u32, now_ns: u64, length_ns: u64, by_trigger: bool) {
     } else {
         FORCE_WAKEUP
     };
-    tell(EdgeKind::Opened, number, now_ns, by_trigger, wakeup);
+    report_edge(EdgeKind::Opened, number, now_ns, by_trigger, wakeup);
     set!((*state()).current, number);
 }
 
 #[inline(always)]
 fn close(number: u32, at_ns: u64, by_trigger: bool) {
     set!((*slot(number)).stop_ns, at_ns);
-    tell(EdgeKind::Closed, number, at_ns, by_trigger, FORCE_WAKEUP);
+    report_edge(EdgeKind::Closed, number, at_ns, by_trigger, FORCE_WAKEUP);
 }
 
 #[inline(always)]
-fn tell(kind: EdgeKind, window: u32, at_ns: u64, by_trigger: bool, wakeup: u64) {
+fn report_edge(kind: EdgeKind, window: u32, at_ns: u64, by_trigger: bool, wakeup: u64) {
     // A task of another pid namespace than the one that is reported has no number in that: 0.
     let (tgid, tid) = if config!(pid_level) == 0 {
         let task = bpf_get_current_pid_tgid();

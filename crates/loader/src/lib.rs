@@ -22,3 +22,5 @@ pub mod sample;
 pub mod session;
 pub mod targets;
 mod threads;
+#[cfg(test)]
+mod typescript;

@@ -25,6 +25,8 @@ pub struct Error {
     /// One line: names from the process are escaped in it.
     pub message: String,
     pub hint: Option<String>,
+    /// The number of the system call's error that it came of.
+    pub errno: Option<i32>,
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
@@ -35,7 +37,14 @@ impl Error {
             kind,
             message: message.into(),
             hint: None,
+            errno: None,
         }
+    }
+
+    /// What it came of.
+    pub fn of(mut self, error: &io::Error) -> Self {
+        self.errno = error.raw_os_error();
+        self
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -50,7 +59,7 @@ impl Error {
             io::ErrorKind::NotFound => ErrorKind::NotFound,
             _ => ErrorKind::Io,
         };
-        Self::new(kind, format!("{what}: {error}"))
+        Self::new(kind, format!("{what}: {error}")).of(error)
     }
 
     /// A file that cannot be understood.

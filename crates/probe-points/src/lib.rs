@@ -3,49 +3,29 @@
 //! Nothing is attached here and nothing runs in the kernel: the result is what `perf_event_open` takes. Programs and
 //! libraries belong to the traced process, which may be hostile: what is read from them is bounded in time and memory.
 
-pub mod cache;
-mod debug_files;
-mod demangle;
-mod detached;
-mod dynamic;
-pub mod elf;
 mod error;
-mod instructions;
+mod files;
 mod kernel;
-mod list;
-mod locate;
-pub mod maps;
-mod named;
-mod objects;
-pub mod open;
-mod pattern;
 mod resolve;
-mod resolve_kernel;
-mod resolve_usdt;
-mod resolve_user;
-mod spelling;
-mod suggest;
-mod symbols;
-mod tracefs;
 mod trigger;
-mod trigger_parse;
-mod trigger_text;
-mod usdt;
-mod xz;
 
-pub use debug_files::{
+pub use error::{Error, ErrorKind, Result, escaped, escaped_within};
+pub use files::cache::read;
+pub use files::debug_files::{
     by_build_id, debug_link, has_build_id, hexadecimal, separate_files, unpacked,
 };
-pub use demangle::demangled;
-pub use detached::detached_mount;
-pub use error::{Error, ErrorKind, Result, escaped, escaped_within};
-pub use kernel::{Kernel, ProbePmu};
-pub use list::{Entry, Listing, list, list_with};
-pub use objects::{Object, Objects, open_mapped, read};
-pub use pattern::Pattern;
-pub use resolve::{MOST_POINTS, Point, resolve, resolve_with};
-pub use suggest::near;
-pub use symbols::{Function, Functions};
-pub use trigger::{FunctionStart, LONGEST_TRIGGER, Location, Name, ObjectName, Trigger};
-pub use trigger_parse::parse;
-pub use usdt::{Note, notes};
+pub use files::demangle::demangled;
+pub use files::object::{Object, open_mapped};
+pub use files::objects::Objects;
+pub use files::symbols::{Function, Functions};
+pub use files::usdt::{Note, notes};
+pub use files::{cache, elf, maps, open};
+pub use kernel::detached::detached_mount;
+pub use kernel::probing::{Kernel, ProbePmu};
+pub use resolve::dispatch::{resolve, resolve_with};
+pub use resolve::list::{Entry, Listing, list, list_with};
+pub use resolve::pattern::Pattern;
+pub use resolve::point::{MOST_POINTS, Point};
+pub use resolve::suggest::near;
+pub use trigger::parse::parse;
+pub use trigger::syntax::{FunctionStart, LONGEST_TRIGGER, Location, Name, ObjectName, Trigger};

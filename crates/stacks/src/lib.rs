@@ -5,47 +5,18 @@
 //! files open. All that is read belongs to the traced process, which may be hostile: reads are bounded in time and memory,
 //! and files are never mapped while somebody else can cut them.
 
-mod arch;
-mod cfi;
-#[cfg(test)]
-mod cfi_tests;
-mod copied_stack;
-mod eh_frame_header;
-mod expression;
-mod extract;
-mod extract_elf;
-mod frame_pointers;
-mod kernel;
-mod known;
-mod marker_symbols;
-mod memory_file;
-mod module;
-mod named;
-mod package;
-mod packed;
-mod pair;
-mod perf_map;
-mod problems;
-mod process_maps;
-mod rules;
-mod signal_frame;
-mod sources;
-mod split;
-mod step;
-mod symbol_frame;
-mod symbolizer;
-mod tables;
-mod unwinder;
-mod vet;
-mod way_out;
+mod mapped;
+mod symbols;
+mod unwind;
 
-pub use arch::{Arch, Registers};
-pub use copied_stack::CopiedStack;
-pub use kernel::KernelSymbols;
-pub use module::{Module, Modules};
-pub use perf_map::PerfMap;
-pub use problems::Problems;
-pub use process_maps::{Place, ProcessMaps};
-pub use symbol_frame::{ModuleName, Source, SymbolFrame};
-pub use symbolizer::Symbolizer;
-pub use unwinder::{End, FoundBy, Frame, MOST_FRAMES, Unwinder, Walk};
+pub use mapped::arch::{Arch, Registers};
+pub use mapped::module::{Module, Modules};
+pub use mapped::perf_map::PerfMap;
+pub use mapped::process_maps::{Place, ProcessMaps};
+pub use symbols::kernel::KernelSymbols;
+pub use symbols::problems::Problems;
+pub use symbols::symbol_frame::{ModuleName, Source, SymbolFrame};
+pub use symbols::symbolizer::Symbolizer;
+pub use unwind::copied_stack::CopiedStack;
+pub use unwind::unwinder::Unwinder;
+pub use unwind::walk::{End, FoundBy, Frame, MOST_FRAMES, Walk};

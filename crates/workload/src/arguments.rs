@@ -78,12 +78,17 @@ pub enum Mode {
     Ia32 {
         calls: u64,
     },
+    Numbers {
+        rounds: u64,
+    },
     SelfExit {
         after_ms: u64,
     },
     Loop {
         body: LoopBody,
         cpu: Option<usize>,
+        /// Of how many is one time taken.
+        batch: u64,
     },
 }
 
@@ -103,10 +108,13 @@ pub const USAGE: &str = "usage: kdelay-oracle MODE [ARGUMENTS]
   reuse                    a second thread gets the tid of the first (needs root)
   stdin-block              the process is blocked in read(0) all along
   ia32 N                   N system calls through the 32-bit entry (x86_64 only)
+  numbers N                every number of a system call in every convention, N times; a sleep
+                           after each round
   selfexit MS              the process exits by itself MS ms after go
-  loop BODY [--cpu N] [--calls N]
+  loop BODY [--cpu N] [--batch N] [--calls N]
                            BODY is getppid, read0, futexpp or failing (N different calls, by
-                           default 10, up to 200); answers `slice MS` lines
+                           default 10, up to 200), timed so many at a time (default 256);
+                           answers `slice MS` lines
 prints {\"ready\":true,…}, waits for a line (go), works, prints the truth, waits for a line (end)";
 
 /// Reads the arguments that follow the program's name.
@@ -162,12 +170,16 @@ pub fn parse(arguments: &[String]) -> Result<Mode, WorkloadError> {
         "ia32" => Mode::Ia32 {
             calls: options.number("N", 1, 1 << 40)?,
         },
+        "numbers" => Mode::Numbers {
+            rounds: options.number("N", 1, 1 << 20)?,
+        },
         "selfexit" => Mode::SelfExit {
             after_ms: options.number("MS", 0, MAX_MS)?,
         },
         "loop" => Mode::Loop {
             body: loop_body(&mut options)?,
             cpu: options.cpu()?,
+            batch: options.option("--batch", 1, 1 << 16)?.unwrap_or(256),
         },
         other => return Err(usage(format!("unknown mode {other:?}"))),
     };
@@ -270,12 +282,14 @@ mod tests {
             ("reuse", Mode::Reuse),
             ("stdin-block", Mode::StdinBlock),
             ("ia32 4", Mode::Ia32 { calls: 4 }),
+            ("numbers 3", Mode::Numbers { rounds: 3 }),
             ("selfexit 0", Mode::SelfExit { after_ms: 0 }),
             (
                 "loop getppid",
                 Mode::Loop {
                     body: LoopBody::Getppid,
                     cpu: None,
+                    batch: 256,
                 },
             ),
             (
@@ -283,6 +297,7 @@ mod tests {
                 Mode::Loop {
                     body: LoopBody::Read0,
                     cpu: None,
+                    batch: 256,
                 },
             ),
             (
@@ -290,6 +305,7 @@ mod tests {
                 Mode::Loop {
                     body: LoopBody::Failing { calls: 200 },
                     cpu: None,
+                    batch: 256,
                 },
             ),
             (
@@ -297,6 +313,7 @@ mod tests {
                 Mode::Loop {
                     body: LoopBody::FutexPingPong,
                     cpu: Some(1),
+                    batch: 256,
                 },
             ),
         ];

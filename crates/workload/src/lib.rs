@@ -15,6 +15,7 @@ pub mod error;
 mod failing;
 pub mod light_thread;
 pub mod modes;
+mod numbers;
 pub mod protocol;
 pub mod shared_page;
 pub mod signals;

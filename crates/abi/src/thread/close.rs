@@ -9,13 +9,13 @@ use crate::thread::record::{ACTIVITIES, Activity, SyscallPhase, ThreadRecord};
 pub struct OpenCall {
     /// And its time in the window.
     pub call: Option<(SyscallKey, u64)>,
-    /// Time off the CPU that no call has been given: the open one's, or, if there is none, nobody's. Less than nothing (it
-    /// wraps) where a trigger's stop takes back what the open call was given already.
+    /// Time off the CPU that is attributed to no call: the open one's, or, if there is none, no call's. Less than nothing (it
+    /// wraps) where a trigger's stop takes back what is attributed to the open call already.
     pub off_cpu: OffCpuTime,
 }
 
 impl ThreadRecord {
-    /// Closes what is open at the window's end, all of it as cut, and gives the interrupts their time.
+    /// Closes what is open at the window's end, all of it as cut, and attributes the interrupts' time to them.
     pub fn closed(&mut self, stop_ns: u64) -> OpenCall {
         self.close_irqs(stop_ns);
         self.take_back(stop_ns);
@@ -36,7 +36,7 @@ impl ThreadRecord {
     }
 
     /// A trigger closes a window at the instant at which it fires, and other CPUs see that some ns later: what their events
-    /// gave to an activity after that instant is taken off again. Interrupts' time is the last to go.
+    /// attributed to an activity after that instant is taken off again. Interrupts' time is the last to go.
     fn take_back(&mut self, stop_ns: u64) {
         self.end_ns = self.end_ns.min(stop_ns);
         if self.since_ns <= stop_ns {
@@ -61,9 +61,9 @@ impl ThreadRecord {
             .into_iter()
             .chain(others)
         {
-            let given_ns = &mut self.accumulated_ns[activity];
-            let taken_ns = excess_ns.min(*given_ns);
-            *given_ns -= taken_ns;
+            let attributed_ns = &mut self.accumulated_ns[activity];
+            let taken_ns = excess_ns.min(*attributed_ns);
+            *attributed_ns -= taken_ns;
             excess_ns -= taken_ns;
         }
         self.taken_off_ns = self.taken_off_ns.saturating_sub(excess_ns);

@@ -160,7 +160,7 @@ pub struct ThreadRecord {
     pub stopped_clipped_ns: u64,
     pub stopped: Durations,
 
-    /// Of the time off the CPU, what system calls have been given, or nobody, as there was none.
+    /// Of the time off the CPU, what has been attributed: to system calls, or to none, as there was none.
     pub attributed: OffCpuTime,
     /// How often, and how long each time, the thread did something else than a call of the poll family.
     pub long_poll: Durations,
@@ -172,7 +172,7 @@ pub struct ThreadRecord {
     pub faults: Faults,
     /// Times blocked that ended by whom there was no row for.
     pub woken_by_others: Durations,
-    /// Time ready of those times of which nobody is told who ran instead.
+    /// Time ready of those waits that are attributed to nobody who ran instead.
     pub ready_short_ns: u64,
     /// Where it waits for a CPU, and the CPU's number + 1; 0: unknown.
     pub ready_cpu: u32,

@@ -1,6 +1,6 @@
 //! The state machine of one thread: (record, event, time) → record. Every number in a report comes out of it.
 //!
-//! Each event first gives the time since the previous one to the activity that ends ([`ThreadRecord::settle`]), then
+//! Each event first attributes the time since the previous one to the activity that ends ([`ThreadRecord::settle`]), then
 //! sets the activity that begins. So a thread's activities add up to its time in the window, whatever is lost.
 //!
 //! The events are in `switches` and `syscalls`. Interrupts are no such events (`interrupts`), and a
@@ -32,7 +32,9 @@ impl SwitchOut {
     const TASK_DEAD: u64 = 0x80;
 
     /// `preempt` decides first: a task that is preempted on its way to sleep is still runnable
-    /// (Linux 02f726949f2b), whatever its state says.
+    /// (Linux 02f726949f2b), whatever its state says. A task of PREEMPT_RT that waits for a lock which spins elsewhere is no
+    /// preempted one: `__schedule(SM_RTLOCK_WAIT)` says so, with `TASK_RTLOCK_WAIT` (0x1000) for its state whatever it was about
+    /// to be otherwise.
     #[inline(always)]
     pub fn new(preempt: bool, prev_state: u64) -> Self {
         if preempt || prev_state == 0 {
@@ -59,7 +61,7 @@ pub enum SyscallEnd {
     Cut {
         key: Option<SyscallKey>,
         duration_ns: u64,
-        /// Of that, what no call has been given yet.
+        /// Of that, what is attributed to no call yet.
         off_cpu: OffCpuTime,
     },
 }
@@ -92,7 +94,7 @@ impl ThreadRecord {
         }
     }
 
-    /// Gives the time since the last event to the activity that was going on.
+    /// Attributes the time since the last event to the activity that was going on.
     #[inline(always)]
     pub(crate) fn settle(&mut self, now_ns: u64) {
         if let Some(elapsed_ns) = self.elapsed(self.since_ns, now_ns) {
@@ -190,9 +192,9 @@ impl ThreadRecord {
         }
     }
 
-    /// What nobody has been given yet: it is the open call's, or nobody's.
+    /// What is not attributed yet: it is the open call's, or no call's.
     #[inline(always)]
-    pub(crate) fn take_off_cpu(&mut self) -> OffCpuTime {
+    pub fn take_off_cpu(&mut self) -> OffCpuTime {
         let off_cpu = self.off_cpu();
         let taken = off_cpu.since(self.attributed);
         self.attributed = off_cpu;
@@ -209,6 +211,12 @@ impl ThreadRecord {
         (self.phase as u8 == SyscallPhase::Inside as u8).then_some((self.syscall, off_cpu))
     }
 
+    /// There was no row for it: it stays the open call's until there is one, or with the call it is lost.
+    #[inline(always)]
+    pub fn leave_off_cpu(&mut self, off_cpu: OffCpuTime) {
+        self.attributed = self.attributed.since(off_cpu);
+    }
+
     /// The thread was created inside the window; it is runnable.
     #[inline(always)]
     pub fn born(&mut self, now_ns: u64) {
@@ -220,7 +228,7 @@ impl ThreadRecord {
     }
 
     /// When an event of the thread's own counts. Linux 7 may preempt its program between the reading of the clock and
-    /// [`Self::in_the_middle`]: the switches then came first, and what they gave to the activity that the event ends stays
+    /// [`Self::begin_event`]: the switches then came first, and what they attributed to the activity that the event ends stays
     /// with it.
     #[inline(always)]
     fn not_before_a_switch(&self, now_ns: u64) -> u64 {
@@ -242,22 +250,22 @@ impl ThreadRecord {
         }
     }
 
-    /// Marks the middle of an event: a switch in it (Linux 7 preempts programs) is told to leave the state alone. The event is
-    /// handed the time at which it counts.
+    /// The middle of an event begins: a switch in it (Linux 7 preempts programs) leaves the state alone. Returns the time at which
+    /// the event counts. (The two are no closure's frame, because LLVM makes a function of such a closure, which costs a call.)
     #[inline(always)]
-    pub(crate) fn in_the_middle<T>(
-        &mut self,
-        now_ns: u64,
-        event: impl FnOnce(&mut Self, u64) -> T,
-    ) -> T {
+    #[must_use]
+    pub(crate) fn begin_event(&mut self, now_ns: u64) -> u64 {
         // SAFETY: a field of `self`. Volatile, and fenced, so that the mark is stored before and after all else.
         unsafe { (&raw mut self.busy).write_volatile(1) };
         compiler_fence(Ordering::SeqCst);
-        let result = event(self, self.not_before_a_switch(now_ns));
+        self.not_before_a_switch(now_ns)
+    }
+
+    #[inline(always)]
+    pub(crate) fn end_event(&mut self) {
         compiler_fence(Ordering::SeqCst);
-        // SAFETY: as above.
+        // SAFETY: as in `begin_event`.
         unsafe { (&raw mut self.busy).write_volatile(0) };
-        result
     }
 
     #[inline(always)]

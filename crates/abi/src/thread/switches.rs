@@ -12,8 +12,8 @@ impl ThreadRecord {
         self.nested_since_ns = now_ns;
     }
 
-    /// The time away counts as interrupted, and at the window's end as preempted: it is taken off the activity that is settled
-    /// next, and no call is given it.
+    /// The time off the CPU counts as interrupted, and at the window's end as preempted: it is taken off the activity that is
+    /// settled next, and it is attributed to no call.
     #[inline(always)]
     fn nested_in(&mut self, now_ns: u64) {
         if self.nested_since_ns == 0 {

@@ -8,10 +8,12 @@ use aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 
+use crate::arguments::Arguments;
 use crate::kernel::{Access, Probed};
+use crate::losses::lose;
 use crate::maps::{HARD_IRQS, config};
-use crate::programs::{Arguments, probe};
-use crate::record::{find, lose};
+use crate::programs::entry_points::probe;
+use crate::record::find;
 use crate::who;
 use crate::window::Moment;
 

@@ -5,10 +5,14 @@ use abi::syscall::SyscallKey;
 use abi::thread::record::Rename;
 use aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes;
 
+use crate::arguments::Arguments;
 use crate::kernel::{Access, Task};
+use crate::losses::lose;
 use crate::maps::{RENAMES, TARGETS};
-use crate::programs::{Arguments, is_target, probe};
-use crate::record::{count_syscall, find, find_existing, lose};
+use crate::programs::entry_points::probe;
+use crate::record::{find, find_existing};
+use crate::rows::count_syscall;
+use crate::targets::is_target;
 use crate::window::Moment;
 
 /// `sched_process_exit(struct task_struct *p, …)`: the current thread begins to exit.

@@ -4,12 +4,15 @@ use abi::thread::record::{Activity, ENDED_BYTES, Ended};
 use abi::thread::state::SwitchOut;
 use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
 
+use crate::arguments::Arguments;
 use crate::kernel::{Access, Task};
 use crate::maps::{ENDED, FORCE_WAKEUP, NO_WAKEUP, RENAMES, THREAD_OF_TASK, config};
 use crate::off_cpu;
-use crate::programs::{Arguments, is_target, probe};
-use crate::record::{attribute_off_cpu, create, find, find_existing, note_faults};
+use crate::programs::entry_points::probe;
+use crate::record::{create, find, find_existing, find_of_sleeper, note_faults};
+use crate::rows::attribute_off_cpu;
 use crate::stacks;
+use crate::targets::is_target;
 use crate::who;
 use crate::window::Moment;
 
@@ -91,15 +94,17 @@ fn report_end(ended: &Ended) {
     let _ = ENDED.output::<Ended>(ended, wakeup);
 }
 
-/// Reading the task's state races with its waker (Linux fa2c3254d7cf): the argument is right where it exists.
+/// Reading the task's state races with its waker (Linux fa2c3254d7cf): the argument is right where it exists. Kernels that do not
+/// have it may, with the patches of PREEMPT_RT for 5.10, call a wait for a lock a preemption; what is no longer in the queue is
+/// not preempted.
 #[inline(always)]
 fn why<C: Arguments>(ctx: &C, prev: Task<C::Access>) -> SwitchOut {
-    let state = if config!(has_prev_state) != 0 {
-        ctx.number(3) & 0xffff_ffff
+    let preempt = ctx.number(0) & 0xff != 0;
+    if config!(has_prev_state) != 0 {
+        SwitchOut::new(preempt, ctx.number(3) & 0xffff_ffff)
     } else {
-        prev.state()
-    };
-    SwitchOut::new(ctx.number(0) & 0xff != 0, state)
+        SwitchOut::new(preempt && prev.is_queued(), prev.state())
+    }
 }
 
 #[inline(always)]
@@ -142,7 +147,8 @@ fn wakeup<C: Arguments>(ctx: &C) -> Option<()> {
     None
 }
 
-/// `sched_waking(struct task_struct *p)`: where the thread is woken, whichever CPU then puts it into a queue.
+/// `sched_waking(struct task_struct *p)`: where the thread is woken, whichever CPU then puts it into a queue. Its waker holds its
+/// `pi_lock`, and no run queue's.
 #[inline(always)]
 fn waking<C: Arguments>(ctx: &C) -> Option<()> {
     let task = Task::<C::Access>::new(ctx.pointer(0));
@@ -154,7 +160,7 @@ fn waking<C: Arguments>(ctx: &C) -> Option<()> {
     if task.is_on_cpu() {
         return None;
     }
-    who::count_waker(find(task, moment)?, moment.now_ns);
+    who::count_waker(find_of_sleeper(task, moment)?, moment.now_ns);
     None
 }
 

@@ -4,11 +4,13 @@ use abi::config::NO_OFFSET;
 use abi::syscall::SyscallKey;
 use abi::thread::state::SyscallEnd;
 
+use crate::arguments::Arguments;
 use crate::event;
 use crate::kernel::Access;
 use crate::maps::config;
-use crate::programs::{Arguments, probe};
-use crate::record::{count_syscall, find};
+use crate::programs::entry_points::probe;
+use crate::record::find;
+use crate::rows::count_syscall;
 use crate::window::Moment;
 
 /// `sys_enter(struct pt_regs *regs, long id)`

@@ -8,7 +8,7 @@ use aya_ebpf::maps::Stack;
 use aya_ebpf::programs::{ProbeContext, RawTracePointContext, TracePointContext};
 
 use crate::maps::{FREE_CHUNKS, FREE_THREADS, config};
-use crate::programs::is_target;
+use crate::targets::is_target;
 use crate::window;
 
 /// Whether a trigger counts in the task that is current.

@@ -5,8 +5,8 @@ use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::macros::kretprobe;
 use aya_ebpf::programs::RetProbeContext;
 
+use crate::losses::{add_one, lose};
 use crate::maps::UPCALLS;
-use crate::record::{add_one, lose};
 use crate::window::Moment;
 
 /// The end of `int ovs_dp_upcall(…)`.

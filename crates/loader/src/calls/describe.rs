@@ -10,8 +10,8 @@ use crate::sample::SyscallEvent;
 pub fn describe(call: &Recorded) -> SyscallEvent {
     let name = syscalls::name(call.key);
     SyscallEvent {
-        entry_ns: call.exit_ns.wrapping_sub(call.duration_ns).to_string(),
-        exit_ns: call.exit_ns.to_string(),
+        entry_ns: call.exit_ns.wrapping_sub(call.duration_ns),
+        exit_ns: call.exit_ns,
         duration_ns: call.duration_ns as i64,
         pid: call.tgid,
         tid: call.tid,
@@ -67,10 +67,7 @@ mod tests {
     #[test]
     fn times_arguments_and_result_are_told_as_they_were() {
         let event = describe(&recorded(libc::SYS_read, 5));
-        assert_eq!(
-            (event.entry_ns.as_str(), event.exit_ns.as_str()),
-            ("700", "1000")
-        );
+        assert_eq!((event.entry_ns, event.exit_ns), (700, 1000));
         assert_eq!(
             (event.name.as_str(), event.comm.as_str()),
             ("read", "worker")

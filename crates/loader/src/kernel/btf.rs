@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use memmap2::{Mmap, MmapOptions};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
@@ -92,6 +92,7 @@ impl Btf {
         let bytes = Bytes::of_running_kernel().map_err(|error| {
             Error::new(ErrorKind::KernelUnsupported, format!("{VMLINUX}: {error}"))
                 .hint("kdelay needs a kernel built with CONFIG_DEBUG_INFO_BTF=y (5.10 or later)")
+                .cause(Cause::of(&error))
         })?;
         Self::parse(bytes)
     }

@@ -99,6 +99,7 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
             "task_struct.on_cpu",
             "a single-CPU kernel: nothing is lost",
         ),
+        task_on_rq: required("on_rq")?,
         task_start_time: required("start_time")?,
         task_comm: required("comm")?,
         task_compat,
@@ -132,7 +133,6 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         ),
         task_min_flt: min_flt.unwrap_or(NO_OFFSET),
         task_maj_flt: maj_flt.unwrap_or(NO_OFFSET),
-        reserved: 0,
         // For a pid namespace of one's own only.
         task_thread_pid: NO_OFFSET,
         task_group_leader: NO_OFFSET,

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use abi::config::Config;
 use aya_obj::generated::bpf_func_id;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::kernel::bpf;
 use crate::kernel::btf::Btf;
 use crate::kernel::instructions::{
@@ -97,7 +97,7 @@ impl PidNamespace {
             .and_then(|program| bpf::run_iterator(&program))
             .map_err(|error| {
                 let what = "the processes of this pid namespace cannot be told from others";
-                refused(what, &error.to_string())
+                refused(what, Cause::of(&error).probe("bpf_iter_task"))
             })?;
         parse(&listed, offsets).map(Some).ok_or_else(|| {
             unknown(

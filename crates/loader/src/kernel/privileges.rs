@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::error::Denial;
 use crate::kernel::capability::Capability;
 
 /// Without these there is no capture at all.
@@ -44,20 +45,32 @@ impl Privileges {
             .collect()
     }
 
+    /// Why a kernel that is not locked down refuses eBPF to this process.
+    pub fn denial(self) -> Denial {
+        if self.has_own_user_namespace {
+            Denial::UserNamespace
+        } else if self.lacking(&NEEDED).is_empty() {
+            Denial::Policy
+        } else {
+            Denial::Capabilities
+        }
+    }
+
     /// What a kernel that refuses eBPF is to be told.
     pub fn hint(self) -> String {
-        if self.has_own_user_namespace {
-            return "the capabilities of a user namespace of one's own (rootless containers, unshare -U) do not count for eBPF: \
-                    run as root of the host"
-                .to_owned();
-        }
-        match self.lacking(&NEEDED).join(" and ") {
-            lacking if lacking.is_empty() => "CAP_BPF and CAP_PERFMON are there: a seccomp profile, or a security module, \
-                 refuses eBPF also to root (docker and podman: --security-opt=seccomp=unconfined, or a profile that allows it)"
-                .to_owned(),
-            lacking => format!(
-                "run as root, or grant this process {lacking}: kdelay doctor and docs/privileges.md say how"
+        match self.denial() {
+            Denial::UserNamespace => {
+                "the capabilities of a user namespace of one's own (rootless containers, unshare -U) do not count for eBPF: \
+                 run as root of the host"
+                    .to_owned()
+            }
+            Denial::Capabilities => format!(
+                "run as root, or grant this process {}: kdelay doctor and docs/privileges.md say how",
+                self.lacking(&NEEDED).join(" and ")
             ),
+            _ => "CAP_BPF and CAP_PERFMON are there: a seccomp profile, or a security module, \
+                  refuses eBPF also to root (docker and podman: --security-opt=seccomp=unconfined, or a profile that allows it)"
+                .to_owned(),
         }
     }
 }

@@ -83,8 +83,8 @@ pub fn abi_name(abi: Abi) -> &'static str {
     }
 }
 
-/// Calls that wait for something to happen, as 64-bit and 32-bit tables call them.
-const POLL_NAMES: [&str; 10] = [
+/// Calls that wait for something to happen.
+pub const POLL_NAMES: [&str; 7] = [
     "poll",
     "ppoll",
     "select",
@@ -92,13 +92,13 @@ const POLL_NAMES: [&str; 10] = [
     "epoll_wait",
     "epoll_pwait",
     "epoll_pwait2",
-    "_newselect",
-    "ppoll_time64",
-    "pselect6_time64",
 ];
+/// And those that only 32-bit tables have.
+pub const POLL_NAMES_OF_32_BIT: [&str; 3] = ["_newselect", "ppoll_time64", "pselect6_time64"];
 
 pub fn is_poll(key: SyscallKey) -> bool {
-    POLL_NAMES.contains(&name(key).as_str())
+    let name = name(key);
+    POLL_NAMES.contains(&name.as_str()) || POLL_NAMES_OF_32_BIT.contains(&name.as_str())
 }
 
 #[cfg(test)]

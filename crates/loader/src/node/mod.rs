@@ -1,25 +1,13 @@
 //! What Node.js sees: the session, the command and the look-ups of this crate, behind names that start with `Binding`.
 //!
-//! What takes time runs on libuv's threads. An error crosses as text, `CODE\nmessage` and, if there is one, `\nhint`:
-//! napi's asynchronous tasks carry no other field. A panic is caught by napi and becomes an error.
+//! What takes time runs on libuv's threads. An error crosses as JSON (`error.rs`). A panic is caught by napi and becomes an error
+//! that is none.
 
 mod command;
 mod debug_files;
 mod doctor;
+mod error;
 mod probes;
 mod processes;
 mod sample;
 mod session;
-
-use napi::Status;
-
-use crate::error::Error;
-
-impl From<Error> for napi::Error {
-    fn from(error: Error) -> Self {
-        Self::new(
-            Status::GenericFailure,
-            format!("{}\n{error}", error.kind.code()),
-        )
-    }
-}

@@ -7,19 +7,20 @@ use napi::bindgen_prelude::{AsyncTask, Env};
 use napi_derive::napi;
 
 use crate::kernel::pid_namespace::require_own_proc;
-use crate::sample::Target;
+// By its name in JavaScript, as in `sample.rs`.
+use crate::sample::Target as BindingTarget;
 use crate::targets::{process, search};
 
 /// The process with this pid; throws if there is none that can be monitored.
 #[napi]
-pub fn inspect_process(pid: u32) -> napi::Result<Target> {
+pub fn inspect_process(pid: u32) -> napi::Result<BindingTarget> {
     require_own_proc()?;
     Ok(process::inspect(pid)?)
 }
 
 /// User processes, this one left out, whose name, or whose executable's or first argument's base name, equals `name`.
 #[napi]
-pub fn find_processes(name: String) -> napi::Result<Vec<Target>> {
+pub fn find_processes(name: String) -> napi::Result<Vec<BindingTarget>> {
     require_own_proc()?;
     Ok(search::find(&name)?)
 }

@@ -4,8 +4,12 @@ use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 
 use crate::calls::of_sample::Calls;
+// By the names that they have in JavaScript: napi takes what a field's type is called here for what it is called there, unless
+// it happens to have met the type before.
 use crate::sample::{
-    Frame, Losses, OffCpu, Start, Stop, SyscallEvent, Target, Thread, TriggeringThread, Upcall,
+    Frame as BindingFrame, Losses as BindingLosses, OffCpu as BindingOffCpu, Start, Stop,
+    SyscallEvent as BindingSyscallEvent, Target as BindingTarget, Thread as BindingThread,
+    TriggeringThread as BindingTriggeringThread, Upcall as BindingUpcall,
 };
 use crate::session::sample::Sample;
 
@@ -16,7 +20,7 @@ pub struct BindingWindowStart {
     /// Since the epoch.
     pub wall_ns: BigInt,
     /// The thread in which the start trigger fired; null: no trigger opened the window.
-    pub trigger: Option<TriggeringThread>,
+    pub trigger: Option<BindingTriggeringThread>,
 }
 
 impl From<Start> for BindingWindowStart {
@@ -36,7 +40,7 @@ pub struct BindingWindowStop {
     #[napi(ts_type = "'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout'")]
     pub by: String,
     /// The thread in which the stop trigger fired; null: no trigger closed the window.
-    pub trigger: Option<TriggeringThread>,
+    pub trigger: Option<BindingTriggeringThread>,
 }
 
 #[napi(object, use_nullable = true)]
@@ -73,7 +77,7 @@ impl BindingCalls {
 
     /// Those of these indices that there are.
     #[napi]
-    pub fn slice(&self, from: u32, to: u32) -> Vec<SyscallEvent> {
+    pub fn slice(&self, from: u32, to: u32) -> Vec<BindingSyscallEvent> {
         self.0.range(from as usize..to as usize).collect()
     }
 }
@@ -84,22 +88,22 @@ pub struct BindingSample {
     /// Start triggers since the last sample that found a window open.
     pub starts_in_window: i64,
     /// The first targets, then the children that joined.
-    pub targets: Vec<Target>,
+    pub targets: Vec<BindingTarget>,
     /// In no particular order.
-    pub threads: Vec<Thread>,
+    pub threads: Vec<BindingThread>,
     /// Time that the hypervisor took from this machine's CPUs during the window, all of them together, in the kernel's clock
     /// ticks; null: unknown.
     pub steal_ns: Option<i64>,
     /// Of Open vSwitch's datapath, whosever; null: they were not counted.
-    pub upcalls: Option<Vec<Upcall>>,
+    pub upcalls: Option<Vec<BindingUpcall>>,
     pub calls: BindingCalls,
     /// In no particular order.
-    pub off_cpu: Vec<OffCpu>,
+    pub off_cpu: Vec<BindingOffCpu>,
     /// Frames innermost first, of the stacks that events and times name by index.
-    pub stacks: Vec<Vec<Frame>>,
+    pub stacks: Vec<Vec<BindingFrame>>,
     /// Why stacks and names are missing, a line each, each told with the first sample that it was met for.
     pub stack_problems: Vec<String>,
-    pub losses: Losses,
+    pub losses: BindingLosses,
 }
 
 impl From<Sample> for BindingSample {

@@ -14,7 +14,7 @@ const MOST_TARGETS: u32 = 1 << 14;
 const LEAST_THREADS: u32 = 768;
 /// Where children join, each of them brings threads.
 const LEAST_THREADS_FOLLOWED: u32 = 4096;
-const MOST_THREADS: u32 = 1 << 20;
+pub const MOST_THREADS: u32 = 1 << 20;
 /// Room for at least this many that make few, unless another number is asked for: two CPUs make some fifty threads in a
 /// millisecond that do nothing but come and go, and of two virtual ones the one that is to take them in may not run for tens of
 /// milliseconds.
@@ -26,7 +26,7 @@ const HARD_IRQS_PER_THREAD: u32 = 2;
 
 /// A stack takes a hundred times the room of its call, and is recorded for fewer.
 const STACKED_EVENT_SHARE: u32 = 4;
-const MOST_RING_BYTES: u32 = 1 << 30;
+pub const MOST_RING_BYTES: u32 = 1 << 30;
 /// A hundred bytes each.
 const OFF_CPU_ROWS_PER_THREAD: u32 = 16;
 const LEAST_OFF_CPU_ROWS: u32 = 1 << 14;

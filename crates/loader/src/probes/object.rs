@@ -14,11 +14,11 @@ use aya::programs::{
 };
 use aya::{Ebpf, EbpfLoader, Endianness, VerifierLogLevel};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Cause, Error, ErrorKind, Result, chain, first_line};
 use crate::kernel::bpf;
 use crate::kernel::btf::Btf;
 use crate::kernel::own_thread::enter_root_of_this_thread;
-use crate::kernel::refusal::{chain, first_line, refused};
+use crate::kernel::refusal::refused;
 use crate::options::AttachMode;
 use crate::probes::capacity::Capacity;
 use crate::probes::list::{PROBES, VECTORS};
@@ -37,6 +37,53 @@ pub enum Attachment {
     BtfTracepoint,
     /// And why not as `tp_btf`.
     RawTracepoint(String),
+}
+
+/// Why a program is not in use.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("not asked for")]
+    NotAskedFor,
+    #[error("the tracepoints' types could not be read")]
+    NoTypes,
+    #[error("not in the eBPF object")]
+    NotInObject,
+    #[error("{0}")]
+    Program(#[from] ProgramError),
+}
+
+/// Why a probe is attached neither way.
+#[derive(Debug, thiserror::Error)]
+#[error("as tp_btf: {}; as raw_tp: {}", Cause::of(.btf), Cause::of(.raw))]
+struct NeitherWay {
+    btf: Refusal,
+    raw: Refusal,
+}
+
+impl NeitherWay {
+    /// The two as one, where they say the same. What no program could do without, privileges and descriptors, may be told of one
+    /// alone, as the other met another obstacle before.
+    fn cause(&self) -> Cause {
+        let (btf, raw) = (Cause::of(&self.btf), Cause::of(&self.raw));
+        let errno = [btf.errno, raw.errno]
+            .into_iter()
+            .flatten()
+            .max_by_key(|&errno| match errno {
+                libc::EPERM => 2,
+                libc::EMFILE => 1,
+                _ => 0,
+            });
+        let text = if raw.text == btf.text {
+            raw.text
+        } else {
+            self.to_string()
+        };
+        Cause {
+            text,
+            errno,
+            ..Cause::default()
+        }
+    }
 }
 
 /// The program of a trigger, by what it does and by what it can be attached to.
@@ -138,7 +185,12 @@ impl Probes {
             .map_max_entries("WHO", capacity.who_rows)
             .map_max_entries("UPCALLS", capacity.upcall_rows)
             .load(OBJECT)
-            .map_err(|error| refused("the kernel did not take the probes' maps", &chain(&error)))?;
+            .map_err(|error| {
+                refused(
+                    "the kernel did not take the probes' maps",
+                    Cause::of(&error),
+                )
+            })?;
         Ok(Self {
             ebpf,
             tracepoint_types,
@@ -191,69 +243,58 @@ impl Probes {
 
     /// Loads, unless it is loaded, and attaches one probe.
     pub fn attach(&mut self, tracepoint: &str) -> Result<Attachment> {
-        let why_not = match self.attach_btf(tracepoint) {
+        let btf = match self.attach_btf(tracepoint) {
             Ok(()) => {
                 self.trace(tracepoint, "tp_btf");
                 return Ok(Attachment::BtfTracepoint);
             }
-            Err(why_not) => why_not,
+            Err(refusal) => refusal,
         };
-        self.trace(tracepoint, &format!("no tp_btf: {why_not}"));
+        self.trace(tracepoint, &format!("no tp_btf: {}", chain(&btf)));
         match self.attach_raw(tracepoint) {
             Ok(()) => {
                 self.trace(tracepoint, "raw_tp");
-                Ok(Attachment::RawTracepoint(first_line(&why_not).to_owned()))
-            }
-            Err(raw_why_not) => {
-                self.trace(tracepoint, &format!("no raw_tp: {raw_why_not}"));
                 // The verifier's log, behind the first line, has been printed where it was asked for.
-                let (why_not, raw_why_not) = (first_line(&why_not), first_line(&raw_why_not));
-                let why = if raw_why_not == why_not {
-                    why_not.to_owned()
-                } else {
-                    format!("as tp_btf: {why_not}; as raw_tp: {raw_why_not}")
-                };
+                Ok(Attachment::RawTracepoint(
+                    first_line(&chain(&btf)).to_owned(),
+                ))
+            }
+            Err(raw) => {
+                self.trace(tracepoint, &format!("no raw_tp: {}", chain(&raw)));
                 Err(refused(
                     &format!("the probe {tracepoint} cannot be attached"),
-                    &why,
+                    NeitherWay { btf, raw }.cause().probe(tracepoint),
                 ))
             }
         }
     }
 
-    fn attach_btf(&mut self, tracepoint: &str) -> std::result::Result<(), String> {
+    fn attach_btf(&mut self, tracepoint: &str) -> std::result::Result<(), Refusal> {
         if self.mode == AttachMode::RawTracepoint {
-            return Err("not asked for".to_owned());
+            return Err(Refusal::NotAskedFor);
         }
-        let types = self
-            .tracepoint_types
-            .as_ref()
-            .ok_or("the tracepoints' types could not be read")?;
+        let types = self.tracepoint_types.as_ref().ok_or(Refusal::NoTypes)?;
         let program = self
             .ebpf
             .program_mut(tracepoint)
-            .ok_or("not in the eBPF object")?;
-        let program: &mut BtfTracePoint = program
-            .try_into()
-            .map_err(|error: ProgramError| error.to_string())?;
+            .ok_or(Refusal::NotInObject)?;
+        let program: &mut BtfTracePoint = program.try_into()?;
         match program.load(tracepoint, types) {
             Ok(()) | Err(ProgramError::AlreadyLoaded) => {}
-            Err(error) => return Err(chain(&error)),
+            Err(error) => return Err(error.into()),
         }
-        program.attach().map_err(|error| chain(&error))?;
+        program.attach()?;
         Ok(())
     }
 
-    fn attach_raw(&mut self, tracepoint: &str) -> std::result::Result<(), String> {
+    fn attach_raw(&mut self, tracepoint: &str) -> std::result::Result<(), Refusal> {
         let program = self
             .ebpf
             .program_mut(&format!("{tracepoint}_raw"))
-            .ok_or("not in the eBPF object")?;
-        let program: &mut RawTracePoint = program
-            .try_into()
-            .map_err(|error: ProgramError| error.to_string())?;
-        program.load().map_err(|error| chain(&error))?;
-        program.attach(tracepoint).map_err(|error| chain(&error))?;
+            .ok_or(Refusal::NotInObject)?;
+        let program: &mut RawTracePoint = program.try_into()?;
+        program.load()?;
+        program.attach(tracepoint)?;
         Ok(())
     }
 
@@ -262,7 +303,10 @@ impl Probes {
         for edge in ["entry", "exit"] {
             let name = format!("vector_{edge}_raw");
             self.load::<RawTracePoint>(&name, RawTracePoint::load)
-                .map_err(|why| refused("a probe of interrupts was not taken", &why))?;
+                .map_err(|refusal| {
+                    let cause = Cause::of(&refusal).probe(&name);
+                    refused("a probe of interrupts was not taken", cause)
+                })?;
             for vector in VECTORS {
                 let tracepoint = format!("{vector}_{edge}");
                 let attached = self.load::<RawTracePoint>(&name, |program| {
@@ -270,7 +314,9 @@ impl Probes {
                 });
                 match attached {
                     Ok(()) => self.trace(&tracepoint, "raw_tp"),
-                    Err(why) => self.trace(&tracepoint, &format!("not attached: {why}")),
+                    Err(refusal) => {
+                        self.trace(&tracepoint, &format!("not attached: {}", chain(&refusal)));
+                    }
                 }
             }
         }
@@ -281,28 +327,34 @@ impl Probes {
     pub fn load_control(&mut self) -> Result<()> {
         self.load::<RawTracePoint>("control", RawTracePoint::load)
             .map(|_| ())
-            .map_err(|why| refused("the probes' control program was not taken", &why))
+            .map_err(|refusal| {
+                refused(
+                    "the probes' control program was not taken",
+                    Cause::of(&refusal).probe("control"),
+                )
+            })
     }
 
     /// Runs it once; returns what it returns.
     pub fn run_control(&self, command: Command, argument: u64) -> Result<u32> {
-        let failed = |why: String| {
-            let message = format!("the probes' control program cannot be run: {why}");
-            Error::new(ErrorKind::Internal, message)
+        let failed = |refusal: Refusal| {
+            let cause = Cause::of(&refusal).probe("control");
+            let message = format!("the probes' control program cannot be run: {cause}");
+            Error::new(ErrorKind::Internal, message).cause(cause)
         };
         let program = self
             .ebpf
             .program("control")
-            .ok_or_else(|| failed("not in the eBPF object".to_owned()))?;
+            .ok_or_else(|| failed(Refusal::NotInObject))?;
         let program: &RawTracePoint = program
             .try_into()
-            .map_err(|error: ProgramError| failed(error.to_string()))?;
+            .map_err(|error: ProgramError| failed(error.into()))?;
         let mut options = RawTracePointRunOptions::new();
         options.args[0] = command as u64;
         options.args[1] = argument;
         let run = program
             .test_run(options)
-            .map_err(|error| failed(chain(&error)))?;
+            .map_err(|error| failed(error.into()))?;
         Ok(run.return_value)
     }
 
@@ -317,7 +369,12 @@ impl Probes {
                 self.load::<TracePoint>(name, TracePoint::load)
             }
         };
-        loaded.map_err(|why| refused("a trigger's program was not taken", &why))?;
+        loaded.map_err(|refusal| {
+            refused(
+                "a trigger's program was not taken",
+                Cause::of(&refusal).probe(name),
+            )
+        })?;
         let program = self
             .ebpf
             .program(name)
@@ -333,18 +390,13 @@ impl Probes {
         &mut self,
         name: &str,
         load: impl FnOnce(&mut P) -> std::result::Result<(), ProgramError>,
-    ) -> std::result::Result<(), String>
+    ) -> std::result::Result<(), Refusal>
     where
         for<'a> &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
     {
-        let program = self
-            .ebpf
-            .program_mut(name)
-            .ok_or("not in the eBPF object")?;
-        let program: &mut P = program
-            .try_into()
-            .map_err(|error: ProgramError| error.to_string())?;
-        load(program).map_err(|error| chain(&error))
+        let program = self.ebpf.program_mut(name).ok_or(Refusal::NotInObject)?;
+        load(program.try_into()?)?;
+        Ok(())
     }
 
     /// Runs that the kernel skipped because the program was already running on that CPU. `None`: not counted here.

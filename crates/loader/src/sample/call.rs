@@ -1,15 +1,32 @@
 //! Single system calls, and stacks.
 
+/// A time off the CPU inside of a call.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingCallWait")
+)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallWait {
+    pub off_cpu_ns: i64,
+    /// It did not sleep: another thread took the CPU.
+    pub preempted: bool,
+}
+
 /// A system call that began and ended inside the window.
 #[cfg_attr(
     feature = "node",
-    napi_derive::napi(object, use_nullable = true, js_name = "BindingSyscallEvent")
+    napi_derive::napi(
+        object,
+        object_from_js = false,
+        use_nullable = true,
+        js_name = "BindingSyscallEvent"
+    )
 )]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SyscallEvent {
-    /// `CLOCK_MONOTONIC`, decimal.
-    pub entry_ns: String,
-    pub exit_ns: String,
+    /// `CLOCK_MONOTONIC`.
+    pub entry_ns: u64,
+    pub exit_ns: u64,
     pub duration_ns: i64,
     pub pid: u32,
     pub tid: u32,
@@ -37,22 +54,10 @@ pub struct SyscallEvent {
     #[cfg_attr(
         feature = "node",
         napi(
-            ts_type = "'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep' | null"
+            ts_type = "'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep'"
         )
     )]
     pub user_stack_end: Option<String>,
-}
-
-/// A time off the CPU inside of a call.
-#[cfg_attr(
-    feature = "node",
-    napi_derive::napi(object, use_nullable = true, js_name = "BindingCallWait")
-)]
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CallWait {
-    pub off_cpu_ns: i64,
-    /// It did not sleep: another thread took the CPU.
-    pub preempted: bool,
 }
 
 /// Time that a thread was blocked with one stack: the times that began and ended inside the window.

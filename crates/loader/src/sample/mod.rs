@@ -1,5 +1,13 @@
-//! What one window saw: plain values, in the shape of the JSON contract. Durations are ns that fit JavaScript's
-//! numbers (2^53 ns are 104 days); absolute times are `u64`, which become bigints.
+//! What one window saw: plain values. How each crosses to JavaScript follows from what it is:
+//!
+//! - a length of time, in ns, a count, a size, a pid or another small number is a number: `i64` or less, and below 2^53, which as
+//!   ns are 104 days; only lengths that are asked for may be anything, and are bigints;
+//! - a point in time, in ns of `CLOCK_MONOTONIC` or since the epoch, is a bigint: `u64`;
+//! - 64 bits that are no quantity, such as an address, an argument or a result, are a string: hexadecimal with `0x`, but results
+//!   as signed decimals;
+//! - what is unknown, or is not there, is null: `Option`, with `use_nullable`; never 0, and never undefined.
+//!
+//! JSON has no bigints: there, and so in the report, points in time are strings (`docs/api.md`).
 
 mod call;
 mod thread;

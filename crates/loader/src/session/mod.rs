@@ -15,4 +15,5 @@ pub(crate) mod state;
 pub(crate) mod steal;
 pub(crate) mod strangers;
 pub mod triggers;
+pub(crate) mod user_probes;
 pub mod window;

@@ -62,10 +62,16 @@ impl Shared {
         Ok(!self.living.some(&attached.maps)?.is_empty())
     }
 
-    /// The state, brought up to date: closes the open window if it is time, or if nobody is left to be seen in it.
+    /// The state, brought up to date: closes the open window if it is time, or if nobody is left to be seen in it. Fails, once, if a
+    /// trigger was lost.
     pub fn advanced(&self) -> Result<MutexGuard<'_, State>> {
         let any_alive = self.any_alive()?;
         let mut state = self.lock();
+        if let Ok(attached) = state.attached()
+            && let Some(failure) = attached.triggers.take_failure()
+        {
+            return Err(failure);
+        }
         state.advance(any_alive)?;
         Ok(state)
     }

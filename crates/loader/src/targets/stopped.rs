@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::error::{Error, Result};
 use crate::kernel::clock::monotonic_ns;
 use crate::targets::identity::Process;
+use crate::targets::proc_stat::Stat;
 use crate::targets::process::thread_folder;
 use crate::targets::{proc_stat, process};
 
@@ -37,7 +38,7 @@ impl StoppedAtStart {
 }
 
 impl StoppedThreads {
-    /// Only looked for where the leader is stopped: a stop is a whole process's.
+    /// By now.
     pub fn of<'a>(processes: impl IntoIterator<Item = &'a Process>) -> Result<Self> {
         let mut tids = HashSet::new();
         for process in processes {
@@ -51,15 +52,17 @@ impl StoppedThreads {
     }
 }
 
+/// Only looked for where the leader is stopped, or has ended before the others: a stop is a whole process's.
 fn stopped_threads(pid: u32) -> Result<HashSet<u32>> {
-    let is_stopped = |path: &str| -> Result<bool> {
+    let is = |path: &str, state: fn(&Stat) -> bool| -> Result<bool> {
         let stat = proc_stat::stat(path).map_err(|error| Error::io(path, &error))?;
-        Ok(stat.is_some_and(|stat| stat.is_stopped()))
+        Ok(stat.is_some_and(|stat| state(&stat)))
     };
+    let may_be_stopped = |leader: &Stat| leader.is_stopped() || leader.is_dead();
     let mut stopped = HashSet::new();
-    if is_stopped(&format!("/proc/{pid}"))? {
+    if is(&format!("/proc/{pid}"), may_be_stopped)? {
         for tid in process::tids(pid)? {
-            if is_stopped(&thread_folder(pid, tid))? {
+            if is(&thread_folder(pid, tid), Stat::is_stopped)? {
                 stopped.insert(tid);
             }
         }

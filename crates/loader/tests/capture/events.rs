@@ -101,13 +101,12 @@ fn each_call_is_recorded_with_arguments_and_result() {
         assert_eq!(named(&events, "close")[0].errno.as_deref(), Some("EBADF"));
         let sleep = named(&events, "clock_nanosleep")[0];
         assert!(sleep.duration_ns >= 3_000_000);
-        let ns = |text: &str| text.parse::<u64>().unwrap();
         for event in &events {
-            let (entry_ns, exit_ns) = (ns(&event.entry_ns), ns(&event.exit_ns));
+            let (entry_ns, exit_ns) = (event.entry_ns, event.exit_ns);
             assert_eq!((exit_ns - entry_ns) as i64, event.duration_ns);
             assert!(sample.start.at_ns <= entry_ns && exit_ns <= sample.stop.at_ns);
         }
-        assert!(events.is_sorted_by_key(|event| ns(&event.entry_ns)));
+        assert!(events.is_sorted_by_key(|event| event.entry_ns));
         assert_eq!(sample.losses.events_dropped, 0);
         // As many as were counted.
         for thread in &sample.threads {

@@ -187,3 +187,42 @@ fn a_storm_of_triggers_loses_only_what_it_counts() {
         assert!(missed > 0);
     }
 }
+
+/// Two threads, so that a stop may fire while the other one opens a window: what fired before the window began does not close it.
+#[test]
+fn a_window_never_ends_before_it_begins() {
+    let _alone = alone();
+    let starts = Storm::new(rename);
+    let stops = Storm::new(|| {
+        // SAFETY: no preconditions.
+        unsafe { libc::syscall(libc::SYS_getppid) };
+    });
+    let session = CaptureSession::open(&Options {
+        pids: vec![starts.pid as u32, stops.pid as u32],
+        trigger_scope: TriggerScope::Target,
+        ..options(Some("t:task:task_rename"), Some("t:raw_syscalls:sys_enter"))
+    })
+    .unwrap();
+    for _ in 0..3 {
+        session.start(None).unwrap();
+    }
+    let begun = Instant::now();
+    for storm in [&starts, &stops] {
+        storm.shared[Storm::GO].store(1, Ordering::Release);
+    }
+    let mut windows = 0;
+    while begun.elapsed() < Duration::from_secs(1) {
+        assert_eq!(session.wait().unwrap(), StopReason::Trigger);
+        let sample = session.read().unwrap();
+        assert!(
+            sample.start.at_ns <= sample.stop.at_ns,
+            "window {windows} of {:?}: {} to {}",
+            begun.elapsed(),
+            sample.start.at_ns,
+            sample.stop.at_ns
+        );
+        windows += 1;
+        session.start(None).unwrap();
+    }
+    assert!(windows > 0);
+}

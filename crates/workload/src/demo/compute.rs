@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
-use super::Stop;
 use crate::clock::{monotonic_ns, ms_to_ns};
+use crate::demo::stop::Stop;
 use crate::tasks::pin_to_cpu;
 
 /// Computes half of the time, away from the rivals where there is another CPU.

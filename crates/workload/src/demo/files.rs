@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::thread;
 use std::time::Duration;
 
-use super::Stop;
+use crate::demo::stop::Stop;
 use crate::error::WorkloadError;
 
 /// A temporary file whose name is gone as soon as it is open: however the demo ends, nothing stays behind.

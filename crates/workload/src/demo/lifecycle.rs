@@ -4,7 +4,7 @@ use std::ptr;
 use std::thread;
 use std::time::Duration;
 
-use super::Stop;
+use crate::demo::stop::Stop;
 use crate::tally::Tally;
 
 const PAGE_BYTES: usize = 4096;

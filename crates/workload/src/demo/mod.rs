@@ -7,27 +7,13 @@ mod files;
 mod lifecycle;
 mod network;
 mod queue;
+mod stop;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
+use crate::demo::stop::Stop;
 use crate::error::WorkloadError;
 use crate::tasks::{allowed_cpus, choose_cpu};
-
-/// Told to every demo thread, which looks at it at least every 100 ms.
-#[derive(Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
 
 /// The running threads of the demo.
 pub struct Demo {

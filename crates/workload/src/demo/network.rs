@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
-use super::Stop;
+use crate::demo::stop::Stop;
 use crate::error::WorkloadError;
 
 const REQUEST_BYTES: usize = 1 << 10;

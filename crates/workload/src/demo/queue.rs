@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread;
 use std::time::Duration;
 
-use super::Stop;
+use crate::demo::stop::Stop;
 
 const CAPACITY: usize = 8;
 const ITEMS_PER_BURST: u64 = 64;

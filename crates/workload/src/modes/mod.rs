@@ -8,6 +8,7 @@ mod forkbomb;
 mod handoff;
 mod ia32;
 mod kernel_spin;
+mod numbers;
 mod rename;
 mod repeat;
 mod reuse;
@@ -45,7 +46,8 @@ pub fn run(mode: Mode) -> Result<(), WorkloadError> {
         Mode::Reuse => reuse::run(),
         Mode::StdinBlock => stdin_block::run(),
         Mode::Ia32 { calls } => ia32::run(calls),
+        Mode::Numbers { rounds } => numbers::run(rounds),
         Mode::SelfExit { after_ms } => self_exit::run(after_ms),
-        Mode::Loop { body, cpu } => repeat::run(body, cpu),
+        Mode::Loop { body, cpu, batch } => repeat::run(body, cpu, batch),
     }
 }

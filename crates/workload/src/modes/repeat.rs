@@ -17,12 +17,11 @@ use crate::protocol::{Conversation, answer, fields};
 use crate::tally::Tally;
 use crate::tasks::{choose_cpu, pin_to_cpu};
 
-const OPS_PER_BATCH: u64 = 256;
 /// Enough for a minute of batches of the cheapest call. What comes after that runs, but is not in the percentiles.
 const MOST_BATCHES: usize = 4 << 20;
 const LONGEST_SLICE_MS: u64 = 3_600_000;
 
-pub fn run(body: LoopBody, cpu: Option<usize>) -> Result<(), WorkloadError> {
+pub fn run(body: LoopBody, cpu: Option<usize>, batch: u64) -> Result<(), WorkloadError> {
     if let Some(cpu) = cpu {
         pin_to_cpu(choose_cpu(Some(cpu))?)?;
     }
@@ -50,17 +49,16 @@ pub fn run(body: LoopBody, cpu: Option<usize>) -> Result<(), WorkloadError> {
         };
         let tally = Tally::new();
         let mut made = Map::new();
+        let batches = (batch, batch_ns.as_mut_slice());
         let slice = match body {
-            LoopBody::Getppid => run_slice(duration_ms, &mut batch_ns, || tally.getppid()),
-            LoopBody::Read0 => run_slice(duration_ms, &mut batch_ns, || {
+            LoopBody::Getppid => run_slice(duration_ms, batches, || tally.getppid()),
+            LoopBody::Read0 => run_slice(duration_ms, batches, || {
                 let _ = tally.read(zero.as_raw_fd(), &mut [0; 1]);
             }),
-            LoopBody::FutexPingPong => {
-                run_slice(duration_ms, &mut batch_ns, || serve(&tally, &turn))
-            }
+            LoopBody::FutexPingPong => run_slice(duration_ms, batches, || serve(&tally, &turn)),
             LoopBody::Failing { calls } => {
                 let failing = FailingCalls::new(calls);
-                let slice = run_slice(duration_ms, &mut batch_ns, || failing.make());
+                let slice = run_slice(duration_ms, batches, || failing.make());
                 made = failing.to_json();
                 slice
             }
@@ -72,6 +70,7 @@ pub fn run(body: LoopBody, cpu: Option<usize>) -> Result<(), WorkloadError> {
             "p10NsPerOp": slice.ns_per_op(10),
             "medianNsPerOp": slice.ns_per_op(50),
             "batches": slice.sorted_batch_ns.len(),
+            "batchesAtMedian": slice.batches_at_median(),
             "syscalls": made,
         })))?;
     }
@@ -98,23 +97,40 @@ fn slice_ms(line: &str) -> Result<Option<u64>, WorkloadError> {
 struct Slice<'a> {
     ops: u64,
     wall_ns: u64,
+    ops_per_batch: u64,
     sorted_batch_ns: &'a [u32],
 }
 
 impl Slice<'_> {
     fn ns_per_op(&self, percentile: usize) -> Option<f64> {
+        let batch_ns = self.batch_ns(percentile)?;
+        Some(f64::from(batch_ns) / self.ops_per_batch as f64)
+    }
+
+    /// How many took exactly as long: where time is counted instructions, those that nothing disturbed.
+    fn batches_at_median(&self) -> usize {
+        let median_ns = self.batch_ns(50);
+        let alike = |batch_ns: &&u32| Some(**batch_ns) == median_ns;
+        self.sorted_batch_ns.iter().filter(alike).count()
+    }
+
+    fn batch_ns(&self, percentile: usize) -> Option<u32> {
         let index = self.sorted_batch_ns.len() * percentile / 100;
-        let batch_ns = self.sorted_batch_ns.get(index)?;
-        Some(f64::from(*batch_ns) / OPS_PER_BATCH as f64)
+        self.sorted_batch_ns.get(index).copied()
     }
 }
 
-fn run_slice(duration_ms: u64, batch_ns: &mut [u32], op: impl Fn()) -> Slice<'_> {
+/// Operations for that long, in batches of so many, whose times go into `batch_ns`.
+fn run_slice(
+    duration_ms: u64,
+    (ops_per_batch, batch_ns): (u64, &mut [u32]),
+    op: impl Fn(),
+) -> Slice<'_> {
     let begun_ns = monotonic_ns();
     let deadline_ns = begun_ns + ms_to_ns(duration_ms);
     let (mut batches, mut last_ns) = (0, begun_ns);
     while last_ns < deadline_ns {
-        for _ in 0..OPS_PER_BATCH {
+        for _ in 0..ops_per_batch {
             op();
         }
         let now_ns = monotonic_ns();
@@ -129,8 +145,9 @@ fn run_slice(duration_ms: u64, batch_ns: &mut [u32], op: impl Fn()) -> Slice<'_>
     // Sorts in place: an allocation could fault in pages of the arena.
     sorted_batch_ns.sort_unstable();
     Slice {
-        ops: batches as u64 * OPS_PER_BATCH,
+        ops: batches as u64 * ops_per_batch,
         wall_ns: last_ns - begun_ns,
+        ops_per_batch,
         sorted_batch_ns,
     }
 }
@@ -173,6 +190,7 @@ mod tests {
         let slice = Slice {
             ops: 0,
             wall_ns: 0,
+            ops_per_batch: 256,
             sorted_batch_ns: &sorted_batch_ns,
         };
         assert_eq!(slice.ns_per_op(10), Some(11.0));
@@ -180,18 +198,32 @@ mod tests {
         let empty = Slice {
             ops: 0,
             wall_ns: 0,
+            ops_per_batch: 256,
             sorted_batch_ns: &[],
         };
         assert_eq!(empty.ns_per_op(50), None);
+        assert_eq!(empty.batches_at_median(), 0);
+    }
+
+    #[test]
+    fn batches_at_the_median_are_those_that_took_exactly_as_long() {
+        let slice = Slice {
+            ops: 0,
+            wall_ns: 0,
+            ops_per_batch: 8,
+            sorted_batch_ns: &[79, 80, 80, 80, 81],
+        };
+        assert_eq!(slice.ns_per_op(50), Some(10.0));
+        assert_eq!(slice.batches_at_median(), 3);
     }
 
     #[test]
     fn a_slice_makes_whole_batches_for_at_least_its_length() {
         let tally = Tally::new();
         let mut batch_ns = vec![0; 4];
-        let slice = run_slice(2, &mut batch_ns, || tally.getppid());
+        let slice = run_slice(2, (8, &mut batch_ns), || tally.getppid());
         assert_eq!(slice.ops, tally.count(crate::tally::Call::Getppid));
-        assert_eq!(slice.ops % OPS_PER_BATCH, 0);
+        assert_eq!(slice.ops % 8, 0);
         assert!(slice.wall_ns >= 2_000_000);
         assert_eq!(slice.sorted_batch_ns.len(), 4);
     }

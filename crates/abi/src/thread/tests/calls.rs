@@ -44,6 +44,47 @@ fn a_call_that_blocks_is_kernel_then_blocked_then_ready() {
 }
 
 #[test]
+fn off_cpu_time_for_which_there_is_no_row_waits_for_one_and_ends_with_its_call() {
+    let blocked_ns = |ns: u64| OffCpuTime {
+        blocked_ns: ns,
+        ..OffCpuTime::default()
+    };
+    let mut thread = record(0);
+    thread.syscall_entered(10, key(READ));
+    thread.switched_out(20, || SwitchOut::Blocked);
+    thread.woken(50);
+    thread.switched_in(50);
+    assert_eq!(
+        thread.attribute_off_cpu(),
+        Some((key(READ), blocked_ns(30)))
+    );
+    thread.leave_off_cpu(blocked_ns(30));
+    thread.switched_out(60, || SwitchOut::Blocked);
+    thread.woken(65);
+    thread.switched_in(65);
+    assert_eq!(
+        thread.attribute_off_cpu(),
+        Some((key(READ), blocked_ns(30 + 5))),
+        "both waits at once"
+    );
+    thread.leave_off_cpu(blocked_ns(35));
+    thread.syscall_exited(70);
+    assert_eq!(
+        thread.take_off_cpu(),
+        blocked_ns(35),
+        "of the row made at its end"
+    );
+    thread.syscall_entered(80, key(FUTEX));
+    thread.switched_out(90, || SwitchOut::Blocked);
+    let open = thread.closed(100);
+    assert_eq!(
+        open.off_cpu,
+        blocked_ns(10),
+        "nothing of the call before it"
+    );
+}
+
+#[test]
 fn a_call_open_at_the_start_is_cut_and_never_counted() {
     let mut thread = record(100);
     thread.woken(150);

@@ -204,7 +204,7 @@ proptest! {
         prop_assert_eq!(thread.negative_intervals, 0);
     }
 
-    /// Orders that a kernel can produce, with programs preempted: what calls are given of the time off the CPU lies in them.
+    /// Orders that a kernel can produce, with programs preempted: the time off the CPU that is attributed to calls lies in them.
     /// Where the stop comes late, it is made to.
     #[test]
     fn calls_hold_their_time_off_the_cpu(

@@ -90,3 +90,18 @@ fn the_state_of_a_preempted_task_does_not_matter() {
     assert_eq!(SwitchOut::new(false, 0x8), SwitchOut::Stopped);
     assert_eq!(SwitchOut::new(false, 0x80), SwitchOut::Dead);
 }
+
+#[test]
+fn a_wait_for_a_sleeping_spinlock_of_preempt_rt_is_blocked() {
+    const TASK_RTLOCK_WAIT: u64 = 0x1000;
+    assert_eq!(
+        SwitchOut::new(false, TASK_RTLOCK_WAIT),
+        SwitchOut::Blocked,
+        "whether it had meant to sleep or to stop is kept elsewhere (saved_state)"
+    );
+    assert_eq!(
+        SwitchOut::new(true, TASK_RTLOCK_WAIT),
+        SwitchOut::Runnable,
+        "preempted before it came to wait"
+    );
+}

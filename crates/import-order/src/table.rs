@@ -1,0 +1,65 @@
+//! The order of each crate's rooms, from the top down. An import points from an upper floor to a lower one.
+
+/// The rooms of a crate, from the top down; those on one floor may import each other, but not both ways.
+pub type Floors<'a> = &'a [&'a [&'a str]];
+
+/// Where whoever is refused can look it up.
+pub const FILE: &str = "crates/import-order/src/table.rs";
+
+/// `None`: nobody has given the crate an order.
+pub fn floors(name: &str) -> Option<Floors<'static>> {
+    let (_, floors) = ORDERS.iter().find(|(it, _)| *it == name)?;
+    Some(floors)
+}
+
+#[rustfmt::skip]
+const ORDERS: &[(&str, Floors<'static>)] = &[
+    ("abi", &[
+        &["config"],
+        &["event", "thread"],
+        &["irq", "syscall", "waits", "who"],
+        &["control", "durations", "histogram", "off_cpu", "upcall"],
+        &["jumpless", "stack", "task_name"],
+    ]),
+    ("bpf-probes", &[
+        &["programs"],
+        &["event", "off_cpu"],
+        &["record", "stacks", "who"],
+        &["arguments", "window"],
+        &["kernel", "rows"],
+        &["losses", "targets"],
+        &["maps"],
+    ]),
+    ("import-order", &[
+        &["floors"],
+        &["arrows", "circles", "table"],
+        &["module_tree"],
+        &["paths", "sources"],
+    ]),
+    ("loader", &[
+        &["node"],
+        &["session"],
+        &["calls", "doctor", "threads"],
+        &["probes", "targets"],
+        &["sample"],
+        &["kernel"],
+        &["error", "names", "options"],
+    ]),
+    ("probe-points", &[
+        &["resolve"],
+        &["kernel"],
+        &["files"],
+        &["trigger"],
+        &["error"],
+    ]),
+    ("stacks", &[
+        &["symbols", "unwind"],
+        &["mapped"],
+    ]),
+    ("workload", &[
+        &["demo", "modes"],
+        &["arguments", "crew"],
+        &["calls", "command_line", "light_thread", "numbers", "protocol", "shared_page", "signals", "tasks"],
+        &["arena", "clock", "error", "failing", "tally"],
+    ]),
+];

@@ -1,0 +1,15 @@
+//! The files that a process has mapped or will map: opened, read within bounds, and what is in them.
+
+pub mod cache;
+pub mod debug_files;
+pub mod demangle;
+pub mod dynamic;
+pub mod elf;
+pub mod instructions;
+pub mod maps;
+pub mod object;
+pub mod objects;
+pub mod open;
+pub mod symbols;
+pub mod usdt;
+pub mod xz;

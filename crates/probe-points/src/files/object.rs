@@ -1,0 +1,154 @@
+//! One executable file: opened as the very file that is mapped, and read as far as somebody asks.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use crate::error::{Error, Result, escaped};
+use crate::files::cache::{Cache, read};
+use crate::files::debug_files;
+use crate::files::elf::Elf;
+use crate::files::maps::Mapping;
+use crate::files::open::{Root, fd_path, open_file};
+use crate::files::symbols::Functions;
+use crate::files::usdt::{self, Note};
+
+const DELETED: &[u8] = b" (deleted)";
+
+#[derive(Debug)]
+pub struct Object {
+    /// As the process sees it, or saw it when it mapped the file.
+    path: Vec<u8>,
+    file: Arc<File>,
+    identity: (u64, u64),
+    root: Arc<Root>,
+    elf: OnceLock<Result<Elf>>,
+    functions: OnceLock<Result<Functions>>,
+    notes: OnceLock<Result<Vec<Note>>>,
+}
+
+impl Object {
+    /// `root`: of the process that sees it at that path.
+    pub fn new(path: Vec<u8>, file: File, root: &Arc<Root>) -> io::Result<Self> {
+        let identity = identity(&file)?;
+        // A file's own name may end like that, too.
+        let path = match path.strip_suffix(DELETED) {
+            Some(before) if !leads_to(root, &path, identity) => before.to_vec(),
+            _ => path,
+        };
+        Ok(Self {
+            path,
+            file: Arc::new(file),
+            identity,
+            root: root.clone(),
+            elf: OnceLock::new(),
+            functions: OnceLock::new(),
+            notes: OnceLock::new(),
+        })
+    }
+
+    pub fn path(&self) -> &[u8] {
+        &self.path
+    }
+
+    pub fn base_name(&self) -> &[u8] {
+        let from = self.path.iter().rposition(|&byte| byte == b'/');
+        &self.path[from.map_or(0, |at| at + 1)..]
+    }
+
+    /// Device and inode of its file.
+    pub(crate) fn identity(&self) -> (u64, u64) {
+        self.identity
+    }
+
+    pub fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
+    pub fn root(&self) -> &Arc<Root> {
+        &self.root
+    }
+
+    pub fn elf(&self) -> Result<&Elf> {
+        let elf = self.elf.get_or_init(|| self.read(|data| Elf::parse(data)));
+        elf.as_ref().map_err(Error::clone)
+    }
+
+    /// Of its own symbol tables and, if it is stripped, of the debug file that belongs to it.
+    pub fn functions(&self) -> Result<&Functions> {
+        let functions = self.functions.get_or_init(|| {
+            let elf = self.elf()?;
+            self.read(|data| debug_files::functions(elf, data, &self.path, &self.root))
+        });
+        functions.as_ref().map_err(Error::clone)
+    }
+
+    /// Up to so many bytes of its file; less at the end of it.
+    pub fn bytes_at(&self, offset: u64, most_bytes: usize) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let failed = |error| Error::io("cannot be read", &error).within(escaped(&self.path));
+        let mut rest = vec![0; most_bytes.min(64 << 10)];
+        while bytes.len() < most_bytes {
+            let wanted = rest.len().min(most_bytes - bytes.len());
+            let at = offset.saturating_add(bytes.len() as u64);
+            let got = self.file.read_at(&mut rest[..wanted], at).map_err(failed)?;
+            if got == 0 {
+                break;
+            }
+            bytes.extend_from_slice(&rest[..got]);
+        }
+        Ok(bytes)
+    }
+
+    pub fn usdt_notes(&self) -> Result<&[Note]> {
+        let notes = self.notes.get_or_init(|| {
+            let elf = self.elf()?;
+            self.read(|data| usdt::notes(elf, data))
+        });
+        notes.as_deref().map_err(Error::clone)
+    }
+
+    /// Reads parts of its file, bounded.
+    pub fn read<T>(&self, parse: impl FnOnce(&Cache<'_>) -> Result<T>) -> Result<T> {
+        read(&self.file, parse).map_err(|error| error.within(escaped(&self.path)))
+    }
+}
+
+/// The file of a mapping, with its path, unescaped, as the process sees it. `process` is its folder in /proc.
+pub fn open_mapped(process: &Path, mapping: &Mapping, root: &Root) -> io::Result<(Vec<u8>, File)> {
+    let mapped = process.join("map_files").join(&mapping.range);
+    let error = match open_file(&mapped) {
+        Ok(file) => {
+            let path = fs::read_link(fd_path(&file))?;
+            return Ok((root.inside(path.as_os_str().as_bytes()).to_vec(), file));
+        }
+        Err(error) => error,
+    };
+    // map_files needs CAP_CHECKPOINT_RESTORE. A path will do if it still leads to the same file.
+    let path = root.inside(&mapping.path);
+    match root.open_file(Path::new(OsStr::from_bytes(path))) {
+        Ok(file) if device_and_inode(&file)? == mapping.identity => Ok((path.to_vec(), file)),
+        _ => Err(error),
+    }
+}
+
+fn leads_to(root: &Root, path: &[u8], id: (u64, u64)) -> bool {
+    let file = root.open_file(Path::new(OsStr::from_bytes(path)));
+    file.and_then(|file| identity(&file))
+        .is_ok_and(|found| found == id)
+}
+
+/// Device and inode.
+pub(crate) fn identity(file: &File) -> io::Result<(u64, u64)> {
+    let metadata = file.metadata()?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+fn device_and_inode(file: &File) -> io::Result<(u32, u32, u64)> {
+    let (device, inode) = identity(file)?;
+    Ok((libc::major(device), libc::minor(device), inode))
+}

@@ -1,0 +1,168 @@
+//! The executable files of a process: its program, its libraries.
+//!
+//! Each is opened once, as the very file that is mapped, and stays open: paths may have been replaced meanwhile, and mean
+//! something else in the process's own mount namespace.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result, escaped};
+use crate::files::dynamic;
+use crate::files::maps;
+use crate::files::object::{Object, identity, open_mapped};
+use crate::files::open::{Root, fd_path, open_file};
+
+/// Each takes a descriptor.
+const MOST_OBJECTS: usize = 4096;
+
+/// The program first, then in the order of addresses.
+#[derive(Debug)]
+pub struct Objects {
+    items: Vec<Object>,
+    root: Arc<Root>,
+    problems: Vec<String>,
+}
+
+impl Objects {
+    /// Those that a process has mapped now.
+    pub fn of_process(pid: u32) -> Result<Self> {
+        let folder = PathBuf::from(format!("/proc/{pid}"));
+        let failed = |what: &str, error: &io::Error| {
+            Error::io(format!("/proc/{pid}/{what}"), error).hint(
+                "probes in a process need it alive, and the rights of root or of ptrace over it (CAP_SYS_PTRACE)",
+            )
+        };
+        let root = Root::open(&folder.join("root")).map_err(|error| failed("root", &error))?;
+        let program = open_file(&folder.join("exe")).map_err(|error| failed("exe", &error))?;
+        let path = fs::read_link(folder.join("exe")).map_err(|error| failed("exe", &error))?;
+        let maps = fs::read(folder.join("maps")).map_err(|error| failed("maps", &error))?;
+        let mut objects = Self::new(root);
+        objects.push(path.as_os_str().as_bytes().to_vec(), program);
+        let mut seen = HashSet::new();
+        for mapping in maps::executable_files(&maps) {
+            if !seen.insert(mapping.identity) {
+                continue;
+            }
+            if objects.items.len() >= MOST_OBJECTS {
+                objects.problems.push(format!(
+                    "only the first {MOST_OBJECTS} mapped files are looked at"
+                ));
+                break;
+            }
+            match open_mapped(&folder, &mapping, &objects.root) {
+                Ok((path, file)) => objects.push(path, file),
+                Err(error) => objects
+                    .problems
+                    .push(format!("{}: {error}", escaped(&mapping.path))),
+            }
+        }
+        Ok(objects)
+    }
+
+    /// Those that a command will map when it begins: a program and the libraries that it is linked to, as the dynamic
+    /// loader looks them up, its cache, `LD_LIBRARY_PATH` and variants for processor levels left aside.
+    pub fn of_command(program: &Path, root: &Path) -> Result<Self> {
+        let shown = escaped(program.as_os_str().as_bytes());
+        let failed = |error: &io::Error| Error::io(&shown, error);
+        let is_ours = root == Path::new("/");
+        let root = Root::open(root).map_err(|error| failed(&error))?;
+        let absolute = std::path::absolute(program).map_err(|error| failed(&error))?;
+        let file = root.open_file(&absolute).map_err(|error| failed(&error))?;
+        let mut start = [0; 2];
+        if FileExt::read_at(&file, &mut start, 0).is_ok() && &start == b"#!" {
+            let message = format!("{shown} is a script: its interpreter is the program that runs");
+            return Err(Error::new(ErrorKind::Unprobeable, message)
+                .hint("start the interpreter itself, with the script as its argument"));
+        }
+        // The loader takes $ORIGIN from where symbolic links lead.
+        let path = if is_ours {
+            fs::read_link(fd_path(&file)).map_err(|error| failed(&error))?
+        } else {
+            program.to_path_buf()
+        };
+        let mut objects = Self::new(root);
+        objects.push(path.as_os_str().as_bytes().to_vec(), file);
+        objects.items[0].elf().map(|_| ())?;
+        for (path, file) in
+            dynamic::libraries(&objects.root, &objects.items[0], &mut objects.problems)
+        {
+            objects.push(path, file);
+        }
+        Ok(objects)
+    }
+
+    fn new(root: Root) -> Self {
+        Self {
+            items: Vec::new(),
+            root: Arc::new(root),
+            problems: Vec::new(),
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Object> {
+        self.items.iter()
+    }
+
+    /// `None` never happens: there is no process without a program.
+    pub fn program(&self) -> Option<&Object> {
+        self.items.first()
+    }
+
+    /// Mapped files that could not be opened, one line each.
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
+    /// By a path as the process sees it: what is mapped under it, even if it has been replaced; else the file that is
+    /// there, which the process may load later.
+    pub(crate) fn at_path(&self, path: &[u8]) -> Result<Found<'_>> {
+        let there = self.root.open_file(Path::new(OsStr::from_bytes(path)));
+        if let Ok(file) = &there
+            && let Some(object) = identity(file).ok().and_then(|id| self.with_identity(id))
+        {
+            return Ok(Found::Mapped(object));
+        }
+        if let Some(object) = self.items.iter().find(|object| object.path() == path) {
+            return Ok(Found::Mapped(object));
+        }
+        let failed = |error: &io::Error| Error::io(escaped(path), error);
+        let file = there.map_err(|error| failed(&error))?;
+        let object =
+            Object::new(path.to_vec(), file, &self.root).map_err(|error| failed(&error))?;
+        Ok(Found::NotMapped(Box::new(object)))
+    }
+
+    fn with_identity(&self, id: (u64, u64)) -> Option<&Object> {
+        self.items.iter().find(|object| object.identity() == id)
+    }
+
+    fn push(&mut self, path: Vec<u8>, file: File) {
+        let shown = escaped(&path);
+        match Object::new(path, file, &self.root) {
+            Ok(object) if self.with_identity(object.identity()).is_some() => {}
+            Ok(object) => self.items.push(object),
+            Err(error) => self.problems.push(format!("{shown}: {error}")),
+        }
+    }
+}
+
+/// What a path leads to.
+pub(crate) enum Found<'a> {
+    Mapped(&'a Object),
+    NotMapped(Box<Object>),
+}
+
+impl Found<'_> {
+    pub fn object(&self) -> &Object {
+        match self {
+            Self::Mapped(object) => object,
+            Self::NotMapped(object) => object,
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What a process has mapped: files with their unwind tables, and code that was generated.
+
+pub mod arch;
+pub mod eh_frame_header;
+pub mod memory_file;
+pub mod module;
+pub mod packed;
+pub mod perf_map;
+pub mod process_maps;
+pub mod tables;

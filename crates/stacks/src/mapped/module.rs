@@ -1,0 +1,130 @@
+//! The files that processes have mapped for execution, each known once.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use probe_points::Object;
+use probe_points::cache::Cache;
+use probe_points::open::Root;
+
+use crate::mapped::tables::Tables;
+
+/// Of unwind tables, of all modules together: those of the largest browsers take some 50 MiB.
+const MOST_TABLE_BYTES: u64 = 1 << 30;
+/// Known at a time. Each takes a descriptor.
+const MOST_MODULES: usize = 4096;
+
+/// One file; the vDSO is one, too, in memory.
+#[derive(Debug)]
+pub struct Module {
+    /// Of no other module of this program's run.
+    id: u64,
+    object: Object,
+    build_id: OnceLock<Option<Vec<u8>>>,
+    tables: OnceLock<Tables>,
+    tables_left: Arc<AtomicU64>,
+}
+
+impl Module {
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// As the process saw it when it mapped the file. Hostile.
+    pub fn path(&self) -> &[u8] {
+        self.object.path()
+    }
+
+    pub fn object(&self) -> &Object {
+        &self.object
+    }
+
+    pub fn build_id(&self) -> Option<&[u8]> {
+        let read = || {
+            let elf = self.object.elf().ok()?;
+            self.object.read(|data| Ok(elf.build_id(data))).ok()?
+        };
+        self.build_id.get_or_init(read).as_deref()
+    }
+
+    /// Empty if the file has none, or none that can be understood.
+    pub(crate) fn tables(&self) -> &Tables {
+        self.tables.get_or_init(|| {
+            let Ok(elf) = self.object.elf() else {
+                return Tables::default();
+            };
+            let cache = Cache::new(self.object.file());
+            let tables = cache.map(|data| Tables::read(elf, &data, &self.tables_left));
+            tables.unwrap_or_default()
+        })
+    }
+}
+
+impl Drop for Module {
+    fn drop(&mut self) {
+        if let Some(tables) = self.tables.get() {
+            self.tables_left
+                .fetch_add(tables.bytes(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// A file's identity, which a change of its contents changes as well.
+type Identity = (u64, u64, u64, i64, i64);
+
+/// Shared by all processes that are looked at.
+#[derive(Debug)]
+pub struct Modules {
+    known: Mutex<HashMap<Identity, Weak<Module>>>,
+    tables_left: Arc<AtomicU64>,
+}
+
+impl Default for Modules {
+    fn default() -> Self {
+        Self {
+            known: Mutex::default(),
+            tables_left: Arc::new(AtomicU64::new(MOST_TABLE_BYTES)),
+        }
+    }
+}
+
+impl Modules {
+    /// That of a file, which stays open as long as the module is in use. `path`: as the process with that root sees it.
+    pub fn of_file(&self, path: Vec<u8>, file: File, root: &Arc<Root>) -> io::Result<Arc<Module>> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let metadata = file.metadata()?;
+        let identity = (
+            metadata.dev(),
+            metadata.ino(),
+            metadata.len(),
+            metadata.mtime(),
+            metadata.mtime_nsec(),
+        );
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another path to the same file is another module: debug files are looked for by it.
+        if let Some(module) = known.get(&identity).and_then(Weak::upgrade)
+            && module.object.path() == path
+        {
+            return Ok(module);
+        }
+        if known.len() >= MOST_MODULES {
+            known.retain(|_, module| module.strong_count() > 0);
+            if known.len() >= MOST_MODULES {
+                return Err(io::Error::other("too many mapped files"));
+            }
+        }
+        let module = Arc::new(Module {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            object: Object::new(path, file, root)?,
+            build_id: OnceLock::new(),
+            tables: OnceLock::new(),
+            tables_left: self.tables_left.clone(),
+        });
+        known.insert(identity, Arc::downgrade(&module));
+        Ok(module)
+    }
+}

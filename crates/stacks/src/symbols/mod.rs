@@ -1,0 +1,17 @@
+//! From addresses to names: where symbols come from, copies of them, and what blazesym makes of these.
+
+pub mod cached;
+pub mod extract;
+pub mod extract_elf;
+pub mod kernel;
+pub mod known;
+pub mod marker_symbols;
+pub mod named;
+pub mod package;
+pub mod pair;
+pub mod problems;
+pub mod sources;
+pub mod split;
+pub mod symbol_frame;
+pub mod symbolizer;
+pub mod vet;

@@ -1,0 +1,14 @@
+//! From a thread's registers up to where its stack begins, function by function.
+
+pub mod cfi;
+#[cfg(test)]
+mod cfi_tests;
+pub mod copied_stack;
+pub mod expression;
+pub mod frame_pointers;
+pub mod rules;
+pub mod signal_frame;
+pub mod step;
+pub mod unwinder;
+pub mod walk;
+pub mod way_out;

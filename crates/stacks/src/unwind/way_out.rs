@@ -1,0 +1,332 @@
+//! Functions without unwind tables, such as all of musl's: what their instructions do with the stack until they return.
+
+use std::collections::HashSet;
+
+use gimli::Register;
+use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register as Named};
+
+use crate::mapped::arch::Arch;
+use crate::mapped::module::Module;
+use crate::unwind::rules::Compact;
+
+/// That are followed, on all ways together.
+const MOST_INSTRUCTIONS: usize = 2000;
+/// Branches left aside.
+const MOST_WAYS: usize = 64;
+/// Read of the file at a time, and how often.
+const CHUNK: usize = 4096;
+const MOST_CHUNKS: usize = 64;
+/// Of it before the instruction: loops go back.
+const BEFORE: u64 = 1024;
+const LONGEST_CALL: usize = 8;
+const RETURN_ADDRESS: Register = Register(16);
+/// musl's `__clone`, where a thread's first function has returned to it: `mov %eax, %edi`, `xor %eax, %eax`,
+/// `mov $60, %al`, `syscall`, `hlt`.
+const THREAD_EXIT: &[u8] = b"\x89\xc7\x31\xc0\xb0\x3c\x0f\x05\xf4";
+
+/// To the caller, from an instruction that runs next. `None`: it does not return, or by ways that cannot be followed.
+pub fn rule(arch: Arch, module: &Module, address: u64) -> Option<Compact> {
+    match arch {
+        Arch::X86_64 => Walk::new(Text::new(module)).until_return(address),
+        // Its compilers keep frame pointers.
+        Arch::Aarch64 => None,
+    }
+}
+
+/// Whether an address is one that a call returns to: the instruction before it is a call.
+pub fn is_after_call(arch: Arch, module: &Module, address: u64) -> bool {
+    let before = |bytes: usize| read(module, address.checked_sub(bytes as u64)?, bytes);
+    match arch {
+        Arch::X86_64 => before(LONGEST_CALL).is_some_and(|code| {
+            (2..=LONGEST_CALL).any(|bytes| {
+                let code = &code[LONGEST_CALL - bytes..];
+                let instruction = Decoder::new(64, code, DecoderOptions::NONE).decode();
+                instruction.mnemonic() == Mnemonic::Call && instruction.len() == bytes
+            })
+        }),
+        // `bl` and `blr`.
+        Arch::Aarch64 => before(4).is_some_and(|code| {
+            let word = code
+                .first_chunk()
+                .map_or(0, |word| u32::from_le_bytes(*word));
+            word >> 26 == 0x25 || word & 0xffff_fc1f == 0xd63f_0000
+        }),
+    }
+}
+
+/// Whether a thread that returns there ends.
+pub fn is_thread_exit(arch: Arch, module: &Module, address: u64) -> bool {
+    let is_there = |code: Vec<u8>| code == THREAD_EXIT;
+    arch == Arch::X86_64 && read(module, address, THREAD_EXIT.len()).is_some_and(is_there)
+}
+
+fn read(module: &Module, address: u64, bytes: usize) -> Option<Vec<u8>> {
+    let offset = module.object().elf().ok()?.code_offset(address)?;
+    let code = module.object().bytes_at(offset, bytes).ok()?;
+    (code.len() == bytes).then_some(code)
+}
+
+/// Of a module, in its own terms.
+struct Text<'a> {
+    module: &'a Module,
+    start: u64,
+    chunk: Vec<u8>,
+    chunks: usize,
+}
+
+impl<'a> Text<'a> {
+    fn new(module: &'a Module) -> Self {
+        Self {
+            module,
+            start: 0,
+            chunk: Vec::new(),
+            chunks: 0,
+        }
+    }
+
+    fn instruction(&mut self, address: u64) -> Option<Instruction> {
+        const LONGEST: usize = 15;
+        let within = |text: &Self| {
+            let from = usize::try_from(address.checked_sub(text.start)?).ok()?;
+            (from + LONGEST <= text.chunk.len()).then_some(from)
+        };
+        if within(self).is_none() {
+            self.chunks += 1;
+            let elf = self.module.object().elf().ok()?;
+            let starts = [address.saturating_sub(BEFORE), address];
+            let mut starts = starts
+                .into_iter()
+                .filter_map(|start| Some((start, elf.code_offset(start)?)));
+            let (start, offset) = starts.next().filter(|_| self.chunks <= MOST_CHUNKS)?;
+            self.chunk = self.module.object().bytes_at(offset, CHUNK).ok()?;
+            self.start = start;
+        }
+        let from = usize::try_from(address.checked_sub(self.start)?).ok()?;
+        let code = self.chunk.get(from..)?;
+        let instruction = Decoder::with_ip(64, code, address, DecoderOptions::NONE).decode();
+        (!instruction.is_invalid()).then_some(instruction)
+    }
+}
+
+/// A value that one of the two registers had at the begin, and so much.
+#[derive(Clone, Copy, PartialEq)]
+struct Sum {
+    base: Named,
+    offset: i64,
+}
+
+impl Sum {
+    fn plus(self, more: i64) -> Self {
+        Self {
+            offset: self.offset.wrapping_add(more),
+            ..self
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum FramePointer {
+    Is(Sum),
+    /// Has been read from there.
+    From(Sum),
+    Unknown,
+}
+
+#[derive(Clone, Copy)]
+struct State {
+    address: u64,
+    sp: Sum,
+    fp: FramePointer,
+}
+
+enum Next {
+    On,
+    Returns,
+    /// It is a call instead of a return, or a jump inside of the function.
+    Jumps,
+    Ends,
+}
+
+struct Walk<'a> {
+    text: Text<'a>,
+    aside: Vec<State>,
+    /// Addresses, so that loops are left.
+    seen: HashSet<u64>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(text: Text<'a>) -> Self {
+        Self {
+            text,
+            aside: Vec::new(),
+            seen: HashSet::new(),
+        }
+    }
+
+    fn until_return(mut self, address: u64) -> Option<Compact> {
+        let at = |base| Sum { base, offset: 0 };
+        let mut state = State {
+            address,
+            sp: at(Named::RSP),
+            fp: FramePointer::Is(at(Named::RBP)),
+        };
+        let mut by_jump = None;
+        for _ in 0..MOST_INSTRUCTIONS {
+            let is_new = self.seen.insert(state.address);
+            let next = match is_new
+                .then(|| self.text.instruction(state.address))
+                .flatten()
+            {
+                Some(instruction) => self.follow(&instruction, &mut state),
+                None => Next::Ends,
+            };
+            match next {
+                Next::On => continue,
+                Next::Returns => {
+                    if let Some(found) = compact(&state) {
+                        return Some(found);
+                    }
+                }
+                Next::Jumps => by_jump = by_jump.or_else(|| compact(&state)),
+                Next::Ends => {}
+            }
+            match self.aside.pop() {
+                Some(other) => state = other,
+                None => break,
+            }
+        }
+        by_jump
+    }
+
+    fn follow(&mut self, instruction: &Instruction, state: &mut State) -> Next {
+        const WORD: i64 = 8;
+        state.address = instruction.next_ip();
+        let immediate = || instruction.immediate(1) as i64;
+        let address_of = |state: &State| address_of(instruction, state);
+        let (to, from) = (instruction.op0_register(), instruction.op1_register());
+        match instruction.mnemonic() {
+            Mnemonic::Ret => return Next::Returns,
+            Mnemonic::Jmp if is_branch(instruction) => {
+                state.address = instruction.near_branch_target();
+            }
+            Mnemonic::Jmp => return Next::Jumps,
+            Mnemonic::Int3 | Mnemonic::Ud2 | Mnemonic::Hlt => return Next::Ends,
+            Mnemonic::Call => {}
+            _ if is_branch(instruction) => {
+                let address = instruction.near_branch_target();
+                if self.aside.len() < MOST_WAYS {
+                    self.aside.push(State { address, ..*state });
+                }
+            }
+            Mnemonic::Push if is_word(instruction) => state.sp = state.sp.plus(-WORD),
+            Mnemonic::Pop if is_word(instruction) => {
+                if to == Named::RBP {
+                    state.fp = FramePointer::From(state.sp);
+                }
+                state.sp = state.sp.plus(WORD);
+            }
+            Mnemonic::Leave => match state.fp {
+                FramePointer::Is(sum) => {
+                    state.fp = FramePointer::From(sum);
+                    state.sp = sum.plus(WORD);
+                }
+                _ => return Next::Ends,
+            },
+            Mnemonic::Add if to == Named::RSP && from == Named::None => {
+                state.sp = state.sp.plus(immediate());
+            }
+            Mnemonic::Sub if to == Named::RSP && from == Named::None => {
+                state.sp = state.sp.plus(immediate().wrapping_neg());
+            }
+            Mnemonic::Lea if to == Named::RSP => match address_of(state) {
+                Some(sum) => state.sp = sum,
+                None => return Next::Ends,
+            },
+            Mnemonic::Mov if to == Named::RSP && from == Named::RBP => match state.fp {
+                FramePointer::Is(sum) => state.sp = sum,
+                _ => return Next::Ends,
+            },
+            Mnemonic::Mov if to == Named::RBP && from == Named::RSP => {
+                state.fp = FramePointer::Is(state.sp);
+            }
+            Mnemonic::Mov if to == Named::RBP && instruction.op1_kind() == OpKind::Memory => {
+                state.fp = address_of(state).map_or(FramePointer::Unknown, FramePointer::From);
+            }
+            Mnemonic::Cmp | Mnemonic::Test => {}
+            Mnemonic::Xchg | Mnemonic::Xadd if is_sp(from) => return Next::Ends,
+            _ if is_sp(to) => return Next::Ends,
+            Mnemonic::Push
+            | Mnemonic::Pop
+            | Mnemonic::Pushfq
+            | Mnemonic::Popfq
+            | Mnemonic::Enter => {
+                return Next::Ends;
+            }
+            Mnemonic::Xchg | Mnemonic::Xadd if is_fp(from) => {
+                state.fp = FramePointer::Unknown;
+            }
+            _ if is_fp(to) => state.fp = FramePointer::Unknown,
+            _ => {}
+        }
+        Next::On
+    }
+}
+
+/// To an address that the instruction names.
+fn is_branch(instruction: &Instruction) -> bool {
+    instruction.op0_kind() == OpKind::NearBranch64
+}
+
+fn is_word(instruction: &Instruction) -> bool {
+    matches!(
+        instruction.code(),
+        Code::Push_r64
+            | Code::Push_rm64
+            | Code::Pushq_imm32
+            | Code::Pushq_imm8
+            | Code::Pop_r64
+            | Code::Pop_rm64
+    )
+}
+
+fn is_sp(register: Named) -> bool {
+    [Named::RSP, Named::ESP, Named::SP, Named::SPL].contains(&register)
+}
+
+fn is_fp(register: Named) -> bool {
+    [Named::RBP, Named::EBP, Named::BP, Named::BPL].contains(&register)
+}
+
+/// That an operand in memory has, without an index.
+fn address_of(instruction: &Instruction, state: &State) -> Option<Sum> {
+    let base = match (instruction.memory_base(), state.fp) {
+        (Named::RSP, _) => state.sp,
+        (Named::RBP, FramePointer::Is(sum)) => sum,
+        _ => return None,
+    };
+    let is_plain = instruction.memory_index() == Named::None;
+    is_plain.then(|| base.plus(instruction.memory_displacement64() as i64))
+}
+
+/// With the return address on top of the stack.
+fn compact(state: &State) -> Option<Compact> {
+    let number = |register| match register {
+        Named::RBP => Arch::X86_64.fp(),
+        _ => Arch::X86_64.sp(),
+    };
+    let cfa = state.sp.plus(8);
+    let mut compact = Compact::new(number(cfa.base), cfa.offset, RETURN_ADDRESS)?;
+    compact.push(RETURN_ADDRESS, -8)?;
+    match state.fp {
+        FramePointer::Is(Sum {
+            base: Named::RBP,
+            offset: 0,
+        }) => {}
+        FramePointer::From(at) if at.base == cfa.base => {
+            compact.push(Arch::X86_64.fp(), at.offset.wrapping_sub(cfa.offset))?;
+        }
+        // Whoever returns has given it back.
+        _ => return None,
+    }
+    Some(compact)
+}

@@ -1,0 +1,226 @@
+/** `kdelay capture`: targets → session → samples → format → output, in this order. */
+import type { DebuginfodOptions } from '../../debuginfod/debug-files.js';
+import { type DebugServers, debugServers } from '../../debuginfod/settings.js';
+import { type ExitStatus, KdelayError } from '../../errors.js';
+import { findFormat, type Pieces } from '../../formats/index.js';
+import { native } from '../../native/index.js';
+import { buildHeader } from '../../report/header.js';
+import { addLosses, lossWarnings, noLosses } from '../../report/losses.js';
+import { pollFamily } from '../../report/poll.js';
+import { problemWarnings } from '../../report/problems.js';
+import type { Options } from '../../report/types.js';
+import { type CadenceEnd, takeSamples } from '../../samples/cadence.js';
+import { accessWarnings } from '../../session/access.js';
+import { CaptureSession, type SessionOptions } from '../../session/session.js';
+import { note, warn } from '../terminal/messages.js';
+import { type Output, openOutput } from '../terminal/output.js';
+import { createProgress } from '../terminal/progress.js';
+import { listenForSignals, type SignalListener } from '../terminal/signals.js';
+import type { Streams } from '../terminal/streams.js';
+import { findTargets, type RunTargets, startCommand } from './capture-targets.js';
+
+/** Captures and prints, and returns the exit code; throws KdelayError. What was seen before an error is printed first. */
+export async function capture(options: Options, streams: Streams): Promise<ExitStatus> {
+  const servers = options.debuginfod ? debugServers() : null;
+  // Before anything attaches: that a file cannot be written must not show after an hour of capturing.
+  const output = await openOutput(options.output, streams.stdout);
+  const signals = listenForSignals();
+  try {
+    return await captureTo(output, options, streams, signals, servers);
+  } finally {
+    signals.dispose();
+    await output.close();
+  }
+}
+
+async function captureTo(
+  output: Output,
+  options: Options,
+  streams: Streams,
+  signals: SignalListener,
+  servers: DebugServers | null,
+): Promise<ExitStatus> {
+  const targets =
+    options.command === null
+      ? await findTargets(options, native())
+      : startCommand(options.command, options.output === null, native());
+  try {
+    const session = await CaptureSession.open({
+      pids: targets.pids,
+      follow: options.follow,
+      debugLevel: options.debug,
+      skipUpcallStats: options.skipUpcallStats,
+      who: options.who,
+      verdict: options.verdict,
+      ...triggerOptions(options, targets),
+      ...eventOptions(options),
+      ...(servers === null ? {} : { debuginfod: debuginfodOptions(servers, streams, signals) }),
+      ...(options.threadCapacity === null ? {} : { threadCapacity: options.threadCapacity }),
+    });
+    try {
+      const result = await printSamples(session, output, options, streams, targets, signals.signal);
+      for (const text of remarks(result, options, targets)) note(streams.stderr, text);
+      refuseTimeout(result.end, options);
+      return result.end === 'signal' && result.taken === 0 ? signals.exitCode : 0;
+    } finally {
+      await session.close();
+    }
+  } finally {
+    targets.close();
+  }
+}
+
+function triggerOptions(
+  { startTrigger, stopTrigger, triggerScope }: Options,
+  { program }: RunTargets,
+): Partial<SessionOptions> {
+  if (startTrigger === null && stopTrigger === null) return {};
+  return {
+    triggerScope,
+    ...(startTrigger === null ? {} : { startTrigger }),
+    ...(stopTrigger === null ? {} : { stopTrigger }),
+    ...(program === null ? {} : { program }),
+  };
+}
+
+function eventOptions(options: Options): Partial<SessionOptions> {
+  const { userStackBy, userStackBytes } = options;
+  const stacks = { offCpu: options.offCpu !== null, userStackBy, userStackBytes };
+  if (options.syscallEvents === null) return stacks;
+  return {
+    ...stacks,
+    syscallEvents: {
+      longerThanNs: options.syscallEvents,
+      ...(options.syscall.length === 0 ? {} : { only: options.syscall }),
+      except: options.skipSyscallPollEvents ? [...pollFamily] : [],
+      stacks: options.stackTraceSize !== 0,
+      limit: options.eventLimit,
+      bufferPages: options.bufferPageCount,
+    },
+  };
+}
+
+function debuginfodOptions(
+  servers: DebugServers,
+  { stderr }: Streams,
+  { signal }: SignalListener,
+): DebuginfodOptions {
+  const files = (count: number) => (count === 1 ? 'a debug file is' : `${count} debug files are`);
+  const onFetch = (count: number) => note(stderr, `${files(count)} missing: asking debuginfod`);
+  return { servers, signal, onFetch };
+}
+
+interface RunResult {
+  taken: number;
+  skipped: number;
+  /** The first window was opened, or armed for its trigger. */
+  begun: boolean;
+  end: CadenceEnd;
+}
+
+async function printSamples(
+  session: CaptureSession,
+  output: Output,
+  options: Options,
+  { stderr }: Streams,
+  targets: RunTargets,
+  signal: AbortSignal,
+): Promise<RunResult> {
+  const formatter = findFormat(options.format).create(options);
+  const progress = createProgress(stderr, options);
+  let begun = false;
+  const samples = takeSamples(session, options, {
+    signal,
+    onOpen(index) {
+      begun = true;
+      if (index === 0) targets.release();
+      progress.windowOpened(index);
+    },
+    onClosed: progress.windowClosed,
+  });
+  let taken = 0;
+  let skipped = 0;
+  let end: CadenceEnd = 'complete';
+  let losses = noLosses;
+  const problems: string[] = [];
+  let header: Pieces = formatter.header(buildHeader(session.targets, options));
+  let wanted = true;
+  // The header goes with the first text, not before: a run that fails at once prints nothing but its error.
+  const print = async (pieces: Pieces) => {
+    for (const text of inChunks(header, pieces)) wanted = wanted && (await output.write(text));
+    header = [];
+  };
+  try {
+    while (wanted) {
+      const next = await samples.next();
+      if (next.done === true) {
+        end = next.value;
+        break;
+      }
+      if ('skipped' in next.value) {
+        skipped++;
+        await print(formatter.skipped(next.value.skipped));
+        continue;
+      }
+      const { sample } = next.value;
+      taken++;
+      losses = addLosses(losses, sample.losses);
+      problems.push(...sample.stackProblems);
+      await print(formatter.sample(sample, session.targets));
+    }
+  } finally {
+    // Also after an error in a later sample: what was seen is not thrown away.
+    if (wanted && (taken > 0 || end !== 'complete')) await print(formatter.footer(session.targets));
+  }
+  const warnings = [...lossWarnings(losses), ...problemWarnings(problems), ...accessWarnings(targets.pids)];
+  for (const { what, advice } of warnings) warn(stderr, what, advice);
+  return { taken, skipped, begun, end };
+}
+
+/** Of some size, so that a million lines are not a million writes. */
+function* inChunks(...sources: Pieces[]): Pieces {
+  const enough = 1 << 16;
+  let chunk = '';
+  for (const pieces of sources)
+    for (const piece of pieces) {
+      chunk += piece;
+      if (chunk.length < enough) continue;
+      yield chunk;
+      chunk = '';
+    }
+  yield chunk;
+}
+
+/** What the report does not say about how the run ended. */
+function remarks(result: RunResult, options: Options, targets: RunTargets): string[] {
+  const { end, taken } = result;
+  const texts = targets.remarks();
+  if (end === 'signal' && taken === 0) texts.push(`${whatSignalEnded(result)}: no sample was taken`);
+  if (end !== 'exit') return texts;
+  const missing = options.sampleCount - taken;
+  // A command that ends is what one waits for; only what is missing then needs a word.
+  if (options.command === null) texts.push(`the target ended; the report holds what was seen until then`);
+  if (missing > 0)
+    texts.push(`${missing} of ${options.sampleCount} samples were not taken: the target had ended`);
+  return texts;
+}
+
+/** A window that is open is closed by a signal, and is a sample: hence there was none. */
+function whatSignalEnded({ begun, skipped }: RunResult): string {
+  if (skipped > 0) return 'ended by a signal before a window was as long as --trigger-delta';
+  return begun
+    ? 'ended by a signal before the start trigger fired'
+    : 'ended by a signal before the first window was opened';
+}
+
+/** A trigger that did not fire: an error, but what was seen before has been printed. */
+function refuseTimeout(end: CadenceEnd, options: Options): void {
+  if (end !== 'start-timeout' && end !== 'stop-timeout') return;
+  const [which, trigger] =
+    end === 'start-timeout' ? ['start', options.startTrigger] : ['stop', options.stopTrigger];
+  throw new KdelayError(
+    'TRIGGER_TIMEOUT',
+    `--trigger-timeout: the ${which} trigger ${trigger} did not fire in ${options.triggerTimeout} s`,
+    'is it what runs? kdelay probes lists what can be a trigger',
+  );
+}

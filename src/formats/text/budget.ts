@@ -1,0 +1,89 @@
+/** Where time went: as a table, and as a bar that needs no colour. */
+import { escapeText } from '../../escape.js';
+import { sumBudgets } from '../../report/processes.js';
+import { type BlockedPart, blockedParts } from '../../report/syscalls.js';
+import type { Budget, Thread } from '../../report/types.js';
+import { apportion, percent, thousands } from '../../units.js';
+import { left, right } from './columns.js';
+import type { Cell } from './table.js';
+
+export const budgetColumns = [left('NAME', 20), right('TIME ns', 16), right('% OF WALL', 9)];
+
+interface Activity {
+  key: keyof Budget;
+  label: string;
+  /** Its letter in the bar. */
+  letter: string;
+}
+
+const activities: readonly Activity[] = [
+  { key: 'userNs', label: 'user', letter: 'U' },
+  { key: 'kernelNs', label: 'kernel', letter: 'K' },
+  { key: 'readyWokenNs', label: 'ready (woken)', letter: 'W' },
+  { key: 'readyPreemptedNs', label: 'ready (preempted)', letter: 'P' },
+  { key: 'blockedNs', label: 'blocked', letter: 'B' },
+  { key: 'stoppedNs', label: 'stopped', letter: 'S' },
+  { key: 'hardIrqNs', label: 'hard irq', letter: 'H' },
+  { key: 'softIrqNs', label: 'soft irq', letter: 'I' },
+  { key: 'unknownNs', label: 'unknown', letter: '?' },
+];
+
+export function threadBudgetRows(thread: Thread): Cell[][] {
+  return budgetRows([thread], 'wall');
+}
+
+/** Of all threads of a process. Summed up anew: the report's own sums are exact up to 2^53 only. */
+export function processBudgetRows(threads: readonly Thread[]): Cell[][] {
+  return budgetRows(threads, `${threads.length} threads`);
+}
+
+/** Zero rows are left out, but never `unknown`: that it is zero is the point. */
+function budgetRows(threads: readonly Thread[], whole: string): Cell[][] {
+  const budget = sumBudgets(threads);
+  const row = (label: string, ns: bigint): Cell[] => [label, thousands(ns), percent(ns, budget.wallNs)];
+  const shown = activities.filter(({ key }) => key === 'unknownNs' || budget[key] > 0);
+  return [
+    ...shown.flatMap(({ key, label }) => [
+      row(label, budget[key]),
+      ...(key === 'blockedNs' ? blockedRows(threads, budget.blockedNs, row) : []),
+    ]),
+    row(`TOTAL (${whole}):`, budget.wallNs),
+  ];
+}
+
+/** Nobody reads more of them. */
+const mostCalls = 5;
+
+/** What `blocked` is made of: parts of its time, not more time. */
+function blockedRows(
+  threads: readonly Thread[],
+  blockedNs: bigint,
+  row: (label: string, ns: bigint) => Cell[],
+): Cell[][] {
+  const parts = blockedParts(threads);
+  const shown = parts.slice(0, mostCalls);
+  const sum = (some: readonly BlockedPart[]) => some.reduce((total, part) => total + part.blockedNs, 0n);
+  const left = sum(parts.slice(mostCalls));
+  const unattributedNs = blockedNs - sum(parts);
+  const rows = shown.map(({ call, blockedNs }) =>
+    row(`  blocked: ${call === null ? 'page faults etc.' : escapeText(call)}`, blockedNs),
+  );
+  if (left > 0) rows.push(row(`  blocked: ${parts.length - shown.length} others`, left));
+  if (unattributedNs > 0) rows.push(row('  blocked: not known', unattributedNs));
+  return rows;
+}
+
+const barLength = 50;
+
+/** A letter for each fiftieth of the time, and what the letters mean; nothing of nothing. */
+export function barLines(budget: Budget): string[] {
+  const lengths = apportion(
+    activities.map(({ key }) => budget[key]),
+    barLength,
+  );
+  const drawn = activities.map((activity, index) => ({ ...activity, length: lengths[index] ?? 0 }));
+  const bar = drawn.map(({ letter, length }) => letter.repeat(length)).join('');
+  if (bar === '') return [];
+  const legend = drawn.filter(({ length }) => length > 0).map(({ letter, label }) => `${letter} ${label}`);
+  return [`|${bar}|`, ` ${legend.join('  ')}`];
+}
