@@ -75,7 +75,7 @@ fn is_told_apart(others: &[u32]) -> bool {
     let mut target = sleeper();
     let pid = target.id();
     let session = CaptureSession::open(&Options {
-        pids: [&[pid], others].concat(),
+        pids: [&[pid][..], others].concat(),
         ..Options::default()
     })
     .unwrap();
