@@ -127,7 +127,7 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
       return rawSample({ window, targets: processes, ...script.sample?.(index) });
     }
 
-    close(): void {
+    async close(): Promise<void> {
       log('close');
       this.#closed = true;
       this.#end();

@@ -92,6 +92,24 @@ test.serial('a closed session leaves nothing attached, and closing twice is harm
   await assertGone(t, programs);
 });
 
+test.serial('a session that is closed while a sample is read detaches after that', async (t) => {
+  const oracle = await Oracle.start('stdin-block');
+  const session = await CaptureSession.open({ pid: oracle.pid });
+  const programs = programsOf('self');
+  session.start(0.01);
+  await session.wait();
+  const reading = session.read();
+  const closing = session.close();
+  t.true(session.closed);
+  await closing;
+  // Which came first is the machine's.
+  const [read] = await Promise.allSettled([reading]);
+  if (read.status === 'fulfilled') t.is(read.value.windowNs, 10_000_000);
+  else t.is((read.reason as { code?: string }).code, 'WRONG_STATE');
+  oracle.end();
+  await assertGone(t, programs);
+});
+
 test.serial('a session that is dropped detaches when it is collected', async (t) => {
   const oracle = await Oracle.start('stdin-block');
   const script = `

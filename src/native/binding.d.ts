@@ -55,8 +55,11 @@ export declare class BindingSession {
   missingDebugFiles(): Promise<Array<string>>
   /** Forgets the oldest window, which must be closed. */
   discard(): Promise<void>
-  /** Detaches everything; a wait under way resolves. Closing twice is harmless. */
-  close(): void
+  /**
+   * The session is closed at once, and a wait under way resolves. Resolves itself when everything is detached. Closing twice is
+   * harmless.
+   */
+  close(): Promise<void>
   get closed(): boolean
   /** False once every target has ended. */
   targetsAlive(): boolean

@@ -207,9 +207,12 @@ export class CaptureSession implements AsyncDisposable {
     return this.read();
   }
 
-  /** Detaches the probes. A pending wait() resolves with "interrupt". May be called again. */
+  /**
+   * Closes the session at once: a pending wait() resolves with "interrupt". Resolves when the probes are detached, which a pending
+   * read() keeps from being until it has read. May be called again.
+   */
   async close(): Promise<void> {
-    callNative(() => this.#native.close());
+    await awaitNative(() => this.#native.close());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

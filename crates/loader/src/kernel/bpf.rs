@@ -208,6 +208,19 @@ pub unsafe fn look_up_batch(
     }
 }
 
+/// Makes a row, or puts another one in its place.
+///
+/// # Safety
+/// `key` and `value` are of the map's own sizes.
+pub unsafe fn update(map: BorrowedFd<'_>, key: *const u8, value: *const u8) -> io::Result<()> {
+    let mut attr = zeroed_attr();
+    attr.__bindgen_anon_2.map_fd = map.as_raw_fd() as u32;
+    attr.__bindgen_anon_2.key = key as u64;
+    attr.__bindgen_anon_2.__bindgen_anon_1.value = value as u64;
+    // SAFETY: the caller's.
+    unsafe { bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr) }.map(|_| ())
+}
+
 /// Forgets a row, which may be gone.
 ///
 /// # Safety

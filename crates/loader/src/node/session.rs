@@ -159,6 +159,21 @@ impl Task for DiscardTask {
     }
 }
 
+pub struct CloseTask(Arc<CaptureSession>);
+
+impl Task for CloseTask {
+    type Output = ();
+    type JsValue = ();
+
+    fn compute(&mut self) -> napi::Result<()> {
+        Ok(self.0.close()?)
+    }
+
+    fn resolve(&mut self, _: Env, (): ()) -> napi::Result<()> {
+        Ok(())
+    }
+}
+
 fn nanoseconds(value: BigInt) -> napi::Result<u64> {
     match value.get_u64() {
         (false, value, true) => Ok(value),
@@ -270,10 +285,13 @@ impl BindingSession {
         AsyncTask::new(DiscardTask(Arc::clone(&self.session)))
     }
 
-    /// Detaches everything; a wait under way resolves. Closing twice is harmless.
-    #[napi]
-    pub fn close(&self) {
-        self.session.close();
+    /// The session is closed at once, and a wait under way resolves. Resolves itself when everything is detached. Closing twice is
+    /// harmless.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn close(&self) -> AsyncTask<CloseTask> {
+        // Not in the task: those of other sessions, which wait for windows, may have all of Node's threads.
+        self.session.begin_close();
+        AsyncTask::new(CloseTask(Arc::clone(&self.session)))
     }
 
     #[napi(getter)]

@@ -68,10 +68,11 @@ pub fn counts_upcalls(options: &Options) -> bool {
 }
 
 /// Of so many records, how many threads end before user space is woken to take them in: a small part, as it may take a while until
-/// it has a CPU; and many at once, as each wakening takes time from what is monitored. A power of two.
+/// it has a CPU; and many at once, as each wakening takes time from what is monitored, and each look through the rows as
+/// long as there are rows, of which there may be as many more as there are records. A power of two.
 pub fn crowd(records: u32) -> u32 {
     const LEAST: u32 = 2;
-    const MOST: u32 = 256;
+    const MOST: u32 = 4096;
     let sixteenth = (records / 16).max(1);
     (1 << sixteenth.ilog2()).clamp(LEAST, MOST)
 }
@@ -148,4 +149,18 @@ pub fn capacity(living: u32, is_set: bool, options: &Options) -> Result<Capacity
             1
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::crowd;
+
+    #[test]
+    fn a_crowd_is_a_small_part_of_the_records_however_many_these_are() {
+        for records in [1, 31, 32, 768, 3072, 8192, 1 << 16, 1 << 20] {
+            let crowd = crowd(records);
+            assert!(crowd.is_power_of_two() && crowd >= 2);
+            assert!(records < 32 || (crowd * 16 <= records && crowd * 256 >= records));
+        }
+    }
 }

@@ -1,9 +1,14 @@
-//! The probes' maps: windows are opened, and records and rows are given out and taken back, through these.
+//! The probes' maps: records and rows are given out and taken back through these.
+//!
+//! Several threads may use them: a record belongs to whoever takes in its window's threads, the kernel locks its own tables, and
+//! what has one reader or writer at a time has a lock of its own, which nobody holds for longer than a system call.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
+use std::sync::atomic::{Ordering, fence};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use abi::control::{Command, Losses};
 use abi::durations::Durations;
@@ -12,7 +17,7 @@ use abi::off_cpu::OffCpuKey;
 use abi::syscall::{ROWS_PER_CHUNK, SyscallRow};
 use abi::thread::record::{Ended, Rename, ThreadRecord};
 use abi::who::{WhoKey, WhoRow};
-use aya::maps::{HashMap as BpfHashMap, Map, MapData, MapError, RingBuf, Stack};
+use aya::maps::{Map, MapData, MapError, RingBuf, Stack};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::probes::control;
@@ -26,15 +31,19 @@ pub struct Maps {
     losses: MappedArray<Losses>,
     threads: MappedArray<ThreadRecord>,
     rows: MappedArray<SyscallRow>,
-    free_threads: Stack<MapData, u32>,
-    free_chunks: Stack<MapData, u32>,
+    free_threads: Mutex<Stack<MapData, u32>>,
+    free_chunks: Mutex<Stack<MapData, u32>>,
     pub hard_irqs: RowMap<HardIrqKey, HardIrqRow>,
     pub off_cpu: RowMap<OffCpuKey, Durations>,
     pub who: RowMap<WhoKey, WhoRow>,
-    thread_of_task: BpfHashMap<MapData, u64, u32>,
-    targets: BpfHashMap<MapData, u32, u32>,
-    ended: RingBuf<MapData>,
-    renames: BpfHashMap<MapData, u64, [u8; size_of::<Rename>()]>,
+    thread_of_task: RowMap<u64, u32>,
+    targets: RowMap<u32, u32>,
+    ended: Mutex<RingBuf<MapData>>,
+    renames: RowMap<u64, Rename>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn map_error(error: impl std::fmt::Display) -> Error {
@@ -77,15 +86,15 @@ impl Maps {
             losses: mapped(probes, "LOSSES", &mut kept)?,
             threads: mapped(probes, "THREADS", &mut kept)?,
             rows: mapped(probes, "SYSCALL_ROWS", &mut kept)?,
-            free_threads: other(probes, "FREE_THREADS")?,
-            free_chunks: other(probes, "FREE_CHUNKS")?,
+            free_threads: Mutex::new(other(probes, "FREE_THREADS")?),
+            free_chunks: Mutex::new(other(probes, "FREE_CHUNKS")?),
             hard_irqs: RowMap::new(probes, "HARD_IRQS")?,
             off_cpu: RowMap::new(probes, "OFF_CPU")?,
             who: RowMap::new(probes, "WHO")?,
-            thread_of_task: other(probes, "THREAD_OF_TASK")?,
-            targets: other(probes, "TARGETS")?,
-            ended: other(probes, "ENDED")?,
-            renames: other(probes, "RENAMES")?,
+            thread_of_task: RowMap::new(probes, "THREAD_OF_TASK")?,
+            targets: RowMap::new(probes, "TARGETS")?,
+            ended: Mutex::new(other(probes, "ENDED")?),
+            renames: RowMap::new(probes, "RENAMES")?,
             _mapped: kept,
         })
     }
@@ -98,17 +107,21 @@ impl Maps {
     }
 
     /// By the kernel's own number; and as it is reported.
-    pub fn add_target(&mut self, tgid: u32, pid: u32) -> Result<()> {
-        self.targets.insert(tgid, pid, 0).map_err(map_error)
+    pub fn add_target(&self, tgid: u32, pid: u32) -> Result<()> {
+        self.targets.insert(&tgid, &pid)
+    }
+
+    /// The one that is reported as this.
+    pub fn remove_target(&self, pid: u32) -> Result<()> {
+        let rows = self.targets.rows()?;
+        let its = rows.iter().filter(|(_, reported)| *reported == pid);
+        its.map(|(tgid, _)| self.targets.remove(tgid)).collect()
     }
 
     /// The processes of the set, followed children included.
     pub fn targets(&self) -> Result<Vec<u32>> {
-        self.targets
-            .iter()
-            .map(|target| target.map(|(_, pid)| pid))
-            .collect::<std::result::Result<_, _>>()
-            .map_err(map_error)
+        let rows = self.targets.rows()?;
+        Ok(rows.into_iter().map(|(_, pid)| pid).collect())
     }
 
     /// What has been lost since the maps were made.
@@ -119,6 +132,11 @@ impl Maps {
             .map_or(Losses::default(), |losses| unsafe {
                 losses.read_volatile()
             })
+    }
+
+    /// The record with this index.
+    pub fn record(&self, slot: u32) -> Option<*mut ThreadRecord> {
+        Some(self.threads.value(slot as usize)?.as_ptr())
     }
 
     /// Every record, free or not.
@@ -167,33 +185,25 @@ impl Maps {
 
     /// Names that threads were given by others in this window, by task address.
     pub fn renames(&self) -> Result<HashMap<u64, Rename>> {
-        self.renames
-            .iter()
-            .map(|entry| {
-                let (task, bytes) = entry.map_err(map_error)?;
-                // SAFETY: plain integers and bytes, of exactly this size.
-                Ok((task, unsafe {
-                    bytes.as_ptr().cast::<Rename>().read_unaligned()
-                }))
-            })
-            .collect()
+        Ok(self.renames.rows()?.into_iter().collect())
     }
 
     /// Forgets those of this window and of the ones before it.
-    pub fn forget_renames(&mut self, window: u32) -> Result<()> {
-        for (task, rename) in self.renames()? {
+    pub fn forget_renames(&self, window: u32) -> Result<()> {
+        for (task, rename) in self.renames.rows()? {
             if rename.window <= window {
                 // Its thread may have taken it over by now.
-                let _ = self.renames.remove(&task);
+                self.renames.remove(&task)?;
             }
         }
         Ok(())
     }
 
     /// The threads that have ended since the last call.
-    pub fn take_ended(&mut self) -> Vec<Ended> {
+    pub fn take_ended(&self) -> Vec<Ended> {
         let mut ended = Vec::new();
-        while let Some(item) = self.ended.next() {
+        let mut ring = lock(&self.ended);
+        while let Some(item) = ring.next() {
             if item.len() == size_of::<Ended>() {
                 // SAFETY: the programs put only whole entries into the ring buffer: plain integers.
                 ended.push(unsafe { item.as_ptr().cast::<Ended>().read_unaligned() });
@@ -206,11 +216,11 @@ impl Maps {
     /// A descriptor of its own: the maps may go before it.
     pub fn ended_fd(&self) -> io::Result<OwnedFd> {
         // SAFETY: the map's descriptor, which lives as long as the map.
-        unsafe { BorrowedFd::borrow_raw(self.ended.as_raw_fd()) }.try_clone_to_owned()
+        unsafe { BorrowedFd::borrow_raw(lock(&self.ended).as_raw_fd()) }.try_clone_to_owned()
     }
 
-    /// Makes a record and its rows free again. No program may be using them.
-    pub fn free(&mut self, record: *mut ThreadRecord) -> Result<()> {
+    /// Makes a record and its rows free again. No program may be using them. Who reads it at the same time finds its window gone.
+    pub fn free(&self, record: *mut ThreadRecord) -> Result<()> {
         // SAFETY: the record lies in the mapping, and nobody writes it. The programs store only valid values of its enums.
         let copy = unsafe { ptr::read(record) };
         let mut chunks: HashSet<u32> = HashSet::new();
@@ -222,26 +232,24 @@ impl Maps {
             // SAFETY: as above; a row of zeros is a free row.
             unsafe { ptr::write_bytes(row, 0, 1) };
         })?;
-        // SAFETY: as above; a record of zeros is a free record.
-        unsafe { ptr::write_bytes(record, 0, 1) };
-        self.free_threads.push(copy.slot, 0).map_err(map_error)?;
+        // SAFETY: as above; the window is the first to go. A record of zeros is a free record.
+        unsafe {
+            (&raw mut (*record).window).write_volatile(0);
+            fence(Ordering::Release);
+            ptr::write_bytes(record, 0, 1);
+        }
+        lock(&self.free_threads)
+            .push(copy.slot, 0)
+            .map_err(map_error)?;
         for chunk in chunks {
-            self.free_chunks.push(chunk, 0).map_err(map_error)?;
+            lock(&self.free_chunks).push(chunk, 0).map_err(map_error)?;
         }
         Ok(())
     }
 
-    /// The dead leave the map of tasks at their last switch; what was missed there must not fill it.
-    pub fn forget_tasks(&mut self) -> Result<()> {
-        let tasks: Vec<u64> = self
-            .thread_of_task
-            .keys()
-            .collect::<std::result::Result<_, _>>()
-            .map_err(map_error)?;
-        for task in tasks {
-            // A thread that ends at this moment removes its own entry.
-            let _ = self.thread_of_task.remove(&task);
-        }
-        Ok(())
+    /// The dead leave the map of tasks at their last switch; what was missed there must not fill it. No window may be open.
+    pub fn forget_tasks(&self) -> Result<()> {
+        // A thread that ends at this moment removes its own entry.
+        self.thread_of_task.take(|_| true).map(|_| ())
     }
 }

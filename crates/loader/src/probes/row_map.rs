@@ -1,5 +1,5 @@
 //! A hash of rows that the programs make and user space reads and forgets: many at a time, because a look-up of each would take
-//! two system calls.
+//! two system calls. The kernel locks what it must, so several threads may use one.
 
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use abi::durations::Durations;
 use abi::irq::{HardIrqKey, HardIrqRow};
 use abi::off_cpu::OffCpuKey;
+use abi::thread::record::Rename;
 use abi::upcall::UpcallKey;
 use abi::who::{WhoKey, WhoRow};
 use aya::maps::{Map, MapData};
@@ -35,7 +36,11 @@ unsafe impl Plain for WhoKey {}
 unsafe impl Plain for WhoRow {}
 // SAFETY: as above.
 unsafe impl Plain for UpcallKey {}
+// SAFETY: as above.
+unsafe impl Plain for Rename {}
 // SAFETY: an integer.
+unsafe impl Plain for u32 {}
+// SAFETY: as above.
 unsafe impl Plain for u64 {}
 
 pub struct RowMap<K, R> {
@@ -75,7 +80,7 @@ impl<K: Plain, R: Plain> RowMap<K, R> {
         self.map.fd().as_fd()
     }
 
-    fn rows(&self) -> Result<Vec<(K, R)>> {
+    pub fn rows(&self) -> Result<Vec<(K, R)>> {
         let mut rows = Vec::new();
         let mut at_once = ROWS_AT_ONCE.min(self.most_rows).max(1) as usize;
         let mut keys: Vec<K> = Vec::with_capacity(at_once);
@@ -116,14 +121,29 @@ impl<K: Plain, R: Plain> RowMap<K, R> {
     }
 
     /// The rows whose keys are wanted, which are forgotten; the programs make no new ones of these.
-    pub fn take(&mut self, is_wanted: impl Fn(&K) -> bool) -> Result<Vec<(K, R)>> {
+    pub fn take(&self, is_wanted: impl Fn(&K) -> bool) -> Result<Vec<(K, R)>> {
         let mut rows = self.rows()?;
         rows.retain(|(key, _)| is_wanted(key));
-        for (key, _) in &rows {
-            // SAFETY: a key of the map's own size.
-            unsafe { bpf::delete(self.fd(), (&raw const *key).cast()) }
-                .map_err(|error| Error::io("forgetting a row of the probes", &error))?;
-        }
+        rows.iter().try_for_each(|(key, _)| self.remove(key))?;
         Ok(rows)
+    }
+
+    /// A row that is not there is removed already.
+    pub fn remove(&self, key: &K) -> Result<()> {
+        // SAFETY: a key of the map's own size.
+        unsafe { bpf::delete(self.fd(), (&raw const *key).cast()) }
+            .map_err(|error| Error::io("forgetting a row of the probes", &error))
+    }
+
+    pub fn insert(&self, key: &K, row: &R) -> Result<()> {
+        // SAFETY: a key and a row of the map's own sizes.
+        unsafe {
+            bpf::update(
+                self.fd(),
+                (&raw const *key).cast(),
+                (&raw const *row).cast(),
+            )
+        }
+        .map_err(|error| Error::io("making a row of the probes", &error))
     }
 }

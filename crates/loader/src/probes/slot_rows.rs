@@ -22,17 +22,17 @@ pub type BySlot<K, R> = HashMap<u32, Vec<(K, R)>>;
 
 impl SlotRows {
     /// The maps have them no more. No program may be making any for these slots.
-    pub fn take(maps: &mut Maps, slots: &HashSet<u32>) -> Result<Self> {
+    pub fn take(maps: &Maps, slots: &HashSet<u32>) -> Result<Self> {
         Ok(Self {
-            hard_irqs: take(&mut maps.hard_irqs, slots, |key| key.slot)?,
-            off_cpu: take(&mut maps.off_cpu, slots, |key| key.slot)?,
-            who: take(&mut maps.who, slots, |key| key.slot)?,
+            hard_irqs: take(&maps.hard_irqs, slots, |key| key.slot)?,
+            off_cpu: take(&maps.off_cpu, slots, |key| key.slot)?,
+            who: take(&maps.who, slots, |key| key.slot)?,
         })
     }
 }
 
 fn take<K: Plain, R: Plain>(
-    map: &mut RowMap<K, R>,
+    map: &RowMap<K, R>,
     slots: &HashSet<u32>,
     slot_of: impl Fn(&K) -> u32,
 ) -> Result<BySlot<K, R>> {

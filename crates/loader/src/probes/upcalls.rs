@@ -51,7 +51,7 @@ impl Upcalls {
     }
 
     /// Those of this window, in the order of CPUs; and forgets them, and those of windows before it.
-    pub fn take(&mut self, window: u32) -> Result<Vec<Upcall>> {
+    pub fn take(&self, window: u32) -> Result<Vec<Upcall>> {
         let rows = self.counts.take(|key| key.window <= window)?;
         let mut upcalls: Vec<Upcall> = rows
             .into_iter()

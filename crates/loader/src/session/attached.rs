@@ -1,4 +1,7 @@
-//! The probes, attached to a set of processes: what a session holds while it is open. Dropping it detaches.
+//! The probes, attached to a set of processes: what a session holds while it is open. Dropping it detaches. Several threads
+//! use it at the same time, each for what is its own.
+
+use std::sync::Arc;
 
 use abi::control::MOST_PENDING;
 use abi::thread::record::ENDED_BYTES;
@@ -22,29 +25,45 @@ use crate::probes::upcalls::Upcalls;
 use crate::sample::Target;
 use crate::session::triggers::{AttachedTriggers, ResolvedTrigger, Triggers};
 use crate::targets::hold::{hold, living_threads};
-use crate::targets::pidfd::PidFd;
+use crate::targets::identity::Process;
+use crate::targets::pidfd::Signal;
 
 pub struct Attached {
     pub probes: Probes,
     pub maps: Maps,
     pub grace_period: GracePeriod,
-    pub control: Control,
     /// `None`: neither calls nor stacks are recorded.
     pub events: Option<EventReader>,
     /// `None`: they are not counted.
     pub upcalls: Option<Upcalls>,
-    /// The targets that were named, as long as they live.
-    pub processes: Vec<PidFd>,
     pub has_start_trigger: bool,
     /// Windows that may be armed, open or unread at the same time: as many as there are records for.
     pub most_pending: usize,
     /// Held for as long as they are to fire.
     pub triggers: AttachedTriggers,
+    /// After all the rest is gone.
+    _detached: RaisedWhenDropped,
+}
+
+struct RaisedWhenDropped(Arc<Signal>);
+
+impl Drop for RaisedWhenDropped {
+    fn drop(&mut self) {
+        self.0.raise();
+    }
+}
+
+/// What a session begins with.
+pub struct Opened {
+    pub attached: Attached,
+    pub control: Control,
+    pub processes: Vec<Arc<Process>>,
+    pub targets: Vec<Target>,
 }
 
 impl Attached {
-    /// Attaches the probes to the processes, each named once.
-    pub fn new(pids: &[u32], options: &Options) -> Result<(Self, Vec<Target>)> {
+    /// Attaches the probes to the processes, each named once. `detached` is raised when they are gone again.
+    pub fn open(pids: &[u32], options: &Options, detached: Arc<Signal>) -> Result<Opened> {
         let loader = PendingLoader::begin();
         let (processes, targets) = hold(pids)?;
         let btf = Btf::of_running_kernel()?;
@@ -95,7 +114,7 @@ impl Attached {
             options.attach_mode,
             options.debug_level,
         )?;
-        let mut maps = Maps::new(&mut probes)?;
+        let maps = Maps::new(&mut probes)?;
         if one.is_none() {
             for &pid in pids {
                 maps.add_target(kernel_tgid(pid)?, pid)?;
@@ -116,6 +135,12 @@ impl Attached {
             probes.attach(tracepoint)?;
         }
         probes.attach_vectors()?;
+        if one.is_none() {
+            // From here on the probes see them end. What ended before has a pid that may be another's.
+            for process in processes.iter().filter(|process| !process.is_there()) {
+                maps.remove_target(process.pid())?;
+            }
+        }
         let events = if options.events.is_some() || options.off_cpu {
             let limit = options.events.as_ref().map_or(0, |events| events.limit);
             let stacks = StackReader::new(user_stacks, pids);
@@ -143,14 +168,18 @@ impl Attached {
             probes,
             maps,
             grace_period,
-            control,
             events,
             upcalls,
-            processes,
             has_start_trigger,
             most_pending,
             triggers,
+            _detached: RaisedWhenDropped(detached),
         };
-        Ok((attached, targets))
+        Ok(Opened {
+            attached,
+            control,
+            processes,
+            targets,
+        })
     }
 }

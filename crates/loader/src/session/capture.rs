@@ -1,36 +1,41 @@
 //! A capture session: probes attached to a set of processes, and one window after the other over them.
 
 use std::collections::HashSet;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use abi::control::UNTIL_CLOSED;
 
-use crate::calls::recorded::Recorded;
 use crate::calls::stack_table::Symbols;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::clock::monotonic_ns;
 use crate::options::Options;
 use crate::sample::{Start, Stop, StopReason};
-use crate::session::attached::Attached;
+use crate::session::attached::{Attached, Opened};
 use crate::session::harvester;
+use crate::session::living::Living;
+use crate::session::news::News;
+use crate::session::reading::Reader;
 use crate::session::sample::Sample;
-use crate::session::state::{Shared, State};
+use crate::session::shared::Shared;
+use crate::session::state::{Before, State};
+use crate::session::steal::StolenTime;
 use crate::session::window::{PendingWindow, Stage};
-use crate::targets::pidfd::{PidFd, Signal, wait_readable};
+use crate::targets::identity::Process;
+use crate::targets::pidfd::{Signal, wait_readable};
+use crate::targets::stopped::StoppedThreads;
 
 /// A waiter looks around once in a while: of several, one may have taken the news that all wait for.
 const LONGEST_WAIT_NS: u64 = 500_000_000;
 
-/// May be used from several threads: one waits while another stops or closes.
+/// May be used from several threads: one waits or reads while another starts, stops or closes.
 pub struct CaptureSession {
     shared: Arc<Shared>,
+    /// Whoever reads a window has it for as long as that takes.
+    reader: Mutex<Reader>,
     interrupt: Signal,
-    edges_taken: Arc<Signal>,
     /// `None`: no calls are recorded.
     symbols: Option<Symbols>,
-    /// The oldest window's, if it was looked at before it is read.
-    taken: Mutex<Option<(Sample, Recorded)>>,
 }
 
 impl CaptureSession {
@@ -46,12 +51,15 @@ impl CaptureSession {
                 "no process to monitor",
             ));
         }
-        let (attached, targets) = Attached::new(&pids, options)?;
-        if attached
-            .processes
-            .iter()
-            .all(|process| process.has_ended().unwrap_or(false))
-        {
+        let signal = || Signal::new().map_err(|error| Error::io("eventfd", &error));
+        let detached = Arc::new(signal()?);
+        let Opened {
+            attached,
+            control,
+            processes,
+            targets,
+        } = Attached::open(&pids, options, Arc::clone(&detached))?;
+        if processes.iter().all(|process| process.has_ended()) {
             let message = match &targets[..] {
                 [only] => format!(
                     "the process {} ended while the probes were being attached",
@@ -63,23 +71,29 @@ impl CaptureSession {
                 "'kdelay capture -- COMMAND' starts a command with the probes already attached",
             ));
         }
-        let signal = || Signal::new().map_err(|error| Error::io("eventfd", &error));
-        let edges_taken = Arc::new(signal()?);
-        let state = State::new(
-            attached,
-            targets,
-            pids,
-            options.follow,
-            Arc::clone(&edges_taken),
+        // SAFETY: the descriptor belongs to `control`, which outlives the borrow.
+        let edges = unsafe { BorrowedFd::borrow_raw(control.edges_fd()) }
+            .try_clone_to_owned()
+            .map_err(|error| Error::io("holding the windows' edges", &error))?;
+        let news = Arc::new(News {
+            for_waiters: signal()?,
+            for_harvester: signal()?,
+        });
+        let shared = Shared::new(
+            State::new(attached, control, Arc::clone(&news)),
+            Living::new(processes, options.follow),
+            edges,
+            signal()?,
+            detached,
+            news,
         );
         let session = Self {
-            shared: Arc::new(Shared::new(state, signal()?)),
+            shared: Arc::new(shared),
+            reader: Mutex::new(Reader::new(targets)),
             interrupt: signal()?,
-            edges_taken,
             symbols: (options.events.is_some() || options.off_cpu)
                 .then(|| Symbols::start(options.debug_cache.clone()))
                 .transpose()?,
-            taken: Mutex::default(),
         };
         harvester::start(Arc::clone(&session.shared))?;
         Ok(session)
@@ -89,9 +103,13 @@ impl CaptureSession {
     /// [`Self::windows_ahead`] windows may be armed, open or unread. With a length the kernel side closes the window at that
     /// very ns; without, it stays open until the stop trigger fires, until [`Self::stop`], or until every target has ended.
     pub fn start(&self, length_ns: Option<u64>) -> Result<()> {
-        let mut state = self.shared.lock();
-        state.advance()?;
-        if state.windows.len() >= self.most_pending(&state) {
+        let named = self.shared.living.named().iter();
+        let before = Before {
+            stopped: StoppedThreads::of(named.map(Arc::as_ref))?,
+            stolen: StolenTime::now(),
+        };
+        let mut state = self.shared.advanced()?;
+        if state.windows.len() >= most_pending(&state) {
             let what = match state.liveliest() {
                 Some(Stage::Open(_)) => "open",
                 Some(Stage::Armed) => "waiting for its trigger",
@@ -103,21 +121,12 @@ impl CaptureSession {
             ));
         }
         self.interrupt.clear();
-        state.begin_window(length_ns)
+        state.begin_window(length_ns, before)
     }
 
     /// How many windows may be armed, open or unread at the same time. One without a start trigger.
     pub fn windows_ahead(&self) -> Result<usize> {
-        let state = self.shared.lock();
-        state.attached()?;
-        Ok(self.most_pending(&state))
-    }
-
-    fn most_pending(&self, state: &State) -> usize {
-        state
-            .attached
-            .as_ref()
-            .map_or(1, |attached| attached.most_pending)
+        Ok(self.shared.attached()?.most_pending)
     }
 
     /// Waits until the oldest window is closed, and says why it was. With a start trigger it may have come to nothing: see
@@ -131,18 +140,17 @@ impl CaptureSession {
     pub fn wait_for_triggers(&self, patience_ns: Option<u64>) -> Result<StopReason> {
         let begun_ns = monotonic_ns();
         loop {
-            let (until_ns, fds, edges) = {
-                let mut state = self.shared.lock();
-                self.edges_taken.clear();
-                state.advance()?;
+            let until_ns = {
+                self.shared.news.for_waiters.clear();
+                let mut state = self.shared.advanced()?;
                 if let Some((_, stop)) = state.closed_window() {
                     return Ok(stop.reason);
                 }
                 let Some(window) = state.windows.front() else {
-                    return match (state.called_off, &state.attached) {
+                    return match (state.called_off, state.is_closed()) {
                         (Some(reason), _) => Ok(reason),
-                        (None, None) => Ok(StopReason::Interrupt),
-                        (None, Some(_)) => {
+                        (None, true) => Ok(StopReason::Interrupt),
+                        (None, false) => {
                             Err(Error::new(ErrorKind::WrongState, "no window is open"))
                         }
                     };
@@ -155,28 +163,31 @@ impl CaptureSession {
                     }
                     until_ns = until_ns.min(deadline_ns);
                 }
-                let attached = state.attached()?;
-                // A descriptor of its own: the session may be closed meanwhile.
-                let edges = duplicate_fd(attached.control.edges_fd())?;
-                (until_ns, duplicate(&attached.processes)?, edges)
+                until_ns
             };
-            self.wait_for_change(until_ns, &fds, &edges)?;
+            let Ok(attached) = self.shared.attached() else {
+                continue;
+            };
+            let living = self.shared.living.some(&attached.maps)?;
+            // It would keep the probes attached.
+            drop(attached);
+            self.wait_for_change(until_ns, &living)?;
         }
     }
 
     /// Returns when that time has come, when a trigger has fired, when it was interrupted, or when every target has ended.
-    fn wait_for_change(&self, until_ns: u64, processes: &[OwnedFd], edges: &OwnedFd) -> Result<()> {
-        let mut alive: Vec<i32> = processes.iter().map(AsRawFd::as_raw_fd).collect();
+    fn wait_for_change(&self, until_ns: u64, living: &[Arc<Process>]) -> Result<()> {
+        let mut alive: Vec<i32> = living.iter().map(|process| process.as_raw_fd()).collect();
         loop {
             let left_ns = until_ns.saturating_sub(monotonic_ns());
-            if left_ns == 0 || (alive.is_empty() && !processes.is_empty()) {
+            if left_ns == 0 || alive.is_empty() {
                 return Ok(());
             }
             let timeout_ns = Some(left_ns.min(LONGEST_WAIT_NS));
             let mut fds = alive.clone();
             fds.push(self.interrupt.as_raw_fd());
-            fds.push(edges.as_raw_fd());
-            fds.push(self.edges_taken.as_raw_fd());
+            fds.push(self.shared.edges.as_raw_fd());
+            fds.push(self.shared.news.for_waiters.as_raw_fd());
             let ready = wait_readable(&fds, timeout_ns)
                 .map_err(|error| Error::io("waiting for the window", &error))?;
             let nobody_woke_us = ready.iter().all(|is_ready| !is_ready);
@@ -193,16 +204,18 @@ impl CaptureSession {
 
     /// Closes the open window now, and takes back those that are armed. Without any, does nothing.
     pub fn stop(&self) -> Result<()> {
-        let mut state = self.shared.lock();
-        state.advance()?;
-        state.call_off(StopReason::Interrupt)?;
+        self.shared.advanced()?.call_off(StopReason::Interrupt)?;
         self.interrupt.raise();
         Ok(())
     }
 
     /// The oldest window's start, if a window is open or closed.
     pub fn open_window(&self) -> Option<Start> {
-        match &self.shared.lock().windows.front()?.stage {
+        let state = self.shared.lock();
+        if let Some((start, _)) = state.closed_window() {
+            return Some(start.clone());
+        }
+        match &state.windows.front()?.stage {
             Stage::Open(start) | Stage::Closed(start, _) => Some(start.clone()),
             Stage::Armed => None,
         }
@@ -215,10 +228,10 @@ impl CaptureSession {
         Some((start.clone(), stop.clone()))
     }
 
-    /// The oldest window's sample; it must be closed. The next one is the oldest then.
+    /// The oldest window's sample; it must be closed. The next one is the oldest then. If it cannot be read for a reason that
+    /// may pass, as when there are too many open files, it can be tried again.
     pub fn read(&self) -> Result<Sample> {
-        let taken = self.lock_taken().take();
-        let (mut sample, recorded) = taken.map_or_else(|| self.take_sample(), Ok)?;
+        let (mut sample, recorded) = self.lock_reader().read(&self.shared)?;
         if let Some(symbols) = &self.symbols {
             let described = recorded.described(symbols)?;
             sample.calls = described.calls;
@@ -237,71 +250,59 @@ impl CaptureSession {
         let Some(symbols) = &self.symbols else {
             return Ok(Vec::new());
         };
-        let mut taken = self.lock_taken();
-        let (_, recorded) = match &mut *taken {
-            Some(sample) => sample,
-            none => none.insert(self.take_sample()?),
-        };
-        recorded.missing_debug_files(symbols)
-    }
-
-    fn take_sample(&self) -> Result<(Sample, Recorded)> {
-        let mut state = self.shared.lock();
-        state.advance()?;
-        state.take_sample()
-    }
-
-    fn lock_taken(&self) -> MutexGuard<'_, Option<(Sample, Recorded)>> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut reader = self.lock_reader();
+        reader.peek(&self.shared)?.missing_debug_files(symbols)
     }
 
     /// Forgets the oldest window, which must be closed.
     pub fn discard(&self) -> Result<()> {
-        let mut state = self.shared.lock();
-        state.advance()?;
-        state.discard()
+        self.lock_reader().discard(&self.shared)
+    }
+
+    fn lock_reader(&self) -> MutexGuard<'_, Reader> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a target lives.
     pub fn targets_alive(&self) -> Result<bool> {
-        self.shared.lock().any_alive()
+        self.shared.any_alive()
     }
 
-    /// Detaches everything; a wait under way ends. Closing twice is harmless.
-    pub fn close(&self) {
-        let mut state = self.shared.lock();
-        state.attached = None;
-        state.windows.clear();
-        state.called_off = None;
+    /// From now on the session is closed, and a wait under way ends; the harvester detaches everything. Closing twice is
+    /// harmless.
+    pub fn begin_close(&self) {
+        self.shared.lock().close();
         self.shared.closing.raise();
         self.interrupt.raise();
     }
 
+    /// The same, and waits until everything is detached: a window that is being read is read to its end.
+    pub fn close(&self) -> Result<()> {
+        self.begin_close();
+        // The harvester may have it; it may also be gone.
+        let remains = self.shared.lock().take_remains();
+        drop(remains);
+        let detached = [self.shared.detached.as_raw_fd()];
+        while !wait_readable(&detached, None)
+            .map_err(|error| Error::io("waiting for the probes to be detached", &error))?
+            .contains(&true)
+        {}
+        Ok(())
+    }
+
     pub fn is_closed(&self) -> bool {
-        self.shared.lock().attached.is_none()
+        self.shared.lock().is_closed()
     }
 }
 
 impl Drop for CaptureSession {
     fn drop(&mut self) {
-        self.close();
+        self.begin_close();
     }
 }
 
-/// Descriptors of their own for a wait without the lock: the session may be closed meanwhile.
-fn duplicate(processes: &[PidFd]) -> Result<Vec<OwnedFd>> {
-    let duplicates = processes
-        .iter()
-        .map(PidFd::try_clone)
-        .collect::<std::io::Result<_>>();
-    duplicates.map_err(|error| Error::io("holding the processes", &error))
-}
-
-fn duplicate_fd(fd: RawFd) -> Result<OwnedFd> {
-    // SAFETY: the descriptor belongs to the session, whose lock is held.
-    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-    fd.try_clone_to_owned()
-        .map_err(|error| Error::io("holding the triggers' events", &error))
+fn most_pending(state: &State) -> usize {
+    state.attached().map_or(1, |attached| attached.most_pending)
 }
 
 /// When the wait for a trigger ends: a window of a given length needs none to close.
@@ -312,4 +313,45 @@ fn deadline_ns(window: &PendingWindow, begun_ns: u64, patience_ns: Option<u64>) 
         _ => return None,
     };
     Some(since_ns.saturating_add(patience_ns?).min(UNTIL_CLOSED))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::{CaptureSession, Options};
+
+    /// Longer than anything takes here: only what waits for the reader would never come to its end.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn nobody_but_a_reader_waits_for_a_reader() {
+        let session = CaptureSession::open(&Options {
+            pids: vec![std::process::id()],
+            ..Options::default()
+        })
+        .unwrap();
+        let (say_done, done) = channel();
+        // Whoever reads a window has this for as long as that takes.
+        let reader = session.lock_reader();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                session.start(None).unwrap();
+                assert!(session.open_window().is_some() && session.closed_window().is_none());
+                assert!(session.targets_alive().unwrap());
+                assert_eq!(session.windows_ahead().unwrap(), 1);
+                session.stop().unwrap();
+                session.wait().unwrap();
+                assert!(session.closed_window().is_some() && !session.is_closed());
+                session.begin_close();
+                assert!(session.is_closed());
+                say_done.send(()).unwrap();
+            });
+            let is_done = done.recv_timeout(PATIENCE).is_ok();
+            drop(reader);
+            assert!(is_done);
+        });
+        session.close().unwrap();
+    }
 }

@@ -1,48 +1,62 @@
-//! A thread of this process that takes in the records of threads that have ended, so that a window does not run out of
-//! records however many threads come and go in it.
+//! A thread of this process that keeps up with what cannot wait for the caller: threads that end give back their records, so that
+//! a window does not run out of them however many come and go in it; a window whose targets have all ended is closed; and what
+//! only /proc tells of a window's edge is looked up when the edge is there.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
+use crate::kernel::clock::monotonic_ns;
 use crate::kernel::own_thread::raise_priority;
-use crate::session::state::Shared;
+use crate::session::attached::Attached;
+use crate::session::harvest::{Field, harvest};
+use crate::session::shared::Shared;
+use crate::session::steal::StolenTime;
+use crate::targets::stopped::StoppedThreads;
 
 /// Runs until the session is closed.
 pub fn start(shared: Arc<Shared>) -> Result<()> {
-    let news = News::of(&shared)?;
+    let wakeups = Wakeups::of(&shared)?;
     std::thread::Builder::new()
         .name("kdelay-harvest".to_owned())
         .spawn(move || {
             raise_priority();
-            if let Err(error) = run(&shared, &news) {
-                shared.lock().fail(error);
-            }
+            run(&shared, &wakeups);
         })
         .map_err(|error| Error::io("starting a thread", &error))?;
     Ok(())
 }
 
-/// Ready when the probes have woken whoever waits for ended threads, and from when the session is closed on. Of the former by
-/// edges: fewer than a crowd are no news, and wait.
-struct News {
+/// Ready when the probes have woken whoever waits for ended threads or for edges, when a target has ended, when there is something
+/// new to wait for, and from when the session is closed on. All but the last by changes: fewer than a crowd are no news,
+/// and wait.
+struct Wakeups {
     epoll: OwnedFd,
     /// Held, because `epoll` forgets what is closed.
     _ended: OwnedFd,
 }
 
-impl News {
+impl Wakeups {
     fn of(shared: &Shared) -> Result<Self> {
-        let ended = shared.lock().attached()?.maps.ended_fd();
+        let ended = shared.attached()?.maps.ended_fd();
         let of = |ended: io::Result<OwnedFd>| -> io::Result<Self> {
             let ended = ended?;
             let epoll = epoll::create(CreateFlags::CLOEXEC)?;
             let data = EventData::new_u64(0);
-            epoll::add(&epoll, &ended, data, EventFlags::IN | EventFlags::ET)?;
+            let changes = EventFlags::IN | EventFlags::ET;
+            epoll::add(&epoll, &ended, data, changes)?;
+            epoll::add(&epoll, &shared.edges, data, changes)?;
+            epoll::add(&epoll, &shared.news.for_harvester, data, changes)?;
+            for process in shared.living.named() {
+                // SAFETY: the descriptor belongs to the process, which outlives the call.
+                let fd = unsafe { BorrowedFd::borrow_raw(process.as_raw_fd()) };
+                epoll::add(&epoll, fd, data, changes)?;
+            }
             epoll::add(&epoll, &shared.closing, data, EventFlags::IN)?;
             Ok(Self {
                 epoll,
@@ -52,26 +66,85 @@ impl News {
         of(ended).map_err(|error| Error::io("waiting for threads to end", &error))
     }
 
-    fn wait(&self) -> Result<()> {
-        let mut events = Vec::with_capacity(2);
+    /// False: that time has come, and nothing else has happened.
+    fn wait(&self, until_ns: Option<u64>) -> Result<bool> {
+        let timeout = until_ns.map(|until_ns| {
+            let left_ns = until_ns.saturating_sub(monotonic_ns());
+            Timespec {
+                tv_sec: (left_ns / 1_000_000_000) as i64,
+                tv_nsec: (left_ns % 1_000_000_000) as _,
+            }
+        });
+        let mut events = Vec::with_capacity(8);
         match epoll::wait(
             &self.epoll,
             rustix::buffer::spare_capacity(&mut events),
-            None,
+            timeout.as_ref(),
         ) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Ok(happened) => Ok(happened > 0),
+            Err(Errno::INTR) => Ok(true),
             Err(error) => Err(Error::io("waiting for threads to end", &error.into())),
         }
     }
 }
 
-fn run(shared: &Shared, news: &News) -> Result<()> {
+fn run(shared: &Shared, wakeups: &Wakeups) {
+    let mut has_failed = false;
     loop {
-        news.wait()?;
-        let mut state = shared.lock();
-        if state.attached.is_none() {
-            return Ok(());
+        let until_ns = if has_failed {
+            // Not again at once: until something happens.
+            None
+        } else {
+            shared.lock().next_look_ns(monotonic_ns())
+        };
+        let has_happened = match wakeups.wait(until_ns) {
+            Ok(has_happened) => has_happened,
+            Err(error) => return shared.lock().fail(error),
+        };
+        shared.news.for_harvester.clear();
+        let Ok(attached) = shared.attached() else {
+            break;
+        };
+        // What fails once may succeed with the next crowd: records that are not harvested wait for their window's end.
+        has_failed = false;
+        for result in [keep_up(shared, has_happened), take_in(shared, &attached)] {
+            if let Err(error) = result {
+                has_failed = true;
+                shared.lock().fail(error);
+            }
         }
-        state.harvest()?;
     }
+    let remains = shared.lock().take_remains();
+    drop(remains);
+}
+
+/// With the edges that have come, and with the targets' ends, if one may have ended.
+fn keep_up(shared: &Shared, may_have_ended: bool) -> Result<()> {
+    let any_alive = !may_have_ended || shared.any_alive()?;
+    let unseen = {
+        let mut state = shared.lock();
+        state.advance(any_alive)?;
+        state.unseen(monotonic_ns())
+    };
+    if unseen.is_empty() {
+        return Ok(());
+    }
+    let stolen = StolenTime::now();
+    let stopped = if unseen.iter().any(|(_, edges)| edges.start) {
+        let named = shared.living.named().iter();
+        Some(StoppedThreads::of(named.map(Arc::as_ref))?)
+    } else {
+        None
+    };
+    shared.lock().note(&unseen, stopped.as_ref(), stolen);
+    Ok(())
+}
+
+fn take_in(shared: &Shared, attached: &Attached) -> Result<()> {
+    let ended = attached.maps.take_ended();
+    if ended.is_empty() {
+        return Ok(());
+    }
+    let fields: Vec<Field> = shared.lock().windows.iter().map(Field::from).collect();
+    harvest(&attached.maps, &ended, &fields)
 }

@@ -1,177 +1,190 @@
 //! From a closed window to its sample, while later windows may already be open.
 
-use std::collections::HashMap;
-use std::time::Duration;
+use std::collections::{HashMap, HashSet};
 
 use crate::calls::of_sample::Calls;
 use crate::calls::recorded::Recorded;
-use crate::calls::ring::Taken;
-use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::clock::monotonic_ns;
-use crate::kernel::machine;
+use crate::calls::ring;
+use crate::error::Result;
 use crate::probes::control;
-use crate::sample::{Losses, Start, Stop};
+use crate::probes::maps::Maps;
+use crate::sample::{Losses, Target, Thread, Upcall};
 use crate::session::sample::Sample;
-use crate::session::state::{State, closed};
-use crate::session::window::{PendingWindow, Stage};
+use crate::session::sealing::{Looked, look, sleep_until};
+use crate::session::shared::Shared;
+use crate::session::state::{Closed, Counted};
+use crate::session::strangers::{drop_strangers, forget_gone};
+use crate::session::window::Harvested;
+use crate::targets::identity::Identity;
+use crate::targets::process;
 use crate::threads::cgroup::find_cgroups;
 use crate::threads::merge::{merged, with_seen};
+use crate::threads::records;
 use crate::threads::seen::{FirstEvent, Seen};
-use crate::threads::{idle, records};
 
-/// Discarded windows whose records wait for a grace period to be freed. With the pending ones they must be fewer than the
-/// windows that the programs tell apart.
+/// Discarded windows whose records wait for a grace period to be freed. With the pending ones, and the one that is being read,
+/// they must be fewer than the windows that the programs tell apart.
 const MOST_DISCARDED: usize = 4;
 
-impl State {
-    /// The oldest window's edges, if it is closed.
-    pub fn closed_window(&self) -> Option<(&Start, &Stop)> {
-        match &self.windows.front()?.stage {
-            Stage::Closed(start, stop) => Some((start, stop)),
-            _ => None,
+/// What is kept from one reading to the next. Whoever has it reads.
+pub struct Reader {
+    targets: Vec<Target>,
+    /// Up to the start of the window that was read last.
+    triggers_missed_before: u32,
+    /// Windows that were closed and will not be read: their records are not free yet.
+    discarded: Vec<u32>,
+    /// The oldest window's, if it was looked at before it was asked for.
+    taken: Option<(Sample, Recorded)>,
+}
+
+/// What the maps held of a window.
+struct Taken {
+    seen: Seen,
+    recorded: Recorded,
+    calls_over_limit: u64,
+    stacks_lost: u64,
+    upcalls: Option<Vec<Upcall>>,
+}
+
+impl Reader {
+    pub fn new(targets: Vec<Target>) -> Self {
+        Self {
+            targets,
+            triggers_missed_before: 0,
+            discarded: Vec::new(),
+            taken: None,
         }
     }
 
-    /// Takes the oldest window off the queue, after its end. None of its threads gets a record any more once it is sealed.
-    fn take_closed(&mut self) -> Result<(PendingWindow, Start, Stop)> {
-        let Some((start, stop)) = self.closed_window() else {
-            let what = match self.windows.front().map(|window| &window.stage) {
-                Some(Stage::Open(_)) => "the window is still open",
-                Some(_) => "the start trigger has not fired",
-                None => "no window",
-            };
-            return Err(Error::new(
-                ErrorKind::WrongState,
-                format!("nothing to read: {what}"),
-            ));
+    /// The oldest window's sample, and what was recorded in it: to describe that may take seconds, and other windows need not
+    /// wait for it.
+    pub fn read(&mut self, shared: &Shared) -> Result<(Sample, Recorded)> {
+        match self.taken.take() {
+            Some(taken) => {
+                shared.lock().taken = None;
+                Ok(taken)
+            }
+            None => self.read_window(shared),
+        }
+    }
+
+    /// The same, which is still to be read or discarded.
+    pub fn peek(&mut self, shared: &Shared) -> Result<&Recorded> {
+        let taken = match self.taken.take() {
+            Some(taken) => taken,
+            None => {
+                let (sample, recorded) = self.read_window(shared)?;
+                let mut state = shared.lock();
+                if !state.is_closed() {
+                    state.taken = Some((sample.start.clone(), sample.stop.clone()));
+                }
+                (sample, recorded)
+            }
         };
-        let (start, stop) = (start.clone(), stop.clone());
-        std::thread::sleep(Duration::from_nanos(
-            stop.at_ns.saturating_sub(monotonic_ns()),
-        ));
-        let window = self.windows.pop_front().ok_or_else(closed)?;
-        Ok((window, start, stop))
+        Ok(&self.taken.insert(taken).1)
     }
 
     /// Forgets the oldest window, which is closed: what its threads did in it is not looked at.
-    pub fn discard(&mut self) -> Result<()> {
-        let (window, ..) = self.take_closed()?;
-        let attached = self.attached.as_ref().ok_or_else(closed)?;
-        control::seal(&attached.probes, window.number)?;
+    pub fn discard(&mut self, shared: &Shared) -> Result<()> {
+        if self.taken.take().is_some() {
+            shared.lock().taken = None;
+            return Ok(());
+        }
+        let Closed {
+            window,
+            stop,
+            attached,
+            ..
+        } = shared.advanced()?.begin_reading()?;
+        sleep_until(stop.at_ns);
+        if let Err(error) = control::seal(&attached.probes, window.number) {
+            shared.lock().put_back(window);
+            return Err(error);
+        }
+        window.harvested.take();
         if let Some(events) = &attached.events {
             events.forget(window.number);
         }
         self.discarded.push(window.number);
-        if self.discarded.len() >= MOST_DISCARDED {
-            attached.grace_period.wait()?;
-            self.free_discarded()?;
-        }
-        self.rest_if_idle()
-    }
-
-    /// After a grace period.
-    fn free_discarded(&mut self) -> Result<()> {
-        for window in std::mem::take(&mut self.discarded) {
-            let attached = self.attached.as_mut().ok_or_else(closed)?;
-            records::discard_all(&mut attached.maps, window)?;
-        }
-        Ok(())
-    }
-
-    /// Nobody waits for a start trigger that finds nothing armed now.
-    fn rest_if_idle(&self) -> Result<()> {
-        let attached = self.attached()?;
-        if let Some(events) = attached.events.as_ref().filter(|_| self.windows.is_empty()) {
-            events.await_more(false);
-        }
-        if attached.has_start_trigger && self.windows.is_empty() {
-            control::rest(&attached.probes)?;
-        }
-        Ok(())
-    }
-
-    /// The oldest window's sample, and the calls that were recorded in it: to describe those may take seconds, and other windows
-    /// need not wait for it.
-    pub fn take_sample(&mut self) -> Result<(Sample, Recorded)> {
-        if self.closed_window().is_some() {
-            self.harvest()?;
-        }
-        let (mut window, start, stop) = self.take_closed()?;
-        let number = window.number;
-        let steal_ns = machine::stolen_ns()
-            .zip(window.stolen_at_start_ns)
-            .map(|(after, before)| after.saturating_sub(before) as i64);
-        let pids = self.pids()?;
-        let attached = self.attached.as_mut().ok_or_else(closed)?;
-        // Before the window is sealed: a thread that these looks disturb in what it was doing gets a record by its event.
-        let recorded = records::recorded(&attached.maps, number);
-        let idle = idle::look(&recorded, &pids, start.at_ns, stop.at_ns)?;
-        control::seal(&attached.probes, number)?;
-        attached.grace_period.wait()?;
-        records::read_all(
-            &mut attached.maps,
-            number,
-            stop.at_ns,
-            &window.stopped_at_start,
-            &mut window.seen,
-        )?;
-        let upcalls = attached
-            .upcalls
-            .as_mut()
-            .map(|upcalls| upcalls.take(number))
-            .transpose()?;
-        let Taken {
-            calls,
-            stacks,
-            stacks_lost,
-            problems,
-        } = match &attached.events {
-            Some(events) => events.take(number),
-            None => Taken::default(),
+        let freed = if self.discarded.len() >= MOST_DISCARDED {
+            attached
+                .grace_period
+                .wait()
+                .and_then(|()| self.free_discarded(&attached.maps))
+        } else {
+            Ok(())
         };
-        let (calls, over_limit) = calls.in_order();
-        let firsts = first_events(&attached.maps, &self.windows, stop.at_ns);
-        let lost_by_now = attached.maps.losses();
-        let lost = lost_by_now.since(&self.losses_before);
-        self.losses_before = lost_by_now;
+        let mut state = shared.lock();
+        state.end_reading(None);
+        // The window is gone, as was asked for: the next one that is read tells what else went wrong.
+        if let Err(error) = freed {
+            state.fail(error);
+        }
+        Ok(())
+    }
+
+    fn read_window(&mut self, shared: &Shared) -> Result<(Sample, Recorded)> {
+        let closed = {
+            let mut state = shared.advanced()?;
+            if state.closed_window().is_some() {
+                state.take_failure()?;
+            }
+            state.begin_reading()?
+        };
+        let looked = match look(shared, &closed) {
+            Ok(looked) => looked,
+            Err(error) => {
+                shared.lock().put_back(closed.window);
+                return Err(error);
+            }
+        };
+        let taken = take(&closed);
+        let later: Vec<(u32, Harvested)> = {
+            let state = shared.lock();
+            let windows = state.windows.iter();
+            windows
+                .map(|window| (window.number, window.harvested.clone()))
+                .collect()
+        };
+        let mut firsts = first_events(&closed.attached.maps, &later, closed.stop.at_ns);
+        let freed = self.free(&closed, taken.is_ok());
+        let counts = end_reading(shared, &closed, freed);
+        let Taken {
+            mut seen,
+            mut recorded,
+            calls_over_limit,
+            stacks_lost,
+            upcalls,
+        } = taken?;
+        drop_strangers(shared, &mut seen, &mut firsts, &mut recorded);
+        recorded.blocked = std::mem::take(&mut seen.off_cpu);
+        let Looked {
+            there,
+            idle,
+            stolen_ns,
+        } = looked;
+        forget_gone(&mut seen, &there);
+        let (start, stop) = (closed.start, closed.stop);
+        let pids = there.iter().map(|identity| identity.pid).collect();
+        let pids = with_seen(pids, &seen.threads);
+        let mut threads = merged(seen.threads, firsts, idle, &start, &stop);
+        find_cgroups(&mut threads, &start, &stop);
+        self.name_targets(&pids, &there, &threads);
         let triggers_missed = start
             .triggers_missed
             .wrapping_sub(self.triggers_missed_before);
-        let triggers_missed = i64::from(triggers_missed);
         self.triggers_missed_before = start.triggers_missed;
-        let misses = attached.probes.recursion_misses()?;
-        let recursion_misses = misses
-            .zip(self.recursion_misses_before)
-            .map(|(after, before)| after.saturating_sub(before) as i64);
-        self.recursion_misses_before = misses;
-        let Seen {
-            threads: seen,
-            off_cpu,
-            negative_intervals,
-            switches_missed,
-        } = window.seen;
-        let pids = with_seen(pids, &seen);
-        let mut threads = merged(seen, firsts, idle, &start, &stop);
-        find_cgroups(&mut threads, &start, &stop);
-        self.name_targets(&pids, &threads);
-        self.free_discarded()?;
-        if let Some(attached) = self.attached.as_mut() {
-            records::free_all(&mut attached.maps, number)?;
-            if lost.thread_events > 0 && self.windows.is_empty() {
-                attached.maps.forget_tasks()?;
-            }
-        }
-        self.rest_if_idle()?;
-        if let Some(failure) = self.failure.take() {
-            return Err(failure);
-        }
+        let Counts {
+            lost,
+            recursion_misses,
+        } = counts;
         let sample = Sample {
             start,
             stop,
             starts_in_window: lost.starts_in_window as i64,
             targets: self.targets.clone(),
             threads,
-            steal_ns,
+            steal_ns: stolen_ns,
             upcalls,
             calls: Calls::default(),
             off_cpu: Vec::new(),
@@ -179,40 +192,153 @@ impl State {
             stack_problems: Vec::new(),
             losses: Losses {
                 events_dropped: lost.events as i64,
-                events_over_limit: over_limit as i64,
+                events_over_limit: calls_over_limit as i64,
                 threads_untracked: lost.thread_events as i64,
                 syscalls_untracked: (lost.syscalls + lost.irqs) as i64,
                 stacks_lost: (lost.stacks + lost.off_cpu + stacks_lost) as i64,
                 stacks_truncated: 0,
                 frames_unresolved: 0,
-                triggers_missed,
+                triggers_missed: i64::from(triggers_missed),
                 recursion_misses,
-                negative_intervals: negative_intervals as i64,
-                switches_missed: switches_missed as i64,
+                negative_intervals: seen.negative_intervals as i64,
+                switches_missed: seen.switches_missed as i64,
             },
-        };
-        let recorded = Recorded {
-            calls,
-            blocked: off_cpu,
-            stacks,
-            problems,
         };
         Ok((sample, recorded))
     }
+
+    /// After a grace period, which the discarded windows have waited for as well.
+    fn free(&mut self, closed: &Closed, was_taken: bool) -> Result<()> {
+        let maps = &closed.attached.maps;
+        self.free_discarded(maps)?;
+        let number = closed.window.number;
+        if was_taken {
+            records::free_all(maps, number)
+        } else {
+            records::discard_all(maps, number)
+        }
+    }
+
+    /// Names the children that have joined.
+    fn name_targets(&mut self, pids: &[u32], there: &[Identity], threads: &[Thread]) {
+        let known: HashSet<u32> = self.targets.iter().map(|target| target.pid).collect();
+        let there: HashMap<u32, &Identity> = there.iter().map(|child| (child.pid, child)).collect();
+        let mut leaders: HashMap<u32, &Thread> = HashMap::new();
+        for thread in threads {
+            let leader = leaders.entry(thread.pid).or_insert(thread);
+            if thread.tid < leader.tid {
+                *leader = thread;
+            }
+        }
+        for &pid in pids.iter().filter(|pid| !known.contains(pid)) {
+            let comm = leaders.get(&pid).map_or("", |thread| thread.comm.as_str());
+            let described = there.get(&pid).and_then(|child| {
+                let describe = |pid| Ok(process::describe_or(pid, comm));
+                child.while_there(describe).ok().flatten()
+            });
+            self.targets.push(described.unwrap_or_else(|| Target {
+                pid,
+                comm: comm.to_owned(),
+                exe: None,
+                cmdline: None,
+            }));
+        }
+    }
+
+    /// After a grace period.
+    fn free_discarded(&mut self, maps: &Maps) -> Result<()> {
+        while let Some(&window) = self.discarded.last() {
+            records::discard_all(maps, window)?;
+            self.discarded.pop();
+        }
+        Ok(())
+    }
+}
+
+struct Counts {
+    lost: abi::control::Losses,
+    recursion_misses: Option<i64>,
+}
+
+/// The window's records are free; what went wrong with that, the next one that is read tells.
+fn end_reading(shared: &Shared, closed: &Closed, freed: Result<()>) -> Counts {
+    let (by_now, counted) = Counted::by_now(&closed.attached);
+    let mut state = shared.lock();
+    let before = state.end_reading(Some(by_now));
+    let lost = by_now.losses.since(&before.losses);
+    let forgotten = if lost.thread_events > 0 && state.windows.is_empty() {
+        // With the lock, so that no window is opened meanwhile.
+        closed.attached.maps.forget_tasks()
+    } else {
+        Ok(())
+    };
+    for result in [freed, counted, forgotten] {
+        if let Err(error) = result {
+            state.fail(error);
+        }
+    }
+    let misses = by_now.recursion_misses.zip(before.recursion_misses);
+    Counts {
+        lost,
+        recursion_misses: misses.map(|(after, before)| after.saturating_sub(before) as i64),
+    }
+}
+
+/// Reads a sealed window's records, after a grace period.
+fn take(closed: &Closed) -> Result<Taken> {
+    let Closed {
+        window,
+        stop,
+        attached,
+        ..
+    } = closed;
+    let number = window.number;
+    let mut seen = window.harvested.take();
+    records::read_all(
+        &attached.maps,
+        number,
+        stop.at_ns,
+        &window.stopped,
+        &mut seen,
+    )?;
+    let upcalls = attached.upcalls.as_ref();
+    let upcalls = upcalls.map(|upcalls| upcalls.take(number)).transpose()?;
+    let events = attached.events.as_ref();
+    let ring::Taken {
+        calls,
+        stacks,
+        stacks_lost,
+        problems,
+    } = events.map(|events| events.take(number)).unwrap_or_default();
+    let (calls, calls_over_limit) = calls.in_order();
+    let recorded = Recorded {
+        calls,
+        blocked: Vec::new(),
+        stacks,
+        problems,
+    };
+    Ok(Taken {
+        seen,
+        recorded,
+        calls_over_limit,
+        stacks_lost,
+        upcalls,
+    })
 }
 
 /// What the first events of later windows say of threads that were there before this time: what each of them had been doing
 /// all along since its last event.
-fn first_events<'a>(
-    maps: &crate::probes::maps::Maps,
-    later: impl IntoIterator<Item = &'a PendingWindow>,
+fn first_events(
+    maps: &Maps,
+    later: &[(u32, Harvested)],
     stop_ns: u64,
 ) -> HashMap<(u32, u32), FirstEvent> {
     let mut firsts = HashMap::new();
-    for window in later {
-        let harvested = window.seen.threads.iter().map(|seen| seen.first.clone());
-        let recorded = records::first_events(maps, window.number);
-        for first in harvested.chain(recorded) {
+    for (number, harvested) in later {
+        // The records first: what is harvested between the two looks is found by both of them.
+        let mut events: Vec<FirstEvent> = records::first_events(maps, *number).collect();
+        harvested.with(|seen| events.extend(seen.threads.iter().map(|seen| seen.first.clone())));
+        for first in events {
             if first.start_time_ns < stop_ns {
                 firsts.entry((first.pid, first.tid)).or_insert(first);
             }

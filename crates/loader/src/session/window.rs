@@ -1,12 +1,14 @@
 //! One window, from the decision to have it until it has been read: which edge came when, and who set it.
 
-use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use abi::control::{Edge, EdgeKind, UNTIL_CLOSED};
 
 use crate::kernel::clock::{monotonic_ns, wall_ns};
 use crate::names::text::name_of;
 use crate::sample::{Start, Stop, StopReason, TriggeringThread};
+use crate::session::steal::StolenTime;
+use crate::targets::stopped::{StoppedAtStart, StoppedThreads};
 use crate::threads::seen::Seen;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -17,16 +19,45 @@ pub enum Stage {
     Closed(Start, Stop),
 }
 
+/// The threads of a window that have ended and been harvested, for as long as it is harvested.
+#[derive(Clone)]
+pub struct Harvested(Arc<Mutex<Option<Seen>>>);
+
+impl Harvested {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Some(Seen::default()))))
+    }
+
+    /// `None`: its reader has them, and its records.
+    pub fn with<T>(&self, use_them: impl FnOnce(&mut Seen) -> T) -> Option<T> {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.as_mut().map(use_them)
+    }
+
+    /// From now on the window's records are the caller's.
+    pub fn take(&self) -> Seen {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.take().unwrap_or_default()
+    }
+}
+
 pub struct PendingWindow {
     pub number: u32,
     /// `None`: until it is closed.
     pub length_ns: Option<u64>,
     pub stage: Stage,
-    pub stopped_at_start: HashSet<u32>,
-    /// What the hypervisor had taken by then; `None`: unknown.
-    pub stolen_at_start_ns: Option<u64>,
-    /// The threads of the window that have ended and been harvested.
-    pub seen: Seen,
+    pub stopped: StoppedAtStart,
+    /// `None`: not read yet, or the kernel does not tell.
+    pub stolen_at_start: Option<StolenTime>,
+    pub stolen_at_stop: Option<StolenTime>,
+    pub harvested: Harvested,
+}
+
+/// What is to be looked up in /proc, as an edge has been there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unseen {
+    pub start: bool,
+    pub stop: bool,
 }
 
 impl PendingWindow {
@@ -35,9 +66,42 @@ impl PendingWindow {
             number,
             length_ns,
             stage: Stage::Armed,
-            stopped_at_start: HashSet::new(),
-            stolen_at_start_ns: None,
-            seen: Seen::default(),
+            stopped: StoppedAtStart::default(),
+            stolen_at_start: None,
+            stolen_at_stop: None,
+            harvested: Harvested::new(),
+        }
+    }
+
+    /// Which of its edges has been there without anybody having looked.
+    pub fn unseen(&self, now_ns: u64) -> Unseen {
+        let is_open = !matches!(self.stage, Stage::Armed);
+        Unseen {
+            start: is_open && self.is_opened_by_trigger() && self.stopped.after.is_none(),
+            stop: self.is_closed() && self.stolen_at_stop.is_none() && self.stop_ns() <= now_ns,
+        }
+    }
+
+    /// What was found by a look that was begun after both of these edges.
+    pub fn note(
+        &mut self,
+        seen: Unseen,
+        stopped: Option<&StoppedThreads>,
+        stolen: Option<StolenTime>,
+    ) {
+        if seen.start {
+            self.stopped.after = stopped.cloned();
+            self.stolen_at_start = stolen;
+        }
+        if seen.stop {
+            self.stolen_at_stop = stolen;
+        }
+    }
+
+    fn is_opened_by_trigger(&self) -> bool {
+        match &self.stage {
+            Stage::Open(start) | Stage::Closed(start, _) => start.by.is_some(),
+            Stage::Armed => false,
         }
     }
 
@@ -108,7 +172,7 @@ impl PendingWindow {
 
 #[cfg(test)]
 mod tests {
-    use super::{PendingWindow, Stage, StopReason};
+    use super::{PendingWindow, Stage, StolenTime, StopReason, StoppedThreads, Unseen};
     use abi::control::{Edge, EdgeKind, UNTIL_CLOSED};
 
     fn edge(kind: EdgeKind, at_ns: u64, by_trigger: u32) -> Edge {
@@ -147,6 +211,42 @@ mod tests {
         assert_eq!(stop(&window), Some((9, StopReason::Trigger, true)));
         window.take(&edge(EdgeKind::Closed, 12, 0), StopReason::Interrupt);
         assert_eq!(stop(&window), Some((9, StopReason::Trigger, true)));
+    }
+
+    #[test]
+    fn each_edge_is_looked_at_once() {
+        let unseen = |window: &PendingWindow, now_ns| {
+            let Unseen { start, stop } = window.unseen(now_ns);
+            (start, stop)
+        };
+        let stolen = StolenTime::now();
+        let mut window = PendingWindow::new(1, Some(100));
+        assert_eq!(unseen(&window, 4), (false, false));
+        window.take(&edge(EdgeKind::Opened, 5, 1), StopReason::Interrupt);
+        assert_eq!(unseen(&window, 6), (true, false));
+        let opened = window.unseen(6);
+        window.note(opened, Some(&StoppedThreads::default()), stolen);
+        assert_eq!(unseen(&window, 7), (false, false));
+        window.expire(105);
+        assert_eq!(
+            unseen(&window, 104),
+            (false, false),
+            "it was told before its time"
+        );
+        assert_eq!(unseen(&window, 105), (false, true));
+        let closed = window.unseen(105);
+        window.note(closed, None, stolen);
+        assert_eq!(unseen(&window, 106), (false, stolen.is_none()));
+        assert!(window.stopped.after.is_some());
+    }
+
+    #[test]
+    fn what_a_reader_has_taken_is_no_longer_harvested() {
+        let window = PendingWindow::new(1, None);
+        let harvested = window.harvested.clone();
+        assert!(harvested.with(|seen| seen.switches_missed = 3).is_some());
+        assert_eq!(window.harvested.take().switches_missed, 3);
+        assert!(harvested.with(|_| ()).is_none());
     }
 
     #[test]

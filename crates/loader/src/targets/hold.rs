@@ -1,20 +1,27 @@
 //! Processes that are held, so that what is inspected is what is monitored.
 
-use crate::error::{Error, Result};
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
 use crate::sample::Target;
-use crate::targets::pidfd::PidFd;
+use crate::targets::identity::Process;
 use crate::targets::process;
 
-pub fn hold(pids: &[u32]) -> Result<(Vec<PidFd>, Vec<Target>)> {
+pub fn hold(pids: &[u32]) -> Result<(Vec<Arc<Process>>, Vec<Target>)> {
     let mut processes = Vec::new();
     let mut targets = Vec::new();
     for &pid in pids {
-        // Held first and inspected then: what is inspected is what is held.
-        let held = PidFd::open(pid);
-        let process = process::inspect(pid)?;
-        processes
-            .push(held.map_err(|error| Error::io(format!("holding the process {pid}"), &error))?);
-        targets.push(process);
+        let held = Process::open(pid);
+        // Its error says more.
+        let target = process::inspect(pid)?;
+        let held = held?;
+        // What was inspected is what is held if that had its pid all the time.
+        if !held.is_there() {
+            let message = format!("the process {pid} has ended meanwhile");
+            return Err(Error::new(ErrorKind::ProcessEnded, message));
+        }
+        processes.push(Arc::new(held));
+        targets.push(target);
     }
     Ok((processes, targets))
 }

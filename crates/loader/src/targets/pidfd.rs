@@ -1,4 +1,4 @@
-//! A process, held so that its end can be waited for and its pid cannot come to mean another.
+//! A process, held so that its end can be waited for, and told from another one that gets its pid after that.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -16,12 +16,25 @@ impl PidFd {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
     }
 
-    pub fn try_clone(&self) -> io::Result<OwnedFd> {
-        self.0.try_clone()
-    }
-
     pub fn has_ended(&self) -> io::Result<bool> {
         Ok(wait_readable(&[self.0.as_raw_fd()], Some(0))?[0])
+    }
+}
+
+impl PidFd {
+    /// Whether its parent has waited for it: from then on its pid may be another's.
+    pub fn is_reaped(&self) -> bool {
+        // SAFETY: no addresses but null, for which the kernel fills in what `kill` would send. Signal 0 is none, it only asks.
+        let answer = unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                self.0.as_raw_fd(),
+                0,
+                std::ptr::null::<libc::siginfo_t>(),
+                0,
+            )
+        };
+        answer < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
     }
 }
 

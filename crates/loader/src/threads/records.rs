@@ -10,7 +10,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use abi::irq::{HardIrqKey, HardIrqRow, NO_LINE};
 use abi::syscall::{SyscallKey, SyscallRow};
-use abi::thread::record::{Activity, ThreadRecord};
+use abi::thread::record::{Activity, Ended, ThreadRecord};
 
 use crate::error::Result;
 use crate::names::interrupts::vector_name;
@@ -19,6 +19,7 @@ use crate::names::text::name_of;
 use crate::probes::maps::Maps;
 use crate::probes::slot_rows::SlotRows;
 use crate::sample::{HardIrq, Vector};
+use crate::targets::stopped::StoppedAtStart;
 use crate::threads::describe::{self, Parts};
 use crate::threads::seen::{BlockedTime, FirstEvent, Seen};
 use crate::threads::syscalls::statistics;
@@ -31,12 +32,13 @@ pub fn recorded(maps: &Maps, window: u32) -> HashSet<(u32, u32)> {
         .collect()
 }
 
-/// The first events of the threads that have records in this window. Programs may be writing these.
+/// The first events of the threads that have records in this window. Programs may be writing these, and the harvester may be
+/// freeing them: what it frees it has read before.
 pub fn first_events(maps: &Maps, window: u32) -> impl Iterator<Item = FirstEvent> {
-    maps.used(window).filter_map(|record| {
+    maps.used(window).filter_map(move |place| {
         // SAFETY: the record lies in the mapping. A program may be writing it: it stores only valid values of its enums, each
         // a byte, and integers, for which any bytes are a value.
-        let seen = unsafe { (&raw const (*record).first_activity).read_volatile() };
+        let seen = unsafe { (&raw const (*place).first_activity).read_volatile() };
         if seen == Activity::Unseen {
             return None;
         }
@@ -44,32 +46,37 @@ pub fn first_events(maps: &Maps, window: u32) -> impl Iterator<Item = FirstEvent
         // not be there yet.
         fence(Ordering::Acquire);
         // SAFETY: as above.
-        let record = unsafe { ptr::read_volatile(record) };
-        (record.tid != 0).then(|| FirstEvent::of(&record))
+        let record = unsafe { ptr::read_volatile(place) };
+        // Before it is looked at whose it is still.
+        fence(Ordering::Acquire);
+        let is_still_its = window_of(place) == window
+            && identity(place) == (record.task, record.start_time_ns)
+            && record.window == window;
+        (is_still_its && record.tid != 0).then(|| FirstEvent::of(&record))
     })
 }
 
 /// Reads the threads that have records in this window. No program may be writing any more. Their records are not free yet.
 pub fn read_all(
-    maps: &mut Maps,
+    maps: &Maps,
     window: u32,
     stop_ns: u64,
-    stopped_at_start: &HashSet<u32>,
+    stopped: &StoppedAtStart,
     seen: &mut Seen,
 ) -> Result<()> {
     let records: Vec<*mut ThreadRecord> = maps.used(window).collect();
-    read(maps, &records, window, stop_ns, stopped_at_start, seen)
+    read(maps, &records, window, stop_ns, stopped, seen)
 }
 
 /// Makes every record and row of a window that was read free again. No program may be writing.
-pub fn free_all(maps: &mut Maps, window: u32) -> Result<()> {
+pub fn free_all(maps: &Maps, window: u32) -> Result<()> {
     let records: Vec<*mut ThreadRecord> = maps.used(window).collect();
     records.iter().try_for_each(|&record| maps.free(record))?;
     maps.forget_renames(window)
 }
 
 /// The same of a window that was not read.
-pub fn discard_all(maps: &mut Maps, window: u32) -> Result<()> {
+pub fn discard_all(maps: &Maps, window: u32) -> Result<()> {
     let records: Vec<*mut ThreadRecord> = maps.used(window).collect();
     SlotRows::take(maps, &slots_of(&records))?;
     free_all(maps, window)
@@ -101,7 +108,7 @@ fn thread_id(record: *mut ThreadRecord) -> (u32, u32) {
 }
 
 /// A task's address and start time: no two threads have both in common.
-pub fn identity(record: *mut ThreadRecord) -> (u64, u64) {
+fn identity(record: *mut ThreadRecord) -> (u64, u64) {
     // SAFETY: the record lies in the mapping. A program may be writing it; each field is read whole.
     unsafe {
         (
@@ -111,12 +118,18 @@ pub fn identity(record: *mut ThreadRecord) -> (u64, u64) {
     }
 }
 
+/// Whether the record still is that of the thread and the window whose end was told.
+pub fn has_ended(record: *mut ThreadRecord, ended: &Ended) -> bool {
+    window_of(record) == ended.window && identity(record) == (ended.task, ended.start_time_ns)
+}
+
+/// The threads of these records, which nobody writes any more.
 pub fn read(
-    maps: &mut Maps,
+    maps: &Maps,
     records: &[*mut ThreadRecord],
     window: u32,
     stop_ns: u64,
-    stopped_at_start: &HashSet<u32>,
+    stopped: &StoppedAtStart,
     seen: &mut Seen,
 ) -> Result<()> {
     let mut rows = SlotRows::take(maps, &slots_of(records))?;
@@ -145,6 +158,15 @@ pub fn read(
         let (vectors, hard_irqs) = irqs_of
             .into_iter()
             .partition::<Vec<_>, _>(|(key, _)| key.irq == NO_LINE);
+        let hard_irqs: Vec<HardIrq> = hard_irqs.iter().map(hard_irq).collect();
+        let vectors: Vec<Vector> = vectors.iter().map(vector).collect();
+        let identity = (record.task, record.start_time_ns);
+        if let Some(harvested) = seen.thread_of(identity) {
+            // The second record of a thread that has ended and was read by the first one.
+            harvested.thread.hard_irqs.extend(hard_irqs);
+            harvested.thread.vectors.extend(vectors);
+            continue;
+        }
         let comm = name_of(&record.comm);
         let blocked = rows.off_cpu.remove(&record.slot).unwrap_or_default();
         // A row that was made and not used: the thread is blocked still.
@@ -155,19 +177,21 @@ pub fn read(
             .extend(blocked.map(|(key, durations)| BlockedTime {
                 pid: record.tgid,
                 tid: record.tid,
+                start_time_ns: record.start_time_ns,
                 comm: comm.clone(),
                 key,
                 durations,
             }));
         let parts = Parts {
             syscalls: statistics(&rows_of(maps, &record)?, open),
-            hard_irqs: hard_irqs.iter().map(hard_irq).collect(),
-            vectors: vectors.iter().map(vector).collect(),
+            hard_irqs,
+            vectors,
             who: rows.who.remove(&record.slot).unwrap_or_default(),
             unattributed: open.off_cpu,
         };
-        seen.threads
-            .push(describe::thread(record, parts, stop_ns, stopped_at_start));
+        let stopped_at_start = stopped.at_first_event(record.begin_ns + record.first_blocked_ns);
+        let thread = describe::thread(record, parts, stop_ns, stopped_at_start);
+        seen.add(identity, thread);
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What the records of a window hold.
 
+use std::collections::HashMap;
+
 use abi::durations::{Durations, OffCpuTime};
 use abi::off_cpu::OffCpuKey;
 use abi::syscall::SyscallKey;
@@ -12,15 +14,30 @@ use crate::sample::Thread;
 #[derive(Default)]
 pub struct Seen {
     pub threads: Vec<SeenThread>,
+    /// Where each is among these, by its task's address and start time.
+    places: HashMap<(u64, u64), usize>,
     pub off_cpu: Vec<BlockedTime>,
     pub negative_intervals: u64,
     pub switches_missed: u64,
+}
+
+impl Seen {
+    pub fn add(&mut self, identity: (u64, u64), thread: SeenThread) {
+        self.places.insert(identity, self.threads.len());
+        self.threads.push(thread);
+    }
+
+    /// The thread, if it has been seen already.
+    pub fn thread_of(&mut self, identity: (u64, u64)) -> Option<&mut SeenThread> {
+        self.threads.get_mut(*self.places.get(&identity)?)
+    }
 }
 
 /// Time that a thread was blocked with one stack.
 pub struct BlockedTime {
     pub pid: u32,
     pub tid: u32,
+    pub start_time_ns: u64,
     pub comm: String,
     pub key: OffCpuKey,
     pub durations: Durations,

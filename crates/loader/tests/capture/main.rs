@@ -15,6 +15,7 @@ mod load;
 mod off_cpu;
 #[path = "../support/relay.rs"]
 mod relay;
+mod reused_pids;
 mod sessions;
 #[path = "../support/mod.rs"]
 mod support;

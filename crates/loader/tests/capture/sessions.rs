@@ -20,8 +20,8 @@ fn calls_out_of_order_are_errors_and_closing_twice_is_harmless() {
     session.start(None).unwrap();
     assert_eq!(session.start(None).unwrap_err().kind, ErrorKind::WrongState);
     assert_eq!(session.read().unwrap_err().kind, ErrorKind::WrongState);
-    session.close();
-    session.close();
+    session.close().unwrap();
+    session.close().unwrap();
     assert!(session.is_closed());
     assert_eq!(session.start(None).unwrap_err().kind, ErrorKind::WrongState);
     assert_eq!(session.wait().unwrap(), StopReason::Interrupt);
@@ -35,7 +35,7 @@ fn closing_ends_a_wait_under_way() {
     let waiter = std::thread::spawn(move || waiting.wait().unwrap());
     // Makes it likely that the wait is under way; what is asserted holds in any order.
     std::thread::sleep(Duration::from_millis(5));
-    session.close();
+    session.close().unwrap();
     assert_eq!(waiter.join().unwrap(), StopReason::Interrupt);
 }
 

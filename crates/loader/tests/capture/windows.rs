@@ -203,3 +203,55 @@ fn the_end_of_the_target_closes_the_window() {
     assert!(!session.targets_alive().unwrap());
     child.wait().unwrap();
 }
+
+#[test]
+fn the_end_of_the_target_closes_the_window_though_nobody_waits() {
+    let mut child = std::process::Command::new("sleep")
+        .arg("60")
+        .spawn()
+        .unwrap();
+    let session = CaptureSession::open(&Options {
+        pids: vec![child.id()],
+        ..Options::default()
+    })
+    .unwrap();
+    session.start(None).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (_, stop) = loop {
+        match session.closed_window() {
+            Some(window) => break window,
+            None => std::thread::yield_now(),
+        }
+    };
+    assert_eq!(stop.reason, StopReason::Exit);
+    assert_eq!(session.read().unwrap().stop, stop);
+}
+
+#[test]
+fn a_window_that_was_looked_at_is_the_oldest_until_it_is_read_or_discarded() {
+    let session = CaptureSession::open(&Options {
+        pids: vec![std::process::id()],
+        off_cpu: true,
+        ..Options::default()
+    })
+    .unwrap();
+    let window = || {
+        session.start(Some(1_000_000)).unwrap();
+        session.wait().unwrap();
+        let edges = session.closed_window().unwrap();
+        session.missing_debug_files().unwrap();
+        assert_eq!(session.closed_window(), Some(edges.clone()));
+        assert_eq!(session.open_window(), Some(edges.0.clone()));
+        assert_eq!(session.wait().unwrap(), StopReason::Time);
+        edges
+    };
+    window();
+    session.discard().unwrap();
+    assert_eq!(session.closed_window(), None);
+    assert!(session.read().is_err());
+    let (start, stop) = window();
+    let sample = session.read().unwrap();
+    assert_eq!((sample.start, sample.stop), (start, stop));
+    assert_eq!(session.closed_window(), None);
+}

@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use loader::kernel::clock::monotonic_ns;
 use loader::kernel::own_thread::own_tid;
+use loader::options::Options;
 use loader::sample::StopReason;
+use loader::session::capture::CaptureSession;
 use loader::session::sample::Sample;
 
 use crate::functions::{kdelay_test_begin, kdelay_test_end, kdelay_test_sleep};
 use crate::support::{assert_adds_up, assert_count};
-use crate::{alone, getppid, open, own};
+use crate::{alone, getppid, open, options, own};
 
 #[test]
 fn a_window_is_exactly_what_lies_between_two_triggers() {
@@ -224,4 +226,71 @@ fn discarded_windows_give_their_records_back() {
     let sample = session.read().unwrap();
     assert_count(&sample, own(&sample), "getppid", 2, "between");
     assert_eq!(sample.losses.threads_untracked, 0);
+}
+
+#[test]
+fn what_is_discarded_is_what_was_looked_at_and_not_the_next_one() {
+    let _alone = alone();
+    let session = CaptureSession::open(&Options {
+        off_cpu: true,
+        ..options(Some("up:kdelay_test_begin"), Some("up:kdelay_test_end"))
+    })
+    .unwrap();
+    for _ in 0..2 {
+        session.start(None).unwrap();
+    }
+    for calls in [3, 4] {
+        kdelay_test_begin(1);
+        getppid(calls);
+        kdelay_test_end(1);
+    }
+    session.wait().unwrap();
+    session.missing_debug_files().unwrap();
+    session.discard().unwrap();
+    session.wait().unwrap();
+    let sample = session.read().unwrap();
+    assert_count(&sample, own(&sample), "getppid", 4, "the second one");
+}
+
+/// Its first event, a wakeup, does not tell a stop from a sleep, and nobody looks at the very moment at which a trigger fires.
+#[test]
+fn a_process_that_goes_on_right_after_a_trigger_was_stopped_before() {
+    let _alone = alone();
+    let mut child = std::process::Command::new("sleep")
+        .arg("60")
+        .spawn()
+        .unwrap();
+    let send = |signal| {
+        // SAFETY: no addresses, and the child is ours.
+        assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
+    };
+    let is_stopped = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+        stat.contains(") T ")
+    };
+    send(libc::SIGSTOP);
+    while !is_stopped() {
+        std::thread::yield_now();
+    }
+    let session = CaptureSession::open(&Options {
+        pids: vec![std::process::id(), child.id()],
+        ..options(Some("up:kdelay_test_begin"), Some("up:kdelay_test_end"))
+    })
+    .unwrap();
+    session.start(None).unwrap();
+    kdelay_test_begin(1);
+    send(libc::SIGCONT);
+    while is_stopped() {
+        std::thread::yield_now();
+    }
+    kdelay_test_end(1);
+    session.wait().unwrap();
+    let sample = session.read().unwrap();
+    let found = |thread: &&loader::sample::Thread| thread.pid == child.id();
+    let thread = sample.threads.iter().find(found).unwrap();
+    assert!(thread.stopped.clipped_ns > 0, "{thread:?}");
+    assert_eq!(thread.budget.stopped_ns, thread.stopped.clipped_ns);
+    assert_adds_up(&sample);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

@@ -1,0 +1,92 @@
+//! Which of the targets live.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::Result;
+use crate::probes::maps::Maps;
+use crate::targets::identity::{Identity, Process};
+
+/// Children of targets that have ended are held to see them end: so many at a time, and others after these.
+const MOST_CHILDREN_HELD: usize = 64;
+
+pub struct Living {
+    /// As they were named.
+    named: Vec<Arc<Process>>,
+    follow: bool,
+    /// Those of them that live, or, where children are followed, living children of theirs.
+    living: Mutex<Vec<Arc<Process>>>,
+}
+
+impl Living {
+    pub fn new(named: Vec<Arc<Process>>, follow: bool) -> Self {
+        Self {
+            living: Mutex::new(named.clone()),
+            named,
+            follow,
+        }
+    }
+
+    pub fn named(&self) -> &[Arc<Process>] {
+        &self.named
+    }
+
+    pub fn follows(&self) -> bool {
+        self.follow
+    }
+
+    /// Some of those that live, all of them unless there are many; none: all have ended.
+    pub fn some(&self, maps: &Maps) -> Result<Vec<Arc<Process>>> {
+        let mut living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
+        living.retain(|process| !process.has_ended());
+        if living.is_empty() && self.follow {
+            *living = self.living_children(maps)?;
+        }
+        Ok(living.clone())
+    }
+
+    fn living_children(&self, maps: &Maps) -> Result<Vec<Arc<Process>>> {
+        let held: Vec<Process> = maps
+            .targets()?
+            .into_iter()
+            // One that cannot be held has ended.
+            .filter_map(|pid| Process::open(pid).ok())
+            .filter(|process| !process.has_ended())
+            .take(MOST_CHILDREN_HELD)
+            .collect();
+        if held.is_empty() {
+            return Ok(Vec::new());
+        }
+        // A child that ended leaves the set before long: what has its pid is not in it.
+        let still: HashSet<u32> = maps.targets()?.into_iter().collect();
+        let children = held
+            .into_iter()
+            .filter(|child| still.contains(&child.pid()));
+        Ok(children.map(Arc::new).collect())
+    }
+
+    /// All that /proc has by the pids of the targets and, where they are followed, of their children.
+    pub fn there(&self, maps: &Maps) -> Result<Vec<Identity>> {
+        let named = self.named.iter().filter(|process| process.is_there());
+        let mut there: Vec<Identity> = named.map(|process| process.identity()).collect();
+        if self.follow {
+            let known: HashSet<u32> = self.named.iter().map(|process| process.pid()).collect();
+            for pid in maps.targets()? {
+                // What cannot be looked at is not there.
+                if !known.contains(&pid)
+                    && let Ok(Some(identity)) = Identity::of(pid)
+                {
+                    there.push(identity);
+                }
+            }
+        }
+        Ok(there)
+    }
+
+    /// Which of these are there still: what was found by their pids since is theirs.
+    pub fn still_there(&self, there: &[Identity], maps: &Maps) -> Result<HashSet<u32>> {
+        let now: HashSet<Identity> = self.there(maps)?.into_iter().collect();
+        let still = there.iter().filter(|identity| now.contains(identity));
+        Ok(still.map(|identity| identity.pid).collect())
+    }
+}

@@ -1,0 +1,130 @@
+//! Strangers that get the pid of a target that has ended.
+
+use std::process::{Child, Command};
+
+use loader::options::Options;
+use loader::sample::StopReason;
+use loader::session::capture::CaptureSession;
+use loader::session::sample::Sample;
+
+use super::support::{assert_adds_up, count};
+
+fn sleeper() -> Child {
+    Command::new("sleep").arg("60").spawn().unwrap()
+}
+
+/// A process that makes some calls, and sleeps from then on.
+struct Stranger(libc::pid_t);
+
+impl Stranger {
+    /// Born with the pid of a process that was waited for. `None`: another one was quicker to take it.
+    fn with_pid(pid: u32) -> Option<Self> {
+        const CALLS: usize = 1000;
+        let pids = [pid as libc::pid_t];
+        // SAFETY: integers and addresses, for which zeros are values.
+        let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+        arguments.exit_signal = libc::SIGCHLD as u64;
+        arguments.set_tid = pids.as_ptr() as u64;
+        arguments.set_tid_size = 1;
+        // SAFETY: as `fork`; the child makes system calls only, which touch no memory, and never returns.
+        unsafe {
+            let size = size_of::<libc::clone_args>();
+            match libc::syscall(libc::SYS_clone3, &raw const arguments, size) {
+                -1 => None,
+                0 => {
+                    for _ in 0..CALLS {
+                        libc::syscall(libc::SYS_getppid);
+                    }
+                    loop {
+                        libc::pause();
+                    }
+                }
+                born => Some(Self(born as libc::pid_t)),
+            }
+        }
+    }
+
+    /// It has made its calls.
+    fn sleeps(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0)).unwrap();
+        let call = std::fs::read_to_string(format!("/proc/{}/syscall", self.0)).unwrap();
+        stat.contains(") S ") && !call.starts_with("running")
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        // SAFETY: no addresses but null, and the child is ours and was not waited for.
+        unsafe {
+            libc::kill(self.0, libc::SIGKILL);
+            libc::waitpid(self.0, std::ptr::null_mut(), 0);
+        }
+    }
+}
+
+fn calls(sample: &Sample) -> i64 {
+    sample
+        .threads
+        .iter()
+        .map(|thread| count(thread, "getppid"))
+        .sum()
+}
+
+/// What two windows say of a target and of a stranger that got its pid in the first one. False: there was no stranger.
+fn is_told_apart(others: &[u32]) -> bool {
+    let mut target = sleeper();
+    let pid = target.id();
+    let session = CaptureSession::open(&Options {
+        pids: [&[pid][..], others].concat(),
+        ..Options::default()
+    })
+    .unwrap();
+    session.start(None).unwrap();
+    target.kill().unwrap();
+    target.wait().unwrap();
+    let Some(stranger) = Stranger::with_pid(pid) else {
+        return false;
+    };
+    while !stranger.sleeps() {
+        std::thread::yield_now();
+    }
+    session.stop().unwrap();
+    session.wait().unwrap();
+    let sample = session.read().unwrap();
+    assert_eq!(calls(&sample), 0, "{:#?}", sample.threads);
+    let of_pid = |sample: &Sample| {
+        let threads = sample.threads.iter();
+        threads.filter(|thread| thread.pid == pid).count()
+    };
+    assert_eq!(of_pid(&sample), 1, "{:#?}", sample.threads);
+    assert!(sample.threads.iter().any(|thread| thread.exited));
+    assert_adds_up(&sample);
+    // It sleeps through the next window, of which only /proc tells.
+    session.start(Some(1_000_000)).unwrap();
+    let reason = session.wait().unwrap();
+    assert_eq!(
+        reason,
+        if others.is_empty() {
+            StopReason::Exit
+        } else {
+            StopReason::Time
+        }
+    );
+    let sample = session.read().unwrap();
+    assert_eq!(of_pid(&sample), 0, "{:#?}", sample.threads);
+    assert_eq!(sample.targets[0].comm, "sleep");
+    true
+}
+
+#[test]
+fn a_stranger_with_the_pid_of_the_one_target_is_not_the_target() {
+    assert!((0..20).any(|_| is_told_apart(&[])));
+}
+
+#[test]
+fn a_stranger_with_the_pid_of_one_of_several_targets_is_not_the_target() {
+    let mut other = sleeper();
+    assert!((0..20).any(|_| is_told_apart(&[other.id()])));
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
