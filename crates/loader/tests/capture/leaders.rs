@@ -38,7 +38,7 @@ fn a_process_without_its_leader_is_found_and_described() {
     let after = inspect(relay.pid).unwrap();
     assert_eq!(after.exe, before.exe);
     assert_eq!(after.cmdline, before.cmdline);
-    assert!(after.exe.is_some() && after.cmdline.unwrap().len() > 0);
+    assert!(after.exe.is_some() && !after.cmdline.unwrap().is_empty());
     let name = before.exe.unwrap().rsplit('/').next().unwrap().to_owned();
     let found = find(&name).unwrap();
     assert!(found.iter().any(|process| process.pid == relay.pid));
