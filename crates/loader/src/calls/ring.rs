@@ -16,7 +16,7 @@ use crate::calls::describe::starts_program;
 use crate::calls::longest::Longest;
 use crate::calls::recorded_call::{CallStacks, RecordedCall};
 use crate::calls::stack_reader::StackReader;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::kernel::own_thread::raise_priority;
 use crate::probes::object::Probes;
 
@@ -55,6 +55,7 @@ fn ring(probes: &mut Probes, name: &str) -> Result<RingBuf<MapData>> {
             ErrorKind::Internal,
             format!("the ring buffer {name} cannot be used: {error}"),
         )
+        .cause(Cause::of(&error))
     })
 }
 

@@ -7,5 +7,6 @@ pub(crate) mod harvester;
 pub(crate) mod reading;
 pub mod sample;
 pub(crate) mod state;
+mod trigger_errors;
 pub mod triggers;
 pub mod window;

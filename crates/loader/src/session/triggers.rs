@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use probe_points::{Kernel, Listing, Objects, Pattern, Point, Trigger};
 
-use crate::error::{Cause, Denial, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::perf_event::{self, Event};
 use crate::options::{Options, TriggerScope};
 use crate::probes::object::{Probes, TriggerProgram};
+use crate::session::trigger_errors::refused;
 use crate::targets::process;
 
 /// A trigger and the places that it stands for, in each monitored process.
@@ -38,31 +39,6 @@ pub struct AttachedTrigger {
     _events: Vec<OwnedFd>,
     /// The kernel was given a path to these by descriptor.
     _files: Vec<Arc<File>>,
-}
-
-impl From<probe_points::Error> for Error {
-    fn from(error: probe_points::Error) -> Self {
-        let kind = match error.kind {
-            probe_points::ErrorKind::Malformed => ErrorKind::InvalidArgument,
-            probe_points::ErrorKind::NotFound
-            | probe_points::ErrorKind::Ambiguous
-            | probe_points::ErrorKind::Unprobeable => ErrorKind::NoSuchProbe,
-            probe_points::ErrorKind::Unsupported => ErrorKind::KernelUnsupported,
-            probe_points::ErrorKind::NotPermitted => ErrorKind::NotPermitted,
-            probe_points::ErrorKind::Io => ErrorKind::Io,
-        };
-        let hint = error
-            .hint
-            .unwrap_or_else(|| "'kdelay probes' lists what can be a trigger".to_owned());
-        let cause = error.errno.map(|errno| Cause {
-            denied_by: (kind == ErrorKind::NotPermitted).then_some(Denial::Capabilities),
-            ..Cause::of(&std::io::Error::from_raw_os_error(errno))
-        });
-        Self {
-            cause,
-            ..Self::new(kind, error.message).hint(hint)
-        }
-    }
 }
 
 impl ResolvedTrigger {
@@ -172,44 +148,8 @@ impl ResolvedTrigger {
     }
 
     fn attach_event(&self, event: &Event<'_>, program: &OwnedFd) -> Result<OwnedFd> {
-        perf_event::attach(event, program.as_fd()).map_err(|error| self.refused(event, &error))
-    }
-
-    fn refused(&self, event: &Event<'_>, error: &std::io::Error) -> Error {
-        let mut cause = Cause::of(error).probe(self.trigger.to_string());
-        let (kind, hint) = match (cause.errno, event) {
-            // Linux ba677dbe77af, "perf: Revert to requiring CAP_SYS_ADMIN for uprobes".
-            (Some(libc::EPERM | libc::EACCES), Event::User { .. }) => (
-                ErrorKind::NotPermitted,
-                "run as root: triggers in user code take CAP_SYS_ADMIN since Linux 6.16; before, CAP_PERFMON",
-            ),
-            (Some(libc::EPERM | libc::EACCES), _) => (
-                ErrorKind::NotPermitted,
-                "run as root, or with CAP_PERFMON; docs/privileges.md says how",
-            ),
-            (Some(libc::EMFILE | libc::ENFILE), _) => (
-                ErrorKind::Io,
-                "raise the limit of open files, for example with 'ulimit -n 1024'",
-            ),
-            (Some(libc::ENOTSUP), _) => (
-                ErrorKind::NoSuchProbe,
-                "the kernel cannot put a breakpoint on this instruction: choose another place",
-            ),
-            (Some(libc::ESRCH), _) => (ErrorKind::ProcessEnded, "the process ended meanwhile"),
-            _ => (
-                ErrorKind::NoSuchProbe,
-                "'kdelay probes' lists what can be a trigger",
-            ),
-        };
-        if kind == ErrorKind::NotPermitted {
-            cause = cause.denied_by(Denial::Capabilities);
-        }
-        Error::new(
-            kind,
-            format!("the kernel refused {}: {error}", self.trigger),
-        )
-        .hint(hint)
-        .cause(cause)
+        perf_event::attach(event, program.as_fd())
+            .map_err(|error| refused(&self.trigger, event, &error))
     }
 }
 

@@ -244,7 +244,7 @@ unsafe extern "C" {
 
 #[cfg(test)]
 mod tests {
-    use super::{Command, ErrorKind, ExitStatus};
+    use super::{Command, Denial, ErrorKind, ExitStatus};
 
     fn argv(words: &[&str]) -> Vec<String> {
         words.iter().map(|&word| word.to_owned()).collect()
@@ -285,13 +285,15 @@ mod tests {
                 .unwrap()
                 .release()
                 .unwrap_err()
-                .kind
         };
-        assert_eq!(
-            failure(&["no-such-command-anywhere"]),
-            ErrorKind::NoSuchCommand
-        );
-        assert_eq!(failure(&["/etc/passwd"]), ErrorKind::NotPermitted);
+        let missing = failure(&["no-such-command-anywhere"]);
+        assert_eq!(missing.kind, ErrorKind::NoSuchCommand);
+        assert_eq!(missing.cause.unwrap().errno, Some(libc::ENOENT));
+        let closed = failure(&["/etc/passwd"]);
+        assert_eq!(closed.kind, ErrorKind::NotPermitted);
+        let cause = closed.cause.unwrap();
+        assert_eq!(cause.errno, Some(libc::EACCES));
+        assert_eq!(cause.denied_by, Some(Denial::FileMode));
         assert_eq!(
             Command::spawn(&[], false).err().unwrap().kind,
             ErrorKind::InvalidArgument
