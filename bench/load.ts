@@ -58,6 +58,12 @@ export const bodies: readonly Body[] = [
   ...[1, 64, 1000].map(threadPool),
 ];
 
+export function bodyNamed(name: string): Body {
+  const body = bodies.find((body) => body.name === name);
+  if (body === undefined) throw new RangeError(`no load ${name}`);
+  return body;
+}
+
 export interface Slice {
   /** Ns per operation in the fastest tenth of the batches: what the machine does when nothing disturbs it. */
   p10Ns: number;

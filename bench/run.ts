@@ -1,11 +1,12 @@
 /** All figures, on stdout; with --write also into README.md. Run by scripts/bench, which brings what it needs. */
 import { bodies, getppid } from './load.js';
+import { writeInto } from './marked.js';
 import { measureOverhead, type Overhead } from './overhead.js';
 import { parsePlan, servers } from './plan.js';
 import { measureRate } from './rate.js';
 import { measureServer, type ServerOverhead } from './server.js';
 import { measureStartUp } from './start-up.js';
-import { markdown, writeInto } from './table.js';
+import { markdown } from './table.js';
 import { usable } from './usable.js';
 
 // Where it is set, Node.js takes twice as long to start as without: what a machine's owner adds is not what kdelay costs.
@@ -34,4 +35,4 @@ const figures = markdown({
   leftOut,
 });
 process.stdout.write(`${figures}\n`);
-if (write) writeInto(new URL('README.md', import.meta.url), figures);
+if (write) writeInto(new URL('README.md', import.meta.url), 'figures', figures);

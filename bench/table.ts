@@ -1,5 +1,4 @@
-/** The figures as Markdown, between two marks of README.md. */
-import { readFileSync, writeFileSync } from 'node:fs';
+/** The figures as Markdown. */
 import { cpus, release } from 'node:os';
 import type { Overhead, Relation } from './overhead.js';
 import type { Rate } from './rate.js';
@@ -119,14 +118,4 @@ function shown(spread: Spread | null, digits: number): string {
   if (spread === null) return '';
   const { low, median, high } = spread;
   return `${median.toFixed(digits)} (${low.toFixed(digits)}–${high.toFixed(digits)})`;
-}
-
-const marks = ['<!-- figures -->', '<!-- end of figures -->'] as const;
-
-export function writeInto(path: URL, figures: string): void {
-  const text = readFileSync(path, 'utf8');
-  const [before, rest] = text.split(marks[0]);
-  const after = rest?.split(marks[1])[1];
-  if (before === undefined || after === undefined) throw new Error(`${path.pathname} lacks its marks`);
-  writeFileSync(path, `${before}${marks[0]}\n${figures}\n${marks[1]}${after}`);
 }

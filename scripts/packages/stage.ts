@@ -55,7 +55,7 @@ function stageNative(platform: string): string {
 
 function stageMain(): string {
   const folder = fresh('kdelay');
-  for (const part of [...manifest.files, 'README.md', 'CHANGELOG.md', 'LICENSE'])
+  for (const part of [...manifest.files, 'README.md', 'LICENSE'])
     cpSync(join(root, part), join(folder, part), { recursive: true });
   const { inputs } = json(join(root, 'target/packages/bundle.json')) as { inputs: Record<string, unknown> };
   write(folder, 'THIRD-PARTY.md', notices(npmParts(root, Object.keys(inputs))));
@@ -68,7 +68,7 @@ function stageMain(): string {
   );
   write(folder, 'package.json', {
     ...published,
-    files: [...published.files, 'CHANGELOG.md', 'THIRD-PARTY.md'],
+    files: [...published.files, 'THIRD-PARTY.md'],
     optionalDependencies,
   });
   return folder;

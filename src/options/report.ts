@@ -2,7 +2,6 @@
 import { pollNames } from '../constants.js';
 import type { CapturedReport, CapturedSample } from '../report/events.js';
 import { buildHeader } from '../report/header.js';
-
 import type { Options, Target } from '../report/types.js';
 import type { SyscallEventOptions } from '../session/event-options.js';
 import type { SessionOptions } from '../session/session.js';

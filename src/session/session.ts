@@ -61,8 +61,12 @@ export type StopReason = WindowStop['by'];
 /**
  * Probes attached to one or several live processes. Open it, then take samples one after the other:
  *
- *     await using session = await CaptureSession.open({ pid });
- *     const sample = await session.sample(0.5);
+ *     const session = await CaptureSession.open({ pid });
+ *     try {
+ *       const sample = await session.sample(0.5);
+ *     } finally {
+ *       await session.close();
+ *     }
  *
  * `start`, `wait` and `read` are the steps of `sample`, for windows that are closed by `stop` or by the target's end.
  * Every method throws KdelayError; after close() they throw WRONG_STATE. A session that is merely dropped detaches when

@@ -1,7 +1,5 @@
 //! Sums of durations, and of time off the CPU by why.
 
-use crate::jumpless::exceeds;
-
 /// How many there were, how long in all, and the longest.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,8 +20,9 @@ impl Durations {
     pub fn add(&mut self, duration_ns: u64) {
         self.count += 1;
         self.total_ns += duration_ns;
-        // Without a jump, of which the verifier would follow both ways.
-        self.max_ns += exceeds(duration_ns, self.max_ns) * duration_ns.wrapping_sub(self.max_ns);
+        if duration_ns > self.max_ns {
+            self.max_ns = duration_ns;
+        }
     }
 }
 

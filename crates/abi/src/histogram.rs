@@ -15,42 +15,54 @@ const MOST_NS: u64 = (1 << (LEAST_LOG2 as usize + BUCKETS / 4)) - 1;
 
 pub type Histogram = [u32; BUCKETS];
 
+/// Longer durations lose so many of their last bits at once, and are that many buckets further.
+const STEP_BITS: u32 = 8;
+const STEP_BUCKETS: u64 = (STEP_BITS << SUB_BITS) as u64;
+
+/// What is left of them is in a bucket other than the first.
+const INDEX_BITS: u32 = LEAST_LOG2 + STEP_BITS;
+const INDEXES: usize = 1 << INDEX_BITS;
+
+/// The bucket of each duration that has no more bits than these.
+#[cfg_attr(target_arch = "bpf", unsafe(link_section = ".rodata.buckets"))]
+static BUCKET_OF: [u8; INDEXES] = {
+    let mut table = [0; INDEXES];
+    let mut duration_ns = LEAST_NS as usize;
+    while duration_ns < INDEXES {
+        let log2 = duration_ns.ilog2();
+        let sub = (duration_ns >> (log2 - SUB_BITS)) - (1 << SUB_BITS);
+        table[duration_ns] = (((log2 - LEAST_LOG2) << SUB_BITS) as usize + sub) as u8;
+        duration_ns += 1;
+    }
+    table
+};
+
+const _: () = assert!(
+    MOST_NS >> (2 * STEP_BITS) >> STEP_BITS < INDEXES as u64,
+    "three steps do"
+);
+
 /// The bucket of a duration below 2^63 ns, which is 292 years.
 ///
-/// eBPF has no instruction that counts leading zeros, and what LLVM makes of `leading_zeros` is twice as long. With jumps
-/// the verifier would follow all 2^8 ways through this, at each use.
+/// eBPF has no instruction that counts leading zeros, and what LLVM makes of `leading_zeros` is four times as long. With jumps
+/// the verifier would follow all ways through this, at each use.
 #[inline(always)]
 pub fn bucket(duration_ns: u64) -> usize {
     let duration_ns = duration_ns & i64::MAX as u64;
-    let duration_ns = greater(duration_ns, LEAST_NS);
     let duration_ns =
         duration_ns - exceeds(duration_ns, MOST_NS) * duration_ns.wrapping_sub(MOST_NS);
-    let mut rest = duration_ns;
-    let mut log2 = exceeds(rest, 0xffff_ffff) << 5;
-    rest >>= log2;
-    let mut shift = exceeds(rest, 0xffff) << 4;
-    rest >>= shift;
-    log2 |= shift;
-    shift = exceeds(rest, 0xff) << 3;
-    rest >>= shift;
-    log2 |= shift;
-    shift = exceeds(rest, 0xf) << 2;
-    rest >>= shift;
-    log2 |= shift;
-    shift = exceeds(rest, 0x3) << 1;
-    rest >>= shift;
-    log2 |= shift;
-    log2 |= rest >> 1;
-    // The highest bit and those after it: from 4 to 7.
-    let leading = duration_ns >> (log2 - u64::from(SUB_BITS));
-    let first = u64::from((LEAST_LOG2 + 1) << SUB_BITS);
-    bounded::<BUCKETS>(((log2 << SUB_BITS) + leading - first) as usize)
-}
-
-/// The greater of two, without a jump.
-#[inline(always)]
-fn greater(value: u64, least: u64) -> u64 {
-    value + exceeds(least, value) * least.wrapping_sub(value)
+    let steps = exceeds(duration_ns, (1 << INDEX_BITS) - 1)
+        + exceeds(duration_ns, (1 << (INDEX_BITS + STEP_BITS)) - 1)
+        + exceeds(duration_ns, (1 << (INDEX_BITS + 2 * STEP_BITS)) - 1);
+    let leading = duration_ns >> (steps * u64::from(STEP_BITS));
+    // SAFETY: the index is masked to the table's length.
+    let bucket = unsafe {
+        BUCKET_OF
+            .as_ptr()
+            .add(bounded::<INDEXES>(leading as usize))
+            .read()
+    };
+    bounded::<BUCKETS>((u64::from(bucket) + steps * STEP_BUCKETS) as usize)
 }
 
 /// The lower bound of a bucket, for those who read one.

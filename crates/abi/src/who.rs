@@ -19,8 +19,10 @@ pub const MOST_INSTEAD: u16 = 64;
 pub const MOST_WAKERS: u16 = 16;
 
 /// A task's turn on a CPU. It ends as the next one begins.
+///
+/// One CPU writes it while others may read it, who see the writes in any order (arm64): it is a turn only if `check` says so.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
     pub since_ns: u64,
     /// The kernel's number.
@@ -29,7 +31,31 @@ pub struct Turn {
     pub tid: u32,
     pub tgid: u32,
     pub reserved: u32,
-    pub comm: [u8; COMM_BYTES],
+    /// The name's bytes.
+    pub comm: [u64; COMM_WORDS],
+    pub check: u64,
+}
+
+pub const COMM_WORDS: usize = COMM_BYTES / 8;
+
+impl Turn {
+    /// What `check` is in the turn of this number, counted from the CPU's first: half of one turn and half of another, or a whole
+    /// one of a round before, have another.
+    #[inline(always)]
+    pub fn checked(&self, number: u64) -> u64 {
+        /// An odd number of many bits that is one instruction's.
+        const FACTOR: u64 = 0x6487_ed51;
+        let pids = u64::from(self.pid) | u64::from(self.tid) << 32;
+        [
+            pids,
+            u64::from(self.tgid),
+            self.comm[0],
+            self.comm[1],
+            self.since_ns,
+        ]
+        .into_iter()
+        .fold(number, |check, word| check.wrapping_mul(FACTOR) ^ word)
+    }
 }
 
 /// A wait for a CPU that is to be attributed, and how far back that has been done. In a map and not in registers: of what is
@@ -43,7 +69,8 @@ pub struct Walk {
     pub queue: u32,
     pub since_ns: u64,
     pub end_ns: u64,
-    pub index: u64,
+    /// The number of the turn that is next.
+    pub number: u64,
 }
 
 /// What a CPU is doing. Written by its own programs alone, which may interrupt each other but not on the same fields; others
@@ -57,8 +84,10 @@ pub struct Cpu {
     pub hard_irq_action: u64,
     /// [`Who::SoftIrq`] and the vector; 0: none.
     pub soft_irq: u64,
-    /// The latest of `turns`.
+    /// The number of the latest of `turns`, which is at that number modulo [`TURNS`].
     pub latest: u64,
+    /// The pid of the task whose turn that is.
+    pub running: u64,
     pub walk: Walk,
     pub turns: [Turn; TURNS],
 }
@@ -109,9 +138,62 @@ pub struct WhoRow {
 }
 
 const _: () = assert!(
-    size_of::<Turn>() == 40
-        && size_of::<Cpu>() == 64 + 40 * TURNS
+    size_of::<Turn>() == 48
+        && size_of::<Cpu>() == 72 + 48 * TURNS
         && size_of::<WhoKey>() == 16
         && size_of::<WhoRow>() == 48,
     "implicit padding"
 );
+
+#[cfg(test)]
+mod tests {
+    use super::{TURNS, Turn, Who};
+
+    /// As a program notes it.
+    fn turn(number: u64) -> Turn {
+        let mut turn = Turn {
+            since_ns: 1_000_000 + 977 * number,
+            pid: 40 + number as u32,
+            tid: 3 + number as u32,
+            tgid: 2,
+            reserved: 0,
+            comm: [0x6e6f_6d65_6164 + number, 0],
+            check: 0,
+        };
+        turn.check = turn.checked(number);
+        turn
+    }
+
+    fn words(turn: Turn) -> [u64; 6] {
+        // SAFETY: a turn is integers of 48 bytes without padding.
+        unsafe { core::mem::transmute(turn) }
+    }
+
+    /// Every way to see some words of a turn and the others of the one that was there a round before.
+    #[test]
+    fn what_is_no_whole_turn_of_this_number_is_none() {
+        let number = 5 + TURNS as u64;
+        let (old, new) = (turn(5), turn(number));
+        for from_new in 0..1 << 6 {
+            let mut seen = words(old);
+            for (index, word) in words(new).into_iter().enumerate() {
+                if from_new >> index & 1 != 0 {
+                    seen[index] = word;
+                }
+            }
+            // SAFETY: as above.
+            let seen: Turn = unsafe { core::mem::transmute(seen) };
+            assert_eq!(
+                seen.check == seen.checked(number),
+                seen == new,
+                "{from_new:06b}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_word_holds_what_it_is_about_and_its_number() {
+        let word = Who::SoftIrq.word(u32::MAX);
+        assert_eq!((word >> 32, word as u32), (Who::SoftIrq as u64, u32::MAX));
+    }
+}

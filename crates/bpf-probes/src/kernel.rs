@@ -6,6 +6,7 @@ use abi::COMM_BYTES;
 use abi::config::{Config, NO_OFFSET};
 use abi::stack::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserRegisters};
 use abi::syscall::SyscallKey;
+use abi::who::COMM_WORDS;
 use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid, bpf_get_current_task, bpf_probe_read_kernel,
     bpf_probe_read_kernel_buf,
@@ -236,8 +237,14 @@ impl<A: Access> Task<A> {
     /// Its tid in the pid namespace whose numbers are reported; 0: it has none there, or none any more.
     #[inline(always)]
     pub fn shown_tid(self) -> u32 {
+        self.shown_tid_of(self.pid())
+    }
+
+    /// The same, where its pid is known.
+    #[inline(always)]
+    pub fn shown_tid_of(self, pid: u32) -> u32 {
         match config!(pid_level) {
-            0 => self.pid(),
+            0 => pid,
             level => number_in_namespace(self.pointer, level),
         }
     }
@@ -329,21 +336,14 @@ impl<A: Access> Task<A> {
         Some((number as i32 >= 0).then(|| SyscallKey::new(number.into(), self.in_compat_syscall())))
     }
 
-    /// Its name, in two words where memory can be read directly.
-    ///
-    /// # Safety
-    /// `to` is memory of a map that nobody else writes.
+    /// Its name's bytes.
     #[inline(always)]
-    pub unsafe fn comm_words(self, to: *mut [u8; COMM_BYTES]) {
+    pub fn comm_words(self) -> [u64; COMM_WORDS] {
         let offset = config!(offsets.task_comm);
-        let words = to.cast::<u64>();
-        // SAFETY: the caller's; a name is two words long. Unaligned, as its place in a task may be.
-        unsafe {
-            words.write_unaligned(A::read_u64(self.pointer, offset));
-            words
-                .add(1)
-                .write_unaligned(A::read_u64(self.pointer, offset + 8));
-        }
+        [
+            A::read_u64(self.pointer, offset),
+            A::read_u64(self.pointer, offset + 8),
+        ]
     }
 
     #[inline(always)]

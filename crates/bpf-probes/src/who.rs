@@ -8,7 +8,8 @@ use abi::durations::Durations;
 use abi::jumpless::{bounded, exceeds};
 use abi::thread::record::{Activity, ThreadRecord};
 use abi::who::{
-    Cpu, MOST_INSTEAD, MOST_WAKERS, TURNS, TURNS_OF_A_CROWD, Turn, Walk, Who, WhoKey, WhoRow,
+    COMM_WORDS, Cpu, MOST_INSTEAD, MOST_WAKERS, TURNS, TURNS_OF_A_CROWD, Turn, Walk, Who, WhoKey,
+    WhoRow,
 };
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_probe_read_kernel_str_bytes};
 
@@ -35,14 +36,10 @@ pub fn here() -> Option<*mut Cpu> {
 #[inline(always)]
 pub fn note_turn<A: Access>(prev: Task<A>, next: Task<A>, moment: Moment) {
     let Some(cpu) = here() else { return };
-    // SAFETY: the map lives as long as the program, and only this CPU writes here, in the one program that runs at switches;
-    // the index is masked to the array's length.
+    // SAFETY: the map lives as long as the program, and only this CPU writes here, in the one program that runs at switches.
     unsafe {
-        let latest = (&raw mut (*cpu).turns)
-            .cast::<Turn>()
-            .add(bounded::<TURNS>((*cpu).latest as usize));
         // Its turn began while no window was open, or unseen: what is noted is an older one's.
-        if (*latest).pid != prev.pid() {
+        if (*cpu).running != u64::from(prev.pid()) {
             begin_turn(cpu, prev, moment.window_start_ns());
         }
         begin_turn(cpu, next, moment.now_ns);
@@ -55,18 +52,25 @@ pub fn note_turn<A: Access>(prev: Task<A>, next: Task<A>, moment: Moment) {
 /// As in `note_turn`.
 #[inline(always)]
 unsafe fn begin_turn<A: Access>(cpu: *mut Cpu, task: Task<A>, since_ns: u64) {
-    // SAFETY: the caller's.
+    let pid = task.pid();
+    let mut turn = Turn {
+        since_ns,
+        pid,
+        tid: task.shown_tid_of(pid),
+        tgid: task.shown_tgid(),
+        reserved: 0,
+        comm: task.comm_words(),
+        check: 0,
+    };
+    // SAFETY: the caller's; the index is masked to the array's length.
     unsafe {
-        let index = ((*cpu).latest + 1) & (TURNS as u64 - 1);
-        let turn = (&raw mut (*cpu).turns)
+        let number = (*cpu).latest + 1;
+        turn.check = turn.checked(number);
+        *(&raw mut (*cpu).turns)
             .cast::<Turn>()
-            .add(bounded::<TURNS>(index as usize));
-        (*turn).since_ns = since_ns;
-        (*turn).pid = task.pid();
-        (*turn).tid = task.shown_tid();
-        (*turn).tgid = task.shown_tgid();
-        task.comm_words(&raw mut (*turn).comm);
-        (*cpu).latest = index;
+            .add(bounded::<TURNS>(number as usize)) = turn;
+        (*cpu).running = u64::from(pid);
+        (*cpu).latest = number;
     }
 }
 
@@ -101,8 +105,8 @@ pub fn attribute_wait(record: &mut ThreadRecord, now_ns: u64) {
 }
 
 /// Attributes the wait that `attribute_wait` has noted, if it has: the last thing that the program does, when what it knows is the same
-/// whichever way it came. Goes back through the turns on the CPU in whose queue it was. Its programs may be writing them: what
-/// does not lie before the turn after it is no turn of this round.
+/// whichever way it came. Goes back through the turns on the CPU in whose queue it was. Its programs may be writing them: where
+/// one is no turn of its number, or does not lie before the one after it, what is before is attributed to nobody.
 #[inline(always)]
 pub fn attribute_noted_wait() {
     if let Some(here) = here()
@@ -137,22 +141,22 @@ fn attribute_turns() -> u32 {
         add(&key, waited_ns, |_| {});
         key.who = Who::Instead as u32;
         let latest = read_volatile(&raw const (*cpu).latest);
-        write_volatile(&raw mut (*walk).index, latest);
-        let turn_at = |index: u64| {
+        write_volatile(&raw mut (*walk).number, latest);
+        let turn_at = |number: u64| {
             (&raw const (*cpu).turns)
                 .cast::<Turn>()
-                .add(bounded::<TURNS>(index as usize))
+                .add(bounded::<TURNS>(number as usize))
         };
         let oldest_ns = read_volatile(&raw const (*turn_at(latest + 1)).since_ns);
         for turn in 0..TURNS {
             if turn == TURNS_OF_A_CROWD && oldest_ns > read_volatile(&raw const (*walk).since_ns) {
                 break;
             }
-            let index = read_volatile(&raw const (*walk).index);
-            if !attribute_turn(&mut key, walk, turn_at(index)) {
+            let number = read_volatile(&raw const (*walk).number);
+            if !attribute_turn(&mut key, walk, turn_at(number), number) {
                 break;
             }
-            write_volatile(&raw mut (*walk).index, index.wrapping_sub(1));
+            write_volatile(&raw mut (*walk).number, number.wrapping_sub(1));
         }
     }
     1
@@ -163,24 +167,41 @@ fn attribute_turns() -> u32 {
 /// # Safety
 /// Both point into live map values.
 #[inline(always)]
-unsafe fn attribute_turn(key: &mut WhoKey, walk: *mut Walk, turn: *const Turn) -> bool {
+unsafe fn attribute_turn(
+    key: &mut WhoKey,
+    walk: *mut Walk,
+    turn: *const Turn,
+    number: u64,
+) -> bool {
     // SAFETY: the caller's.
     unsafe {
         let since_ns = read_volatile(&raw const (*walk).since_ns);
         let end_ns = read_volatile(&raw const (*walk).end_ns);
-        let began_ns = read_volatile(&raw const (*turn).since_ns);
-        if began_ns == 0 || began_ns > end_ns {
+        let turn = Turn {
+            since_ns: read_volatile(&raw const (*turn).since_ns),
+            pid: read_volatile(&raw const (*turn).pid),
+            tid: read_volatile(&raw const (*turn).tid),
+            tgid: read_volatile(&raw const (*turn).tgid),
+            reserved: 0,
+            comm: [
+                read_volatile(&raw const (*turn).comm[0]),
+                read_volatile(&raw const (*turn).comm[1]),
+            ],
+            check: read_volatile(&raw const (*turn).check),
+        };
+        let began_ns = turn.since_ns;
+        if began_ns == 0 || began_ns > end_ns || turn.check != turn.checked(number) {
             return false;
         }
         // The later of the two, without a jump.
         let from_ns = began_ns + exceeds(since_ns, began_ns) * since_ns.wrapping_sub(began_ns);
         write_volatile(&raw mut (*walk).end_ns, from_ns);
         if end_ns > from_ns {
-            key.number = read_volatile(&raw const (*turn).pid);
+            key.number = turn.pid;
             match WHO.get_ptr_mut(&*key) {
                 Some(row) => (*row).durations.add(end_ns - from_ns),
                 None => {
-                    introduce_turn(key, end_ns - from_ns, turn);
+                    introduce_turn(key, end_ns - from_ns, &turn);
                 }
             }
         }
@@ -190,11 +211,8 @@ unsafe fn attribute_turn(key: &mut WhoKey, walk: *mut Walk, turn: *const Turn) -
 
 /// A function of its own: what it leaves on the stack is gone when it returns, and the verifier finds the same state as without
 /// it.
-///
-/// # Safety
-/// `turn` points into a live map value.
 #[inline(never)]
-unsafe fn introduce_turn(key: &WhoKey, duration_ns: u64, turn: *const Turn) -> u32 {
+fn introduce_turn(key: &WhoKey, duration_ns: u64, turn: &Turn) -> u32 {
     let Some(record) = THREADS.get_ptr_mut(key.slot) else {
         return 0;
     };
@@ -206,15 +224,17 @@ unsafe fn introduce_turn(key: &WhoKey, duration_ns: u64, turn: *const Turn) -> u
         (*record).instead_rows += 1;
     }
     introduce(key, duration_ns, |row| {
-        // A name that is being written is a name of this turn or of the next.
-        // SAFETY: the caller's.
-        unsafe {
-            row.tid = read_volatile(&raw const (*turn).tid);
-            row.tgid = read_volatile(&raw const (*turn).tgid);
-            row.comm = read_volatile(&raw const (*turn).comm);
-        }
+        row.tid = turn.tid;
+        row.tgid = turn.tgid;
+        row.comm = bytes_of(turn.comm);
     })
     .into()
+}
+
+#[inline(always)]
+fn bytes_of(comm: [u64; COMM_WORDS]) -> [u8; COMM_BYTES] {
+    // SAFETY: both are as many bytes, of which any are valid.
+    unsafe { core::mem::transmute(comm) }
 }
 
 /// Whether there was room.

@@ -34,7 +34,9 @@ impl ThreadRecord {
 
     #[inline(always)]
     pub fn syscall_entered(&mut self, now_ns: u64, key: SyscallKey) {
-        self.in_the_middle(now_ns, |record, now_ns| record.enter_syscall(now_ns, key));
+        let now_ns = self.begin_event(now_ns);
+        self.enter_syscall(now_ns, key);
+        self.end_event();
     }
 
     #[inline(always)]
@@ -56,7 +58,10 @@ impl ThreadRecord {
 
     #[inline(always)]
     pub fn syscall_exited(&mut self, now_ns: u64) -> SyscallEnd {
-        self.in_the_middle(now_ns, Self::exit_syscall)
+        let now_ns = self.begin_event(now_ns);
+        let end = self.exit_syscall(now_ns);
+        self.end_event();
+        end
     }
 
     #[inline(always)]
@@ -104,7 +109,10 @@ impl ThreadRecord {
     /// `exit` has begun: the open call never returns, and the thread runs on in the kernel until its last switch.
     #[inline(always)]
     pub fn exiting(&mut self, now_ns: u64) -> SyscallEnd {
-        self.in_the_middle(now_ns, Self::begin_exit)
+        let now_ns = self.begin_event(now_ns);
+        let end = self.begin_exit(now_ns);
+        self.end_event();
+        end
     }
 
     #[inline(always)]

@@ -4,11 +4,12 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use aya_obj::generated::{
     PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_SET_BPF, PERF_FLAG_FD_CLOEXEC, perf_event_attr,
 };
+use memmap2::{MmapMut, MmapOptions};
 use probe_points::ProbePmu;
 
 const PERF_TYPE_TRACEPOINT: u32 = 2;
@@ -32,9 +33,35 @@ pub enum Event<'a> {
         /// Where in the file the USDT semaphore is; 0: none.
         ref_ctr_offset: u64,
         is_return: bool,
-        /// In this process only; `None`: in every one that maps the file.
+        /// In the process of this thread only, and until it ends; `None`: in every one that maps the file.
         tid: Option<u32>,
     },
+}
+
+/// An event of one thread, which tells when that thread has ended.
+pub struct ThreadEvent {
+    event: OwnedFd,
+    /// Without a page that is mapped the kernel wakes nobody who waits for the event.
+    _page: MmapMut,
+}
+
+impl ThreadEvent {
+    /// Attaches the program to an event that has a `tid`.
+    pub fn attach(event: &Event<'_>, program: BorrowedFd<'_>) -> io::Result<Self> {
+        let event = attach(event, program)?;
+        // SAFETY: sysconf has no preconditions.
+        let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
+        // SAFETY: the event's own page, which the kernel fills and nobody here reads.
+        let page = unsafe { MmapOptions::new().len(page_bytes).map_mut(&event) }?;
+        Ok(Self { event, _page: page })
+    }
+}
+
+/// Ready (POLLHUP) from when the thread has ended.
+impl AsRawFd for ThreadEvent {
+    fn as_raw_fd(&self) -> RawFd {
+        self.event.as_raw_fd()
+    }
 }
 
 /// Attaches the program; it runs until the descriptor is closed.

@@ -20,7 +20,7 @@ use crate::probes::maps::Maps;
 use crate::probes::object::{PendingLoader, Probes};
 use crate::probes::upcalls::Upcalls;
 use crate::sample::Target;
-use crate::session::triggers::{AttachedTrigger, ResolvedTrigger, Triggers};
+use crate::session::triggers::{AttachedTriggers, ResolvedTrigger, Triggers};
 use crate::targets::hold::{hold, living_threads};
 use crate::targets::pidfd::PidFd;
 
@@ -39,7 +39,7 @@ pub struct Attached {
     /// Windows that may be armed, open or unread at the same time: as many as there are records for.
     pub most_pending: usize,
     /// Held for as long as they are to fire.
-    _triggers: Vec<AttachedTrigger>,
+    pub triggers: AttachedTriggers,
 }
 
 impl Attached {
@@ -149,7 +149,7 @@ impl Attached {
             processes,
             has_start_trigger,
             most_pending,
-            _triggers: triggers,
+            triggers,
         };
         Ok((attached, targets))
     }

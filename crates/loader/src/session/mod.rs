@@ -9,4 +9,5 @@ pub mod sample;
 pub(crate) mod state;
 mod trigger_errors;
 pub mod triggers;
+pub(crate) mod user_probes;
 pub mod window;

@@ -151,6 +151,11 @@ impl State {
 
     /// Brings the windows up to date: closes the open one if it is time, or if nobody is left to be seen in it.
     pub fn advance(&mut self) -> Result<()> {
+        if let Some(attached) = &self.attached
+            && let Some(failure) = attached.triggers.take_failure()
+        {
+            return Err(failure);
+        }
         self.take_edges(StopReason::Interrupt)?;
         let now_ns = monotonic_ns();
         for window in &mut self.windows {

@@ -5,7 +5,6 @@ use std::io;
 use probe_points::Trigger;
 
 use crate::error::{Cause, Denial, Error, ErrorKind};
-use crate::kernel::perf_event::Event;
 
 impl From<probe_points::Error> for Error {
     fn from(error: probe_points::Error) -> Self {
@@ -33,27 +32,27 @@ impl From<probe_points::Error> for Error {
 }
 
 /// What the kernel says to a trigger.
-pub fn refused(trigger: &Trigger, event: &Event<'_>, error: &io::Error) -> Error {
+pub fn refused(trigger: &Trigger, is_in_user_code: bool, error: &io::Error) -> Error {
     let mut cause = Cause::of(error).probe(trigger.to_string());
-    let (kind, hint) = match (cause.errno, event) {
+    let (kind, hint) = match cause.errno {
         // Linux ba677dbe77af, "perf: Revert to requiring CAP_SYS_ADMIN for uprobes".
-        (Some(libc::EPERM | libc::EACCES), Event::User { .. }) => (
+        Some(libc::EPERM | libc::EACCES) if is_in_user_code => (
             ErrorKind::NotPermitted,
             "run as root: triggers in user code take CAP_SYS_ADMIN since Linux 6.16; before, CAP_PERFMON",
         ),
-        (Some(libc::EPERM | libc::EACCES), _) => (
+        Some(libc::EPERM | libc::EACCES) => (
             ErrorKind::NotPermitted,
             "run as root, or with CAP_PERFMON; docs/privileges.md says how",
         ),
-        (Some(libc::EMFILE | libc::ENFILE), _) => (
+        Some(libc::EMFILE | libc::ENFILE) => (
             ErrorKind::Io,
             "raise the limit of open files, for example with 'ulimit -n 1024'",
         ),
-        (Some(libc::ENOTSUP), _) => (
+        Some(libc::ENOTSUP) => (
             ErrorKind::NoSuchProbe,
             "the kernel cannot put a breakpoint on this instruction: choose another place",
         ),
-        (Some(libc::ESRCH), _) => (ErrorKind::ProcessEnded, "the process ended meanwhile"),
+        Some(libc::ESRCH) => (ErrorKind::ProcessEnded, "the process ended meanwhile"),
         _ => (
             ErrorKind::NoSuchProbe,
             "'kdelay probes' lists what can be a trigger",
@@ -73,7 +72,6 @@ mod tests {
 
     use super::refused;
     use crate::error::{Denial, Error, ErrorKind};
-    use crate::kernel::perf_event::Event;
 
     #[test]
     fn what_the_kernel_refuses_is_told_by_its_number() {
@@ -87,7 +85,7 @@ mod tests {
             (libc::EINVAL, ErrorKind::NoSuchProbe),
         ] {
             let said = io::Error::from_raw_os_error(errno);
-            let error = refused(&trigger, &Event::Tracepoint { id: 1 }, &said);
+            let error = refused(&trigger, false, &said);
             assert_eq!(error.kind, kind, "{said}");
             let cause = error.cause.unwrap();
             assert_eq!(cause.errno, Some(errno));

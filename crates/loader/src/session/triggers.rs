@@ -14,6 +14,7 @@ use crate::kernel::perf_event::{self, Event};
 use crate::options::{Options, TriggerScope};
 use crate::probes::object::{Probes, TriggerProgram};
 use crate::session::trigger_errors::refused;
+use crate::session::user_probes::{UserPlace, UserProbe, UserProbes};
 use crate::targets::process;
 
 /// A trigger and the places that it stands for, in each monitored process.
@@ -34,11 +35,28 @@ pub enum Edge {
     Stop,
 }
 
-/// An attached trigger. Dropping it detaches.
-pub struct AttachedTrigger {
+/// Triggers that are attached. Dropping them detaches.
+pub struct AttachedTriggers {
     _events: Vec<OwnedFd>,
     /// The kernel was given a path to these by descriptor.
     _files: Vec<Arc<File>>,
+    /// `None`: there is none in the code of a process of its own.
+    user_probes: Option<UserProbes>,
+}
+
+impl AttachedTriggers {
+    /// Why a trigger that was attached is so no longer, once.
+    pub fn take_failure(&self) -> Option<Error> {
+        self.user_probes.as_ref()?.take_failure()
+    }
+}
+
+/// What is attached, trigger by trigger.
+#[derive(Default)]
+struct Parts {
+    events: Vec<OwnedFd>,
+    files: Vec<Arc<File>>,
+    user_probes: Vec<UserProbe>,
 }
 
 impl ResolvedTrigger {
@@ -68,39 +86,47 @@ impl ResolvedTrigger {
                 .any(|target| !matches!(target.point, Point::User { .. }))
     }
 
-    pub fn attach(&self, probes: &mut Probes, edge: Edge, follow: bool) -> Result<AttachedTrigger> {
+    fn attach(
+        &self,
+        probes: &mut Probes,
+        edge: Edge,
+        follow: bool,
+        parts: &mut Parts,
+    ) -> Result<()> {
         let is_tracepoint = self
             .points
             .iter()
             .any(|target| matches!(target.point, Point::Tracepoint { .. }));
-        let program = probes.load_trigger(match (edge, is_tracepoint) {
+        let program = Arc::new(probes.load_trigger(match (edge, is_tracepoint) {
             (Edge::Start, false) => TriggerProgram::StartProbe,
             (Edge::Start, true) => TriggerProgram::StartTracepoint,
             (Edge::Stop, false) => TriggerProgram::StopProbe,
             (Edge::Stop, true) => TriggerProgram::StopTracepoint,
-        })?;
-        let mut events = Vec::with_capacity(self.points.len());
-        let mut files = Vec::new();
+        })?);
         for target in &self.points {
-            events.push(self.attach_point(target, &program, follow)?);
-            if let Point::User { file, .. } = &target.point {
-                files.push(Arc::clone(file));
-            }
+            self.attach_point(target, &program, follow, parts)?;
         }
-        Ok(AttachedTrigger {
-            _events: events,
-            _files: files,
-        })
+        Ok(())
     }
 
     fn attach_point(
         &self,
         target: &TargetPoint,
-        program: &OwnedFd,
+        program: &Arc<OwnedFd>,
         follow: bool,
-    ) -> Result<OwnedFd> {
+        parts: &mut Parts,
+    ) -> Result<()> {
+        let attach_event = |event: &Event<'_>| {
+            perf_event::attach(event, program.as_fd()).map_err(|error| {
+                refused(&self.trigger, matches!(event, Event::User { .. }), &error)
+            })
+        };
         match &target.point {
-            Point::Tracepoint { id } => self.attach_event(&Event::Tracepoint { id: *id }, program),
+            Point::Tracepoint { id } => {
+                parts
+                    .events
+                    .push(attach_event(&Event::Tracepoint { id: *id })?);
+            }
             Point::Kernel {
                 function,
                 offset,
@@ -112,44 +138,40 @@ impl ResolvedTrigger {
                     offset: *offset,
                     is_return: *is_return,
                 };
-                self.attach_event(&event, program)
+                parts.events.push(attach_event(&event)?);
             }
             Point::User {
                 path,
+                file,
                 offset,
                 ref_ctr_offset,
                 is_return,
                 ..
             } => {
-                let path = CString::new(path.as_os_str().as_bytes())
-                    .map_err(|_| Error::new(ErrorKind::Internal, "a path with a NUL"))?;
-                let pmu = Kernel::running().uprobe_pmu()?;
-                let event = |tid: Option<u32>| Event::User {
-                    pmu,
-                    path: &path,
+                let trigger = self.trigger.clone();
+                let place = UserPlace {
+                    pmu: Kernel::running().uprobe_pmu()?,
+                    path: CString::new(path.as_os_str().as_bytes())
+                        .map_err(|_| Error::new(ErrorKind::Internal, "a path with a NUL"))?,
+                    _file: Arc::clone(file),
                     offset: *offset,
                     ref_ctr_offset: *ref_ctr_offset,
                     is_return: *is_return,
-                    tid,
+                    program: Arc::clone(program),
+                    refused: Arc::new(move |error| refused(&trigger, true, error)),
                 };
                 // Children have memory of their own, to which a process's probes do not extend.
                 if follow {
-                    return self.attach_event(&event(None), program);
+                    parts.events.push(attach_event(&place.event(None))?);
+                    parts.files.push(Arc::clone(file));
+                } else {
+                    parts
+                        .user_probes
+                        .push(UserProbe::attach(place, target.pid)?);
                 }
-                // Any thread stands for its process; the leader may have ended.
-                let tid = match process::tids(target.pid)?.as_slice() {
-                    tids if tids.contains(&target.pid) => target.pid,
-                    [first, ..] => *first,
-                    [] => target.pid,
-                };
-                self.attach_event(&event(Some(tid)), program)
             }
         }
-    }
-
-    fn attach_event(&self, event: &Event<'_>, program: &OwnedFd) -> Result<OwnedFd> {
-        perf_event::attach(event, program.as_fd())
-            .map_err(|error| refused(&self.trigger, event, &error))
+        Ok(())
     }
 }
 
@@ -171,10 +193,10 @@ impl Triggers {
             .iter()
             .map(|&pid| {
                 let objects = match &options.program {
-                    Some(program) => Objects::of_command(program, Path::new("/")),
-                    None => Objects::of_process(pid),
+                    Some(program) => Objects::of_command(program, Path::new("/"))?,
+                    None => objects_of_process(pid)?,
                 };
-                Ok((pid, objects?))
+                Ok((pid, objects))
             })
             .collect::<Result<Vec<_>>>()?;
         let resolve = |text: &Option<String>| {
@@ -189,18 +211,33 @@ impl Triggers {
     }
 
     /// Attaches the stop trigger first: a window that a start opens at once must be closable.
-    pub fn attach(&self, probes: &mut Probes, follow: bool) -> Result<Vec<AttachedTrigger>> {
-        [(&self.stop, Edge::Stop), (&self.start, Edge::Start)]
-            .into_iter()
-            .filter_map(|(trigger, edge)| Some((trigger.as_ref()?, edge)))
-            .map(|(trigger, edge)| trigger.attach(probes, edge, follow))
-            .collect()
+    pub fn attach(&self, probes: &mut Probes, follow: bool) -> Result<AttachedTriggers> {
+        let mut parts = Parts::default();
+        for (trigger, edge) in [(&self.stop, Edge::Stop), (&self.start, Edge::Start)] {
+            if let Some(trigger) = trigger {
+                trigger.attach(probes, edge, follow, &mut parts)?;
+            }
+        }
+        Ok(AttachedTriggers {
+            _events: parts.events,
+            _files: parts.files,
+            user_probes: match parts.user_probes {
+                none if none.is_empty() => None,
+                some => Some(UserProbes::keep(some)?),
+            },
+        })
     }
+}
+
+/// By any of its threads: a leader that has ended maps nothing any more.
+fn objects_of_process(pid: u32) -> Result<Objects> {
+    let tid = process::living_thread(pid)?.unwrap_or(pid);
+    Ok(Objects::of_process(tid)?)
 }
 
 /// What can be a trigger in the kernel and, with a pid, in that process.
 pub fn list(pid: Option<u32>, pattern: Option<&str>) -> Result<Listing> {
-    let objects = pid.map(Objects::of_process).transpose()?;
+    let objects = pid.map(objects_of_process).transpose()?;
     let pattern = pattern.map(Pattern::new);
     Ok(probe_points::list(objects.as_ref(), pattern.as_ref())?)
 }

@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::error::{Cause, Denial, Error, ErrorKind, Result};
 use crate::kernel::capability::Capability;
+use crate::targets::held_child;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
@@ -48,11 +49,11 @@ impl Command {
         pointers.push(std::ptr::null());
         let (gate_read, gate_write) = pipe()?;
         let (failure_read, failure_write) = pipe()?;
+        // No signal arrives in the child before it has taken off this process's handlers.
+        let mask = block_signals()?;
         // SAFETY: the child calls only async-signal-safe functions, on memory made above, until it execs or exits.
         let pid = unsafe { libc::fork() };
-        if pid < 0 {
-            return Err(Error::io("fork", &io::Error::last_os_error()));
-        }
+        let forked = io::Error::last_os_error();
         if pid == 0 {
             // SAFETY: in the child; see `run_child`.
             unsafe {
@@ -65,6 +66,11 @@ impl Command {
                     &pointers,
                 )
             }
+        }
+        // SAFETY: this thread's own mask of before.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask, std::ptr::null_mut()) };
+        if pid < 0 {
+            return Err(Error::io("fork", &forked));
         }
         Ok(Self {
             pid,
@@ -180,6 +186,23 @@ fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     Ok(unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) })
 }
 
+/// All of them, in this thread; returns the mask of before.
+fn block_signals() -> Result<libc::sigset_t> {
+    // SAFETY: a set of bits, for which zeroes are valid; both sets are whole, and outlive the calls.
+    unsafe {
+        let (mut all, mut before): (libc::sigset_t, libc::sigset_t) =
+            (std::mem::zeroed(), std::mem::zeroed());
+        libc::sigfillset(&raw mut all);
+        match libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) {
+            0 => Ok(before),
+            error => Err(Error::io(
+                "blocking signals",
+                &io::Error::from_raw_os_error(error),
+            )),
+        }
+    }
+}
+
 /// # Safety
 /// Only in a freshly forked child. `arguments` ends with null and points to strings.
 unsafe fn run_child(
@@ -194,6 +217,10 @@ unsafe fn run_child(
     unsafe {
         // Its own copy of the writing end would keep the gate from ever closing.
         libc::close(gate_writer.as_raw_fd());
+        // And what is not the command's would be kept open by it: other commands' gates, probes that are to be detached.
+        held_child::close_files_but(&[gate.as_raw_fd(), failure.as_raw_fd()]);
+        // Node's handlers would tell Node of the child's signals as if they were its own, through a pipe that both have.
+        held_child::take_off_handlers();
         // Node ignores these two, and ignored signals stay ignored through execve.
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
@@ -244,7 +271,13 @@ unsafe extern "C" {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::io::Read;
+    use std::os::fd::AsRawFd;
+    use std::sync::atomic::{AtomicI32, Ordering};
+
     use super::{Command, Denial, ErrorKind, ExitStatus};
+    use crate::targets::pidfd::{PidFd, wait_readable};
 
     fn argv(words: &[&str]) -> Vec<String> {
         words.iter().map(|&word| word.to_owned()).collect()
@@ -276,6 +309,91 @@ mod tests {
             Some(ExitStatus::Code(0)),
             "it ended before its execve"
         );
+    }
+
+    fn close_on_exec_pipe() -> (File, File) {
+        let (read, write) = super::pipe().unwrap();
+        (File::from(read), File::from(write))
+    }
+
+    /// A byte, or the end, or that neither comes.
+    fn next_byte(file: &File) -> Option<usize> {
+        let ready = wait_readable(&[file.as_raw_fd()], Some(10_000_000_000)).unwrap();
+        ready[0].then(|| (&*file).read(&mut [0]).unwrap())
+    }
+
+    #[test]
+    fn a_held_command_keeps_nothing_open_that_execve_closes() {
+        let (read, write) = close_on_exec_pipe();
+        let command = Command::spawn(&argv(&["true"]), false).unwrap();
+        drop(write);
+        assert_eq!(next_byte(&read), Some(0), "the end of the file");
+        drop(command);
+    }
+
+    #[test]
+    fn of_two_held_commands_the_first_ends_alone() {
+        let mut first = Command::spawn(&argv(&["true"]), false).unwrap();
+        let second = Command::spawn(&argv(&["true"]), false).unwrap();
+        let process = PidFd::open(first.pid()).unwrap();
+        drop(first.gate.take());
+        let ended = wait_readable(&[process.as_raw_fd()], Some(10_000_000_000)).unwrap();
+        assert!(ended[0]);
+        assert_eq!(first.status(), Some(ExitStatus::Code(0)));
+        drop(second);
+    }
+
+    #[test]
+    fn a_command_inherits_what_execve_leaves_open() {
+        let (read, write) = close_on_exec_pipe();
+        // SAFETY: a descriptor of our own; its duplicate is closed below.
+        let inherited = unsafe { libc::dup(write.as_raw_fd()) };
+        drop(write);
+        let text = format!("printf x >/proc/self/fd/{inherited}");
+        let mut command = Command::spawn(&argv(&["sh", "-c", &text]), false).unwrap();
+        // SAFETY: the duplicate made above, of which nobody else knows.
+        unsafe { libc::close(inherited) };
+        command.release().unwrap();
+        assert_eq!(ended(&mut command), ExitStatus::Code(0));
+        assert_eq!(next_byte(&read), Some(1));
+    }
+
+    static TOLD: AtomicI32 = AtomicI32::new(-1);
+
+    extern "C" fn tell(_: libc::c_int) {
+        // SAFETY: one readable byte, and a descriptor that the test keeps open.
+        unsafe { libc::write(TOLD.load(Ordering::Relaxed), b"s".as_ptr().cast(), 1) };
+    }
+
+    /// As Node's do, the handler writes into a pipe: what the command is sent must not come out of it here.
+    #[test]
+    fn a_held_command_has_none_of_this_process_s_handlers() {
+        let (read, write) = close_on_exec_pipe();
+        TOLD.store(write.as_raw_fd(), Ordering::Relaxed);
+        let handler = tell as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        // SAFETY: a handler that makes one async-signal-safe call, for a signal that nobody else here uses.
+        let before = unsafe { libc::signal(libc::SIGUSR2, handler) };
+        let mut command = Command::spawn(&argv(&["true"]), false).unwrap();
+        // SAFETY: our own unreaped child.
+        unsafe { libc::kill(command.pid, libc::SIGUSR2) };
+        command.close();
+        // SAFETY: what it was before.
+        unsafe { libc::signal(libc::SIGUSR2, before) };
+        assert_eq!(command.status(), Some(ExitStatus::Signal(libc::SIGUSR2)));
+        drop(write);
+        assert_eq!(next_byte(&read), Some(0), "nobody was told");
+    }
+
+    #[test]
+    fn a_command_ignores_what_this_process_was_made_to_ignore() {
+        // SAFETY: no handler; a signal that nobody else here uses.
+        let before = unsafe { libc::signal(libc::SIGUSR1, libc::SIG_IGN) };
+        let text = "kill -USR1 $$; exit 7";
+        let mut command = Command::spawn(&argv(&["sh", "-c", text]), false).unwrap();
+        // SAFETY: what it was before.
+        unsafe { libc::signal(libc::SIGUSR1, before) };
+        command.release().unwrap();
+        assert_eq!(ended(&mut command), ExitStatus::Code(7));
     }
 
     #[test]

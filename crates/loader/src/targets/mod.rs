@@ -1,6 +1,7 @@
 //! Processes: which they are, whether they live, what /proc says of them.
 
 pub mod command;
+mod held_child;
 pub(crate) mod hold;
 pub(crate) mod pidfd;
 pub(crate) mod proc_stat;

@@ -6,7 +6,7 @@ use std::io;
 use crate::error::{Cause, Denial, Error, ErrorKind, Result};
 use crate::names::text::printable;
 use crate::sample::Target;
-use crate::targets::proc_stat::{is_gone, stat};
+use crate::targets::proc_stat::{Stat, is_gone, stat};
 
 /// The process with this pid, if it can be monitored.
 pub fn inspect(pid: u32) -> Result<Target> {
@@ -44,7 +44,7 @@ pub fn inspect(pid: u32) -> Result<Target> {
         return Err(Error::new(ErrorKind::KernelThread, message)
             .hint("only user processes can be monitored"));
     }
-    if stat.is_dead() {
+    if has_ended(pid, &stat)? {
         let message = format!(
             "the process {pid} ({}) has ended; its parent has not yet noticed",
             one_line(&stat.comm)
@@ -54,6 +54,40 @@ pub fn inspect(pid: u32) -> Result<Target> {
         );
     }
     Ok(describe(pid, stat.comm))
+}
+
+/// Whether all of a process has ended. A leader may end before other threads of its process: then it stays, as a zombie, until
+/// they have.
+pub fn has_ended(pid: u32, leader: &Stat) -> Result<bool> {
+    Ok(leader.is_dead() && living_thread(pid)?.is_none())
+}
+
+/// A thread of the process that has not ended: its leader if possible, else the one that began first.
+pub fn living_thread(pid: u32) -> Result<Option<u32>> {
+    let living = |tid: u32| -> Result<Option<Stat>> {
+        let folder = thread_folder(pid, tid);
+        let stat = stat(&folder).map_err(|error| Error::io(folder, &error))?;
+        Ok(stat.filter(|stat| !stat.is_dead()))
+    };
+    if living(pid)?.is_some() {
+        return Ok(Some(pid));
+    }
+    let mut first: Option<(u64, u32)> = None;
+    for tid in tids(pid)? {
+        if let Some(stat) = living(tid)? {
+            let began = (stat.start_ticks, tid);
+            first = Some(first.map_or(began, |first| first.min(began)));
+        }
+    }
+    Ok(first.map(|(_, tid)| tid))
+}
+
+/// Where /proc shows what the process's memory holds. A leader that has ended has none any more.
+fn memory_folder(pid: u32) -> String {
+    match living_thread(pid) {
+        Ok(Some(tid)) => thread_folder(pid, tid),
+        _ => format!("/proc/{pid}"),
+    }
 }
 
 /// Whether there is a process that /proc, mounted with `hidepid`, keeps from this user.
@@ -83,10 +117,11 @@ fn status_number(status: &[u8], key: &[u8]) -> Option<u32> {
 }
 
 pub fn describe(pid: u32, comm: String) -> Target {
-    let exe = fs::read_link(format!("/proc/{pid}/exe"))
+    let folder = memory_folder(pid);
+    let exe = fs::read_link(format!("{folder}/exe"))
         .ok()
         .map(|path| printable(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())));
-    let cmdline = fs::read(format!("/proc/{pid}/cmdline")).ok().map(|bytes| {
+    let cmdline = fs::read(format!("{folder}/cmdline")).ok().map(|bytes| {
         let bytes = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
         if bytes.is_empty() {
             Vec::new()
@@ -121,7 +156,7 @@ pub fn uses_32_bit_calls(pid: u32) -> bool {
     const EM_386: [u8; 2] = [3, 0];
     const EM_ARM: [u8; 2] = [40, 0];
     let mut header = [0; 20];
-    let read = fs::File::open(format!("/proc/{pid}/exe"))
+    let read = fs::File::open(format!("{}/exe", memory_folder(pid)))
         .and_then(|mut file| io::Read::read_exact(&mut file, &mut header));
     // elf(5): the machine is at byte 18.
     read.is_ok()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::sample::Target;
 use crate::targets::proc_stat::{Stat, stat};
-use crate::targets::process::{describe, numeric_entries};
+use crate::targets::process::{describe, has_ended, numeric_entries};
 
 /// Pids of every process.
 fn all_pids() -> Result<Vec<u32>> {
@@ -22,7 +22,7 @@ fn candidates() -> Result<Vec<(u32, Stat)>> {
         if pid != own
             && let Ok(Some(stat)) = stat(&format!("/proc/{pid}"))
             && !stat.is_kernel_thread()
-            && !stat.is_dead()
+            && matches!(has_ended(pid, &stat), Ok(false))
         {
             found.push((pid, stat));
         }

@@ -10,8 +10,11 @@
 mod doctor;
 mod events;
 mod interrupts;
+mod leaders;
 mod load;
 mod off_cpu;
+#[path = "../support/relay.rs"]
+mod relay;
 mod sessions;
 #[path = "../support/mod.rs"]
 mod support;

@@ -18,6 +18,7 @@ trigger_function!(kdelay_test_end);
 trigger_function!(kdelay_test_storm);
 trigger_function!(kdelay_test_never);
 trigger_function!(kdelay_test_race);
+trigger_function!(kdelay_test_relay);
 
 #[unsafe(no_mangle)]
 #[inline(never)]

@@ -9,7 +9,10 @@
 
 mod functions;
 mod kinds;
+mod leaders;
 mod refusals;
+#[path = "../support/relay.rs"]
+mod relay;
 mod storms;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,0 +1,81 @@
+//! A process whose leader has ended while another thread goes on.
+
+use loader::error::ErrorKind;
+use loader::options::Options;
+use loader::sample::StopReason;
+use loader::session::capture::CaptureSession;
+use loader::targets::process::inspect;
+use loader::targets::search::find;
+
+use crate::relay::Relay;
+use crate::support::assert_adds_up;
+use crate::thread;
+
+extern "C" fn nothing(value: u64) -> u64 {
+    value
+}
+
+fn without_leader() -> (Relay, CaptureSession) {
+    let relay = Relay::new(nothing);
+    relay.end_leader();
+    let session = CaptureSession::open(&Options {
+        pids: vec![relay.pid],
+        ..Options::default()
+    });
+    (relay, session.unwrap())
+}
+
+#[test]
+fn a_process_without_its_leader_is_found_and_described() {
+    let relay = Relay::new(nothing);
+    let before = inspect(relay.pid).unwrap();
+    relay.end_leader();
+    let after = inspect(relay.pid).unwrap();
+    assert_eq!(after.exe, before.exe);
+    assert_eq!(after.cmdline, before.cmdline);
+    assert!(after.exe.is_some() && after.cmdline.unwrap().len() > 0);
+    let name = before.exe.unwrap().rsplit('/').next().unwrap().to_owned();
+    let found = find(&name).unwrap();
+    assert!(found.iter().any(|process| process.pid == relay.pid));
+    let pid = relay.pid;
+    relay.kill();
+    let ended = inspect(pid).unwrap_err().kind;
+    assert_eq!(ended, ErrorKind::ProcessEnded, "not waited for yet");
+    drop(relay);
+    assert_eq!(inspect(pid).unwrap_err().kind, ErrorKind::NoSuchProcess);
+}
+
+#[test]
+fn a_process_is_captured_until_its_last_thread_ends() {
+    let (relay, session) = without_leader();
+    session.start(Some(20_000_000)).unwrap();
+    assert_eq!(session.wait().unwrap(), StopReason::Time);
+    let sample = session.read().unwrap();
+    let runner = thread(&sample, relay.runner_tid());
+    assert_eq!(runner.budget.wall_ns, 20_000_000);
+    assert!(runner.budget.blocked_ns > 0);
+    assert_adds_up(&sample);
+    session.start(None).unwrap();
+    relay.kill();
+    assert_eq!(session.wait().unwrap(), StopReason::Exit);
+}
+
+#[test]
+fn a_stop_is_told_where_the_leader_has_ended() {
+    let (relay, session) = without_leader();
+    relay.stop();
+    session.start(Some(20_000_000)).unwrap();
+    assert_eq!(session.wait().unwrap(), StopReason::Time);
+    let sample = session.read().unwrap();
+    let budget = &thread(&sample, relay.runner_tid()).budget;
+    assert_eq!(budget.stopped_ns, budget.wall_ns);
+    assert_adds_up(&sample);
+    // Again, and this time its first event is the end of the stop.
+    session.start(None).unwrap();
+    relay.go_on();
+    session.stop().unwrap();
+    session.wait().unwrap();
+    let sample = session.read().unwrap();
+    assert!(thread(&sample, relay.runner_tid()).budget.stopped_ns > 0);
+    assert_adds_up(&sample);
+}
