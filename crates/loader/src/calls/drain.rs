@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aya::maps::{MapData, RingBuf};
+use aya::maps::{MapData, MapError, RingBuf};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::probes::object::Probes;
 
 /// What the kernel keeps in front of each entry (`BPF_RINGBUF_HDR_SZ`), and the multiple that entries take up.
@@ -28,19 +28,23 @@ pub struct Ring {
 
 impl Ring {
     pub fn new(probes: &mut Probes, name: &str) -> Result<Self> {
-        let unusable = |error: &dyn std::fmt::Display| {
+        let unusable = |error: MapError| {
             Error::new(
                 ErrorKind::Internal,
                 format!("the ring buffer {name} cannot be used: {error}"),
             )
+            .cause(Cause::of(&error))
         };
         let map = probes.take_map(name)?;
         let aya::maps::Map::RingBuf(data) = &map else {
-            return Err(unusable(&"it is none"));
+            return Err(Error::new(
+                ErrorKind::Internal,
+                format!("the map {name} is no ring buffer"),
+            ));
         };
-        let capacity_bytes = data.info().map_err(|error| unusable(&error))?.max_entries() as usize;
+        let capacity_bytes = data.info().map_err(unusable)?.max_entries() as usize;
         Ok(Self {
-            buffer: RingBuf::try_from(map).map_err(|error| unusable(&error))?,
+            buffer: RingBuf::try_from(map).map_err(unusable)?,
             capacity_bytes,
         })
     }
