@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use loader::kernel::own_thread::own_tid;
+use loader::kernel::own_thread::{own_tid, raise_priority};
 
 use super::load::{pin_to_cpu_0, spin};
 use super::support::assert_adds_up;
@@ -21,14 +21,14 @@ fn who_ran_instead_is_the_competitor_on_that_cpu() {
     const BUSY: Duration = Duration::from_millis(300);
     for mode in MODES {
         let session = open(mode);
-        let starved = Worker::new(|| {
+        // Before whatever else wants this CPU.
+        let compete = || {
             pin_to_cpu_0();
+            raise_priority();
             spin(BUSY);
-        });
-        let competitor = Worker::new(|| {
-            pin_to_cpu_0();
-            spin(BUSY);
-        });
+        };
+        let starved = Worker::new(compete);
+        let competitor = Worker::new(compete);
         session.start(None).unwrap();
         starved.go.send(()).unwrap();
         competitor.go.send(()).unwrap();
