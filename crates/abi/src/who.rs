@@ -1,6 +1,7 @@
 //! Who ran instead of a thread that waited for a CPU, and who woke one that was blocked.
 
 use crate::COMM_BYTES;
+use crate::control::WINDOWS;
 use crate::durations::Durations;
 
 /// Turns that are remembered of each CPU.
@@ -18,7 +19,7 @@ pub const LEAST_ATTRIBUTED_NS: u64 = 10_000;
 pub const MOST_INSTEAD: u16 = 64;
 pub const MOST_WAKERS: u16 = 16;
 
-/// A task's turn on a CPU. It ends as the next one begins.
+/// A task's turn on a CPU, noted as it ends: when the next one begins.
 ///
 /// One CPU writes it while others may read it, who see the writes in any order (arm64): it is a turn only if `check` says so.
 #[repr(C)]
@@ -86,8 +87,15 @@ pub struct Cpu {
     pub soft_irq: u64,
     /// The number of the latest of `turns`, which is at that number modulo [`TURNS`].
     pub latest: u64,
-    /// The pid of the task whose turn that is.
+    /// The address of the task whose turn it is.
     pub running: u64,
+    /// When its turn began, or, if it began before the first of those that wait, when that one came.
+    pub since_ns: u64,
+    /// The latest window in which somebody came to wait.
+    pub window: u64,
+    /// Monitored threads that wait in its queue, by window: where there are none, nobody needs to know whose turn it is. What a window
+    /// leaves behind, and what was missed, costs the noting of turns that nobody asks for, nothing else.
+    pub waiters: [u64; WINDOWS],
     pub walk: Walk,
     pub turns: [Turn; TURNS],
 }
@@ -139,7 +147,7 @@ pub struct WhoRow {
 
 const _: () = assert!(
     size_of::<Turn>() == 48
-        && size_of::<Cpu>() == 72 + 48 * TURNS
+        && size_of::<Cpu>() == 88 + 8 * WINDOWS + 48 * TURNS
         && size_of::<WhoKey>() == 16
         && size_of::<WhoRow>() == 48,
     "implicit padding"

@@ -4,6 +4,7 @@ use core::ptr::{read_volatile, write_volatile};
 
 use abi::COMM_BYTES;
 use abi::config::NO_OFFSET;
+use abi::control::{MOST_PENDING, WINDOWS};
 use abi::durations::Durations;
 use abi::jumpless::{bounded, exceeds};
 use abi::thread::record::{Activity, ThreadRecord};
@@ -14,8 +15,9 @@ use abi::who::{
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_probe_read_kernel_str_bytes};
 
 use crate::kernel::{Access, Probed, Task};
+use crate::losses::{add_one, subtract_one};
 use crate::maps::{CPUS, THREADS, WHO, config};
-use crate::window::Moment;
+use crate::window::{self, Moment};
 
 #[inline(always)]
 fn this_cpu() -> u32 {
@@ -32,26 +34,57 @@ pub fn here() -> Option<*mut Cpu> {
     CPUS.get_ptr_mut(this_cpu())
 }
 
-/// A task has its turn on this CPU after another.
+/// Where it is counted who waits in a CPU's queue.
+///
+/// # Safety
+/// `cpu` points into a live map value.
 #[inline(always)]
-pub fn note_turn<A: Access>(prev: Task<A>, next: Task<A>, moment: Moment) {
-    let Some(cpu) = here() else { return };
-    // SAFETY: the map lives as long as the program, and only this CPU writes here, in the one program that runs at switches.
+unsafe fn waiters(cpu: *mut Cpu, window: u32) -> *mut u64 {
+    // SAFETY: the caller's; the index is masked to the array's length.
     unsafe {
-        // Its turn began while no window was open, or unseen: what is noted is an older one's.
-        if (*cpu).running != u64::from(prev.pid()) {
-            begin_turn(cpu, prev, moment.window_start_ns());
-        }
-        begin_turn(cpu, next, moment.now_ns);
+        (&raw mut (*cpu).waiters)
+            .cast::<u64>()
+            .add(bounded::<WINDOWS>(window as usize))
+    }
+}
+
+/// A task has its turn on this CPU after another: noted for all that there are, so it must cost little. Returns when the turn that
+/// ends now began, if somebody waits in this CPU's queue; else 0.
+#[inline(always)]
+pub fn begin_switch<A: Access>(next: Task<A>) -> u64 {
+    let Some(cpu) = here() else { return 0 };
+    // SAFETY: the map lives as long as the program; only this CPU writes these here, in the one program that runs at switches, and
+    // the rest is read whole.
+    unsafe {
+        write_volatile(&raw mut (*cpu).running, next.address());
         // Only where soft interrupts are threads' work (PREEMPT_RT) can one be left open here.
         (*cpu).soft_irq = 0;
+        if read_volatile(waiters(cpu, window::current())) == 0 {
+            return 0;
+        }
+        read_volatile(&raw const (*cpu).since_ns)
+    }
+}
+
+/// The switch's other work is done: what remains is to note whose turn ended, if somebody asks for it or may.
+#[inline(always)]
+pub fn end_switch<A: Access>(began_ns: u64, prev: Task<A>, moment: Moment) {
+    let Some(cpu) = here() else { return };
+    // SAFETY: as in `begin_switch`.
+    unsafe {
+        if began_ns != 0
+            && ((*cpu).walk.queue != 0 || read_volatile(waiters(cpu, moment.window)) != 0)
+        {
+            note_turn(cpu, prev, began_ns);
+        }
+        write_volatile(&raw mut (*cpu).since_ns, moment.now_ns);
     }
 }
 
 /// # Safety
-/// As in `note_turn`.
+/// `cpu` points to this CPU's value in the map.
 #[inline(always)]
-unsafe fn begin_turn<A: Access>(cpu: *mut Cpu, task: Task<A>, since_ns: u64) {
+unsafe fn note_turn<A: Access>(cpu: *mut Cpu, task: Task<A>, since_ns: u64) {
     let pid = task.pid();
     let mut turn = Turn {
         since_ns,
@@ -69,16 +102,63 @@ unsafe fn begin_turn<A: Access>(cpu: *mut Cpu, task: Task<A>, since_ns: u64) {
         *(&raw mut (*cpu).turns)
             .cast::<Turn>()
             .add(bounded::<TURNS>(number as usize)) = turn;
-        (*cpu).running = u64::from(pid);
         (*cpu).latest = number;
     }
 }
 
-/// The thread waits for a CPU from now on: in whose queue.
+/// If the thread waits for a CPU from now on, or in another queue than it did: in whose.
 #[inline(always)]
-pub fn note_queue<A: Access>(task: Task<A>, record: &mut ThreadRecord) {
-    if config!(who) != 0 {
-        record.ready_cpu = task.cpu().map_or(0, |cpu| cpu + 1);
+pub fn note_queue<A: Access>(task: Task<A>, record: &mut ThreadRecord, moment: Moment) {
+    if config!(who) == 0 || !record.activity.is_ready() {
+        return;
+    }
+    let Some(number) = task.cpu() else { return };
+    if record.ready_cpu == number + 1 {
+        return;
+    }
+    leave_queue(record);
+    let Some(cpu) = CPUS.get_ptr_mut(number) else {
+        return;
+    };
+    record.ready_cpu = number + 1;
+    // SAFETY: the map lives as long as the program. Whoever puts a thread into a queue holds its lock, as a switch there does, so
+    // that this is no switch's middle; others, who leave the queue, only count, with atomic additions.
+    unsafe {
+        let waiters = waiters(cpu, moment.window);
+        if read_volatile(waiters) == 0 {
+            write_volatile(&raw mut (*cpu).since_ns, moment.now_ns);
+        }
+        add_one(waiters);
+        if (*cpu).window != u64::from(moment.window) {
+            (*cpu).window = u64::from(moment.window);
+            clear_ahead(cpu, moment.window);
+        }
+    }
+}
+
+/// What windows long past have left is no matter of those that are to come.
+///
+/// # Safety
+/// As in `waiters`.
+#[inline(always)]
+unsafe fn clear_ahead(cpu: *mut Cpu, window: u32) {
+    for ahead in 1..=MOST_PENDING as u32 {
+        // SAFETY: the caller's.
+        unsafe { write_volatile(waiters(cpu, window.wrapping_add(ahead)), 0) };
+    }
+}
+
+/// The thread waits no more where it did.
+#[inline(always)]
+pub fn leave_queue(record: &mut ThreadRecord) {
+    let queue = record.ready_cpu;
+    if config!(who) == 0 || queue == 0 {
+        return;
+    }
+    record.ready_cpu = 0;
+    if let Some(cpu) = CPUS.get_ptr_mut(queue - 1) {
+        // SAFETY: the counter lies in a live map value.
+        unsafe { subtract_one(waiters(cpu, record.window)) };
     }
 }
 
@@ -147,6 +227,9 @@ fn attribute_turns() -> u32 {
                 .cast::<Turn>()
                 .add(bounded::<TURNS>(number as usize))
         };
+        if cpu != here {
+            attribute_running(&mut key, walk, cpu);
+        }
         let oldest_ns = read_volatile(&raw const (*turn_at(latest + 1)).since_ns);
         for turn in 0..TURNS {
             if turn == TURNS_OF_A_CROWD && oldest_ns > read_volatile(&raw const (*walk).since_ns) {
@@ -175,8 +258,6 @@ unsafe fn attribute_turn(
 ) -> bool {
     // SAFETY: the caller's.
     unsafe {
-        let since_ns = read_volatile(&raw const (*walk).since_ns);
-        let end_ns = read_volatile(&raw const (*walk).end_ns);
         let turn = Turn {
             since_ns: read_volatile(&raw const (*turn).since_ns),
             pid: read_volatile(&raw const (*turn).pid),
@@ -189,8 +270,44 @@ unsafe fn attribute_turn(
             ],
             check: read_volatile(&raw const (*turn).check),
         };
+        turn.check == turn.checked(number) && attribute(key, walk, &turn)
+    }
+}
+
+/// The turn that has not ended yet on another CPU, from whose queue the thread was taken.
+///
+/// # Safety
+/// As in `attribute_turn`.
+#[inline(always)]
+unsafe fn attribute_running(key: &mut WhoKey, walk: *mut Walk, cpu: *const Cpu) {
+    // SAFETY: the caller's. The task may have ended by now, and its memory is read by a helper that checks the address.
+    unsafe {
+        let since_ns = read_volatile(&raw const (*cpu).since_ns);
+        let task = Task::<Probed>::new(read_volatile(&raw const (*cpu).running) as *const u8);
+        let pid = task.pid();
+        let turn = Turn {
+            since_ns,
+            pid,
+            tid: task.shown_tid_of(pid),
+            tgid: task.shown_tgid(),
+            reserved: 0,
+            comm: task.comm_words(),
+            check: 0,
+        };
+        attribute(key, walk, &turn);
+    }
+}
+
+/// # Safety
+/// As in `attribute_turn`.
+#[inline(always)]
+unsafe fn attribute(key: &mut WhoKey, walk: *mut Walk, turn: &Turn) -> bool {
+    // SAFETY: the caller's.
+    unsafe {
+        let since_ns = read_volatile(&raw const (*walk).since_ns);
+        let end_ns = read_volatile(&raw const (*walk).end_ns);
         let began_ns = turn.since_ns;
-        if began_ns == 0 || began_ns > end_ns || turn.check != turn.checked(number) {
+        if began_ns == 0 || began_ns > end_ns {
             return false;
         }
         // The later of the two, without a jump.
@@ -201,7 +318,7 @@ unsafe fn attribute_turn(
             match WHO.get_ptr_mut(&*key) {
                 Some(row) => (*row).durations.add(end_ns - from_ns),
                 None => {
-                    introduce_turn(key, end_ns - from_ns, &turn);
+                    introduce_turn(key, end_ns - from_ns, turn);
                 }
             }
         }

@@ -23,20 +23,18 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     let next = Task::<C::Access>::new(ctx.pointer(2));
     let prev_is_target = is_target(prev.tgid());
     let next_is_target = is_target(next.tgid());
-    if config!(who) == 0 && !prev_is_target && !next_is_target {
+    let turn_began_ns = who::begin_switch(next);
+    if !prev_is_target && !next_is_target && turn_began_ns == 0 {
         return None;
     }
     let moment = Moment::in_window_or_after();
-    if let Some(moment) = moment {
-        who::note_turn(prev, next, moment);
-    }
     if prev_is_target {
         if let Some(moment) = moment
             && let Some(record) = find(prev, moment)
         {
             record.switched_out(moment.now_ns, || why(ctx, prev));
             note_faults(record, prev);
-            who::note_queue(prev, record);
+            who::note_queue(prev, record, moment);
             stacks::note_switch_out(ctx, record);
             off_cpu::switched_out(ctx, prev, record);
         }
@@ -44,8 +42,12 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
             end(prev);
         }
     }
-    if next_is_target && let Some(moment) = moment {
+    let moment = moment?;
+    if next_is_target {
         switch_in(next, moment);
+    }
+    who::end_switch(turn_began_ns, prev, moment);
+    if next_is_target {
         who::attribute_noted_wait();
     }
     None
@@ -124,6 +126,7 @@ fn switch_in<A: Access>(next: Task<A>, moment: Moment) -> Option<()> {
     stacks::note_wait(next, record, moment);
     off_cpu::switched_in(record);
     who::attribute_wait(record, moment.now_ns);
+    who::leave_queue(record);
     record.switched_in(moment.now_ns);
     attribute_off_cpu(record);
     None
@@ -143,7 +146,7 @@ fn wakeup<C: Arguments>(ctx: &C) -> Option<()> {
     }
     let record = find(task, moment)?;
     record.woken(moment.now_ns);
-    who::note_queue(task, record);
+    who::note_queue(task, record, moment);
     None
 }
 
@@ -175,7 +178,7 @@ fn wakeup_new<C: Arguments>(ctx: &C) -> Option<()> {
     let moment = Moment::in_window()?;
     let record = create(task, moment)?;
     record.born(moment.now_ns);
-    who::note_queue(task, record);
+    who::note_queue(task, record, moment);
     None
 }
 
