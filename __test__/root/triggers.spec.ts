@@ -103,6 +103,69 @@ for (const [title, start, stop] of [
   });
 }
 
+test.serial('a program whose main thread has ended, and one whose main thread ends', async (t) => {
+  const source = join(folder, 'leaderless.c');
+  writeFileSync(
+    source,
+    `
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/sdt.h>
+#include <unistd.h>
+static void *worker(void *none) { for (;;) { STAP_PROBE(leaderless, tick); usleep(1000); } }
+int main(int argc, char **argv) {
+  pthread_t thread;
+  pthread_create(&thread, 0, worker, 0);
+  if (argc > 1) getchar();
+  pthread_exit(0);
+}`,
+  );
+  const program = join(folder, 'leaderless');
+  execFileSync('cc', ['-O1', '-g', '-pthread', '-o', program, source]);
+  const ended = spawn(program, { stdio: 'ignore' });
+  const ending = spawn(program, ['later'], { stdio: ['pipe', 'ignore', 'inherit'] });
+  await Promise.all([once(ended, 'spawn'), once(ending, 'spawn')]);
+  const state = ({ pid }: ChildProcess) => /\) (.) /.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1];
+  const isZombie = async (child: ChildProcess) => {
+    while (state(child) !== 'Z') await new Promise(setImmediate);
+  };
+  await isZombie(ended);
+  const trigger = [
+    '--start-trigger',
+    'u:leaderless:tick',
+    '--trigger-timeout',
+    '30',
+    '--sample-time',
+    '0.001',
+  ];
+  const [sample] = await samples('-p', String(ended.pid), ...trigger);
+  t.not(sample?.start.trigger?.tid, ended.pid);
+  t.is(sample?.start.trigger?.pid, ended.pid);
+
+  const args = [
+    cli,
+    'capture',
+    '-p',
+    String(ending.pid),
+    ...trigger,
+    '--sample-count',
+    '100000',
+    '-f',
+    'ndjson',
+  ];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  await lines.next();
+  await lines.next();
+  ending.stdin?.end('x');
+  await isZombie(ending);
+  // More than are armed ahead: those that come at the end were opened by the thread that is left.
+  for (let left = 200; left > 0; left--) t.false((await lines.next()).done);
+  child.kill('SIGKILL');
+  ended.kill('SIGKILL');
+  ending.kill('SIGKILL');
+});
+
 test.serial('the semaphore is raised while kdelay listens and lowered when it is killed', async (t) => {
   const twin = spawn(demo, { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines = createInterface({ input: twin.stdout })[Symbol.asyncIterator]();

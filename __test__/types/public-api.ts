@@ -20,7 +20,7 @@ import {
   type Thread,
 } from 'kdelay';
 
-/** No part of what comes from native code is `any`: a misspelled field is an error. */
+/** No part of a sample is `any`: a misspelled field is an error. */
 export async function samplesAreTyped(session: CaptureSession): Promise<void> {
   const sample = await session.sample(0.5);
   expectTypeOf(sample).toEqualTypeOf<CapturedSample>();

@@ -30,8 +30,8 @@ has_files() {
 
 # What kdelay itself is made of: what git has, a declaration for each source, and what the bundler wrote.
 files_of_kdelay() {
-  printf '%s\n' package.json README.md CHANGELOG.md LICENSE THIRD-PARTY.md
-  git ls-files docs man schema
+  printf '%s\n' package.json README.md LICENSE THIRD-PARTY.md
+  jq --raw-output '.files[] | select(. != "dist")' package.json | xargs git ls-files
   git ls-files src | sed -E 's|^src/|dist/|; s|(\.d)?\.ts$|.d.ts|'
   jq --raw-output '.outputs | keys[]' target/packages/bundle.json
 }

@@ -93,8 +93,9 @@ fn fork<C: Arguments>(ctx: &C) -> Option<()> {
     None
 }
 
-/// `sched_process_free(struct task_struct *p)`: the pid may be given to a stranger from now on. Attached where the
-/// targets are a set.
+/// `sched_process_free(struct task_struct *p)`: an RCU grace period after the process was reaped, and its pid was free to be given
+/// to another one. What gets it sooner than that is taken for the target until now, and, if it is a followed child, no longer.
+/// Attached where the targets are a set.
 #[inline(always)]
 fn free<C: Arguments>(ctx: &C) -> Option<()> {
     let task = Task::<C::Access>::new(ctx.pointer(0));

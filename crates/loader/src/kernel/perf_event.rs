@@ -46,14 +46,18 @@ pub struct ThreadEvent {
 }
 
 impl ThreadEvent {
-    /// Attaches the program to an event that has a `tid`.
-    pub fn attach(event: &Event<'_>, program: BorrowedFd<'_>) -> io::Result<Self> {
-        let event = attach(event, program)?;
+    /// Of an event that has a `tid`. The breakpoint is there from now on, and runs no program yet.
+    pub fn open(event: &Event<'_>) -> io::Result<Self> {
+        let event = open(event)?;
         // SAFETY: sysconf has no preconditions.
         let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
         // SAFETY: the event's own page, which the kernel fills and nobody here reads.
         let page = unsafe { MmapOptions::new().len(page_bytes).map_mut(&event) }?;
         Ok(Self { event, _page: page })
+    }
+
+    pub fn run(&self, program: BorrowedFd<'_>) -> io::Result<()> {
+        run(&self.event, program)
     }
 }
 
@@ -66,9 +70,16 @@ impl AsRawFd for ThreadEvent {
 
 /// Attaches the program; it runs until the descriptor is closed.
 pub fn attach(event: &Event<'_>, program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let fd = open(event)?;
+    run(&fd, program)?;
+    Ok(fd)
+}
+
+fn open(event: &Event<'_>) -> io::Result<OwnedFd> {
     // SAFETY: plain integers; zero means "not asked for" in every field.
     let mut attr: perf_event_attr = unsafe { std::mem::zeroed() };
     attr.size = size_of::<perf_event_attr>() as u32;
+    attr.set_disabled(1);
     let mut pid = -1;
     match event {
         Event::Tracepoint { id } => {
@@ -124,7 +135,10 @@ pub fn attach(event: &Event<'_>, program: BorrowedFd<'_>) -> io::Result<OwnedFd>
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the kernel has just made this descriptor for us alone.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+fn run(fd: &OwnedFd, program: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: a perf event's descriptor and a program's, both open.
     let set = unsafe {
         libc::ioctl(
@@ -140,5 +154,5 @@ pub fn attach(event: &Event<'_>, program: BorrowedFd<'_>) -> io::Result<OwnedFd>
     if unsafe { libc::ioctl(fd.as_raw_fd(), PERF_EVENT_IOC_ENABLE as libc::Ioctl, 0) } < 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok(fd)
+    Ok(())
 }

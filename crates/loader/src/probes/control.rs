@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use abi::control::{BUSY, Command, DONE, Edge, FILLED_AT_ONCE, UNTIL_CLOSED};
 use aya::maps::{Map, MapData, MapError, Queue, RingBuf};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::probes::object::Probes;
 
 /// How long a trigger may take to open or close a window. It takes a microsecond, but may be preempted in it.
@@ -19,11 +19,12 @@ pub struct Control {
     _change: Queue<MapData, u32>,
 }
 
-fn map_error(error: impl std::fmt::Display) -> Error {
+fn map_error(error: impl std::error::Error + 'static) -> Error {
     Error::new(
         ErrorKind::Internal,
         format!("a map of the probes cannot be used: {error}"),
     )
+    .cause(Cause::of(&error))
 }
 
 impl Control {

@@ -19,7 +19,7 @@ use abi::thread::record::{Ended, Rename, ThreadRecord};
 use abi::who::{WhoKey, WhoRow};
 use aya::maps::{Map, MapData, MapError, RingBuf, Stack};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::probes::control;
 use crate::probes::mapped::MappedArray;
 use crate::probes::object::Probes;
@@ -46,11 +46,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn map_error(error: impl std::fmt::Display) -> Error {
+fn map_error(error: impl std::error::Error + 'static) -> Error {
     Error::new(
         ErrorKind::Internal,
         format!("a map of the probes cannot be used: {error}"),
     )
+    .cause(Cause::of(&error))
 }
 
 fn map_data(map: &Map) -> Result<&MapData> {

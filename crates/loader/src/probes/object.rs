@@ -22,6 +22,7 @@ use crate::kernel::refusal::refused;
 use crate::options::AttachMode;
 use crate::probes::capacity::Capacity;
 use crate::probes::list::{PROBES, VECTORS};
+use crate::probes::refusal::{NeitherWay, Refusal};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/kdelay-probes"));
 
@@ -37,53 +38,6 @@ pub enum Attachment {
     BtfTracepoint,
     /// And why not as `tp_btf`.
     RawTracepoint(String),
-}
-
-/// Why a program is not in use.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error("not asked for")]
-    NotAskedFor,
-    #[error("the tracepoints' types could not be read")]
-    NoTypes,
-    #[error("not in the eBPF object")]
-    NotInObject,
-    #[error("{0}")]
-    Program(#[from] ProgramError),
-}
-
-/// Why a probe is attached neither way.
-#[derive(Debug, thiserror::Error)]
-#[error("as tp_btf: {}; as raw_tp: {}", Cause::of(.btf), Cause::of(.raw))]
-struct NeitherWay {
-    btf: Refusal,
-    raw: Refusal,
-}
-
-impl NeitherWay {
-    /// The two as one, where they say the same. What no program could do without, privileges and descriptors, may be told of one
-    /// alone, as the other met another obstacle before.
-    fn cause(&self) -> Cause {
-        let (btf, raw) = (Cause::of(&self.btf), Cause::of(&self.raw));
-        let errno = [btf.errno, raw.errno]
-            .into_iter()
-            .flatten()
-            .max_by_key(|&errno| match errno {
-                libc::EPERM => 2,
-                libc::EMFILE => 1,
-                _ => 0,
-            });
-        let text = if raw.text == btf.text {
-            raw.text
-        } else {
-            self.to_string()
-        };
-        Cause {
-            text,
-            errno,
-            ..Cause::default()
-        }
-    }
 }
 
 /// The program of a trigger, by what it does and by what it can be attached to.

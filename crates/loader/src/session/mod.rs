@@ -14,6 +14,7 @@ pub(crate) mod shared;
 pub(crate) mod state;
 pub(crate) mod steal;
 pub(crate) mod strangers;
+pub(crate) mod trigger_errors;
 pub mod triggers;
 pub(crate) mod user_probes;
 pub mod window;

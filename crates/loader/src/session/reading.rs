@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::calls::of_sample::Calls;
 use crate::calls::recorded::Recorded;
-use crate::calls::ring::EventReader;
+use crate::calls::ring;
 use crate::error::Result;
 use crate::probes::control;
 use crate::probes::maps::Maps;
@@ -17,9 +17,10 @@ use crate::session::strangers::{drop_strangers, forget_gone};
 use crate::session::window::Harvested;
 use crate::targets::identity::Identity;
 use crate::targets::process;
+use crate::threads::cgroup::find_cgroups;
 use crate::threads::merge::{merged, with_seen};
+use crate::threads::records;
 use crate::threads::seen::{FirstEvent, Seen};
-use crate::threads::{records, who};
 
 /// Discarded windows whose records wait for a grace period to be freed. With the pending ones, and the one that is being read,
 /// they must be fewer than the windows that the programs tell apart.
@@ -41,6 +42,7 @@ struct Taken {
     seen: Seen,
     recorded: Recorded,
     calls_over_limit: u64,
+    stacks_lost: u64,
     upcalls: Option<Vec<Upcall>>,
 }
 
@@ -100,6 +102,9 @@ impl Reader {
             return Err(error);
         }
         window.harvested.take();
+        if let Some(events) = &attached.events {
+            events.forget(window.number);
+        }
         self.discarded.push(window.number);
         let freed = if self.discarded.len() >= MOST_DISCARDED {
             attached
@@ -148,6 +153,7 @@ impl Reader {
             mut seen,
             mut recorded,
             calls_over_limit,
+            stacks_lost,
             upcalls,
         } = taken?;
         drop_strangers(shared, &mut seen, &mut firsts, &mut recorded);
@@ -162,7 +168,7 @@ impl Reader {
         let pids = there.iter().map(|identity| identity.pid).collect();
         let pids = with_seen(pids, &seen.threads);
         let mut threads = merged(seen.threads, firsts, idle, &start, &stop);
-        who::find_cgroups(&mut threads);
+        find_cgroups(&mut threads, &start, &stop);
         self.name_targets(&pids, &there, &threads);
         let triggers_missed = start
             .triggers_missed
@@ -189,7 +195,7 @@ impl Reader {
                 events_over_limit: calls_over_limit as i64,
                 threads_untracked: lost.thread_events as i64,
                 syscalls_untracked: (lost.syscalls + lost.irqs) as i64,
-                stacks_lost: (lost.stacks + lost.off_cpu) as i64,
+                stacks_lost: (lost.stacks + lost.off_cpu + stacks_lost) as i64,
                 stacks_truncated: 0,
                 frames_unresolved: 0,
                 triggers_missed: i64::from(triggers_missed),
@@ -298,13 +304,13 @@ fn take(closed: &Closed) -> Result<Taken> {
     let upcalls = attached.upcalls.as_ref();
     let upcalls = upcalls.map(|upcalls| upcalls.take(number)).transpose()?;
     let events = attached.events.as_ref();
-    let (calls, calls_over_limit) = events
-        .map(|events| events.take(number).in_order())
-        .unwrap_or_default();
-    let stacks = events
-        .map(|events| events.stacks_of(seen.off_cpu.iter().map(|time| time.key)))
-        .unwrap_or_default();
-    let problems = events.map(EventReader::take_problems).unwrap_or_default();
+    let ring::Taken {
+        calls,
+        stacks,
+        stacks_lost,
+        problems,
+    } = events.map(|events| events.take(number)).unwrap_or_default();
+    let (calls, calls_over_limit) = calls.in_order();
     let recorded = Recorded {
         calls,
         blocked: Vec::new(),
@@ -315,6 +321,7 @@ fn take(closed: &Closed) -> Result<Taken> {
         seen,
         recorded,
         calls_over_limit,
+        stacks_lost,
         upcalls,
     })
 }

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use probe_points::{Kernel, Listing, Objects, Pattern, Point, Trigger};
 
-use crate::error::{Cause, Denial, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::perf_event::{self, Event};
 use crate::options::{Options, TriggerScope};
 use crate::probes::object::{Probes, TriggerProgram};
+use crate::session::trigger_errors::refused;
 use crate::session::user_probes::{UserPlace, UserProbe, UserProbes};
 use crate::targets::process;
 
@@ -56,31 +57,6 @@ struct Parts {
     events: Vec<OwnedFd>,
     files: Vec<Arc<File>>,
     user_probes: Vec<UserProbe>,
-}
-
-impl From<probe_points::Error> for Error {
-    fn from(error: probe_points::Error) -> Self {
-        let kind = match error.kind {
-            probe_points::ErrorKind::Malformed => ErrorKind::InvalidArgument,
-            probe_points::ErrorKind::NotFound
-            | probe_points::ErrorKind::Ambiguous
-            | probe_points::ErrorKind::Unprobeable => ErrorKind::NoSuchProbe,
-            probe_points::ErrorKind::Unsupported => ErrorKind::KernelUnsupported,
-            probe_points::ErrorKind::NotPermitted => ErrorKind::NotPermitted,
-            probe_points::ErrorKind::Io => ErrorKind::Io,
-        };
-        let hint = error
-            .hint
-            .unwrap_or_else(|| "'kdelay probes' lists what can be a trigger".to_owned());
-        let cause = error.errno.map(|errno| Cause {
-            denied_by: (kind == ErrorKind::NotPermitted).then_some(Denial::Capabilities),
-            ..Cause::of(&std::io::Error::from_raw_os_error(errno))
-        });
-        Self {
-            cause,
-            ..Self::new(kind, error.message).hint(hint)
-        }
-    }
 }
 
 impl ResolvedTrigger {
@@ -197,40 +173,6 @@ impl ResolvedTrigger {
         }
         Ok(())
     }
-}
-
-fn refused(trigger: &Trigger, is_in_user_code: bool, error: &std::io::Error) -> Error {
-    let mut cause = Cause::of(error).probe(trigger.to_string());
-    let (kind, hint) = match cause.errno {
-        // Linux ba677dbe77af, "perf: Revert to requiring CAP_SYS_ADMIN for uprobes".
-        Some(libc::EPERM | libc::EACCES) if is_in_user_code => (
-            ErrorKind::NotPermitted,
-            "run as root: triggers in user code take CAP_SYS_ADMIN since Linux 6.16; before, CAP_PERFMON",
-        ),
-        Some(libc::EPERM | libc::EACCES) => (
-            ErrorKind::NotPermitted,
-            "run as root, or with CAP_PERFMON; docs/privileges.md says how",
-        ),
-        Some(libc::EMFILE | libc::ENFILE) => (
-            ErrorKind::Io,
-            "raise the limit of open files, for example with 'ulimit -n 1024'",
-        ),
-        Some(libc::ENOTSUP) => (
-            ErrorKind::NoSuchProbe,
-            "the kernel cannot put a breakpoint on this instruction: choose another place",
-        ),
-        Some(libc::ESRCH) => (ErrorKind::ProcessEnded, "the process ended meanwhile"),
-        _ => (
-            ErrorKind::NoSuchProbe,
-            "'kdelay probes' lists what can be a trigger",
-        ),
-    };
-    if kind == ErrorKind::NotPermitted {
-        cause = cause.denied_by(Denial::Capabilities);
-    }
-    Error::new(kind, format!("the kernel refused {trigger}: {error}"))
-        .hint(hint)
-        .cause(cause)
 }
 
 /// Both triggers of a session, found before anything is attached.

@@ -18,7 +18,7 @@ use crate::kernel::own_thread::raise_priority;
 use crate::kernel::perf_event::{Event, ThreadEvent};
 use crate::targets::pidfd::{PidFd, Signal, wait_readable};
 use crate::targets::proc_stat;
-use crate::targets::process::{living_thread, thread_folder};
+use crate::targets::process::{living_thread_but, thread_folder};
 
 /// Between two attempts to attach a probe, where the thread that was chosen ends.
 const PAUSE_NS: u64 = 1_000_000;
@@ -50,83 +50,139 @@ impl UserPlace {
     }
 }
 
-/// A place in one process, with the event that stands for it now.
+/// A place in one process, with the events that stand for it now.
 pub struct UserProbe {
     place: UserPlace,
     pid: u32,
     process: PidFd,
+    /// It runs the program, as long as its thread lives.
+    acting: Standing,
+    /// Of another thread, to take over at once: opening an event takes the kernel a tenth of a second and more. Only where the leader
+    /// has ended: then threads come and go, and as long as it lives it hardly ends before them.
+    standby: Option<Standing>,
+}
+
+struct Standing {
+    tid: u32,
     event: ThreadEvent,
 }
 
-/// What came of one attempt to attach a probe.
+/// What came of one attempt to open an event.
 enum Attempt {
-    Attached(ThreadEvent),
-    /// This thread has ended meanwhile; there may be others.
+    Opened(Standing),
+    /// The thread that was chosen has ended meanwhile; there may be others.
     ThreadEnded,
-    ProcessEnded,
+    /// The process has ended, or there is none but the one that was not to be chosen.
+    NoThread,
 }
 
 impl UserProbe {
     pub fn attach(place: UserPlace, pid: u32) -> Result<Self> {
         /// Of the threads that end before they are reached.
         const MOST_ATTEMPTS: u32 = 1000;
-        let ended = io::Error::from_raw_os_error(libc::ESRCH);
         let process = PidFd::open(pid).map_err(|error| (place.refused)(&error))?;
         for _ in 0..MOST_ATTEMPTS {
-            match attempt(&place, pid, &process)? {
-                Attempt::Attached(event) => {
-                    return Ok(Self {
+            match attempt(&place, pid, &process, None)? {
+                Attempt::Opened(acting) => {
+                    let probe = Self {
                         place,
                         pid,
                         process,
-                        event,
-                    });
+                        acting,
+                        standby: None,
+                    };
+                    probe.run()?;
+                    return Ok(probe);
                 }
                 Attempt::ThreadEnded => std::thread::sleep(Duration::from_nanos(PAUSE_NS)),
-                Attempt::ProcessEnded => break,
+                Attempt::NoThread => break,
             }
         }
+        let ended = io::Error::from_raw_os_error(libc::ESRCH);
         Err((place.refused)(&ended))
     }
 
-    /// By another thread, until `closing` is raised; `false`: there is none any more. The new event is there before the old one goes,
-    /// which does not fire, since its thread has ended.
+    fn run(&self) -> Result<()> {
+        let running = self.acting.event.run(self.place.program.as_fd());
+        running.map_err(|error| (self.place.refused)(&error))
+    }
+
+    /// By another thread, until `closing` is raised; `false`: there is none any more. The event of before does not fire, since its
+    /// thread has ended.
+    fn hand_over(&mut self, closing: &Signal) -> Result<bool> {
+        let Some(next) = self.standby.take() else {
+            return self.attach_anew(closing);
+        };
+        self.act(next)?;
+        Ok(true)
+    }
+
+    fn act(&mut self, next: Standing) -> Result<()> {
+        // Closing it takes as long as opening does.
+        let before = std::mem::replace(&mut self.acting, next);
+        self.run()?;
+        drop(before);
+        Ok(())
+    }
+
     fn attach_anew(&mut self, closing: &Signal) -> Result<bool> {
         loop {
-            match attempt(&self.place, self.pid, &self.process)? {
-                Attempt::Attached(event) => {
-                    self.event = event;
+            match attempt(&self.place, self.pid, &self.process, None)? {
+                Attempt::Opened(acting) => {
+                    self.act(acting)?;
                     return Ok(true);
                 }
                 Attempt::ThreadEnded if !wait(&[closing.as_raw_fd()], Some(PAUSE_NS))?[0] => {}
-                Attempt::ThreadEnded | Attempt::ProcessEnded => return Ok(false),
+                Attempt::ThreadEnded | Attempt::NoThread => return Ok(false),
             }
         }
     }
+
+    fn wants_standby(&self) -> bool {
+        self.standby.is_none() && self.acting.tid != self.pid
+    }
+
+    /// Tried once: a thread that has ended before it is reached says that the next one is to be tried.
+    fn find_standby(&mut self) -> Result<()> {
+        let other_than = Some(self.acting.tid);
+        if let Attempt::Opened(standby) = attempt(&self.place, self.pid, &self.process, other_than)?
+        {
+            self.standby = Some(standby);
+        }
+        Ok(())
+    }
 }
 
-fn attempt(place: &UserPlace, pid: u32, process: &PidFd) -> Result<Attempt> {
-    let Some(tid) = living_thread(pid)? else {
-        return Ok(Attempt::ProcessEnded);
-    };
-    let attached = ThreadEvent::attach(&place.event(Some(tid)), place.program.as_fd());
+fn attempt(
+    place: &UserPlace,
+    pid: u32,
+    process: &PidFd,
+    other_than: Option<u32>,
+) -> Result<Attempt> {
+    let thread = living_thread_but(pid, other_than)?;
+    let opened = thread.map(|tid| (tid, ThreadEvent::open(&place.event(Some(tid)))));
     // Only while the process lives is its pid its own.
     let has_ended = process.has_ended();
     if has_ended.map_err(|error| Error::io("pidfd", &error))? {
-        return Ok(Attempt::ProcessEnded);
+        return Ok(Attempt::NoThread);
     }
-    match attached {
-        Ok(event) => {
+    match opened {
+        None if other_than.is_some() => Ok(Attempt::NoThread),
+        // Threads that begin and end while they are listed may all be missed.
+        None => Ok(Attempt::ThreadEnded),
+        Some((tid, Ok(event))) => {
             let folder = thread_folder(pid, tid);
             let thread = proc_stat::stat(&folder).map_err(|error| Error::io(folder, &error))?;
             // Else its tid may have been another process's by then.
             Ok(match thread {
-                Some(_) => Attempt::Attached(event),
+                Some(_) => Attempt::Opened(Standing { tid, event }),
                 None => Attempt::ThreadEnded,
             })
         }
-        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(Attempt::ThreadEnded),
-        Err(error) => Err((place.refused)(&error)),
+        Some((_, Err(error))) if error.raw_os_error() == Some(libc::ESRCH) => {
+            Ok(Attempt::ThreadEnded)
+        }
+        Some((_, Err(error))) => Err((place.refused)(&error)),
     }
 }
 
@@ -185,20 +241,37 @@ impl Drop for UserProbes {
 
 /// Until all processes have ended, or `closing` is raised.
 fn run(mut probes: Vec<UserProbe>, closing: &Signal) -> Result<()> {
+    /// Between two looks for a second thread, where there was none.
+    const LOOK_NS: u64 = 100_000_000;
     while !probes.is_empty() {
         let mut fds: Vec<RawFd> = vec![closing.as_raw_fd()];
-        fds.extend(probes.iter().map(|probe| probe.event.as_raw_fd()));
-        let ready = wait(&fds, None)?;
-        if ready[0] {
+        for probe in &probes {
+            fds.push(probe.acting.event.as_raw_fd());
+            // poll(2) passes over what is negative.
+            let standby = probe.standby.as_ref();
+            fds.push(standby.map_or(-1, |standby| standby.event.as_raw_fd()));
+        }
+        let wants_standby = probes.iter().any(UserProbe::wants_standby);
+        let ended = wait(&fds, wants_standby.then_some(LOOK_NS))?;
+        if ended[0] {
             break;
         }
         let mut kept = Vec::with_capacity(probes.len());
-        for (mut probe, has_ended) in probes.into_iter().zip(&ready[1..]) {
-            if !has_ended || probe.attach_anew(closing)? {
+        for (mut probe, ended) in probes.into_iter().zip(ended[1..].chunks(2)) {
+            if ended[1] {
+                probe.standby = None;
+            }
+            if !ended[0] || probe.hand_over(closing)? {
                 kept.push(probe);
             }
         }
         probes = kept;
+        // One at a time: another's turn may come meanwhile.
+        if let Some(index) = probes.iter().position(UserProbe::wants_standby) {
+            let mut probe = probes.remove(index);
+            probe.find_standby()?;
+            probes.push(probe);
+        }
     }
     Ok(())
 }

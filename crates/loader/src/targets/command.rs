@@ -276,7 +276,7 @@ mod tests {
     use std::os::fd::AsRawFd;
     use std::sync::atomic::{AtomicI32, Ordering};
 
-    use super::{Command, ErrorKind, ExitStatus};
+    use super::{Command, Denial, ErrorKind, ExitStatus};
     use crate::targets::pidfd::{PidFd, wait_readable};
 
     fn argv(words: &[&str]) -> Vec<String> {
@@ -403,13 +403,15 @@ mod tests {
                 .unwrap()
                 .release()
                 .unwrap_err()
-                .kind
         };
-        assert_eq!(
-            failure(&["no-such-command-anywhere"]),
-            ErrorKind::NoSuchCommand
-        );
-        assert_eq!(failure(&["/etc/passwd"]), ErrorKind::NotPermitted);
+        let missing = failure(&["no-such-command-anywhere"]);
+        assert_eq!(missing.kind, ErrorKind::NoSuchCommand);
+        assert_eq!(missing.cause.unwrap().errno, Some(libc::ENOENT));
+        let closed = failure(&["/etc/passwd"]);
+        assert_eq!(closed.kind, ErrorKind::NotPermitted);
+        let cause = closed.cause.unwrap();
+        assert_eq!(cause.errno, Some(libc::EACCES));
+        assert_eq!(cause.denied_by, Some(Denial::FileMode));
         assert_eq!(
             Command::spawn(&[], false).err().unwrap().kind,
             ErrorKind::InvalidArgument

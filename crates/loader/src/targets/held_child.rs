@@ -73,7 +73,7 @@ fn next_entry(entries: &[u8]) -> Option<(Option<RawFd>, &[u8])> {
             return Some((None, entries.get(length..)?));
         }
         let digit = RawFd::from(byte - b'0');
-        fd = fd.unwrap_or(0).checked_mul(10)?.checked_add(digit).into();
+        fd = Some(fd.unwrap_or(0).checked_mul(10)?.checked_add(digit)?);
     }
     Some((fd, entries.get(length..)?))
 }

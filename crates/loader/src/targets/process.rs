@@ -64,10 +64,15 @@ pub fn has_ended(pid: u32, leader: &Stat) -> Result<bool> {
 
 /// A thread of the process that has not ended: its leader if possible, else the one that began first.
 pub fn living_thread(pid: u32) -> Result<Option<u32>> {
+    living_thread_but(pid, None)
+}
+
+/// The same, of all but one.
+pub fn living_thread_but(pid: u32, left_out: Option<u32>) -> Result<Option<u32>> {
     let living = |tid: u32| -> Result<Option<Stat>> {
         let folder = thread_folder(pid, tid);
         let stat = stat(&folder).map_err(|error| Error::io(folder, &error))?;
-        Ok(stat.filter(|stat| !stat.is_dead()))
+        Ok(stat.filter(|stat| !stat.is_dead() && left_out != Some(tid)))
     };
     if living(pid)?.is_some() {
         return Ok(Some(pid));

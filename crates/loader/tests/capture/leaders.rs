@@ -2,6 +2,7 @@
 
 use loader::error::ErrorKind;
 use loader::options::Options;
+use loader::options::UserStacks;
 use loader::sample::StopReason;
 use loader::session::capture::CaptureSession;
 use loader::targets::process::inspect;
@@ -11,15 +12,19 @@ use crate::relay::Relay;
 use crate::support::assert_adds_up;
 use crate::thread;
 
-extern "C" fn nothing(value: u64) -> u64 {
-    value
+#[inline(never)]
+extern "C" fn rest_in_a_function(value: u64) -> u64 {
+    std::thread::sleep(std::time::Duration::from_millis(value));
+    std::hint::black_box(value)
 }
 
 fn without_leader() -> (Relay, CaptureSession) {
-    let relay = Relay::new(nothing);
+    let relay = Relay::new(rest_in_a_function);
     relay.end_leader();
     let session = CaptureSession::open(&Options {
         pids: vec![relay.pid],
+        off_cpu: true,
+        user_stacks: UserStacks::copied(16 << 10),
         ..Options::default()
     });
     (relay, session.unwrap())
@@ -27,13 +32,13 @@ fn without_leader() -> (Relay, CaptureSession) {
 
 #[test]
 fn a_process_without_its_leader_is_found_and_described() {
-    let relay = Relay::new(nothing);
+    let relay = Relay::new(rest_in_a_function);
     let before = inspect(relay.pid).unwrap();
     relay.end_leader();
     let after = inspect(relay.pid).unwrap();
     assert_eq!(after.exe, before.exe);
     assert_eq!(after.cmdline, before.cmdline);
-    assert!(after.exe.is_some() && after.cmdline.unwrap().len() > 0);
+    assert!(after.exe.is_some() && !after.cmdline.unwrap().is_empty());
     let name = before.exe.unwrap().rsplit('/').next().unwrap().to_owned();
     let found = find(&name).unwrap();
     assert!(found.iter().any(|process| process.pid == relay.pid));
@@ -55,6 +60,16 @@ fn a_process_is_captured_until_its_last_thread_ends() {
     assert_eq!(runner.budget.wall_ns, 20_000_000);
     assert!(runner.budget.blocked_ns > 0);
     assert_adds_up(&sample);
+    let names_it = |symbol: &Option<String>| {
+        let name = symbol.as_deref().unwrap_or_default();
+        name.ends_with("rest_in_a_function")
+    };
+    let mut frames = sample.stacks.iter().flatten();
+    assert!(
+        frames.any(|frame| names_it(&frame.symbol)),
+        "{:?}",
+        sample.stack_problems
+    );
     session.start(None).unwrap();
     relay.kill();
     assert_eq!(session.wait().unwrap(), StopReason::Exit);

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -59,6 +59,8 @@ struct Area {
 /// `dlclose`, cannot be seen from addresses: whoever knows of it calls [`ProcessMaps::refresh`].
 #[derive(Debug)]
 pub struct ProcessMaps {
+    pid: u32,
+    /// Under /proc.
     folder: PathBuf,
     root: Arc<Root>,
     modules: Arc<Modules>,
@@ -73,12 +75,13 @@ pub struct ProcessMaps {
 impl ProcessMaps {
     /// Fails if the process has ended, or without the rights of root or of ptrace over it.
     pub fn open(pid: u32, modules: &Arc<Modules>) -> Result<Self> {
-        let folder = PathBuf::from(format!("/proc/{pid}"));
+        let folder = memory_folder(pid);
         let root = folder.join("root");
         let root = Root::open(&root).map_err(|error| Error::io(root.display(), &error))?;
         let root = Arc::new(root);
         let names = PerfMap::of_process(pid, &root);
         let mut maps = Self {
+            pid,
             folder,
             root,
             modules: modules.clone(),
@@ -144,6 +147,7 @@ impl ProcessMaps {
     }
 
     fn read(&mut self) -> Result<()> {
+        self.folder = memory_folder(self.pid);
         let path = self.folder.join("maps");
         let text = fs::read(&path).map_err(|error| Error::io(path.display(), &error))?;
         let areas: Vec<Area> = maps::executable(&text)
@@ -247,4 +251,20 @@ fn bias(elf: &Elf, mapping: &Mapping) -> Option<u64> {
 fn is_for_generated(mapping: &Mapping) -> bool {
     let generated = [&b"/memfd:"[..], b"/dev/shm/", b"/dev/zero", b"/SYSV"];
     generated.iter().any(|from| mapping.path.starts_with(from))
+}
+
+/// Where /proc shows a process's memory: at its leader, or, where that has ended and has none any more, at another thread.
+fn memory_folder(pid: u32) -> PathBuf {
+    let leader = PathBuf::from(format!("/proc/{pid}"));
+    let has_memory = |folder: &PathBuf| fs::read_link(folder.join("exe")).is_ok();
+    if has_memory(&leader) {
+        return leader;
+    }
+    let threads = fs::read_dir(leader.join("task"));
+    let threads = threads.into_iter().flatten().flatten();
+    threads
+        // Only there is `map_files` shown.
+        .map(|thread| Path::new("/proc").join(thread.file_name()))
+        .find(has_memory)
+        .unwrap_or(leader)
 }
