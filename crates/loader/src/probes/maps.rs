@@ -115,8 +115,8 @@ impl Maps {
     /// The one that is reported as this.
     pub fn remove_target(&self, pid: u32) -> Result<()> {
         let rows = self.targets.rows()?;
-        let its = rows.iter().filter(|(_, reported)| *reported == pid);
-        its.map(|(tgid, _)| self.targets.remove(tgid)).collect()
+        let mut its = rows.iter().filter(|(_, reported)| *reported == pid);
+        its.try_for_each(|(tgid, _)| self.targets.remove(tgid))
     }
 
     /// The processes of the set, followed children included.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::probes::maps::Maps;
 use crate::targets::identity::{Identity, Process};
 
@@ -46,14 +46,19 @@ impl Living {
     }
 
     fn living_children(&self, maps: &Maps) -> Result<Vec<Arc<Process>>> {
-        let held: Vec<Process> = maps
-            .targets()?
-            .into_iter()
-            // One that cannot be held has ended.
-            .filter_map(|pid| Process::open(pid).ok())
-            .filter(|process| !process.has_ended())
-            .take(MOST_CHILDREN_HELD)
-            .collect();
+        let mut held = Vec::new();
+        for pid in maps.targets()? {
+            match Process::open(pid) {
+                Ok(process) if !process.has_ended() => held.push(process),
+                Ok(_) => {}
+                Err(error) if is_gone(&error) => {}
+                Err(error) if held.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+            if held.len() == MOST_CHILDREN_HELD {
+                break;
+            }
+        }
         if held.is_empty() {
             return Ok(Vec::new());
         }
@@ -72,11 +77,9 @@ impl Living {
         if self.follow {
             let known: HashSet<u32> = self.named.iter().map(|process| process.pid()).collect();
             for pid in maps.targets()? {
-                // What cannot be looked at is not there.
-                if !known.contains(&pid)
-                    && let Ok(Some(identity)) = Identity::of(pid)
-                {
-                    there.push(identity);
+                if !known.contains(&pid) {
+                    let identity = Identity::of(pid);
+                    there.extend(identity.map_err(|error| Error::io("/proc", &error))?);
                 }
             }
         }
@@ -89,4 +92,10 @@ impl Living {
         let still = there.iter().filter(|identity| now.contains(identity));
         Ok(still.map(|identity| identity.pid).collect())
     }
+}
+
+/// There was no such process any more.
+fn is_gone(error: &Error) -> bool {
+    let errno = error.cause.as_ref().and_then(|cause| cause.errno);
+    errno == Some(libc::ESRCH)
 }

@@ -273,17 +273,18 @@ fn a_process_that_goes_on_right_after_a_trigger_was_stopped_before() {
         std::thread::yield_now();
     }
     let session = CaptureSession::open(&Options {
-        pids: vec![std::process::id(), child.id()],
-        ..options(Some("up:kdelay_test_begin"), Some("up:kdelay_test_end"))
+        pids: vec![child.id()],
+        ..options(Some("t:sched:sched_process_exec"), None)
     })
     .unwrap();
     session.start(None).unwrap();
-    kdelay_test_begin(1);
+    // In any task.
+    std::process::Command::new("true").status().unwrap();
     send(libc::SIGCONT);
     while is_stopped() {
         std::thread::yield_now();
     }
-    kdelay_test_end(1);
+    session.stop().unwrap();
     session.wait().unwrap();
     let sample = session.read().unwrap();
     let found = |thread: &&loader::sample::Thread| thread.pid == child.id();
