@@ -9,8 +9,9 @@ use crate::stack::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserStack};
 pub struct OffCpuKey {
     /// Of the thread's record.
     pub slot: u32,
-    pub reserved: u32,
-    /// A hash of the kernel frames.
+    /// Of that record: it may be another thread's in the next one.
+    pub window: u32,
+    /// A hash of the kernel frames, and of the thread's start: once it has ended, another one of this window may have its record.
     pub kernel: u64,
     /// User registers; 0: this kernel does not say.
     pub pc: u64,

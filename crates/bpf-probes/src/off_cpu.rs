@@ -29,8 +29,8 @@ pub fn switched_out<C: Arguments>(ctx: &C, task: Task<C::Access>, record: &Threa
     let registers = task.user_registers();
     let key = OffCpuKey {
         slot: record.slot,
-        reserved: 0,
-        kernel: hash(&waits.latest, bytes),
+        window: record.window,
+        kernel: hash(&waits.latest, bytes, record.start_time_ns),
         pc: registers.pc,
         sp: registers.sp,
     };
@@ -65,8 +65,8 @@ pub fn switched_in(record: &ThreadRecord) {
 }
 
 #[inline(always)]
-fn hash(frames: &[u64; KERNEL_FRAMES], bytes: u64) -> u64 {
-    let mut hash = bytes;
+fn hash(frames: &[u64; KERNEL_FRAMES], bytes: u64, start_time_ns: u64) -> u64 {
+    let mut hash = bytes ^ start_time_ns;
     for index in 0..KERNEL_FRAMES {
         if index as u64 * 8 >= bytes {
             break;

@@ -10,7 +10,7 @@ use crate::sample::SyscallEvent;
 pub fn describe(call: &Recorded) -> SyscallEvent {
     let name = syscalls::name(call.key);
     SyscallEvent {
-        entry_ns: call.exit_ns.wrapping_sub(call.duration_ns),
+        entry_ns: call.exit_ns.saturating_sub(call.duration_ns),
         exit_ns: call.exit_ns,
         duration_ns: call.duration_ns as i64,
         pid: call.tgid,
@@ -34,7 +34,7 @@ pub fn starts_program(call: &Recorded) -> bool {
     call.result == 0 && matches!(&syscalls::name(call.key)[..], "execve" | "execveat")
 }
 
-/// Whether the registers no longer hold what the call was given.
+/// Whether the registers no longer hold the call's arguments.
 fn replaces_registers(name: &str, result: i64) -> bool {
     match name {
         "rt_sigreturn" | "sigreturn" => true,
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn times_arguments_and_result_are_told_as_they_were() {
+    fn times_arguments_and_result_are_described_as_they_were() {
         let event = describe(&recorded(libc::SYS_read, 5));
         assert_eq!((event.entry_ns, event.exit_ns), (700, 1000));
         assert_eq!(

@@ -1,8 +1,11 @@
 //! System calls that are recorded one by one, and time off the CPU by stack: from the ring buffers to a sample.
 
 pub mod describe;
+pub mod drain;
+pub mod kept;
 pub mod longest;
 pub mod of_sample;
+pub mod off_cpu;
 pub mod recorded;
 pub mod recorded_call;
 pub mod ring;

@@ -52,7 +52,7 @@ fn event((recorded, indices): &(RecordedCall, StackIndices)) -> SyscallEvent {
     let wait = stacks.and_then(|stacks| stacks.wait.as_ref());
     SyscallEvent {
         wait: wait.map(|wait| CallWait {
-            off_cpu_ns: wait.off_cpu_ns as i64,
+            off_cpu_ns: wait.off_cpu_ns.min(recorded.call.duration_ns) as i64,
             preempted: wait.is_preempted,
         }),
         kernel_stack: indices.kernel,

@@ -1,12 +1,12 @@
 //! What was recorded in a window apart from its threads' numbers, and how a sample tells of it. To find names may take seconds.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use abi::off_cpu::OffCpuKey;
 use stacks::End;
 
 use crate::calls::of_sample::Calls;
+use crate::calls::off_cpu::merged;
 use crate::calls::recorded_call::{CallStacks, RecordedCall, user_stack_end};
 use crate::calls::stack_table::{Named, StackIndices, StackTable, Symbols};
 use crate::error::Result;
@@ -16,7 +16,7 @@ use crate::threads::seen::BlockedTime;
 pub struct Recorded {
     pub calls: Vec<RecordedCall>,
     pub blocked: Vec<BlockedTime>,
-    /// Of the times blocked.
+    /// Of the times blocked, and of those that had not ended.
     pub stacks: HashMap<OffCpuKey, CallStacks>,
     /// Why stacks are missing, a line each.
     pub problems: Vec<String>,
@@ -41,7 +41,7 @@ impl Recorded {
     pub fn described(self, symbols: &Symbols) -> Result<Described> {
         let mut table = StackTable::default();
         let of_calls = self.calls.iter().map(|recorded| &recorded.stacks);
-        let of_times = self.stacks.values().map(Some);
+        let of_times = self.blocked.iter().map(|time| self.stacks.get(&time.key));
         let stacks = of_calls.map(Option::as_ref).chain(of_times);
         let stacks_truncated = stacks.filter(|&stacks| is_truncated(stacks)).count() as i64;
         let off_cpu: Vec<OffCpu> = self
@@ -103,38 +103,6 @@ fn off_cpu(time: &BlockedTime, stacks: Option<&CallStacks>, indices: StackIndice
     }
 }
 
-/// What looks the same is the same. The kernel tells stacks apart that differ by the way into the probe, as when somebody else
-/// traces the scheduler for a while, and by how deep the same functions lie.
-fn merged(times: Vec<OffCpu>, stacks: &[Vec<Frame>]) -> Vec<OffCpu> {
-    let frames = |index: Option<u32>| index.and_then(|index| stacks.get(index as usize));
-    let mut places = HashMap::new();
-    let mut merged: Vec<OffCpu> = Vec::new();
-    for time in times {
-        let kernel = frames(time.kernel_stack);
-        let user = frames(time.user_stack);
-        let key = (
-            time.pid,
-            time.tid,
-            kernel,
-            user,
-            time.user_stack_end.clone(),
-        );
-        match places.entry(key) {
-            Entry::Vacant(entry) => {
-                entry.insert(merged.len());
-                merged.push(time);
-            }
-            Entry::Occupied(entry) => {
-                let known = &mut merged[*entry.get()];
-                known.count += time.count;
-                known.total_ns += time.total_ns;
-                known.max_ns = known.max_ns.max(time.max_ns);
-            }
-        }
-    }
-    merged
-}
-
 fn is_truncated(stacks: Option<&CallStacks>) -> bool {
     let walk = stacks.and_then(|stacks| stacks.user.as_ref());
     walk.is_some_and(|walk| walk.end != End::Complete)
@@ -142,47 +110,7 @@ fn is_truncated(stacks: Option<&CallStacks>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_PROBLEMS, bounded, merged};
-    use crate::sample::{Frame, OffCpu};
-
-    fn frame(symbol: &str) -> Frame {
-        Frame {
-            symbol: Some(symbol.to_owned()),
-            ..Frame::default()
-        }
-    }
-
-    fn time(tid: u32, kernel: u32, user: u32, total_ns: i64) -> OffCpu {
-        OffCpu {
-            tid,
-            count: 1,
-            total_ns,
-            max_ns: total_ns,
-            kernel_stack: Some(kernel),
-            user_stack: Some(user),
-            ..OffCpu::default()
-        }
-    }
-
-    #[test]
-    fn times_that_look_the_same_are_one() {
-        let stacks = [
-            vec![frame("schedule")],
-            vec![frame("schedule")],
-            vec![frame("main")],
-            vec![frame("start")],
-        ];
-        let times = vec![
-            time(1, 0, 2, 10),
-            time(1, 1, 2, 30),
-            time(1, 0, 3, 5),
-            time(2, 0, 2, 7),
-        ];
-        let merged = merged(times, &stacks);
-        let seen = |time: &OffCpu| (time.tid, time.count, time.total_ns, time.max_ns);
-        let seen: Vec<_> = merged.iter().map(seen).collect();
-        assert_eq!(seen, [(1, 2, 40, 30), (1, 1, 5, 5), (2, 1, 7, 7)]);
-    }
+    use super::{MOST_PROBLEMS, bounded};
 
     #[test]
     fn problems_beyond_some_are_counted() {

@@ -32,7 +32,7 @@ pub struct WaitStack {
 
 impl RecordedCall {
     pub fn entry_ns(&self) -> u64 {
-        self.call.exit_ns.wrapping_sub(self.call.duration_ns)
+        self.call.exit_ns.saturating_sub(self.call.duration_ns)
     }
 }
 

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use abi::event::{StackedEvent, SyscallEvent};
 use abi::off_cpu::{OffCpuKey, OffCpuStack};
-use aya::maps::{MapData, RingBuf};
 
 use crate::calls::describe::starts_program;
+use crate::calls::drain::{Ring, drain};
+use crate::calls::kept::{Kept, OfWindow};
 use crate::calls::longest::Longest;
 use crate::calls::recorded_call::{CallStacks, RecordedCall};
 use crate::calls::stack_reader::StackReader;
-use crate::error::{Cause, Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::kernel::own_thread::raise_priority;
 use crate::probes::object::Probes;
 
@@ -24,55 +25,65 @@ const INTERVAL: Duration = Duration::from_millis(2);
 /// While no window is open or armed. Whoever changes that wakes the thread.
 const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// As many rows as there can be, with some to spare for those that come anew after they were read.
-const MOST_INTRODUCED: usize = 1 << 21;
-
-/// The reading end.
+/// The reading end. Once it is dropped, or closed, nobody takes events out any more.
 pub struct EventReader {
     shared: Arc<Shared>,
     thread: std::thread::Thread,
 }
 
 struct Shared {
-    buffer: Mutex<Buffer>,
+    /// Held by whoever takes events out, while stacks are walked, too.
+    rings: Mutex<Rings>,
+    /// Held for a moment only.
+    kept: Mutex<Kept>,
     is_awaited: AtomicBool,
+    is_closed: AtomicBool,
 }
 
-struct Buffer {
-    plain: RingBuf<MapData>,
-    stacked: RingBuf<MapData>,
-    off_cpu: RingBuf<MapData>,
+struct Rings {
+    plain: Ring,
+    stacked: Ring,
+    off_cpu: Ring,
     stacks: StackReader,
-    /// What the keys of times blocked stand for.
-    introduced: HashMap<OffCpuKey, CallStacks>,
-    by_window: HashMap<u32, Longest>,
-    limit: usize,
+    most_calls: usize,
 }
 
-fn ring(probes: &mut Probes, name: &str) -> Result<RingBuf<MapData>> {
-    RingBuf::try_from(probes.take_map(name)?).map_err(|error| {
-        Error::new(
-            ErrorKind::Internal,
-            format!("the ring buffer {name} cannot be used: {error}"),
-        )
-        .cause(Cause::of(&error))
-    })
+/// What was recorded in one window.
+pub struct Taken {
+    pub calls: Longest,
+    /// What the keys of times blocked stand for, as far as it is known.
+    pub stacks: HashMap<OffCpuKey, CallStacks>,
+    /// Stacks of times blocked for which there was no room here.
+    pub stacks_lost: u64,
+    /// Why stacks are missing, a line each; none is in two of these.
+    pub problems: Vec<String>,
+}
+
+impl Default for Taken {
+    fn default() -> Self {
+        Self {
+            calls: Longest::new(0),
+            stacks: HashMap::new(),
+            stacks_lost: 0,
+            problems: Vec::new(),
+        }
+    }
 }
 
 impl EventReader {
-    /// `limit`: of one window, at most so many are kept: the longest.
-    pub fn new(probes: &mut Probes, stacks: StackReader, limit: usize) -> Result<Self> {
+    /// Of one window, at most `most_calls` are kept: the longest.
+    pub fn new(probes: &mut Probes, stacks: StackReader, most_calls: usize) -> Result<Self> {
         let shared = Arc::new(Shared {
-            buffer: Mutex::new(Buffer {
-                plain: ring(probes, "SYSCALL_EVENTS")?,
-                stacked: ring(probes, "STACKED_EVENTS")?,
-                off_cpu: ring(probes, "OFF_CPU_STACKS")?,
-                introduced: HashMap::new(),
+            rings: Mutex::new(Rings {
+                plain: Ring::new(probes, "SYSCALL_EVENTS")?,
+                stacked: Ring::new(probes, "STACKED_EVENTS")?,
+                off_cpu: Ring::new(probes, "OFF_CPU_STACKS")?,
                 stacks,
-                by_window: HashMap::new(),
-                limit,
+                most_calls,
             }),
+            kept: Mutex::new(Kept::new(most_calls)),
             is_awaited: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
         });
         let weak = Arc::downgrade(&shared);
         let thread = std::thread::Builder::new()
@@ -93,133 +104,122 @@ impl EventReader {
         }
     }
 
-    /// Those of a window that is sealed, after a grace period; what there is of windows before it is forgotten.
-    pub fn take(&self, window: u32) -> Longest {
-        let mut buffer = self.shared.lock();
-        buffer.drain();
-        let limit = buffer.limit;
-        let taken = buffer.by_window.remove(&window);
-        buffer.by_window.retain(|&other, _| other > window);
-        taken.unwrap_or_else(|| Longest::new(limit))
+    /// What was recorded in a window that is sealed, after a grace period; what there is of windows before it is forgotten. Waits
+    /// until all that is in the ring buffers has been taken out, or until the reader is closed.
+    pub fn take(&self, window: u32) -> Taken {
+        // Held to the end: what a drain has taken out of `kept` is back in it then.
+        let mut rings = lock(&self.shared.rings);
+        rings.drain(&self.shared);
+        let problems = rings.stacks.take_problems();
+        let OfWindow {
+            calls,
+            stacks,
+            stacks_lost,
+        } = lock(&self.shared.kept).take(window);
+        Taken {
+            calls,
+            stacks,
+            stacks_lost,
+            problems,
+        }
     }
 
-    /// What these keys stand for, as far as it is known.
-    pub fn stacks_of(
-        &self,
-        keys: impl Iterator<Item = OffCpuKey>,
-    ) -> HashMap<OffCpuKey, CallStacks> {
-        let mut buffer = self.shared.lock();
-        buffer.drain();
-        let known = |key: OffCpuKey| Some((key, buffer.introduced.get(&key)?.clone()));
-        keys.filter_map(known).collect()
+    /// Forgets what there is of windows up to this one: nobody is going to read them.
+    pub fn forget(&self, window: u32) {
+        lock(&self.shared.kept).forget(window);
     }
 
-    /// Why stacks are missing, a line each, each told once.
-    pub fn take_problems(&self) -> Vec<String> {
-        self.shared.lock().stacks.take_problems()
+    /// Ends what the thread, and whoever takes events out, is about. To close twice is harmless.
+    pub fn close(&self) {
+        self.shared.is_closed.store(true, Ordering::Release);
+        self.thread.unpark();
     }
 }
 
 impl Drop for EventReader {
     fn drop(&mut self) {
-        // The thread finds the buffer gone.
-        self.thread.unpark();
+        self.close();
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Buffer> {
-        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What a thread that panicked left behind are whole events all the same.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Buffer {
-    fn drain(&mut self) {
-        self.drain_plain();
-        self.drain_stacked();
-        self.drain_off_cpu();
+impl Rings {
+    /// Stacks are walked without the lock of what is kept.
+    fn drain(&mut self, shared: &Shared) {
+        self.drain_plain(shared);
+        self.drain_stacked(shared);
+        self.drain_off_cpu(shared);
     }
 
-    fn drain_plain(&mut self) {
+    fn drain_plain(&mut self, shared: &Shared) {
         // There may be millions a second, most of them of one window, and soon too short to be kept.
-        let (mut number, mut window) = (0, Longest::new(self.limit));
-        while let Some(item) = self.plain.next() {
-            if item.len() != size_of::<SyscallEvent>() {
-                continue;
+        let (mut number, mut calls) = (0, Longest::new(self.most_calls));
+        drain(&mut self.plain, &shared.is_closed, |event| {
+            if event.len() != size_of::<SyscallEvent>() {
+                return;
             }
-            // SAFETY: the programs put only whole events into the ring buffer, which are plain integers and bytes, and the
-            // ring buffer aligns what is in it to 8 bytes.
-            let call = unsafe { &*item.as_ptr().cast::<SyscallEvent>() };
+            // SAFETY: as long as the event, which is made of integers and bytes: any bytes are a value.
+            let call = unsafe { event.as_ptr().cast::<SyscallEvent>().read_unaligned() };
             if call.window != number {
-                put_back(&mut self.by_window, number, window);
+                let mut kept = lock(&shared.kept);
+                let next = kept.take_out(call.window);
+                kept.put_back(number, std::mem::replace(&mut calls, next));
                 number = call.window;
-                window = self
-                    .by_window
-                    .remove(&number)
-                    .unwrap_or_else(|| Longest::new(self.limit));
             }
-            if window.has_room_for(call.duration_ns) {
-                window.add((*call).into());
+            if calls.has_room_for(call.duration_ns) {
+                calls.add(call.into());
             } else {
-                window.leave_out();
+                calls.leave_out();
             }
-        }
-        put_back(&mut self.by_window, number, window);
+        });
+        lock(&shared.kept).put_back(number, calls);
     }
 
-    fn drain_stacked(&mut self) {
-        while let Some(item) = self.stacked.next() {
-            if item.len() < size_of::<StackedEvent>() {
-                continue;
+    fn drain_stacked(&mut self, shared: &Shared) {
+        let reader = &mut self.stacks;
+        drain(&mut self.stacked, &shared.is_closed, |bytes| {
+            if bytes.len() < size_of::<StackedEvent>() {
+                return;
             }
-            // SAFETY: the programs put only whole events into the ring buffer: plain integers and bytes.
-            let event = unsafe { item.as_ptr().cast::<StackedEvent>().read_unaligned() };
-            let copied = &item[size_of::<StackedEvent>()..];
+            // SAFETY: at least as long as the event, which is made of integers and bytes: any bytes are a value.
+            let event = unsafe { bytes.as_ptr().cast::<StackedEvent>().read_unaligned() };
+            let copied = &bytes[size_of::<StackedEvent>()..];
             let copied = &copied[..copied.len().min(event.user.bytes as usize)];
-            let window = window(&mut self.by_window, event.call.window, self.limit);
             let call = event.call;
+            let has_room = lock(&shared.kept).has_room_for(call.window, call.duration_ns);
             // Where another program begins, nobody has called.
-            let stacks = (window.has_room_for(call.duration_ns) && !starts_program(&call))
-                .then(|| self.stacks.read(&event, copied));
-            window.add(RecordedCall { call, stacks });
-        }
+            let stacks = (has_room && !starts_program(&call)).then(|| reader.read(&event, copied));
+            lock(&shared.kept).add_call(RecordedCall { call, stacks });
+        });
     }
 
-    fn drain_off_cpu(&mut self) {
-        while let Some(item) = self.off_cpu.next() {
-            if item.len() < size_of::<OffCpuStack>() {
-                continue;
+    fn drain_off_cpu(&mut self, shared: &Shared) {
+        let reader = &mut self.stacks;
+        drain(&mut self.off_cpu, &shared.is_closed, |bytes| {
+            if bytes.len() < size_of::<OffCpuStack>() {
+                return;
             }
-            // SAFETY: as for the others.
-            let stack = unsafe { item.as_ptr().cast::<OffCpuStack>().read_unaligned() };
-            let copied = &item[size_of::<OffCpuStack>()..];
+            // SAFETY: at least as long as the record, which is made of integers: any bytes are a value.
+            let stack = unsafe { bytes.as_ptr().cast::<OffCpuStack>().read_unaligned() };
+            let copied = &bytes[size_of::<OffCpuStack>()..];
             let copied = &copied[..copied.len().min(stack.user.bytes as usize)];
-            if self.introduced.len() >= MOST_INTRODUCED {
-                self.introduced.clear();
-            }
-            let stacks = self.stacks.read_off_cpu(&stack, copied);
-            self.introduced.insert(stack.key, stacks);
-        }
-    }
-}
-
-fn window(by_window: &mut HashMap<u32, Longest>, number: u32, limit: usize) -> &mut Longest {
-    by_window
-        .entry(number)
-        .or_insert_with(|| Longest::new(limit))
-}
-
-/// Windows are numbered from 1.
-fn put_back(by_window: &mut HashMap<u32, Longest>, number: u32, window: Longest) {
-    if number != 0 {
-        by_window.insert(number, window);
+            let stacks = reader.read_off_cpu(&stack, copied);
+            lock(&shared.kept).add_stacks(stack.key, stacks);
+        });
     }
 }
 
 fn run(shared: &Weak<Shared>) {
     raise_priority();
     while let Some(shared) = shared.upgrade() {
-        shared.lock().drain();
+        if shared.is_closed.load(Ordering::Acquire) {
+            return;
+        }
+        lock(&shared.rings).drain(&shared);
         let interval = if shared.is_awaited.load(Ordering::Acquire) {
             INTERVAL
         } else {

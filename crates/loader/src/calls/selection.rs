@@ -11,7 +11,7 @@ use crate::options::EventOptions;
 /// A wait that makes up less of the least duration is not what a call was slow by.
 const LEAST_WAIT_SHARE: u64 = 8;
 
-/// What the programs are told.
+/// The programs' configuration.
 pub fn selection(options: &EventOptions) -> Result<Events> {
     let mut events = Events {
         least_ns: options.least_ns,

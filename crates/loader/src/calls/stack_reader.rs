@@ -170,7 +170,7 @@ impl StackReader {
         self.processes.insert(pid, Process { maps, memory });
     }
 
-    /// Why user stacks are missing, a line each, each told once.
+    /// Why user stacks are missing, a line each, each once.
     pub fn take_problems(&mut self) -> Vec<String> {
         if let Some((count, first)) = self.unreadable.take() {
             let others = match count {

@@ -76,7 +76,7 @@ enum Request {
 /// The frames of each stack, innermost first; inlined functions are frames of their own.
 pub struct Named {
     pub stacks: Vec<Vec<Frame>>,
-    /// What is missing and why, a line each, each told once.
+    /// What is missing and why, a line each, each once.
     pub problems: Vec<String>,
 }
 
@@ -101,7 +101,7 @@ impl Symbols {
         })
     }
 
-    /// The build ids of debug files that would have more names, each told once.
+    /// The build ids of debug files that would have more names, each once.
     pub fn missing(&self, table: &StackTable) -> Result<Vec<String>> {
         if self.debug_cache.is_none() {
             return Ok(Vec::new());

@@ -20,9 +20,9 @@ const VECTOR_NAMES: &[(u32, &str)] = &[
 #[cfg(target_arch = "aarch64")]
 const VECTOR_NAMES: &[(u32, &str)] = &[];
 
-/// The name that the kernel gave, or else the vector's.
-pub fn vector_name(vector: u32, given: &[u8]) -> String {
-    let name = name_of(given);
+/// The kernel's own name for it, or else the vector's.
+pub fn vector_name(vector: u32, name: &[u8]) -> String {
+    let name = name_of(name);
     if !name.is_empty() {
         return name;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::calls::of_sample::Calls;
 use crate::calls::recorded::Recorded;
-use crate::calls::ring::EventReader;
+use crate::calls::ring::Taken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::clock::monotonic_ns;
 use crate::kernel::machine;
@@ -14,9 +14,10 @@ use crate::sample::{Losses, Start, Stop};
 use crate::session::sample::Sample;
 use crate::session::state::{State, closed};
 use crate::session::window::{PendingWindow, Stage};
+use crate::threads::cgroup::find_cgroups;
 use crate::threads::merge::{merged, with_seen};
 use crate::threads::seen::{FirstEvent, Seen};
-use crate::threads::{idle, records, who};
+use crate::threads::{idle, records};
 
 /// Discarded windows whose records wait for a grace period to be freed. With the pending ones they must be fewer than the
 /// windows that the programs tell apart.
@@ -57,6 +58,9 @@ impl State {
         let (window, ..) = self.take_closed()?;
         let attached = self.attached.as_ref().ok_or_else(closed)?;
         control::seal(&attached.probes, window.number)?;
+        if let Some(events) = &attached.events {
+            events.forget(window.number);
+        }
         self.discarded.push(window.number);
         if self.discarded.len() >= MOST_DISCARDED {
             attached.grace_period.wait()?;
@@ -116,15 +120,16 @@ impl State {
             .as_mut()
             .map(|upcalls| upcalls.take(number))
             .transpose()?;
-        let (calls, over_limit) = match &attached.events {
-            Some(events) => events.take(number).in_order(),
-            None => Default::default(),
+        let Taken {
+            calls,
+            stacks,
+            stacks_lost,
+            problems,
+        } = match &attached.events {
+            Some(events) => events.take(number),
+            None => Taken::default(),
         };
-        let introduced = match &attached.events {
-            Some(events) => events.stacks_of(window.seen.off_cpu.iter().map(|time| time.key)),
-            None => Default::default(),
-        };
-        let problems = attached.events.as_ref().map(EventReader::take_problems);
+        let (calls, over_limit) = calls.in_order();
         let firsts = first_events(&attached.maps, &self.windows, stop.at_ns);
         let lost_by_now = attached.maps.losses();
         let lost = lost_by_now.since(&self.losses_before);
@@ -147,7 +152,7 @@ impl State {
         } = window.seen;
         let pids = with_seen(pids, &seen);
         let mut threads = merged(seen, firsts, idle, &start, &stop);
-        who::find_cgroups(&mut threads);
+        find_cgroups(&mut threads, &start, &stop);
         self.name_targets(&pids, &threads);
         self.free_discarded()?;
         if let Some(attached) = self.attached.as_mut() {
@@ -177,7 +182,7 @@ impl State {
                 events_over_limit: over_limit as i64,
                 threads_untracked: lost.thread_events as i64,
                 syscalls_untracked: (lost.syscalls + lost.irqs) as i64,
-                stacks_lost: (lost.stacks + lost.off_cpu) as i64,
+                stacks_lost: (lost.stacks + lost.off_cpu + stacks_lost) as i64,
                 stacks_truncated: 0,
                 frames_unresolved: 0,
                 triggers_missed,
@@ -189,8 +194,8 @@ impl State {
         let recorded = Recorded {
             calls,
             blocked: off_cpu,
-            stacks: introduced,
-            problems: problems.unwrap_or_default(),
+            stacks,
+            problems,
         };
         Ok((sample, recorded))
     }

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_events_told_is_left_as_it_is() {
+    fn what_events_have_shown_is_left_as_it_is() {
         for mode in [Mode::User, Mode::Kernel, Mode::Waiting, Mode::Unknown] {
             let mut open = open_question(60);
             settle(&mut open, mode);

@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 
 use abi::durations::{Durations, OffCpuTime};
-use abi::histogram::Histogram;
 use abi::syscall::SyscallKey;
-use abi::thread::record::{Activity, SyscallPhase, ThreadRecord};
+use abi::thread::record::{ACTIVITIES, Activity, SyscallPhase, ThreadRecord};
 use abi::who::{WhoKey, WhoRow};
 
 use crate::names::interrupts::SOFT_IRQ_NAMES;
@@ -16,60 +15,8 @@ use crate::sample::{
     Thread, Vector,
 };
 use crate::threads::seen::{FirstEvent, SeenThread};
+use crate::threads::syscalls::{histogram, settle_calls};
 use crate::threads::who;
-
-/// A thread that did one thing all through a window: it had no event then, and its next one told what that was.
-pub fn all_along(first: &FirstEvent, wall_ns: u64) -> Thread {
-    let wall_ns = wall_ns as i64;
-    let mut thread = without_events(first.pid, first.tid, first.comm.clone(), wall_ns);
-    let budget = &mut thread.budget;
-    budget.unknown_ns = 0;
-    match first.activity {
-        Activity::User => budget.user_ns = wall_ns,
-        Activity::Kernel => budget.kernel_ns = wall_ns,
-        Activity::Blocked => budget.blocked_ns = wall_ns,
-        Activity::Stopped => budget.stopped_ns = wall_ns,
-        Activity::ReadyUnknown => budget.ready_preempted_ns = wall_ns,
-        _ => budget.unknown_ns = wall_ns,
-    }
-    match first.activity {
-        Activity::User | Activity::Kernel | Activity::OnCpu => thread.run.clipped_ns = wall_ns,
-        Activity::ReadyUnknown => thread.ready.clipped_ns = wall_ns,
-        Activity::Stopped => thread.stopped.clipped_ns = wall_ns,
-        _ => {}
-    }
-    if first.syscall != SyscallKey::NONE && first.activity != Activity::User {
-        let mut call = in_flight(first.syscall, wall_ns as u64);
-        match first.activity {
-            Activity::Blocked => call.blocked_ns = wall_ns,
-            Activity::Stopped => call.stopped_ns = wall_ns,
-            Activity::ReadyUnknown => call.ready_ns = wall_ns,
-            _ => {}
-        }
-        thread.syscalls.push(call);
-    }
-    settle_faults(&mut thread);
-    thread
-}
-
-/// A thread of which nothing is known but its name.
-pub fn without_events(pid: u32, tid: u32, comm: String, wall_ns: i64) -> Thread {
-    let mut thread = Thread {
-        pid,
-        tid,
-        comm,
-        budget: Budget {
-            wall_ns,
-            unknown_ns: wall_ns,
-            ..Budget::default()
-        },
-        ..Thread::default()
-    };
-    thread.run.histogram = Some(vec![0; abi::histogram::BUCKETS]);
-    thread.ready.histogram = Some(vec![0; abi::histogram::BUCKETS]);
-    thread.long_poll.histogram = Some(vec![0; abi::histogram::BUCKETS]);
-    thread
-}
 
 /// What the other maps hold of a thread.
 #[derive(Default)]
@@ -78,23 +25,35 @@ pub struct Parts {
     pub hard_irqs: Vec<HardIrq>,
     pub vectors: Vec<Vector>,
     pub who: Vec<(WhoKey, WhoRow)>,
-    /// Time off the CPU that no call has been given, though one may have been open.
+    /// Time off the CPU that is attributed to no call, though one may have been open.
     pub unattributed: OffCpuTime,
 }
 
-/// Blocked without being in any call: in page faults, or in what else leads into the kernel.
-pub fn settle_faults(thread: &mut Thread) {
-    let in_calls_ns: i64 = thread.syscalls.iter().map(|call| call.blocked_ns).sum();
-    let outside_ns = thread.budget.blocked_ns - in_calls_ns;
-    thread.faults.blocked_ns = outside_ns.max(0);
-    // A trigger's stop reaches other CPUs late: what a call was given after it is taken back.
-    let longest = thread
-        .syscalls
-        .iter_mut()
-        .max_by_key(|call| call.blocked_ns);
-    if let Some(call) = longest.filter(|_| outside_ns < 0) {
-        call.blocked_ns += outside_ns;
+/// The time before a thread's first event, a wakeup, was taken for blocked: it was stopped.
+fn was_stopped(
+    first_blocked_ns: u64,
+    first_syscall: SyscallKey,
+    spent: &mut [u64; ACTIVITIES],
+    syscalls: &mut [SyscallStatistics],
+) -> u64 {
+    // Of that, what a stop before the wakeup has left.
+    let moved_ns = first_blocked_ns.min(spent[Activity::Blocked as usize]);
+    spent[Activity::Blocked as usize] -= moved_ns;
+    spent[Activity::Stopped as usize] += moved_ns;
+    // To the call that it was in, if it was in one, it was attributed as blocked.
+    let call = syscalls.iter_mut().find(|call| is_of(call, first_syscall));
+    if let Some(call) = call {
+        let of_call_ns = call.blocked_ns.min(moved_ns as i64);
+        call.blocked_ns -= of_call_ns;
+        call.stopped_ns += of_call_ns;
     }
+    moved_ns
+}
+
+fn is_of(call: &SyscallStatistics, key: SyscallKey) -> bool {
+    key != SyscallKey::NONE
+        && call.number == key.number()
+        && call.abi == syscalls::abi_name(key.abi())
 }
 
 pub fn thread(
@@ -113,18 +72,12 @@ pub fn thread(
     let mut spent = record.accumulated_ns;
     let mut stopped_clipped_ns = record.stopped_clipped_ns;
     if record.first_blocked_ns > 0 && stopped_at_start.contains(&record.tid) {
-        spent[Activity::Blocked as usize] -= record.first_blocked_ns;
-        spent[Activity::Stopped as usize] += record.first_blocked_ns;
-        stopped_clipped_ns += record.first_blocked_ns;
-        // The call that it was in, if it was in one, was given that time as blocked.
-        let name = syscalls::name(record.first_syscall);
-        if let Some(call) = syscalls
-            .iter_mut()
-            .find(|call| call.name == name && call.blocked_ns >= record.first_blocked_ns as i64)
-        {
-            call.blocked_ns -= record.first_blocked_ns as i64;
-            call.stopped_ns += record.first_blocked_ns as i64;
-        }
+        stopped_clipped_ns += was_stopped(
+            record.first_blocked_ns,
+            record.first_syscall,
+            &mut spent,
+            &mut syscalls,
+        );
     }
     let of = |activity: Activity| spent[activity as usize] as i64;
     let end_ns = if record.end_ns != 0 {
@@ -134,8 +87,14 @@ pub fn thread(
     };
     let ready_count = record.woken.count + record.preempted.count;
     let ready_ns = record.woken.total_ns + record.preempted.total_ns;
-    let (ran_instead, woken_by) =
-        who::attributed(who, ready_ns, record.ready_short_ns, record.woken_by_others);
+    let blocked_ns = of(Activity::Blocked);
+    let (ran_instead, woken_by) = who::attributed(
+        who,
+        ready_ns,
+        record.ready_short_ns,
+        blocked_ns,
+        record.woken_by_others,
+    );
     let long_polls = record.long_poll;
     let mut thread = Thread {
         pid: record.tgid,
@@ -195,7 +154,7 @@ pub fn thread(
             unknown_ns: of(Activity::Unseen) + of(Activity::OnCpu) + of(Activity::Lost),
         },
     };
-    settle_faults(&mut thread);
+    settle_calls(&mut thread);
     let phase_unknown = record.phase == SyscallPhase::Unknown;
     SeenThread {
         first: FirstEvent::of(&record),
@@ -218,32 +177,6 @@ fn faults(record: &ThreadRecord) -> Faults {
         minor: since(before.minor, after.minor),
         major: since(before.major, after.major),
         blocked_ns: 0,
-    }
-}
-
-/// A call of which the window saw no whole one.
-pub fn in_flight(key: SyscallKey, in_flight_ns: u64) -> SyscallStatistics {
-    SyscallStatistics {
-        name: syscalls::name(key),
-        number: key.number(),
-        abi: syscalls::abi_name(key.abi()).to_owned(),
-        in_flight_ns: in_flight_ns as i64,
-        histogram: Some(vec![0; abi::histogram::BUCKETS]),
-        ..SyscallStatistics::default()
-    }
-}
-
-/// And of its time off the CPU.
-pub fn in_flight_off_cpu(
-    key: SyscallKey,
-    in_flight_ns: u64,
-    off_cpu: OffCpuTime,
-) -> SyscallStatistics {
-    SyscallStatistics {
-        ready_ns: off_cpu.ready_ns as i64,
-        blocked_ns: off_cpu.blocked_ns as i64,
-        stopped_ns: off_cpu.stopped_ns as i64,
-        ..in_flight(key, in_flight_ns)
     }
 }
 
@@ -277,8 +210,6 @@ fn max_ns(durations: &Durations) -> Option<i64> {
     (durations.count > 0).then_some(durations.max_ns as i64)
 }
 
-/// The buckets are 32 bits wide: when one has wrapped, the sum no longer is the count, and the histogram is unknown.
-pub fn histogram(histogram: &Histogram, count: u64) -> Option<Vec<u32>> {
-    let sum: u64 = histogram.iter().map(|&bucket| u64::from(bucket)).sum();
-    (sum == count).then(|| histogram.to_vec())
-}
+#[cfg(test)]
+#[path = "describe_tests.rs"]
+mod tests;

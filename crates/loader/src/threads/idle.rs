@@ -4,17 +4,17 @@
 use std::collections::HashSet;
 
 use abi::durations::OffCpuTime;
-use abi::syscall::SyscallKey;
 
 use crate::error::Result;
-use crate::kernel::clock::monotonic_ns;
 use crate::sample::Thread;
-use crate::targets::proc_stat::Stat;
 use crate::targets::process::thread_folder;
 use crate::targets::{proc_stat, process};
+use crate::threads::all_along;
+use crate::threads::convention::Conventions;
 use crate::threads::cpu_mode::{OpenThread, settle_all};
-use crate::threads::describe::{self, in_flight_off_cpu};
 use crate::threads::seen::SeenThread;
+use crate::threads::start_time::StartTime;
+use crate::threads::syscalls::{in_flight_off_cpu, settle_calls};
 
 /// The threads of these processes that have had no event yet, as /proc shows them now. Right for those that have none until
 /// the window is sealed either: then they did the same all along.
@@ -26,12 +26,14 @@ pub fn look(
 ) -> Result<Vec<Thread>> {
     let mut threads = Vec::new();
     let mut open = Vec::new();
+    let mut conventions = Conventions::new();
+    let clock = StartTime::now();
     for &pid in pids {
         for tid in process::tids(pid)? {
             if recorded.contains(&(pid, tid)) {
                 continue;
             }
-            match without_events(pid, tid, start_ns, stop_ns) {
+            match without_events((pid, tid), (start_ns, stop_ns), clock, &mut conventions) {
                 Some(thread) if thread.budget.unknown_ns > 0 => open.push(OpenThread {
                     open_ns: thread.budget.unknown_ns,
                     thread,
@@ -49,6 +51,7 @@ pub fn look(
 pub fn settle_seen(seen: Vec<SeenThread>, stop_ns: u64) -> Vec<Thread> {
     let mut threads = Vec::with_capacity(seen.len());
     let mut open = Vec::new();
+    let mut conventions = Conventions::new();
     for mut seen in seen {
         if seen.needs_syscall {
             let duration_ns = stop_ns.saturating_sub(seen.begin_ns);
@@ -57,6 +60,7 @@ pub fn settle_seen(seen: Vec<SeenThread>, stop_ns: u64) -> Vec<Thread> {
                 duration_ns,
                 seen.unattributed,
                 seen.open_ns,
+                &mut conventions,
             );
         }
         if seen.needs_cpu_mode {
@@ -74,13 +78,18 @@ pub fn settle_seen(seen: Vec<SeenThread>, stop_ns: u64) -> Vec<Thread> {
 
 /// A thread that the window did not see: it was in one state all along, the one that it is in now. `None`: it has
 /// ended, or began after the window.
-fn without_events(pid: u32, tid: u32, start_ns: u64, stop_ns: u64) -> Option<Thread> {
+fn without_events(
+    (pid, tid): (u32, u32),
+    (start_ns, stop_ns): (u64, u64),
+    clock: StartTime,
+    conventions: &mut Conventions,
+) -> Option<Thread> {
     let stat = proc_stat::stat(&thread_folder(pid, tid)).ok().flatten()?;
-    if stat.is_dead() || began_after(&stat, stop_ns) {
+    if stat.is_dead() || clock.began_after(&stat, stop_ns) {
         return None;
     }
     let wall_ns = stop_ns.saturating_sub(start_ns);
-    let mut thread = describe::without_events(pid, tid, stat.comm.clone(), wall_ns as i64);
+    let mut thread = all_along::without_events(pid, tid, stat.comm.clone(), wall_ns as i64);
     if stat.state == 'R' {
         return Some(thread);
     }
@@ -93,7 +102,7 @@ fn without_events(pid: u32, tid: u32, start_ns: u64, stop_ns: u64) -> Option<Thr
                 stopped_ns: wall_ns,
                 ..OffCpuTime::default()
             };
-            name_blocking_call(&mut thread, wall_ns, off_cpu, 0);
+            name_blocking_call(&mut thread, wall_ns, off_cpu, 0, conventions);
         }
         _ => {
             thread.budget.blocked_ns = wall_ns as i64;
@@ -101,46 +110,32 @@ fn without_events(pid: u32, tid: u32, start_ns: u64, stop_ns: u64) -> Option<Thr
                 blocked_ns: wall_ns,
                 ..OffCpuTime::default()
             };
-            name_blocking_call(&mut thread, wall_ns, off_cpu, 0);
+            name_blocking_call(&mut thread, wall_ns, off_cpu, 0, conventions);
         }
     }
     Some(thread)
 }
 
-/// Start times are in ticks since boot, rounded down: a thread is only taken for younger than the window if it surely is.
-fn began_after(stat: &Stat, stop_ns: u64) -> bool {
-    // SAFETY: sysconf has no preconditions.
-    let tick_ns = 1_000_000_000 / (unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64);
-    let suspended_ns = boottime_ns().saturating_sub(monotonic_ns());
-    stat.start_ticks
-        .saturating_mul(tick_ns)
-        .saturating_sub(suspended_ns)
-        > stop_ns
-}
-
-fn boottime_ns() -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `time` is a valid timespec, and the clock exists since 2.6.39.
-    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
 /// Puts the call that a blocked thread is in on its account. None: it blocks without one, in a page fault for example.
 /// `open_ns` of its unknown time was on a CPU, which is then that call's.
-fn name_blocking_call(thread: &mut Thread, duration_ns: u64, off_cpu: OffCpuTime, open_ns: i64) {
+fn name_blocking_call(
+    thread: &mut Thread,
+    duration_ns: u64,
+    off_cpu: OffCpuTime,
+    open_ns: i64,
+    conventions: &mut Conventions,
+) {
     let Ok(text) = std::fs::read_to_string(thread_folder(thread.pid, thread.tid) + "/syscall")
     else {
         return;
     };
     if let Some(number) = call_of(&text) {
-        let key = SyscallKey::new(number, process::uses_32_bit_calls(thread.pid));
+        let key = conventions.call(thread.pid, number);
+        let off_cpu = off_cpu.at_most(duration_ns);
         thread
             .syscalls
             .push(in_flight_off_cpu(key, duration_ns, off_cpu));
-        describe::settle_faults(thread);
+        settle_calls(thread);
         thread.budget.kernel_ns += open_ns;
         thread.budget.unknown_ns -= open_ns;
     }
@@ -153,7 +148,7 @@ fn call_of(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Stat, began_after, call_of};
+    use super::call_of;
 
     #[test]
     fn the_call_is_the_first_number_and_minus_one_is_none() {
@@ -170,19 +165,5 @@ mod tests {
         ] {
             assert_eq!(call_of(text), None, "{text:?}");
         }
-    }
-
-    #[test]
-    fn a_thread_is_younger_than_the_window_only_if_it_surely_is() {
-        let now_ns = crate::kernel::clock::monotonic_ns();
-        let own = crate::targets::proc_stat::stat("/proc/self")
-            .unwrap()
-            .unwrap();
-        assert!(!began_after(&own, now_ns));
-        let unborn = Stat {
-            start_ticks: own.start_ticks + 1_000_000,
-            ..own
-        };
-        assert!(began_after(&unborn, now_ns));
     }
 }

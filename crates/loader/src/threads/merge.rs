@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::sample::{Start, Stop, Thread};
 use crate::threads::seen::{FirstEvent, SeenThread};
-use crate::threads::{describe, idle};
+use crate::threads::{all_along, idle};
 
 /// Each thread once: by its own record, else by its first event after the window, else as /proc showed it.
 pub fn merged(
@@ -29,7 +29,7 @@ pub fn merged(
     threads.extend(
         firsts
             .values()
-            .map(|first| describe::all_along(first, wall_ns)),
+            .map(|first| all_along::all_along(first, wall_ns)),
     );
     threads
 }
@@ -49,3 +49,7 @@ pub fn with_seen(mut pids: Vec<u32>, seen: &[SeenThread]) -> Vec<u32> {
     pids.sort_by_key(|pid| (begins.get(pid).copied().unwrap_or(u64::MAX), *pid));
     pids
 }
+
+#[cfg(test)]
+#[path = "merge_tests.rs"]
+mod tests;

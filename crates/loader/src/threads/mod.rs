@@ -1,9 +1,17 @@
 //! From the records of threads to the threads of a sample.
 
+pub mod all_along;
+pub mod cgroup;
+pub mod convention;
 pub mod cpu_mode;
 pub mod describe;
 pub mod idle;
 pub mod merge;
 pub mod records;
 pub mod seen;
+pub mod shares;
+pub mod start_time;
+pub mod syscalls;
+#[cfg(test)]
+mod test_records;
 pub mod who;

@@ -6,10 +6,10 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::ptr;
+use std::sync::atomic::{Ordering, fence};
 
 use abi::irq::{HardIrqKey, HardIrqRow, NO_LINE};
-use abi::syscall::SyscallKey;
-use abi::thread::close::OpenCall;
+use abi::syscall::{SyscallKey, SyscallRow};
 use abi::thread::record::{Activity, ThreadRecord};
 
 use crate::error::Result;
@@ -18,9 +18,10 @@ use crate::names::syscalls::is_poll;
 use crate::names::text::name_of;
 use crate::probes::maps::Maps;
 use crate::probes::slot_rows::SlotRows;
-use crate::sample::{HardIrq, SyscallStatistics, Vector};
+use crate::sample::{HardIrq, Vector};
 use crate::threads::describe::{self, Parts};
 use crate::threads::seen::{BlockedTime, FirstEvent, Seen};
+use crate::threads::syscalls::statistics;
 
 /// The threads, by tgid and tid, that have records by now, of this window or of a later one.
 pub fn recorded(maps: &Maps, window: u32) -> HashSet<(u32, u32)> {
@@ -33,10 +34,18 @@ pub fn recorded(maps: &Maps, window: u32) -> HashSet<(u32, u32)> {
 /// The first events of the threads that have records in this window. Programs may be writing these.
 pub fn first_events(maps: &Maps, window: u32) -> impl Iterator<Item = FirstEvent> {
     maps.used(window).filter_map(|record| {
-        // SAFETY: the record lies in the mapping. A program may be writing it, but not what is read here: all of it is
-        // written at once, at the thread's first event, and `first_activity` is not set before.
+        // SAFETY: the record lies in the mapping. A program may be writing it: it stores only valid values of its enums, each
+        // a byte, and integers, for which any bytes are a value.
+        let seen = unsafe { (&raw const (*record).first_activity).read_volatile() };
+        if seen == Activity::Unseen {
+            return None;
+        }
+        // Who the thread is was written before that. Where a processor shows one CPU's stores to another in any order, it may
+        // not be there yet.
+        fence(Ordering::Acquire);
+        // SAFETY: as above.
         let record = unsafe { ptr::read_volatile(record) };
-        (record.first_activity != Activity::Unseen).then(|| FirstEvent::of(&record))
+        (record.tid != 0).then(|| FirstEvent::of(&record))
     })
 }
 
@@ -69,7 +78,8 @@ pub fn discard_all(maps: &mut Maps, window: u32) -> Result<()> {
 fn slots_of(records: &[*mut ThreadRecord]) -> HashSet<u32> {
     records
         .iter()
-        // SAFETY: the records lie in the mapping, and nobody writes them.
+        // SAFETY: the records lie in the mapping. An interrupt may still be writing its own fields of one whose thread has ended,
+        // and `slot` never changes while a record is in use.
         .map(|&record| unsafe { (*record).slot })
         .collect()
 }
@@ -150,7 +160,7 @@ pub fn read(
                 durations,
             }));
         let parts = Parts {
-            syscalls: syscalls(maps, &record, open)?,
+            syscalls: statistics(&rows_of(maps, &record)?, open),
             hard_irqs: hard_irqs.iter().map(hard_irq).collect(),
             vectors: vectors.iter().map(vector).collect(),
             who: rows.who.remove(&record.slot).unwrap_or_default(),
@@ -191,32 +201,13 @@ fn one_per_thread(records: &[*mut ThreadRecord]) -> Vec<(ThreadRecord, Option<u3
     threads
 }
 
-fn syscalls(maps: &Maps, record: &ThreadRecord, open: OpenCall) -> Result<Vec<SyscallStatistics>> {
-    let mut open_call = open.call;
-    let mut syscalls = Vec::new();
+fn rows_of(maps: &Maps, record: &ThreadRecord) -> Result<Vec<SyscallRow>> {
+    let mut rows = Vec::new();
     maps.for_rows(record, |row, _| {
         // SAFETY: the row lies in the mapping, and nobody writes it.
-        let row = unsafe { ptr::read(row) };
-        let mut in_flight_ns = row.in_flight_ns;
-        let mut off_cpu = row.off_cpu;
-        if let Some((_, open_ns)) = open_call.take_if(|(key, _)| *key == row.key) {
-            in_flight_ns += open_ns;
-            off_cpu.add(open.off_cpu);
-            off_cpu = off_cpu.at_most(row.durations.total_ns + in_flight_ns);
-        }
-        syscalls.push(SyscallStatistics {
-            count: row.durations.count as i64,
-            total_ns: row.durations.total_ns as i64,
-            max_ns: row.durations.max_ns as i64,
-            histogram: describe::histogram(&row.histogram, row.durations.count),
-            ..describe::in_flight_off_cpu(row.key, in_flight_ns, off_cpu)
-        });
+        rows.push(unsafe { ptr::read(row) });
     })?;
-    if let Some((key, open_ns)) = open_call {
-        let off_cpu = open.off_cpu.at_most(open_ns);
-        syscalls.push(describe::in_flight_off_cpu(key, open_ns, off_cpu));
-    }
-    Ok(syscalls)
+    Ok(rows)
 }
 
 fn hard_irq((key, row): &(HardIrqKey, HardIrqRow)) -> HardIrq {
@@ -244,7 +235,7 @@ fn vector((key, row): &(HardIrqKey, HardIrqRow)) -> Vector {
     }
 }
 
-/// In its poll at the window's end: away until it began.
+/// In its poll at the window's end: elsewhere until it began.
 fn count_open_poll(record: &mut ThreadRecord, call: Option<(SyscallKey, u64)>) {
     let began_ns = record.syscall_since_ns;
     if began_ns != 0
@@ -254,3 +245,7 @@ fn count_open_poll(record: &mut ThreadRecord, call: Option<(SyscallKey, u64)>) {
         record.polled(began_ns, began_ns);
     }
 }
+
+#[cfg(test)]
+#[path = "records_tests.rs"]
+mod tests;

@@ -1,24 +1,24 @@
 //! From the rows of who ran and who woke to what a sample says of it.
 
-use std::collections::HashMap;
-
 use abi::durations::Durations;
 use abi::who::{Who, WhoKey, WhoRow};
 
 use crate::names::interrupts::{SOFT_IRQ_NAMES, vector_name};
-use crate::names::text::{name_of, printable};
-use crate::sample::{Queue, RanInstead, TaskInstead, Thread, Waker};
+use crate::names::text::name_of;
+use crate::sample::{Queue, RanInstead, TaskInstead, Waker};
+use crate::threads::shares::hold_within;
 
 const MOST_TASKS: usize = 5;
 const MOST_QUEUES: usize = 5;
 const MOST_WAKERS: usize = 3;
 
-/// `ready_ns` is the sum of the waits that were whole, `short_ns` of those that are not told; `others` are the wakers for which there
-/// was no row.
+/// `ready_ns` is the sum of the waits that were whole, `short_ns` of those that were too short to be attributed, `blocked_ns` what
+/// wakers can have ended; `others` are the wakers for which there was no row.
 pub fn attributed(
     rows: Vec<(WhoKey, WhoRow)>,
     ready_ns: u64,
     short_ns: u64,
+    blocked_ns: i64,
     others: Durations,
 ) -> (RanInstead, Vec<Waker>) {
     let mut tasks: Vec<TaskInstead> = Vec::new();
@@ -50,6 +50,13 @@ pub fn attributed(
             ..Waker::default()
         });
     }
+    let short_ns = short_ns.min(ready_ns) as i64;
+    let waited_ns = ready_ns as i64 - short_ns;
+    hold_within(&mut tasks, waited_ns, |task| &mut task.total_ns);
+    hold_within(&mut cpus, waited_ns, |queue| &mut queue.total_ns);
+    hold_within(&mut wakers, blocked_ns, |waker| &mut waker.blocked_ns);
+    // Of a thread that was found to have been stopped: who let it go on has ended no wait.
+    wakers.retain(|waker| waker.blocked_ns > 0);
     tasks.sort_by_key(|task| (-task.total_ns, task.tid));
     cpus.sort_by_key(|queue| (-queue.total_ns, queue.cpu));
     wakers.sort_by(|a, b| b.blocked_ns.cmp(&a.blocked_ns).then(a.name.cmp(&b.name)));
@@ -62,23 +69,10 @@ pub fn attributed(
         tasks,
         other_tasks_ns: all_ns - attributed_ns,
         cpus,
-        short_ns: short_ns as i64,
-        unattributed_ns: (ready_ns as i64 - short_ns as i64 - all_ns).max(0),
+        short_ns,
+        unattributed_ns: waited_ns - all_ns,
     };
     (ran_instead, wakers)
-}
-
-/// Looks up where the tasks are that ran instead of these threads.
-pub fn find_cgroups(threads: &mut [Thread]) {
-    let mut known: HashMap<u32, Option<String>> = HashMap::new();
-    for thread in threads {
-        for task in &mut thread.ran_instead.tasks {
-            task.cgroup = known
-                .entry(task.tid)
-                .or_insert_with(|| cgroup(task.tid))
-                .clone();
-        }
-    }
 }
 
 fn waker(key: &WhoKey, row: &WhoRow) -> Waker {
@@ -118,14 +112,6 @@ fn waker(key: &WhoKey, row: &WhoRow) -> Waker {
     }
 }
 
-/// Of the second hierarchy, which has no number and no controllers in its line; a task that runs in the root has none to tell.
-fn cgroup(tid: u32) -> Option<String> {
-    if tid == 0 {
-        return None;
-    }
-    let text = std::fs::read(format!("/proc/{tid}/cgroup")).ok()?;
-    let line = text
-        .split(|&byte| byte == b'\n')
-        .find_map(|line| line.strip_prefix(b"0::"))?;
-    (line != b"/").then(|| printable(line))
-}
+#[cfg(test)]
+#[path = "who_tests.rs"]
+mod tests;

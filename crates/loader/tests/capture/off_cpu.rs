@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::channel;
 
 use loader::options::AttachMode;
 use loader::options::Options;
 use loader::options::UserStacks;
-use loader::sample::OffCpu;
+use loader::sample::{Frame, OffCpu};
 use loader::session::capture::CaptureSession;
 use loader::session::sample::Sample;
 
@@ -39,6 +40,15 @@ fn few_long_sleeps() {
     for _ in 0..LONG {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
+    std::hint::black_box(());
+}
+
+/// From two places, however a compiler lays them out.
+#[inline(never)]
+fn sleep_before_and_after(between: impl Fn()) {
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    between();
+    std::thread::sleep(std::time::Duration::from_millis(5));
     std::hint::black_box(());
 }
 
@@ -117,10 +127,7 @@ fn is_summed_up_in(mode: AttachMode) -> bool {
         assert_eq!(count("many_short_sleeps"), short, "{mode:?}");
         assert_eq!(count("few_long_sleeps"), long, "{mode:?}");
         let rows = of("few_long_sleeps");
-        let stacks: Vec<_> = rows
-            .iter()
-            .map(|row| (row.count, functions(&sample, row.kernel_stack)))
-            .collect();
+        let stacks: Vec<_> = rows.iter().map(|row| frames(&sample, row)).collect();
         assert_eq!(rows.len(), 1, "{stacks:#?}");
         assert!(of("few_long_sleeps")[0].max_ns > 0);
     }
@@ -133,4 +140,68 @@ fn is_summed_up_in(mode: AttachMode) -> bool {
     assert_eq!(sample.losses.stacks_lost, 0);
     worker.end();
     true
+}
+
+/// While somebody else traces the scheduler, too, the kernel comes to the probe by another way.
+#[test]
+fn sleeps_of_one_function_are_one_whoever_else_looks() {
+    for mode in MODES {
+        assert!((0..10).any(|_| is_one_beside_another(mode)), "{mode:?}");
+    }
+}
+
+/// False: the kernel has hidden something.
+fn is_one_beside_another(mode: AttachMode) -> bool {
+    let options = Options {
+        pids: vec![std::process::id()],
+        attach_mode: mode,
+        off_cpu: true,
+        user_stacks: UserStacks::copied(16 << 10),
+        ..Options::default()
+    };
+    let session = CaptureSession::open(&options).unwrap();
+    let (say_asleep, asleep) = channel();
+    let (say_go_on, go_on) = channel::<()>();
+    let worker = Worker::new(move || {
+        sleep_before_and_after(|| {
+            say_asleep.send(()).unwrap();
+            go_on.recv().unwrap();
+        });
+    });
+    session.start(None).unwrap();
+    worker.go.send(()).unwrap();
+    asleep.recv().unwrap();
+    let other = CaptureSession::open(&options).unwrap();
+    say_go_on.send(()).unwrap();
+    worker.done.recv().unwrap();
+    drop(other);
+    let sample = closed_by_hand(&session);
+    let tid = worker.tid;
+    worker.end();
+    let losses = &sample.losses;
+    if losses.switches_missed > 0 || losses.recursion_misses.unwrap_or(0) > 0 {
+        return false;
+    }
+    let has = |index, function: &str| {
+        let mut all = functions(&sample, index).into_iter();
+        all.any(|name| name.contains(function))
+    };
+    let rows: Vec<&OffCpu> = sample
+        .off_cpu
+        .iter()
+        .filter(|time| time.tid == tid && has(time.kernel_stack, "hrtimer_nanosleep"))
+        .collect();
+    // As `raw_tp`, the kernel hands over no registers.
+    if rows.iter().any(|time| time.user_stack.is_some()) {
+        assert!(has(rows[0].user_stack, "sleep_before_and_after"));
+    }
+    // A timer may ring before its thread sleeps.
+    let stacks: Vec<_> = rows.iter().map(|row| frames(&sample, row)).collect();
+    assert_eq!(rows.len(), 1, "{mode:?}: {stacks:#?}");
+    rows[0].count == 2
+}
+
+fn frames<'a>(sample: &'a Sample, row: &'a OffCpu) -> (i64, [Option<&'a Vec<Frame>>; 2]) {
+    let of = |index: Option<u32>| sample.stacks.get(index? as usize);
+    (row.count, [of(row.kernel_stack), of(row.user_stack)])
 }
