@@ -91,6 +91,8 @@ pub struct Cpu {
     pub running: u64,
     /// When its turn began, or, if it began before the first of those that wait, when that one came.
     pub since_ns: u64,
+    /// Says that the two belong together ([`Self::checked_running`]): they are no switch's middle, and none that was not noted.
+    pub running_check: u64,
     /// The latest window in which somebody came to wait.
     pub window: u64,
     /// Monitored threads that wait in its queue, by window: where there are none, nobody needs to know whose turn it is. What a window
@@ -98,6 +100,14 @@ pub struct Cpu {
     pub waiters: [u64; WINDOWS],
     pub walk: Walk,
     pub turns: [Turn; TURNS],
+}
+
+impl Cpu {
+    /// What `running_check` is where these two are of the same turn. Other CPUs see their writes in any order (arm64).
+    #[inline(always)]
+    pub fn checked_running(running: u64, since_ns: u64) -> u64 {
+        running ^ since_ns
+    }
 }
 
 /// What a [`WhoKey`] is about.
@@ -147,7 +157,7 @@ pub struct WhoRow {
 
 const _: () = assert!(
     size_of::<Turn>() == 48
-        && size_of::<Cpu>() == 88 + 8 * WINDOWS + 48 * TURNS
+        && size_of::<Cpu>() == 96 + 8 * WINDOWS + 48 * TURNS
         && size_of::<WhoKey>() == 16
         && size_of::<WhoRow>() == 48,
     "implicit padding"

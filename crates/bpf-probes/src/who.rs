@@ -77,7 +77,22 @@ pub fn end_switch<A: Access>(began_ns: u64, prev: Task<A>, moment: Moment) {
         {
             note_turn(cpu, prev, began_ns);
         }
-        write_volatile(&raw mut (*cpu).since_ns, moment.now_ns);
+        turn_begins(cpu, moment.now_ns);
+    }
+}
+
+/// The turn of the task that is running, or what matters of it, begins.
+///
+/// # Safety
+/// `cpu` points into a live map value, and no switch is under way there, or this is its.
+#[inline(always)]
+unsafe fn turn_begins(cpu: *mut Cpu, now_ns: u64) {
+    // SAFETY: the caller's.
+    unsafe {
+        let running = read_volatile(&raw const (*cpu).running);
+        write_volatile(&raw mut (*cpu).since_ns, now_ns);
+        let check = Cpu::checked_running(running, now_ns);
+        write_volatile(&raw mut (*cpu).running_check, check);
     }
 }
 
@@ -126,7 +141,7 @@ pub fn note_queue<A: Access>(task: Task<A>, record: &mut ThreadRecord, moment: M
     unsafe {
         let waiters = waiters(cpu, moment.window);
         if read_volatile(waiters) == 0 {
-            write_volatile(&raw mut (*cpu).since_ns, moment.now_ns);
+            turn_begins(cpu, moment.now_ns);
         }
         add_one(waiters);
         if (*cpu).window != u64::from(moment.window) {
@@ -280,10 +295,17 @@ unsafe fn attribute_turn(
 /// As in `attribute_turn`.
 #[inline(always)]
 unsafe fn attribute_running(key: &mut WhoKey, walk: *mut Walk, cpu: *const Cpu) {
-    // SAFETY: the caller's. The task may have ended by now, and its memory is read by a helper that checks the address.
+    // SAFETY: the caller's. The task was running just now, hence it is no other's memory before this program ends (RCU); it is read
+    // by a helper that checks the address.
     unsafe {
         let since_ns = read_volatile(&raw const (*cpu).since_ns);
-        let task = Task::<Probed>::new(read_volatile(&raw const (*cpu).running) as *const u8);
+        let running = read_volatile(&raw const (*cpu).running);
+        // Another task's turn has begun there meanwhile: whose time it was is not known any more.
+        let check = read_volatile(&raw const (*cpu).running_check);
+        if check != Cpu::checked_running(running, since_ns) {
+            return;
+        }
+        let task = Task::<Probed>::new(running as *const u8);
         let pid = task.pid();
         let turn = Turn {
             since_ns,
