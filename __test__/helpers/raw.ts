@@ -28,7 +28,7 @@ export function rawThread(over: Partial<Binding.BindingThread> = {}): Binding.Bi
     stopped: { count: 0, totalNs: 0, maxNs: null, clippedNs: 0 },
     hardIrqs: [],
     softIrqs: [],
-    vectors: [],
+    localIrqs: [],
     longPoll: { count: 0, totalNs: 0, minNs: null, maxNs: null, histogram: null },
     ranInstead: { tasks: [], otherTasksNs: 0, cpus: [], shortNs: 0, unattributedNs: 0 },
     wokenBy: [],
@@ -244,7 +244,7 @@ export function busyThread(over: Partial<Binding.BindingThread> = {}): Binding.B
       { name: 'rcu', vector: 9, count: 28, totalNs: 23_024, maxNs: 1600 },
       { name: 'sched', vector: 7, count: 14, totalNs: 26_889, maxNs: 3041 },
     ],
-    vectors: [
+    localIrqs: [
       { name: 'local timer', vector: 236, count: 125, totalNs: 250_000, maxNs: 9000 },
       { name: 'rescheduling', vector: 253, count: 3, totalNs: 3000, maxNs: 1200 },
     ],

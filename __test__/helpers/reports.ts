@@ -155,7 +155,7 @@ export const reports: Readonly<Record<string, CapturedReport>> = {
             syscalls: [rawSyscall(hostile, 1)],
             hardIrqs: [{ name: hostile, irq: 1, count: 1, totalNs: 1, maxNs: 1 }],
             softIrqs: [{ name: hostile, vector: 1, count: 1, totalNs: 1, maxNs: 1 }],
-            vectors: [{ name: hostile, vector: 2, count: 1, totalNs: 1, maxNs: 1 }],
+            localIrqs: [{ name: hostile, vector: 2, count: 1, totalNs: 1, maxNs: 1 }],
             ranInstead: {
               tasks: [{ pid: 7, tid: 7, comm: hostile, count: 1, totalNs: 1, cgroup: `/${hostile}` }],
               otherTasksNs: 0,

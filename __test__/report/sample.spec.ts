@@ -100,12 +100,12 @@ test('what the native side does not know is null', (t) => {
   t.is(sample.threads[0]?.longPoll.maxNs, null);
 });
 
-test('what is largest comes first: vectors, those that ran, CPUs and wakers', (t) => {
+test('what is largest comes first: localIrqs, those that ran, CPUs and wakers', (t) => {
   const [thread] = toSample(
     rawSample({
       threads: [
         rawThread({
-          vectors: [1, 2].map((vector) => ({ name: 'v', vector, count: 1, totalNs: vector, maxNs: 1 })),
+          localIrqs: [1, 2].map((vector) => ({ name: 'v', vector, count: 1, totalNs: vector, maxNs: 1 })),
           ranInstead: {
             tasks: [1, 2].map((tid) => ({ pid: 9, tid, comm: 'x', count: 1, totalNs: tid, cgroup: null })),
             otherTasksNs: 0,
@@ -128,7 +128,7 @@ test('what is largest comes first: vectors, those that ran, CPUs and wakers', (t
   ).threads;
   t.deepEqual(
     [
-      thread?.vectors.map(({ vector }) => vector),
+      thread?.localIrqs.map(({ vector }) => vector),
       thread?.ranInstead.tasks.map(({ tid }) => tid),
       thread?.ranInstead.cpus.map(({ cpu }) => cpu),
       thread?.wokenBy.map(({ tid }) => tid),

@@ -21,7 +21,7 @@ export const runningCases: readonly Case[] = [
     title: 'a storm of those of other CPUs',
     provokes: thread(
       { userNs: 100 * ms, hardIrqNs: 40 * ms },
-      { vectors: [{ name: 'TLB shootdown', vector: 250, count: 1, totalNs: 40 * ms, maxNs: ms }] },
+      { localIrqs: [{ name: 'TLB shootdown', vector: 250, count: 1, totalNs: 40 * ms, maxNs: ms }] },
     ),
     not: thread({ userNs: 100 * ms, hardIrqNs: 4 * ms }),
     text: /most by TLB.shootdown \(local irq, once\)\.$/,

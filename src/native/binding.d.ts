@@ -172,6 +172,15 @@ export interface BindingInterval {
   maxNs: number | null
 }
 
+/** A local timer's or another processor's interrupts, which have no line. */
+export interface BindingLocalIrq {
+  name: string
+  vector: number
+  count: number
+  totalNs: number
+  maxNs: number
+}
+
 /** From the end of a call of the poll family to the beginning of the next one: how long a loop was away from its poll. */
 export interface BindingLongPoll {
   count: number
@@ -450,7 +459,7 @@ export interface BindingThread {
   stopped: BindingStopped
   longPoll: BindingLongPoll
   hardIrqs: Array<BindingHardIrq>
-  vectors: Array<BindingVector>
+  localIrqs: Array<BindingLocalIrq>
   softIrqs: Array<BindingSoftIrq>
   ranInstead: BindingRanInstead
   /** The longest, three at most. */
@@ -475,18 +484,9 @@ export interface BindingUpcall {
   count: number
 }
 
-/** A local timer's or another processor's interrupts, which have no line. */
-export interface BindingVector {
-  name: string
-  vector: number
-  count: number
-  totalNs: number
-  maxNs: number
-}
-
 /** Who woke the thread from being blocked for at least 10 us. */
 export interface BindingWaker {
-  by: 'task' | 'hard irq' | 'soft irq' | 'vector' | 'idle' | 'others'
+  by: 'task' | 'hard irq' | 'soft irq' | 'local irq' | 'idle' | 'others'
   name: string
   /** Of a task, else 0. */
   pid: number

@@ -420,7 +420,7 @@ export interface Thread {
   /**
    * Local timer and inter-processor interrupts that hit the thread, by totalNs, largest first.
    */
-  vectors: Vector[];
+  localIrqs: LocalIrq[];
   longPoll: LongPoll;
   ranInstead: RanInstead;
   /**
@@ -585,7 +585,7 @@ export interface SoftIrq {
 /**
  * One local timer or inter-processor interrupt that ran while the thread was current. Its time is part of the budget's hardIrqNs.
  */
-export interface Vector {
+export interface LocalIrq {
   /**
    * What the interrupt is for.
    */
@@ -677,7 +677,7 @@ export interface Waker {
   /**
    * Whether a task did it, an interrupt, or an idle CPU; others: those for which there was no room.
    */
-  by: 'task' | 'hard irq' | 'soft irq' | 'vector' | 'idle' | 'others';
+  by: 'task' | 'hard irq' | 'soft irq' | 'local irq' | 'idle' | 'others';
   /**
    * Name of the task or the interrupt. May hold any character.
    */

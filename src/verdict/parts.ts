@@ -65,11 +65,11 @@ interface Interrupt {
 }
 
 /** Null: none of them has numbers. */
-export function interruptedMost({ hardIrqs, softIrqs, vectors }: Thread): Interrupt | null {
+export function interruptedMost({ hardIrqs, softIrqs, localIrqs }: Thread): Interrupt | null {
   const all = [
     ...hardIrqs.map((irq) => ({ ...irq, kind: 'hard irq' as const })),
     ...softIrqs.map((irq) => ({ ...irq, kind: 'soft irq' as const })),
-    ...vectors.map((irq) => ({ ...irq, kind: 'local irq' as const })),
+    ...localIrqs.map((irq) => ({ ...irq, kind: 'local irq' as const })),
   ].sort((a, b) => b.totalNs - a.totalNs);
   const [most] = all;
   return most === undefined ? null : { name: nameOf(most.name), kind: most.kind, count: most.count };

@@ -79,7 +79,7 @@ pub struct Walk {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cpu {
-    /// The interrupt whose handler runs: [`Who::Vector`] or [`Who::HardIrq`] and its number; 0: none.
+    /// The interrupt whose handler runs: [`Who::LocalIrq`] or [`Who::HardIrq`] and its number; 0: none.
     pub hard_irq: u64,
     /// The action of that handler, for its name; 0: it has none.
     pub hard_irq_action: u64,
@@ -123,7 +123,7 @@ pub enum Who {
     HardIrq = 4,
     SoftIrq = 5,
     /// A local timer's or another processor's interrupt.
-    Vector = 6,
+    LocalIrq = 6,
 }
 
 impl Who {

@@ -450,7 +450,7 @@ pub fn count_waker(record: &mut ThreadRecord, now_ns: u64) {
         } else if who == Who::HardIrq as u32 {
             // SAFETY: as above.
             name_action(unsafe { (*cpu).hard_irq_action }, &mut row.comm);
-        } else if who == Who::Vector as u32 {
+        } else if who == Who::LocalIrq as u32 {
             // SAFETY: as above. A name on arm64, and on x86 a number, which cannot be read.
             unsafe {
                 let name = (*cpu).hard_irq_action as *const u8;

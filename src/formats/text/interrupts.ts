@@ -39,4 +39,4 @@ export function softIrqRows(irqs: Thread['softIrqs']): Cell[][] {
 
 /** Local ones have the same columns as soft ones. */
 export const localIrqColumns = softIrqColumns;
-export const localIrqRows: (vectors: Thread['vectors']) => Cell[][] = softIrqRows;
+export const localIrqRows: (localIrqs: Thread['localIrqs']) => Cell[][] = softIrqRows;

@@ -58,7 +58,7 @@ export function threadSections(thread: Thread, { histograms }: { histograms: boo
     section('HARD IRQ STATISTICS', hardIrqColumns, hardIrqRows(thread.hardIrqs)),
     section('SOFT IRQ STATISTICS', softIrqColumns, softIrqRows(thread.softIrqs)),
     section('THREAD STOPPED STATISTICS', stoppedColumns, stoppedRows(thread.stopped)),
-    section('LOCAL IRQ STATISTICS', localIrqColumns, localIrqRows(thread.vectors)),
+    section('LOCAL IRQ STATISTICS', localIrqColumns, localIrqRows(thread.localIrqs)),
     section(
       'LONG POLL STATISTICS',
       longPollColumns,

@@ -60,7 +60,7 @@ fn hard_exit<C: Arguments>(ctx: &C) -> Option<()> {
 #[inline(always)]
 fn vector_entry<C: Arguments>(ctx: &C) -> Option<()> {
     let vector = ctx.number(0);
-    who::enter_hard_irq(Who::Vector, vector as u32, vector);
+    who::enter_hard_irq(Who::LocalIrq, vector as u32, vector);
     let (record, moment) = interrupted::<C>()?;
     record.hard_irq_entered(moment.now_ns, vector);
     None

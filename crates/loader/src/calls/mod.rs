@@ -1,6 +1,5 @@
 //! System calls that are recorded one by one, and time off the CPU by stack: from the ring buffers to a sample.
 
-pub mod describe;
 pub mod drain;
 pub mod kept;
 pub mod longest;
@@ -12,3 +11,4 @@ pub mod ring;
 pub mod selection;
 pub mod stack_reader;
 pub mod stack_table;
+pub mod syscall_event;

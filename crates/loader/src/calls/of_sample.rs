@@ -3,9 +3,9 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::calls::describe;
 use crate::calls::recorded_call::{RecordedCall, user_stack_end};
 use crate::calls::stack_table::{StackIndices, StackTable};
+use crate::calls::syscall_event::syscall_event;
 use crate::sample::{CallWait, SyscallEvent};
 
 /// In the order of their beginnings.
@@ -58,6 +58,6 @@ fn event((recorded, indices): &(RecordedCall, StackIndices)) -> SyscallEvent {
         kernel_stack: indices.kernel,
         user_stack: indices.user,
         user_stack_end: user_stack_end(stacks).map(str::to_owned),
-        ..describe::describe(&recorded.call)
+        ..syscall_event(&recorded.call)
     }
 }

@@ -11,12 +11,12 @@ use std::time::Duration;
 use abi::event::{StackedEvent, SyscallEvent};
 use abi::off_cpu::{OffCpuKey, OffCpuStack};
 
-use crate::calls::describe::starts_program;
 use crate::calls::drain::{Ring, drain};
 use crate::calls::kept::{Kept, OfWindow};
 use crate::calls::longest::Longest;
 use crate::calls::recorded_call::{CallStacks, RecordedCall};
 use crate::calls::stack_reader::StackReader;
+use crate::calls::syscall_event::starts_program;
 use crate::error::{Error, Result};
 use crate::kernel::own_thread::raise_priority;
 use crate::probes::object::Probes;

@@ -9,7 +9,7 @@ pub const SOFT_IRQ_NAMES: [&str; 10] = [
 
 /// Interrupts without a line, by vector: `arch/x86/include/asm/irq_vectors.h`, where these have not changed since 2.6.
 #[cfg(target_arch = "x86_64")]
-const VECTOR_NAMES: &[(u32, &str)] = &[
+const LOCAL_IRQ_NAMES: &[(u32, &str)] = &[
     (0xec, "local_timer"),
     (0xf6, "irq_work"),
     (0xfb, "call_function_single"),
@@ -18,15 +18,15 @@ const VECTOR_NAMES: &[(u32, &str)] = &[
 ];
 /// Here the kernel hands over names.
 #[cfg(target_arch = "aarch64")]
-const VECTOR_NAMES: &[(u32, &str)] = &[];
+const LOCAL_IRQ_NAMES: &[(u32, &str)] = &[];
 
 /// The kernel's own name for it, or else the vector's.
-pub fn vector_name(vector: u32, name: &[u8]) -> String {
+pub fn local_irq_name(vector: u32, name: &[u8]) -> String {
     let name = name_of(name);
     if !name.is_empty() {
         return name;
     }
-    VECTOR_NAMES
+    LOCAL_IRQ_NAMES
         .iter()
         .find(|(number, _)| *number == vector)
         .map_or_else(

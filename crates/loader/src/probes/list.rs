@@ -84,7 +84,7 @@ pub const PROBES: [Probe; 15] = [
 /// Interrupts that `irq_handler_entry` does not tell of: the first halves of the names of their tracepoints. Which of them there
 /// are depends on the kernel; their programs are attached to each.
 #[cfg(target_arch = "x86_64")]
-pub const VECTORS: &[&str] = &[
+pub const LOCAL_IRQS: &[&str] = &[
     "local_timer",
     "reschedule",
     "call_function",
@@ -92,4 +92,4 @@ pub const VECTORS: &[&str] = &[
     "irq_work",
 ];
 #[cfg(target_arch = "aarch64")]
-pub const VECTORS: &[&str] = &["ipi"];
+pub const LOCAL_IRQS: &[&str] = &["ipi"];

@@ -21,7 +21,7 @@ use crate::kernel::own_thread::enter_root_of_this_thread;
 use crate::kernel::refusal::refused;
 use crate::options::AttachMode;
 use crate::probes::capacity::Capacity;
-use crate::probes::list::{PROBES, VECTORS};
+use crate::probes::list::{LOCAL_IRQS, PROBES};
 use crate::probes::refusal::{NeitherWay, Refusal};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/kdelay-probes"));
@@ -253,7 +253,7 @@ impl Probes {
     }
 
     /// Attaches the programs of the interrupts that have no line, to those of their tracepoints that this kernel has.
-    pub fn attach_vectors(&mut self) -> Result<()> {
+    pub fn attach_local_irqs(&mut self) -> Result<()> {
         for edge in ["entry", "exit"] {
             let name = format!("vector_{edge}_raw");
             self.load::<RawTracePoint>(&name, RawTracePoint::load)
@@ -261,8 +261,8 @@ impl Probes {
                     let cause = Cause::of(&refusal).probe(&name);
                     refused("a probe of interrupts was not taken", cause)
                 })?;
-            for vector in VECTORS {
-                let tracepoint = format!("{vector}_{edge}");
+            for irq in LOCAL_IRQS {
+                let tracepoint = format!("{irq}_{edge}");
                 let attached = self.load::<RawTracePoint>(&name, |program| {
                     program.attach(&tracepoint).map(|_| ())
                 });

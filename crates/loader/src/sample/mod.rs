@@ -15,8 +15,8 @@ mod window;
 
 pub use call::{CallWait, Frame, OffCpu, SyscallEvent};
 pub use thread::{
-    Budget, Faults, HardIrq, Interval, LongPoll, Queue, RanInstead, Ready, Run, SoftIrq, Stopped,
-    SyscallStatistics, TaskInstead, Thread, Vector, Waker,
+    Budget, Faults, HardIrq, Interval, LocalIrq, LongPoll, Queue, RanInstead, Ready, Run, SoftIrq,
+    Stopped, SyscallStatistics, TaskInstead, Thread, Waker,
 };
 pub use window::{Start, Stop, StopReason, TriggeringThread};
 

@@ -130,10 +130,10 @@ pub struct LongPoll {
 /// A local timer's or another processor's interrupts, which have no line.
 #[cfg_attr(
     feature = "node",
-    napi_derive::napi(object, use_nullable = true, js_name = "BindingVector")
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingLocalIrq")
 )]
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Vector {
+pub struct LocalIrq {
     pub name: String,
     pub vector: u32,
     pub count: i64,
@@ -194,7 +194,7 @@ pub struct RanInstead {
 pub struct Waker {
     #[cfg_attr(
         feature = "node",
-        napi(ts_type = "'task' | 'hard irq' | 'soft irq' | 'vector' | 'idle' | 'others'")
+        napi(ts_type = "'task' | 'hard irq' | 'soft irq' | 'local irq' | 'idle' | 'others'")
     )]
     pub by: String,
     pub name: String,
@@ -256,7 +256,7 @@ pub struct Thread {
     pub stopped: Stopped,
     pub long_poll: LongPoll,
     pub hard_irqs: Vec<HardIrq>,
-    pub vectors: Vec<Vector>,
+    pub local_irqs: Vec<LocalIrq>,
     pub soft_irqs: Vec<SoftIrq>,
     pub ran_instead: RanInstead,
     /// The longest, three at most.

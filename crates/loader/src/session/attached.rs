@@ -134,7 +134,7 @@ impl Attached {
         for tracepoint in needed {
             probes.attach(tracepoint)?;
         }
-        probes.attach_vectors()?;
+        probes.attach_local_irqs()?;
         if one.is_none() {
             // From here on the probes see them end. What ended before has a pid that may be another's.
             for process in processes.iter().filter(|process| !process.is_there()) {

@@ -233,8 +233,8 @@ impl Reader {
         for &pid in pids.iter().filter(|pid| !known.contains(pid)) {
             let comm = leaders.get(&pid).map_or("", |thread| thread.comm.as_str());
             let described = there.get(&pid).and_then(|child| {
-                let describe = |pid| Ok(process::describe_or(pid, comm));
-                child.while_there(describe).ok().flatten()
+                let target = |pid| Ok(process::target_or(pid, comm));
+                child.while_there(target).ok().flatten()
             });
             self.targets.push(described.unwrap_or_else(|| Target {
                 pid,

@@ -53,7 +53,7 @@ pub fn inspect(pid: u32) -> Result<Target> {
             Error::new(ErrorKind::ProcessEnded, message).hint("its numbers are gone with it")
         );
     }
-    Ok(describe(pid, stat.comm))
+    Ok(target(pid, stat.comm))
 }
 
 /// Whether all of a process has ended. A leader may end before other threads of its process: then it stays, as a zombie, until
@@ -121,7 +121,7 @@ fn status_number(status: &[u8], key: &[u8]) -> Option<u32> {
         .ok()
 }
 
-pub fn describe(pid: u32, comm: String) -> Target {
+pub fn target(pid: u32, comm: String) -> Target {
     let folder = memory_folder(pid);
     let exe = fs::read_link(format!("{folder}/exe"))
         .ok()
@@ -143,9 +143,9 @@ pub fn describe(pid: u32, comm: String) -> Target {
 }
 
 /// What is left to say of a process, whether or not it lives.
-pub fn describe_or(pid: u32, comm: &str) -> Target {
+pub fn target_or(pid: u32, comm: &str) -> Target {
     match stat(&format!("/proc/{pid}")) {
-        Ok(Some(stat)) => describe(pid, stat.comm),
+        Ok(Some(stat)) => target(pid, stat.comm),
         _ => Target {
             pid,
             comm: comm.to_owned(),

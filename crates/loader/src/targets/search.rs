@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::sample::Target;
 use crate::targets::proc_stat::{Stat, stat};
-use crate::targets::process::{describe, has_ended, numeric_entries};
+use crate::targets::process::{has_ended, numeric_entries, target};
 
 /// Pids of every process.
 fn all_pids() -> Result<Vec<u32>> {
@@ -36,7 +36,7 @@ pub fn find(name: &str) -> Result<Vec<Target>> {
     let base = |path: &str| path.rsplit('/').next() == Some(name);
     let mut found: Vec<Target> = candidates()?
         .into_iter()
-        .map(|(pid, stat)| describe(pid, stat.comm))
+        .map(|(pid, stat)| target(pid, stat.comm))
         .filter(|process| {
             process.comm == name
                 || process

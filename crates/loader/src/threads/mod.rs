@@ -4,7 +4,7 @@ pub mod all_along;
 pub mod cgroup;
 pub mod convention;
 pub mod cpu_mode;
-pub mod describe;
+pub mod from_record;
 pub mod idle;
 pub mod merge;
 pub mod records;

@@ -13,14 +13,14 @@ use abi::syscall::{SyscallKey, SyscallRow};
 use abi::thread::record::{Activity, Ended, ThreadRecord};
 
 use crate::error::Result;
-use crate::names::interrupts::vector_name;
+use crate::names::interrupts::local_irq_name;
 use crate::names::syscalls::is_poll;
 use crate::names::text::name_of;
 use crate::probes::maps::Maps;
 use crate::probes::slot_rows::SlotRows;
-use crate::sample::{HardIrq, Vector};
+use crate::sample::{HardIrq, LocalIrq};
 use crate::targets::stopped::StoppedAtStart;
-use crate::threads::describe::{self, Parts};
+use crate::threads::from_record::{self, Parts};
 use crate::threads::seen::{BlockedTime, FirstEvent, Seen};
 use crate::threads::syscalls::statistics;
 
@@ -155,16 +155,16 @@ pub fn read(
         let mut irqs_of = rows.hard_irqs.remove(&record.slot).unwrap_or_default();
         let irqs_of_twin = twin.and_then(|slot| rows.hard_irqs.remove(&slot));
         irqs_of.extend(irqs_of_twin.unwrap_or_default());
-        let (vectors, hard_irqs) = irqs_of
+        let (local_irqs, hard_irqs) = irqs_of
             .into_iter()
             .partition::<Vec<_>, _>(|(key, _)| key.irq == NO_LINE);
         let hard_irqs: Vec<HardIrq> = hard_irqs.iter().map(hard_irq).collect();
-        let vectors: Vec<Vector> = vectors.iter().map(vector).collect();
+        let local_irqs: Vec<LocalIrq> = local_irqs.iter().map(local_irq).collect();
         let identity = (record.task, record.start_time_ns);
         if let Some(harvested) = seen.thread_of(identity) {
             // The second record of a thread that has ended and was read by the first one.
             harvested.thread.hard_irqs.extend(hard_irqs);
-            harvested.thread.vectors.extend(vectors);
+            harvested.thread.local_irqs.extend(local_irqs);
             continue;
         }
         let comm = name_of(&record.comm);
@@ -185,12 +185,12 @@ pub fn read(
         let parts = Parts {
             syscalls: statistics(&rows_of(maps, &record)?, open),
             hard_irqs,
-            vectors,
+            local_irqs,
             who: rows.who.remove(&record.slot).unwrap_or_default(),
             unattributed: open.off_cpu,
         };
         let stopped_at_start = stopped.at_first_event(record.begin_ns + record.first_blocked_ns);
-        let thread = describe::thread(record, parts, stop_ns, stopped_at_start);
+        let thread = from_record::thread(record, parts, stop_ns, stopped_at_start);
         seen.add(identity, thread);
     }
     Ok(())
@@ -244,14 +244,14 @@ fn hard_irq((key, row): &(HardIrqKey, HardIrqRow)) -> HardIrq {
     }
 }
 
-fn vector((key, row): &(HardIrqKey, HardIrqRow)) -> Vector {
+fn local_irq((key, row): &(HardIrqKey, HardIrqRow)) -> LocalIrq {
     let number = if cfg!(target_arch = "x86_64") {
         key.action as u32
     } else {
         0
     };
-    Vector {
-        name: vector_name(number, &row.name),
+    LocalIrq {
+        name: local_irq_name(number, &row.name),
         vector: number,
         count: row.durations.count as i64,
         total_ns: row.durations.total_ns as i64,

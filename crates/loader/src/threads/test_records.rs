@@ -9,7 +9,7 @@ use abi::thread::state::{SwitchOut, SyscallEnd};
 use abi::who::{Who, WhoKey, WhoRow};
 
 use crate::sample::{Budget, Thread};
-use crate::threads::describe::{self, Parts};
+use crate::threads::from_record::{self, Parts};
 use crate::threads::seen::SeenThread;
 use crate::threads::syscalls::statistics;
 
@@ -138,7 +138,7 @@ impl Recorded {
             ..Parts::default()
         };
         let stopped: HashSet<u32> = was_stopped.then_some(TID).into_iter().collect();
-        describe::thread(self.record, parts, stop_ns, &stopped)
+        from_record::thread(self.record, parts, stop_ns, &stopped)
     }
 
     pub fn thread(self, stop_ns: u64) -> Thread {

@@ -3,7 +3,7 @@
 use abi::durations::Durations;
 use abi::who::{Who, WhoKey, WhoRow};
 
-use crate::names::interrupts::{SOFT_IRQ_NAMES, vector_name};
+use crate::names::interrupts::{SOFT_IRQ_NAMES, local_irq_name};
 use crate::names::text::name_of;
 use crate::sample::{Queue, RanInstead, TaskInstead, Waker};
 use crate::threads::shares::hold_within;
@@ -97,7 +97,7 @@ fn waker(key: &WhoKey, row: &WhoRow) -> Waker {
                 name.map_or_else(|| format!("softirq_{number}"), |name| (*name).to_owned()),
             )
         }
-        who if who == Who::Vector as u32 => ("vector", vector_name(number, &row.comm)),
+        who if who == Who::LocalIrq as u32 => ("local irq", local_irq_name(number, &row.comm)),
         _ if number == 0 => ("idle", name_of(&row.comm)),
         _ => ("task", name_of(&row.comm)),
     };

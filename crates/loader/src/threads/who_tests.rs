@@ -58,7 +58,7 @@ fn each_kind_of_waker_has_its_name() {
     assert_eq!(by(Who::HardIrq, 30, ""), named("hard irq", "irq 30", 0));
     assert_eq!(by(Who::SoftIrq, 3, ""), named("soft irq", "net_rx", 0));
     assert_eq!(by(Who::SoftIrq, 11, ""), named("soft irq", "softirq_11", 0));
-    assert_eq!(by(Who::Vector, 1, ""), named("vector", "vector 1", 0));
+    assert_eq!(by(Who::LocalIrq, 1, ""), named("local irq", "vector 1", 0));
 }
 
 #[test]

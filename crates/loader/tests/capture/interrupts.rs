@@ -96,7 +96,7 @@ fn a_timer_storm_is_what_proc_interrupts_counts() {
         let seen = thread(&sample, worker.tid);
         // It has moved there from another CPU, whose row is another's.
         let attributed: i64 = seen
-            .vectors
+            .local_irqs
             .iter()
             .filter(|vector| vector.name == "local_timer")
             .map(|vector| vector.count)

@@ -204,7 +204,7 @@ fn page_faults_and_the_timer_are_told() {
         assert_eq!(seen.faults.major, Some(0));
         // A kernel without a periodic tick may still need none in so short a time; here there is one.
         let timer = seen
-            .vectors
+            .local_irqs
             .iter()
             .find(|vector| vector.name == "local_timer");
         if cfg!(target_arch = "x86_64") {
@@ -212,7 +212,7 @@ fn page_faults_and_the_timer_are_told() {
             assert!(timer.count > 0 && timer.max_ns <= timer.total_ns);
         }
         let attributed_ns: i64 = seen
-            .vectors
+            .local_irqs
             .iter()
             .map(|vector| vector.total_ns)
             .sum::<i64>()

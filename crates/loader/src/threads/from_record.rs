@@ -11,8 +11,8 @@ use crate::names::interrupts::SOFT_IRQ_NAMES;
 use crate::names::syscalls;
 use crate::names::text::name_of;
 use crate::sample::{
-    Budget, Faults, HardIrq, Interval, LongPoll, Ready, Run, SoftIrq, Stopped, SyscallStatistics,
-    Thread, Vector,
+    Budget, Faults, HardIrq, Interval, LocalIrq, LongPoll, Ready, Run, SoftIrq, Stopped,
+    SyscallStatistics, Thread,
 };
 use crate::threads::seen::{FirstEvent, SeenThread};
 use crate::threads::syscalls::{histogram, settle_calls};
@@ -23,7 +23,7 @@ use crate::threads::who;
 pub struct Parts {
     pub syscalls: Vec<SyscallStatistics>,
     pub hard_irqs: Vec<HardIrq>,
-    pub vectors: Vec<Vector>,
+    pub local_irqs: Vec<LocalIrq>,
     pub who: Vec<(WhoKey, WhoRow)>,
     /// Time off the CPU that is attributed to no call, though one may have been open.
     pub unattributed: OffCpuTime,
@@ -65,7 +65,7 @@ pub fn thread(
     let Parts {
         mut syscalls,
         hard_irqs,
-        vectors,
+        local_irqs,
         who,
         unattributed,
     } = parts;
@@ -135,7 +135,7 @@ pub fn thread(
             histogram: histogram(&record.long_poll_histogram, long_polls.count),
         },
         hard_irqs,
-        vectors,
+        local_irqs,
         soft_irqs: soft_irqs(&record),
         ran_instead,
         woken_by,
@@ -211,5 +211,5 @@ fn max_ns(durations: &Durations) -> Option<i64> {
 }
 
 #[cfg(test)]
-#[path = "describe_tests.rs"]
+#[path = "from_record_tests.rs"]
 mod tests;

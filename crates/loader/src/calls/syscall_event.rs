@@ -7,7 +7,7 @@ use crate::names::syscalls;
 use crate::names::text::name_of;
 use crate::sample::SyscallEvent;
 
-pub fn describe(call: &Recorded) -> SyscallEvent {
+pub fn syscall_event(call: &Recorded) -> SyscallEvent {
     let name = syscalls::name(call.key);
     SyscallEvent {
         entry_ns: call.exit_ns.saturating_sub(call.duration_ns),
@@ -48,7 +48,7 @@ mod tests {
     use abi::event::SyscallEvent as Recorded;
     use abi::syscall::SyscallKey;
 
-    use super::describe;
+    use super::syscall_event;
 
     fn recorded(number: i64, result: i64) -> Recorded {
         Recorded {
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn times_arguments_and_result_are_described_as_they_were() {
-        let event = describe(&recorded(libc::SYS_read, 5));
+        let event = syscall_event(&recorded(libc::SYS_read, 5));
         assert_eq!((event.entry_ns, event.exit_ns), (700, 1000));
         assert_eq!(
             (event.name.as_str(), event.comm.as_str()),
@@ -79,14 +79,18 @@ mod tests {
 
     #[test]
     fn a_new_program_s_registers_are_no_arguments() {
-        assert!(describe(&recorded(libc::SYS_execve, 0)).arguments.is_none());
         assert!(
-            describe(&recorded(libc::SYS_execve, -2))
+            syscall_event(&recorded(libc::SYS_execve, 0))
+                .arguments
+                .is_none()
+        );
+        assert!(
+            syscall_event(&recorded(libc::SYS_execve, -2))
                 .arguments
                 .is_some()
         );
         assert!(
-            describe(&recorded(libc::SYS_rt_sigreturn, -4))
+            syscall_event(&recorded(libc::SYS_rt_sigreturn, -4))
                 .arguments
                 .is_none()
         );
