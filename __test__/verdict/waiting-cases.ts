@@ -186,7 +186,7 @@ export const waitingCases: readonly Case[] = [
       { syscalls: [call('futex', 100 * ms)], longPoll: away(290 * ms) },
     ),
     not: thread({ userNs: 200 * ms }, { longPoll: away(190 * ms) }),
-    text: /away from its poll for up to 290 ms \(2 times, 150 ms on average\): outside of poll and sleep its time went 67 % in user code, 33 % blocked in futex\.$/,
+    text: /outside its poll for up to 290 ms \(2 times, 150 ms on average\): outside of poll and sleep its time went 67 % in user code, 33 % blocked in futex\.$/,
     next: /--skip-syscall-poll-events --off-cpu/,
   },
 ];

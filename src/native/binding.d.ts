@@ -181,7 +181,7 @@ export interface BindingLocalIrq {
   maxNs: number
 }
 
-/** From the end of a call of the poll family to the beginning of the next one: how long a loop was away from its poll. */
+/** From the end of a call of the poll family to the beginning of the next one: how long a loop was outside its poll. */
 export interface BindingLongPoll {
   count: number
   totalNs: number

@@ -192,7 +192,7 @@ export interface Options {
    */
   skipUpcallStats: boolean;
   /**
-   * It is told who ran instead of a thread that waited for a CPU, and who woke one that was blocked.
+   * Waits for a CPU are attributed to who ran instead, and wakeups to who woke.
    */
   who: boolean;
   /**
@@ -256,7 +256,7 @@ export interface Sample {
    */
   offCpu: OffCpu[];
   /**
-   * Why stacks or names are missing, a line each, each told with the first sample that it was met for; what cannot be printed is escaped.
+   * Why stacks or names are missing, a line each, each reported with the first sample that it was met for; what cannot be printed is escaped.
    *
    * @maxItems 64
    */
@@ -314,7 +314,7 @@ export interface WindowStop {
   wall: WallTime;
   monotonicNs: MonotonicNs;
   /**
-   * What closed the window: its length was over, a trigger fired, the user stopped it, every target had ended, or the stop trigger did not fire in the time it was given.
+   * What closed the window: its length was over, a trigger fired, the user stopped it, every target had ended, or the stop trigger did not fire in its time.
    */
   by: 'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout';
   /**
@@ -599,7 +599,7 @@ export interface LocalIrq {
   maxNs: ExtremeNs;
 }
 /**
- * How long a loop was away from its poll: from the end of a call of the poll family to the beginning of the next one, both inside the window.
+ * How long a loop was outside its poll: from the end of a call of the poll family to the beginning of the next one, both inside the window.
  */
 export interface LongPoll {
   count: Count;
@@ -629,7 +629,7 @@ export interface RanInstead {
    */
   cpus: RanInsteadCpu[];
   /**
-   * Nanoseconds of waits shorter than 10 us, of which nobody is told.
+   * Nanoseconds of waits shorter than 10 us, which are attributed to nobody.
    */
   shortNs: number;
   /**

@@ -39,7 +39,7 @@ export interface SessionOptions extends UserStackOptions {
   offCpu?: boolean;
   /** Open vSwitch's upcalls are not counted, and `upcalls` of each sample is null. Default: false. */
   skipUpcallStats?: boolean;
-  /** It is told who ran instead of a thread that waited for a CPU, and who woke one that was blocked. Default: true. */
+  /** Waits for a CPU are attributed to who ran instead, and wakeups to who woke. Default: true. */
   who?: boolean;
   /**
    * When a sample is read, debug files that its stacks lack are fetched by build id from debuginfod servers, and kept where their
@@ -54,7 +54,7 @@ export interface SessionOptions extends UserStackOptions {
 
 /**
  * Why a window closed, or why one that was armed will never open: its length was over, a trigger fired, stop() or close()
- * was called, every target has ended, or a trigger did not fire in the time that wait() was given.
+ * was called, every target has ended, or a trigger did not fire in the time that wait() allows.
  */
 export type StopReason = WindowStop['by'];
 

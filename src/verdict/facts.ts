@@ -63,7 +63,7 @@ export function threadFacts(thread: Thread, windowNs: number): ThreadFacts {
   };
 }
 
-/** A loop waits in its poll when it is idle, hence not in a lock. Of other threads it cannot be told, but for workers without work. */
+/** A loop waits in its poll when it is idle, hence not in a lock. Of other threads it cannot be known, but for workers without work. */
 function lockEvidence({ syscalls, budget }: Thread, lockNs: number): ThreadFacts['lock'] {
   if (lockNs === 0) return 'no';
   const polls = syscalls.some(

@@ -189,8 +189,8 @@ export const threadRules: readonly ThreadRule[] = [
     },
     says(facts) {
       const { count, totalNs, maxNs } = facts.thread.longPoll;
-      const away = `was away from its poll for up to ${shortTime(maxNs ?? 0)}`;
-      return `${away} (${times(count)}, ${shortTime(mean(totalNs, count))} on average): ${outsidePoll(facts)}`;
+      const outside = `was outside its poll for up to ${shortTime(maxNs ?? 0)}`;
+      return `${outside} (${times(count)}, ${shortTime(mean(totalNs, count))} on average): ${outsidePoll(facts)}`;
     },
     next: ({ thread: { pid } }) =>
       `kdelay capture -p ${pid} -s ${limits.slowCallNs} --skip-syscall-poll-events --off-cpu --sample-time 5`,

@@ -11,7 +11,7 @@ const tid = right('TID', 10);
 
 export const ranInsteadColumns = [name, pid, tid, count, total, right('% OF READY', 10), left('CGROUP', 6)];
 
-/** Nothing where all waits were so short that nobody is told of them. */
+/** Nothing where all waits were so short that they are attributed to nobody. */
 export function ranInsteadRows({ ranInstead, ready }: Thread): Cell[][] {
   const { tasks, otherTasksNs, shortNs, unattributedNs } = ranInstead;
   if (tasks.length === 0 && otherTasksNs === 0 && unattributedNs === 0) return [];

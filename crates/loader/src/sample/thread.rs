@@ -112,7 +112,7 @@ pub struct SoftIrq {
     pub max_ns: i64,
 }
 
-/// From the end of a call of the poll family to the beginning of the next one: how long a loop was away from its poll.
+/// From the end of a call of the poll family to the beginning of the next one: how long a loop was outside its poll.
 #[cfg_attr(
     feature = "node",
     napi_derive::napi(object, use_nullable = true, js_name = "BindingLongPoll")

@@ -1,4 +1,4 @@
-//! Who ran instead, who woke, how long a loop was away from its poll, and what interrupted: against what the test itself did.
+//! Who ran instead, who woke, how long a loop was outside its poll, and what interrupted: against what the test itself did.
 
 use std::io::{Read, Write};
 use std::time::Duration;
