@@ -12,7 +12,7 @@ use abi::upcall::UpcallKey;
 use abi::who::{WhoKey, WhoRow};
 use aya::maps::{Map, MapData};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::kernel::bpf;
 use crate::probes::object::Probes;
 
@@ -64,7 +64,9 @@ impl<K: Plain, R: Plain> RowMap<K, R> {
             Map::HashMap(map) => map,
             _ => return Err(unexpected("it is no hash".to_owned())),
         };
-        let info = map.info().map_err(|error| unexpected(error.to_string()))?;
+        let info = map
+            .info()
+            .map_err(|error| unexpected(error.to_string()).cause(Cause::of(&error)))?;
         let sizes = (info.key_size() as usize, info.value_size() as usize);
         if sizes != (size_of::<K>(), size_of::<R>()) {
             return Err(unexpected(format!("its rows are of {sizes:?} bytes")));
