@@ -165,7 +165,7 @@ const _: () = assert!(
 
 #[cfg(test)]
 mod tests {
-    use super::{TURNS, Turn, Who};
+    use super::{Cpu, TURNS, Turn, Who};
 
     /// As a program notes it.
     fn turn(number: u64) -> Turn {
@@ -205,6 +205,28 @@ mod tests {
                 seen.check == seen.checked(number),
                 seen == new,
                 "{from_new:06b}"
+            );
+        }
+    }
+
+    /// Every way to see some of the words of the turn that runs on another CPU, and the others of the one before it.
+    #[test]
+    fn who_runs_and_since_when_are_of_one_turn_or_unknown() {
+        let of = |running: u64, since_ns: u64| {
+            [running, since_ns, Cpu::checked_running(running, since_ns)]
+        };
+        let old = of(0xffff_8881_0000_4000, 1_000_000);
+        let new = of(0xffff_8881_0002_8000, 1_004_321);
+        for from_new in 0..1 << 3 {
+            let word = |index: usize| match from_new >> index & 1 {
+                0 => old[index],
+                _ => new[index],
+            };
+            let seen = [word(0), word(1), word(2)];
+            assert_eq!(
+                seen[2] == Cpu::checked_running(seen[0], seen[1]),
+                seen == old || seen == new,
+                "{from_new:03b}"
             );
         }
     }
