@@ -31,7 +31,7 @@ export function apiPage(): string {
     '  and are then the nearest number);',
     '- points in time are strings, since they do not fit a number: of `CLOCK_MONOTONIC` decimal ns, of the wall clock ISO 8601;',
     '- 64 bits that are no quantity are strings: addresses and arguments hexadecimal, results signed decimals;',
-    '- what is unknown, or is not there, is null: never 0, and never undefined.',
+    '- what is unknown, or is not there, is null: never 0, and never undefined. Process and thread ids alone are 0 where there is no task, or none in this pid namespace.',
     ...own.flatMap(section),
     '',
     '## The report',

@@ -15,6 +15,20 @@ export const waitingCases: readonly Case[] = [
   },
   {
     rule: 'waits-for-cpu',
+    title: 'a wait that the window cuts: who had the CPU in another one is not accused',
+    provokes: thread(
+      { readyPreemptedNs: 442 * ms },
+      {
+        ready: { ...waits(2 * ms, 2 * ms), clippedNs: 440 * ms },
+        ranInstead: ranInstead({ comm: 'innocent' }, 2 * ms),
+      },
+    ),
+    not: thread({ readyPreemptedNs: 8 * ms }, { ready: { ...waits(2 * ms, 2 * ms), clippedNs: 6 * ms } }),
+    text: /for 88 % of its time, at least 220 ms at a time: who had it is not known of over 99 % of that, which the window’s edges cut\.$/,
+    next: /^ps -eLo /,
+  },
+  {
+    rule: 'waits-for-cpu',
     title: 'one long wait, and nobody knows for whom',
     provokes: thread(
       { readyWokenNs: 11 * ms },
@@ -78,11 +92,29 @@ export const waitingCases: readonly Case[] = [
       { userNs: 10 * ms, blockedNs: 100 * ms },
       {
         syscalls: [call('futex', 100 * ms)],
-        wokenBy: [{ by: 'task', name: 'holder', pid: 100, tid: 103, count: 9, blockedNs: 100 * ms }],
+        // More than half of the lock's, even if all that it waited elsewhere was ended by the same.
+        wokenBy: [{ by: 'task', name: 'holder', pid: 100, tid: 103, count: 9, blockedNs: 450 * ms }],
       },
     ),
     not: thread({ userNs: 10 * ms, blockedNs: 40 * ms }, { syscalls: [call('futex', 40 * ms)] }),
     text: /futex and the like\) for 20 % of its time: likely a lock, as it polls when it has nothing to do; mostly woken by holder \(tid 103\)\.$/,
+    next: /^kdelay capture -p 100 --off-cpu /,
+  },
+  {
+    rule: 'lock',
+    title: 'a lock of which nobody knows who ended it: who ended other waits is not accused',
+    provokes: thread(
+      { userNs: 10 * ms, blockedNs: 350 * ms },
+      {
+        syscalls: [call('futex', 100 * ms), call('read', 250 * ms)],
+        wokenBy: [
+          { by: 'task', name: 'pipewriter', pid: 100, tid: 8, count: 9, blockedNs: 250 * ms },
+          { by: 'task', name: 'holder', pid: 100, tid: 103, count: 9, blockedNs: 100 * ms },
+        ],
+      },
+    ),
+    not: thread({ userNs: 10 * ms, blockedNs: 40 * ms }, { syscalls: [call('futex', 40 * ms)] }),
+    text: /for 20 % of its time: likely a lock, as it polls when it has nothing to do\.$/,
     next: /^kdelay capture -p 100 --off-cpu /,
   },
   {

@@ -3,8 +3,9 @@ import type { Pieces } from './format.js';
 
 /** All of it in one string, of which there is a longest. Throws INVALID_ARGUMENT for more. `name`: of the format. */
 export function joined(name: string, pieces: Pieces): string {
+  const all = [...pieces];
   try {
-    return [...pieces].join('');
+    return all.join('');
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new KdelayError(

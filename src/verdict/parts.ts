@@ -1,19 +1,28 @@
 /** What the rules pick out of a thread's numbers. */
 import { onCpuNs } from '../report/syscalls.js';
 import { isIdleCpu } from '../report/tasks.js';
-import type { Syscall, Thread } from '../report/types.js';
-import { wholePercent } from '../units.js';
+import type { Syscall, Thread, Waker } from '../report/types.js';
+import { shortTime, wholePercent } from '../units.js';
 import { kindOf } from './call-kinds.js';
 import type { ThreadFacts } from './facts.js';
 import { called, nameOf } from './words.js';
 
+/** Of waits that the window's edges cut nobody knows who had the CPU meanwhile. */
+function isMostlyCut({ thread: { ready }, readyNs }: ThreadFacts): boolean {
+  return ready.clippedNs * 2 > readyNs;
+}
+
 /** Who had the CPU that the thread waited for, and which it was. */
-export function heldBy({ pid, ready, ranInstead }: Thread): string {
+export function heldBy(facts: ThreadFacts): string {
+  const { thread, readyNs } = facts;
+  const { pid, ready, ranInstead } = thread;
   const [most] = ranInstead.tasks;
   const [cpu] = ranInstead.cpus;
   const where = cpu === undefined ? '' : `, on CPU ${cpu.cpu} most`;
   if (most === undefined) return `who had it is not known${where}`;
-  const part = wholePercent(most.totalNs, ready.totalNs);
+  if (isMostlyCut(facts))
+    return `who had it is not known of ${wholePercent(ready.clippedNs, readyNs)} of that, which the window’s edges cut`;
+  const part = wholePercent(most.totalNs, readyNs);
   if (isIdleCpu(most))
     return `its CPU was idle for ${part} of that${where}: a quota of its control group, or a CPU that woke up late`;
   const remarks = [
@@ -29,14 +38,31 @@ export function heldBy({ pid, ready, ranInstead }: Thread): string {
 }
 
 /** A command that shows why. It holds no names: these are for others to choose. */
-export function lookAtCpu({ pid, ranInstead }: Thread): string {
+export function lookAtCpu(facts: ThreadFacts): string {
+  const { pid, ranInstead } = facts.thread;
   const [most] = ranInstead.tasks;
-  const isNamed = most !== undefined && (most.pid !== 0 || isIdleCpu(most));
+  const isNamed = most !== undefined && !isMostlyCut(facts) && (most.pid !== 0 || isIdleCpu(most));
   if (!isNamed) return 'ps -eLo pcpu,psr,cls,rtprio,ni,pid,tid,comm --sort=-pcpu | head -20';
   if (most.pid === 0)
     return `grep throttled "/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/${pid}/cgroup)/cpu.stat"`;
   const pids = most.pid === pid ? `${pid}` : `${pid},${most.pid}`;
   return `ps -L -o pid,tid,psr,cls,rtprio,ni,pcpu,comm -p ${pids}`;
+}
+
+/** How long the longest wait for a CPU took; null: there was none. There may be a cut one at each of the window's edges. */
+export function longestReady({ thread: { ready }, wallNs }: ThreadFacts): string | null {
+  const whole = ready.maxNs ?? 0;
+  const cut = ready.clippedNs >= wallNs ? wallNs : Math.floor(ready.clippedNs / 2);
+  if (whole === 0 && cut === 0) return null;
+  return cut > whole ? `at least ${shortTime(cut)}` : `up to ${shortTime(whole)}`;
+}
+
+/** The task that ended at least half of the thread's waits for others; null: it may have ended any of its other waits as well. */
+export function wokenFromLocks({ thread: { wokenBy, budget }, lockNs }: ThreadFacts): Waker | null {
+  const elsewhereNs = budget.blockedNs - lockNs;
+  const isSure = (waker: Waker): boolean =>
+    waker.by === 'task' && (waker.blockedNs - elsewhereNs) * 2 >= lockNs;
+  return wokenBy.find(isSure) ?? null;
 }
 
 /** How long the longest one took; where edges cut it, it took `atLeast` that. */

@@ -11,9 +11,11 @@ import {
   interruptedMost,
   longestCall,
   longestNs,
+  longestReady,
   lookAtCpu,
   mostInCall,
   outsidePoll,
+  wokenFromLocks,
 } from './parts.js';
 import { called, isPlainWord, nameOf, times } from './words.js';
 
@@ -41,27 +43,27 @@ export const threadRules: readonly ThreadRule[] = [
         facts.readyNs,
       ),
     says(facts) {
-      const { maxNs } = facts.thread.ready;
-      const longest = maxNs === null ? '' : `, up to ${shortTime(maxNs)} at a time`;
-      return `waited for a CPU for ${share(facts.readyNs, facts)} of its time${longest}: ${heldBy(facts.thread)}`;
+      const longest = longestReady(facts);
+      const atATime = longest === null ? '' : `, ${longest} at a time`;
+      return `waited for a CPU for ${share(facts.readyNs, facts)} of its time${atATime}: ${heldBy(facts)}`;
     },
-    next: ({ thread }) => lookAtCpu(thread),
+    next: lookAtCpu,
   },
   {
     id: 'lock',
     atStake: (facts) =>
       when(facts.lock !== 'no' && reaches(facts.lockNs, facts, limits.lockShare), facts.lockNs),
     says(facts) {
-      const { thread, lock, lockNs } = facts;
+      const { lock, lockNs } = facts;
       const why =
         lock === 'likely'
           ? 'likely a lock, as it polls when it has nothing to do'
           : 'a lock, or nothing to do';
-      const waker = thread.wokenBy.find(({ by }) => by === 'task');
-      const isMost = waker !== undefined && waker.blockedNs * 2 >= lockNs;
-      const by = isMost
-        ? `; mostly woken by ${nameOf(waker.name)}${waker.tid === 0 ? '' : ` (tid ${waker.tid})`}`
-        : '';
+      const waker = wokenFromLocks(facts);
+      const by =
+        waker === null
+          ? ''
+          : `; mostly woken by ${nameOf(waker.name)}${waker.tid === 0 ? '' : ` (tid ${waker.tid})`}`;
       return `was blocked for another thread (futex and the like) for ${share(lockNs, facts)} of its time: ${why}${by}`;
     },
     next: ({ thread: { pid } }) => `kdelay capture -p ${pid} --off-cpu --sample-time 2`,
