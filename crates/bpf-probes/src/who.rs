@@ -235,6 +235,10 @@ fn attribute_turns() -> u32 {
             .wrapping_sub(read_volatile(&raw const (*walk).since_ns));
         add(&key, waited_ns, |_| {});
         key.who = Who::Instead as u32;
+        if cpu != here && !attribute_running(&mut key, walk, cpu) {
+            return 1;
+        }
+        // Only now: the turn that was running may have been noted meanwhile, and has its part of the wait already.
         let latest = read_volatile(&raw const (*cpu).latest);
         write_volatile(&raw mut (*walk).number, latest);
         let turn_at = |number: u64| {
@@ -242,9 +246,6 @@ fn attribute_turns() -> u32 {
                 .cast::<Turn>()
                 .add(bounded::<TURNS>(number as usize))
         };
-        if cpu != here {
-            attribute_running(&mut key, walk, cpu);
-        }
         let oldest_ns = read_volatile(&raw const (*turn_at(latest + 1)).since_ns);
         for turn in 0..TURNS {
             if turn == TURNS_OF_A_CROWD && oldest_ns > read_volatile(&raw const (*walk).since_ns) {
@@ -289,12 +290,13 @@ unsafe fn attribute_turn(
     }
 }
 
-/// The turn that has not ended yet on another CPU, from whose queue the thread was taken.
+/// The turn that has not ended yet on another CPU, from whose queue the thread was taken. Whether there may be more to attribute:
+/// not where it is not known whose turn that is, or since when, as the turns before it have no ends of their own.
 ///
 /// # Safety
 /// As in `attribute_turn`.
 #[inline(always)]
-unsafe fn attribute_running(key: &mut WhoKey, walk: *mut Walk, cpu: *const Cpu) {
+unsafe fn attribute_running(key: &mut WhoKey, walk: *mut Walk, cpu: *const Cpu) -> bool {
     // SAFETY: the caller's. The task was running just now, hence it is no other's memory before this program ends (RCU); it is read
     // by a helper that checks the address.
     unsafe {
@@ -303,7 +305,7 @@ unsafe fn attribute_running(key: &mut WhoKey, walk: *mut Walk, cpu: *const Cpu) 
         // Another task's turn has begun there meanwhile: whose time it was is not known any more.
         let check = read_volatile(&raw const (*cpu).running_check);
         if check != Cpu::checked_running(running, since_ns) {
-            return;
+            return false;
         }
         let task = Task::<Probed>::new(running as *const u8);
         let pid = task.pid();
@@ -316,7 +318,7 @@ unsafe fn attribute_running(key: &mut WhoKey, walk: *mut Walk, cpu: *const Cpu) 
             comm: task.comm_words(),
             check: 0,
         };
-        attribute(key, walk, &turn);
+        attribute(key, walk, &turn)
     }
 }
 

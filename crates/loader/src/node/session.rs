@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use napi::Task;
-use napi::bindgen_prelude::{AsyncTask, BigInt, Env};
+use napi::bindgen_prelude::{AsyncTask, BigInt, Env, Object};
 use napi_derive::napi;
 
 use super::sample::{BindingSample, BindingWindow, BindingWindowStart};
@@ -159,21 +159,6 @@ impl Task for DiscardTask {
     }
 }
 
-pub struct CloseTask(Arc<CaptureSession>);
-
-impl Task for CloseTask {
-    type Output = ();
-    type JsValue = ();
-
-    fn compute(&mut self) -> napi::Result<()> {
-        Ok(self.0.close()?)
-    }
-
-    fn resolve(&mut self, _: Env, (): ()) -> napi::Result<()> {
-        Ok(())
-    }
-}
-
 fn nanoseconds(value: BigInt) -> napi::Result<u64> {
     match value.get_u64() {
         (false, value, true) => Ok(value),
@@ -288,10 +273,19 @@ impl BindingSession {
     /// The session is closed at once, and a wait under way resolves. Resolves itself when everything is detached. Closing twice is
     /// harmless.
     #[napi(ts_return_type = "Promise<void>")]
-    pub fn close(&self) -> AsyncTask<CloseTask> {
-        // Not in the task: those of other sessions, which wait for windows, may have all of Node's threads.
+    pub fn close<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         self.session.begin_close();
-        AsyncTask::new(CloseTask(Arc::clone(&self.session)))
+        let (deferred, promise) = env.create_deferred::<(), fn(Env) -> napi::Result<()>>()?;
+        let session = Arc::clone(&self.session);
+        // Not a task: those of other sessions, which wait for windows, may have all of Node's threads.
+        std::thread::Builder::new()
+            .name("kdelay-close".to_owned())
+            .spawn(move || match session.close() {
+                Ok(()) => deferred.resolve(|_| Ok(())),
+                Err(error) => deferred.reject(error.into()),
+            })
+            .map_err(|error| Error::io("starting a thread", &error))?;
+        Ok(promise)
     }
 
     #[napi(getter)]

@@ -204,9 +204,11 @@ impl CaptureSession {
 
     /// Closes the open window now, and takes back those that are armed. Without any, does nothing.
     pub fn stop(&self) -> Result<()> {
-        self.shared.advanced()?.call_off(StopReason::Interrupt)?;
+        let mut state = self.shared.lock();
+        let called_off = state.call_off(StopReason::Interrupt);
+        // Whoever waits is to look in any case.
         self.interrupt.raise();
-        Ok(())
+        called_off
     }
 
     /// The oldest window's start, if a window is open or closed.
@@ -326,6 +328,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(60);
 
     #[test]
+    #[ignore = "it captures on this kernel: scripts/test runs it, scripts/test-unit does not"]
     fn nobody_but_a_reader_waits_for_a_reader() {
         let session = CaptureSession::open(&Options {
             pids: vec![std::process::id()],

@@ -35,12 +35,18 @@ impl State {
 
     /// When the next edge will have been there of which nobody will be woken.
     pub fn next_look_ns(&self, now_ns: u64) -> Option<u64> {
+        let mut is_next = true;
         let next = |window: &PendingWindow| match window.stage {
+            // Those behind one that is armed or open are opened no sooner than that is closed, of which one is woken.
+            Stage::Armed if !std::mem::take(&mut is_next) => None,
             Stage::Armed => window
                 .length_ns
                 .is_none()
                 .then(|| now_ns.saturating_add(ARMED_LOOK_NS)),
-            Stage::Open(_) => window.length_ns.map(|_| window.stop_ns()),
+            Stage::Open(_) => {
+                is_next = false;
+                window.length_ns.map(|_| window.stop_ns())
+            }
             // Told before its time.
             Stage::Closed(..) => Some(window.stop_ns()).filter(|&stop_ns| stop_ns > now_ns),
         };

@@ -19,6 +19,9 @@ use crate::session::shared::Shared;
 use crate::session::steal::StolenTime;
 use crate::targets::stopped::StoppedThreads;
 
+/// Before Linux 5.11 a wait has fewer bits.
+const LONGEST_WAIT_NS: u64 = 3_600_000_000_000;
+
 /// Runs until the session is closed.
 pub fn start(shared: Arc<Shared>) -> Result<()> {
     let wakeups = Wakeups::of(&shared)?;
@@ -69,7 +72,7 @@ impl Wakeups {
     /// False: that time has come, and nothing else has happened.
     fn wait(&self, until_ns: Option<u64>) -> Result<bool> {
         let timeout = until_ns.map(|until_ns| {
-            let left_ns = until_ns.saturating_sub(monotonic_ns());
+            let left_ns = until_ns.saturating_sub(monotonic_ns()).min(LONGEST_WAIT_NS);
             Timespec {
                 tv_sec: (left_ns / 1_000_000_000) as i64,
                 tv_nsec: (left_ns % 1_000_000_000) as _,
@@ -107,7 +110,13 @@ fn run(shared: &Shared, wakeups: &Wakeups) {
         };
         // What fails once may succeed with the next crowd: records that are not harvested wait for their window's end.
         has_failed = false;
-        for result in [keep_up(shared, has_happened), take_in(shared, &attached)] {
+        // Where nothing has, there is no crowd: to look for fewer would cost more than they are worth.
+        let taken_in = if has_happened {
+            take_in(shared, &attached)
+        } else {
+            Ok(())
+        };
+        for result in [keep_up(shared, has_happened), taken_in] {
             if let Err(error) = result {
                 has_failed = true;
                 shared.lock().fail(error);

@@ -45,9 +45,28 @@ impl Living {
         Ok(living.clone())
     }
 
+    /// A child may have ended, and left a child of its own, between being listed and being looked at: there are none only if nobody is
+    /// listed who was not looked at.
     fn living_children(&self, maps: &Maps) -> Result<Vec<Arc<Process>>> {
+        let mut known = HashSet::new();
+        loop {
+            let listed = maps.targets()?;
+            let count = known.len();
+            known.extend(listed.iter().copied());
+            if known.len() == count {
+                return Ok(Vec::new());
+            }
+            let living = self.living_of(listed, maps)?;
+            if !living.is_empty() {
+                return Ok(living);
+            }
+        }
+    }
+
+    fn living_of(&self, listed: Vec<u32>, maps: &Maps) -> Result<Vec<Arc<Process>>> {
         let mut held = Vec::new();
-        for pid in maps.targets()? {
+        // 0: it has no pid in this namespace.
+        for pid in listed.into_iter().filter(|&pid| pid != 0) {
             match Process::open(pid) {
                 Ok(process) if !process.has_ended() => held.push(process),
                 Ok(_) => {}

@@ -180,6 +180,9 @@ impl State {
         }
         // Their numbers go to the next ones.
         self.latest -= (armed - self.windows.len()) as u32;
+        if let Some(events) = attached.events.as_ref().filter(|_| self.windows.is_empty()) {
+            events.await_more(false);
+        }
         self.news.raise();
         Ok(())
     }

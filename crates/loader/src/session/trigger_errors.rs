@@ -5,6 +5,9 @@ use std::io;
 use probe_points::Trigger;
 
 use crate::error::{Cause, Denial, Error, ErrorKind};
+use crate::kernel::capability::Capability;
+use crate::kernel::privileges::Privileges;
+use crate::kernel::refusal::lockdown;
 
 impl From<probe_points::Error> for Error {
     fn from(error: probe_points::Error) -> Self {
@@ -20,20 +23,60 @@ impl From<probe_points::Error> for Error {
         let hint = error
             .hint
             .unwrap_or_else(|| "'kdelay probes' lists what can be a trigger".to_owned());
-        let cause = error.errno.map(|errno| Cause {
-            denied_by: (kind == ErrorKind::NotPermitted).then_some(Denial::Capabilities),
-            ..Cause::of(&io::Error::from_raw_os_error(errno))
-        });
-        Self {
+        let cause = error
+            .errno
+            .map(|errno| Cause::of(&io::Error::from_raw_os_error(errno)));
+        let error = Self {
             cause,
             ..Self::new(kind, error.message).hint(hint)
-        }
+        };
+        denied(error, denial_of_this_process)
     }
 }
 
 /// What the kernel says to a trigger.
 pub fn refused(trigger: &Trigger, is_in_user_code: bool, error: &io::Error) -> Error {
-    let mut cause = Cause::of(error).probe(trigger.to_string());
+    denied(
+        explained(trigger, is_in_user_code, error),
+        denial_of_this_process,
+    )
+}
+
+/// What stands between this process and what not even CAP_BPF and CAP_PERFMON allow. With it: what to do, where rights of another
+/// kind would not help.
+fn denial_of_this_process() -> (Denial, Option<String>) {
+    denial(Privileges::of_this_process(), lockdown().is_some())
+}
+
+fn denial(privileges: Privileges, is_locked_down: bool) -> (Denial, Option<String>) {
+    if is_locked_down {
+        (Denial::Lockdown, None)
+    } else if privileges.has_own_user_namespace {
+        (Denial::UserNamespace, Some(privileges.hint()))
+    } else if privileges.has(Capability::SysAdmin) {
+        (Denial::Policy, Some(privileges.hint()))
+    } else {
+        (Denial::Capabilities, None)
+    }
+}
+
+/// The error, with what denies it if something does.
+fn denied(error: Error, denial: impl FnOnce() -> (Denial, Option<String>)) -> Error {
+    let Error { kind, cause, .. } = &error;
+    let (ErrorKind::NotPermitted, Some(cause)) = (kind, cause) else {
+        return error;
+    };
+    let (denial, hint) = denial();
+    let cause = cause.clone().denied_by(denial);
+    let error = error.cause(cause);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+fn explained(trigger: &Trigger, is_in_user_code: bool, error: &io::Error) -> Error {
+    let cause = Cause::of(error).probe(trigger.to_string());
     let (kind, hint) = match cause.errno {
         // Linux ba677dbe77af, "perf: Revert to requiring CAP_SYS_ADMIN for uprobes".
         Some(libc::EPERM | libc::EACCES) if is_in_user_code => (
@@ -58,9 +101,6 @@ pub fn refused(trigger: &Trigger, is_in_user_code: bool, error: &io::Error) -> E
             "'kdelay probes' lists what can be a trigger",
         ),
     };
-    if kind == ErrorKind::NotPermitted {
-        cause = cause.denied_by(Denial::Capabilities);
-    }
     Error::new(kind, format!("the kernel refused {trigger}: {error}"))
         .hint(hint)
         .cause(cause)
@@ -70,8 +110,19 @@ pub fn refused(trigger: &Trigger, is_in_user_code: bool, error: &io::Error) -> E
 mod tests {
     use std::io;
 
-    use super::refused;
+    use super::{denial, denied, explained};
     use crate::error::{Denial, Error, ErrorKind};
+    use crate::kernel::capability::Capability;
+    use crate::kernel::privileges::Privileges;
+
+    fn with(capabilities: &[Capability], has_own_user_namespace: bool) -> Privileges {
+        Privileges {
+            uid: 1000,
+            gid: 1000,
+            effective: capabilities.iter().map(|one| one.bit()).sum(),
+            has_own_user_namespace,
+        }
+    }
 
     #[test]
     fn what_the_kernel_refuses_is_told_by_its_number() {
@@ -85,13 +136,35 @@ mod tests {
             (libc::EINVAL, ErrorKind::NoSuchProbe),
         ] {
             let said = io::Error::from_raw_os_error(errno);
-            let error = refused(&trigger, false, &said);
+            let error = explained(&trigger, false, &said);
             assert_eq!(error.kind, kind, "{said}");
             let cause = error.cause.unwrap();
             assert_eq!(cause.errno, Some(errno));
             assert_eq!(cause.probe.as_deref(), Some("t:sched:sched_switch"));
-            let is_denied = kind == ErrorKind::NotPermitted;
-            assert_eq!(cause.denied_by, is_denied.then_some(Denial::Capabilities));
+        }
+    }
+
+    #[test]
+    fn what_denies_a_trigger_is_what_this_process_lacks_or_what_refuses_root() {
+        let usual = [Capability::Bpf, Capability::Perfmon];
+        let root = [Capability::SysAdmin];
+        for (privileges, is_locked_down, by, is_hint_replaced) in [
+            (with(&[], false), false, Denial::Capabilities, false),
+            (with(&usual, false), false, Denial::Capabilities, false),
+            (with(&root, false), false, Denial::Policy, true),
+            (with(&root, true), false, Denial::UserNamespace, true),
+            (with(&root, false), true, Denial::Lockdown, false),
+        ] {
+            let trigger = "t:sched:sched_switch".parse().unwrap();
+            let refused = |errno| {
+                let said = io::Error::from_raw_os_error(errno);
+                let error = explained(&trigger, true, &said);
+                let hint = error.hint.clone();
+                let error = denied(error, || denial(privileges, is_locked_down));
+                (error.hint != hint, error.cause.unwrap().denied_by)
+            };
+            assert_eq!(refused(libc::EPERM), (is_hint_replaced, Some(by)));
+            assert_eq!(refused(libc::ESRCH), (false, None));
         }
     }
 
@@ -102,7 +175,7 @@ mod tests {
         assert_eq!(error.kind, ErrorKind::NotPermitted);
         let cause = error.cause.unwrap();
         assert_eq!(cause.errno, Some(libc::EACCES));
-        assert_eq!(cause.denied_by, Some(Denial::Capabilities));
+        assert!(cause.denied_by.is_some());
         let unknown = probe_points::Error::new(probe_points::ErrorKind::NotFound, "no such probe");
         let error = Error::from(unknown);
         assert_eq!((error.kind, error.cause), (ErrorKind::NoSuchProbe, None));

@@ -208,8 +208,12 @@ impl UserProbes {
             .spawn(move || {
                 // Each moment until a probe is attached again is one in which it does not fire.
                 raise_priority();
-                if let Err(error) = run(probes, &until) {
-                    *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                let fail = |error| {
+                    let mut failure = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                    failure.get_or_insert(error);
+                };
+                if let Err(error) = run(probes, &until, &fail) {
+                    fail(error);
                 }
             })
             .map_err(|error| Error::io("starting a thread", &error))?;
@@ -239,8 +243,8 @@ impl Drop for UserProbes {
     }
 }
 
-/// Until all processes have ended, or `closing` is raised.
-fn run(mut probes: Vec<UserProbe>, closing: &Signal) -> Result<()> {
+/// Until all processes have ended, or `closing` is raised. A probe that cannot be attached anew is gone; the others stay.
+fn run(mut probes: Vec<UserProbe>, closing: &Signal, fail: &impl Fn(Error)) -> Result<()> {
     /// Between two looks for a second thread, where there was none.
     const LOOK_NS: u64 = 100_000_000;
     while !probes.is_empty() {
@@ -261,7 +265,15 @@ fn run(mut probes: Vec<UserProbe>, closing: &Signal) -> Result<()> {
             if ended[1] {
                 probe.standby = None;
             }
-            if !ended[0] || probe.hand_over(closing)? {
+            let stays = if ended[0] {
+                probe.hand_over(closing).unwrap_or_else(|error| {
+                    fail(error);
+                    false
+                })
+            } else {
+                true
+            };
+            if stays {
                 kept.push(probe);
             }
         }
@@ -269,7 +281,11 @@ fn run(mut probes: Vec<UserProbe>, closing: &Signal) -> Result<()> {
         // One at a time: another's turn may come meanwhile.
         if let Some(index) = probes.iter().position(UserProbe::wants_standby) {
             let mut probe = probes.remove(index);
-            probe.find_standby()?;
+            // Looked for again in a while: what keeps it from being opened, such as too many open files, may pass, and the probe
+            // fires without one.
+            if probe.find_standby().is_err() {
+                probe.standby = None;
+            }
             probes.push(probe);
         }
     }

@@ -85,8 +85,7 @@ pub fn discard_all(maps: &Maps, window: u32) -> Result<()> {
 fn slots_of(records: &[*mut ThreadRecord]) -> HashSet<u32> {
     records
         .iter()
-        // SAFETY: the records lie in the mapping. An interrupt may still be writing its own fields of one whose thread has ended,
-        // and `slot` never changes while a record is in use.
+        // SAFETY: the records lie in the mapping, and `slot` never changes while one is in use.
         .map(|&record| unsafe { (*record).slot })
         .collect()
 }
