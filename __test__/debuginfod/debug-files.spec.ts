@@ -205,6 +205,18 @@ test('a folder that cannot be made is a problem, of this machine and not of the 
   t.deepEqual(files.takeProblems(), []);
 });
 
+test('closing ends the downloads, of those who would go on waiting for a slow server', async (t) => {
+  const asked = new AbortController();
+  const { url } = await serve(() => asked.abort());
+  const { files, cache } = client([url]);
+  const fetched = files.fetchMissing(async () => [...ids]);
+  await once(asked.signal, 'abort');
+  files.close();
+  await fetched;
+  t.regex(files.takeProblems().join('\n'), /interrupted/);
+  t.deepEqual(readdirSync(cache), []);
+});
+
 test('an interrupt ends the downloads', async (t) => {
   const controller = new AbortController();
   const { url } = await serve(() => controller.abort());

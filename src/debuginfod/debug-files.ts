@@ -41,6 +41,7 @@ export class DebugFiles {
   readonly #isDebugFileOf: (file: string, buildId: string) => boolean;
   /** A server that does not have a file is not asked for it again. */
   readonly #asked = new Set<string>();
+  readonly #closing = new AbortController();
   /** How many files each of them concerns. */
   #problems = new Map<string, number>();
 
@@ -61,14 +62,33 @@ export class DebugFiles {
    * that one is there.
    */
   async fetchMissing(missing: () => Promise<string[]>): Promise<void> {
-    const { signal, onFetch } = this.#hooks;
+    const { onFetch } = this.#hooks;
     for (let round = 0; round < 2; round++) {
       const ids = this.#notAsked(await missing());
       if (ids.length === 0) return;
       onFetch?.(ids.length);
-      // The signal that ended the window is not meant for this.
-      await this.fetch(ids, signal?.aborted === true ? undefined : signal);
+      const until = this.#untilEnded();
+      await this.fetch(ids, until.signal);
+      until.abort();
     }
+  }
+
+  /** Ends the downloads under way: nobody waits for their files any more. */
+  close(): void {
+    this.#closing.abort();
+  }
+
+  /** Aborted with the caller's signal, unless that has ended the window before, which is not meant for this; and by `close`. */
+  #untilEnded(): AbortController {
+    const { signal } = this.#hooks;
+    const closing = this.#closing.signal;
+    const ended = new AbortController();
+    const end = () => ended.abort();
+    const untilThen = { once: true, signal: ended.signal };
+    if (signal?.aborted !== true) signal?.addEventListener('abort', end, untilThen);
+    closing.addEventListener('abort', end, untilThen);
+    if (closing.aborted) end();
+    return ended;
   }
 
   /** Never throws: what went wrong is a problem. */

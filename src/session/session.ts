@@ -208,10 +208,12 @@ export class CaptureSession implements AsyncDisposable {
   }
 
   /**
-   * Closes the session at once: a pending wait() resolves with "interrupt". Resolves when the probes are detached, which a pending
-   * read() keeps from being until it has read. May be called again.
+   * Closes the session at once: a pending wait() resolves with "interrupt", and downloads for a pending read() end, which then rejects.
+   * Resolves when the probes are detached, which a read() that is past its downloads keeps from being until it has read. May be
+   * called again.
    */
   async close(): Promise<void> {
+    this.#debugFiles?.close();
     await awaitNative(() => this.#native.close());
   }
 
