@@ -65,11 +65,14 @@ fn a_process_is_captured_until_its_last_thread_ends() {
         name.ends_with("rest_in_a_function")
     };
     let mut frames = sample.stacks.iter().flatten();
-    assert!(
-        frames.any(|frame| names_it(&frame.symbol)),
-        "{:?}",
-        sample.stack_problems
-    );
+    // Before Linux 5.15 the kernel hands over no registers of a thread that blocks.
+    if sample.off_cpu.iter().any(|time| time.user_stack.is_some()) {
+        assert!(
+            frames.any(|frame| names_it(&frame.symbol)),
+            "{:?}",
+            sample.stack_problems
+        );
+    }
     session.start(None).unwrap();
     relay.kill();
     assert_eq!(session.wait().unwrap(), StopReason::Exit);

@@ -10,7 +10,13 @@ use loader::session::sample::Sample;
 use super::support::{assert_adds_up, count};
 
 fn sleeper() -> Child {
-    Command::new("sleep").arg("60").spawn().unwrap()
+    let child = Command::new("sleep").arg("60").spawn().unwrap();
+    // Its parent goes on while the kernel is still giving it its name.
+    let comm = format!("/proc/{}/comm", child.id());
+    while std::fs::read_to_string(&comm).unwrap() != "sleep\n" {
+        std::thread::yield_now();
+    }
+    child
 }
 
 /// A process that makes some calls, and sleeps from then on.
