@@ -27,7 +27,15 @@ impl ThreadRecord {
             if self.irq_contradiction_ns > self.since_ns && !self.activity.is_on_cpu() {
                 self.missed_switch_in(stop_ns);
             }
+            // Made by whoever was about to wake it: up to then it was off the CPU, and what came of that came after the window.
+            let is_waking = self.activity == Activity::Unseen && !self.is_busy();
+            if is_waking {
+                self.assume(Activity::Blocked);
+            }
             self.settle(stop_ns);
+            if is_waking {
+                self.first_blocked_ns = self.accumulated_ns[Activity::Blocked as usize];
+            }
             call = self.close_intervals(stop_ns);
         }
         let off_cpu = self.take_off_cpu();

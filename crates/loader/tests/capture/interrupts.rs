@@ -1,7 +1,6 @@
 //! Storms of interrupts, against what the kernel counts of them by itself.
 
 use std::net::UdpSocket;
-use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use loader::kernel::own_thread::raise_priority;
@@ -74,21 +73,23 @@ fn a_timer_storm_is_what_proc_interrupts_counts() {
     if !cfg!(target_arch = "x86_64") {
         return;
     }
-    const EXPIRATIONS: i64 = 400;
+    /// So many hit the thread for certain: it did not leave its CPU between one and the next.
+    const CERTAIN: i64 = 200;
     let counted = || counted("/proc/interrupts", "LOC:");
     for mode in MODES {
         let session = open(mode);
-        let (say, heard) = channel();
-        let worker = Worker::new(move || {
+        let worker = Worker::new(|| {
             pin_to_cpu_0();
             raise_priority();
             let timer = Timer::every(Duration::from_micros(500));
-            let before = own_switches();
-            let mut expired = 0;
-            while expired < EXPIRATIONS {
-                expired += i64::from(timer.has_expired());
+            let (mut certain, mut before) = (0, -1);
+            while certain < CERTAIN {
+                if timer.has_expired() {
+                    let switches = own_switches();
+                    certain += i64::from(switches == before);
+                    before = switches;
+                }
             }
-            say.send(own_switches() - before).unwrap();
         });
         let before = counted();
         let sample = captured(&session, &worker);
@@ -101,15 +102,9 @@ fn a_timer_storm_is_what_proc_interrupts_counts() {
             .filter(|vector| vector.name == "local_timer")
             .map(|vector| vector.count)
             .sum();
-        // It expires once, at most, each time that another task has the CPU.
-        let elsewhere = heard.recv().unwrap();
         assert!(
-            elsewhere < EXPIRATIONS / 2,
-            "{mode:?}: {elsewhere}: no storm"
-        );
-        assert!(
-            attributed >= EXPIRATIONS - elsewhere && attributed <= at_most + 5,
-            "{mode:?}: {attributed} of {EXPIRATIONS}, {elsewhere} switches, at most {at_most}"
+            attributed >= CERTAIN && attributed <= at_most + 5,
+            "{mode:?}: {attributed} of {CERTAIN}, at most {at_most}"
         );
         assert!(seen.budget.hard_irq_ns > 0);
         worker.end();

@@ -105,3 +105,19 @@ fn a_wait_for_a_sleeping_spinlock_of_preempt_rt_is_blocked() {
         "preempted before it came to wait"
     );
 }
+
+#[test]
+fn a_thread_that_the_window_s_end_finds_about_to_be_woken_was_blocked_all_along() {
+    let mut thread = record(100);
+    thread.closed(500);
+    assert_eq!(spent(&thread, Activity::Blocked), 400);
+    assert_eq!(
+        thread.first_blocked_ns, 400,
+        "or stopped, as /proc may know"
+    );
+    let mut interrupted = record(100);
+    interrupted.hard_irq_entered(200, 1);
+    interrupted.hard_irq_exited(210, 1);
+    interrupted.closed(500);
+    assert_eq!(spent(&interrupted, Activity::Blocked), 0, "it was on a CPU");
+}
