@@ -198,16 +198,20 @@ test.serial('short calls are dropped, told in the report, and do not count', asy
   // Half a millisecond each: none is long enough, and Ctrl-C ends the run.
   const triggers = ['--start-trigger', 'up:hidden', '--stop-trigger', 'up:libkdelaydemo.so:library_begin'];
   const args = ['capture', '-p', String(running.pid), ...triggers, '--trigger-delta', '10000000000'];
-  const ran = await runMeanwhile('timeout', [
-    '--foreground',
-    '--preserve-status',
-    '-s',
-    'INT',
-    '2',
-    process.execPath,
-    cli,
-    ...args,
-  ]);
+  const interrupted = () =>
+    runMeanwhile('timeout', [
+      '--foreground',
+      '--preserve-status',
+      '-s',
+      'INT',
+      '2',
+      process.execPath,
+      cli,
+      ...args,
+    ]);
+  let ran = await interrupted();
+  // Where it comes in the middle of a window, that one is a sample, however short: then once more.
+  for (let more = 10; ran.status === 0 && more > 0; more--) ran = await interrupted();
   // A run without a sample is no success, whatever was skipped.
   t.is(ran.status, 130, ran.stderr);
   t.regex(ran.stdout, /^# Sample dump skipped, delta [\d,]+ ns @/m);

@@ -30,7 +30,11 @@ impl From<probe_points::Error> for Error {
             cause,
             ..Self::new(kind, error.message).hint(hint)
         };
-        denied(error, denial_of_this_process)
+        // Files and folders take other capabilities than eBPF does, and the hint names them.
+        denied(error, || match denial_of_this_process() {
+            (Denial::UserNamespace, hint) => (Denial::UserNamespace, hint),
+            _ => (Denial::Capabilities, None),
+        })
     }
 }
 
