@@ -98,15 +98,6 @@ fn check(privileges: Privileges, capability: Capability) -> Check {
 mod tests {
     use super::{Capability, Privileges, Status, checks};
 
-    fn with(capabilities: &[Capability]) -> Privileges {
-        Privileges {
-            uid: 1000,
-            gid: 100,
-            effective: capabilities.iter().map(|one| one.bit()).sum(),
-            has_own_user_namespace: false,
-        }
-    }
-
     #[test]
     fn captures_take_two_capabilities_and_each_other_one_has_a_price() {
         let worst = |privileges: Privileges| {
@@ -114,12 +105,15 @@ mod tests {
                 .iter()
                 .any(|check| check.status == Status::Failed)
         };
-        assert!(worst(with(&[])));
-        assert!(worst(with(&[Capability::Bpf])));
-        assert!(worst(with(&[Capability::Perfmon])));
-        assert!(!worst(with(&[Capability::Bpf, Capability::Perfmon])));
-        assert!(!worst(with(&[Capability::SysAdmin])));
-        for check in checks(with(&[])) {
+        assert!(worst(Privileges::with(&[])));
+        assert!(worst(Privileges::with(&[Capability::Bpf])));
+        assert!(worst(Privileges::with(&[Capability::Perfmon])));
+        assert!(!worst(Privileges::with(&[
+            Capability::Bpf,
+            Capability::Perfmon
+        ])));
+        assert!(!worst(Privileges::with(&[Capability::SysAdmin])));
+        for check in checks(Privileges::with(&[])) {
             assert_eq!(
                 check.status == Status::Ok,
                 check.hint.is_none(),
@@ -133,7 +127,7 @@ mod tests {
         let all = Privileges {
             effective: u64::MAX,
             has_own_user_namespace: true,
-            ..with(&[])
+            ..Privileges::with(&[])
         };
         let checks = checks(all);
         assert_eq!(checks.len(), 1);

@@ -75,6 +75,19 @@ impl Privileges {
     }
 }
 
+#[cfg(test)]
+impl Privileges {
+    /// Those of some user who has these capabilities.
+    pub fn with(capabilities: &[Capability]) -> Self {
+        Self {
+            uid: 1000,
+            gid: 100,
+            effective: capabilities.iter().map(|one| one.bit()).sum(),
+            has_own_user_namespace: false,
+        }
+    }
+}
+
 fn effective(status: &str) -> Option<u64> {
     let line = status
         .lines()
@@ -86,31 +99,26 @@ fn effective(status: &str) -> Option<u64> {
 mod tests {
     use super::{Capability, Privileges, effective};
 
-    fn with(capabilities: &[Capability]) -> Privileges {
-        Privileges {
-            uid: 1000,
-            gid: 100,
-            effective: capabilities.iter().map(|one| one.bit()).sum(),
-            has_own_user_namespace: false,
-        }
-    }
-
     #[test]
     fn the_effective_set_is_read_from_status() {
         let status = "CapPrm:\t0000000000000000\nCapEff:\t000000c000000000\n";
-        let both = with(&[Capability::Bpf, Capability::Perfmon]);
+        let both = Privileges::with(&[Capability::Bpf, Capability::Perfmon]);
         assert_eq!(effective(status), Some(both.effective));
         assert_eq!(effective("nothing"), None);
     }
 
     #[test]
     fn what_is_lacking_is_named_and_what_is_greater_stands_for_it() {
-        let hint = with(&[Capability::Bpf]).hint();
+        let hint = Privileges::with(&[Capability::Bpf]).hint();
         assert!(
             hint.contains("CAP_PERFMON") && !hint.contains("CAP_BPF"),
             "{hint}"
         );
-        assert!(with(&[Capability::SysAdmin]).hint().contains("seccomp"));
+        assert!(
+            Privileges::with(&[Capability::SysAdmin])
+                .hint()
+                .contains("seccomp")
+        );
     }
 
     #[test]
@@ -118,7 +126,7 @@ mod tests {
         let all = Privileges {
             effective: u64::MAX,
             has_own_user_namespace: true,
-            ..with(&[])
+            ..Privileges::with(&[])
         };
         assert!(!all.has(Capability::Bpf));
         assert!(all.hint().contains("user namespace"));

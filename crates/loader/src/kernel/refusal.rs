@@ -85,10 +85,8 @@ mod tests {
     fn surroundings(effective: u64) -> Surroundings {
         Surroundings {
             privileges: Privileges {
-                uid: 1000,
-                gid: 1000,
                 effective,
-                has_own_user_namespace: false,
+                ..Privileges::with(&[])
             },
             lockdown: None,
             has_descriptors: true,

@@ -119,15 +119,6 @@ mod tests {
     use crate::kernel::capability::Capability;
     use crate::kernel::privileges::Privileges;
 
-    fn with(capabilities: &[Capability], has_own_user_namespace: bool) -> Privileges {
-        Privileges {
-            uid: 1000,
-            gid: 1000,
-            effective: capabilities.iter().map(|one| one.bit()).sum(),
-            has_own_user_namespace,
-        }
-    }
-
     #[test]
     fn what_the_kernel_refuses_is_told_by_its_number() {
         let trigger = "t:sched:sched_switch".parse().unwrap();
@@ -152,12 +143,16 @@ mod tests {
     fn what_denies_a_trigger_is_what_this_process_lacks_or_what_refuses_root() {
         let usual = [Capability::Bpf, Capability::Perfmon];
         let root = [Capability::SysAdmin];
+        let elsewhere = Privileges {
+            has_own_user_namespace: true,
+            ..Privileges::with(&root)
+        };
         for (privileges, is_locked_down, by, is_hint_replaced) in [
-            (with(&[], false), false, Denial::Capabilities, false),
-            (with(&usual, false), false, Denial::Capabilities, false),
-            (with(&root, false), false, Denial::Policy, true),
-            (with(&root, true), false, Denial::UserNamespace, true),
-            (with(&root, false), true, Denial::Lockdown, false),
+            (Privileges::with(&[]), false, Denial::Capabilities, false),
+            (Privileges::with(&usual), false, Denial::Capabilities, false),
+            (Privileges::with(&root), false, Denial::Policy, true),
+            (elsewhere, false, Denial::UserNamespace, true),
+            (Privileges::with(&root), true, Denial::Lockdown, false),
         ] {
             let trigger = "t:sched:sched_switch".parse().unwrap();
             let refused = |errno| {
