@@ -110,13 +110,15 @@ fn run(shared: &Shared, wakeups: &Wakeups) {
         };
         // What fails once may succeed with the next crowd: records that are not harvested wait for their window's end.
         has_failed = false;
+        // First the edges: they say where the windows of those that have ended end.
+        let kept_up = keep_up(shared, has_happened);
         // Where nothing has, there is no crowd: to look for fewer would cost more than they are worth.
         let taken_in = if has_happened {
             take_in(shared, &attached)
         } else {
             Ok(())
         };
-        for result in [keep_up(shared, has_happened), taken_in] {
+        for result in [kept_up, taken_in] {
             if let Err(error) = result {
                 has_failed = true;
                 shared.lock().fail(error);

@@ -36,16 +36,23 @@ impl Identity {
 
     /// What `look` finds by the pid in /proc, if that was this process all the time.
     pub fn while_there<T>(self, look: impl FnOnce(u32) -> Result<T>) -> Result<Option<T>> {
-        if !self.is_there() {
-            return Ok(None);
-        }
-        let found = look(self.pid);
-        // What went wrong with a process that is gone went wrong for that.
-        if self.is_there() {
-            found.map(Some)
-        } else {
-            Ok(None)
-        }
+        while_there(|| self.is_there(), || look(self.pid))
+    }
+}
+
+fn while_there<T>(
+    is_there: impl Fn() -> bool,
+    look: impl FnOnce() -> Result<T>,
+) -> Result<Option<T>> {
+    if !is_there() {
+        return Ok(None);
+    }
+    let found = look();
+    // What went wrong with a process that is gone went wrong for that.
+    if is_there() {
+        found.map(Some)
+    } else {
+        Ok(None)
     }
 }
 
@@ -116,15 +123,7 @@ impl Process {
 
     /// See [`Identity::while_there`].
     pub fn while_there<T>(&self, look: impl FnOnce(u32) -> Result<T>) -> Result<Option<T>> {
-        if !self.is_there() {
-            return Ok(None);
-        }
-        let found = look(self.pid());
-        if self.is_there() {
-            found.map(Some)
-        } else {
-            Ok(None)
-        }
+        while_there(|| self.is_there(), || look(self.pid()))
     }
 }
 
