@@ -136,6 +136,11 @@ pub struct Offsets {
 }
 
 impl Config {
+    pub fn as_bytes(&self) -> &[u8] {
+        // SAFETY: `repr(C)` and without padding (asserted below), so that all its bytes are values.
+        unsafe { core::slice::from_raw_parts((&raw const *self).cast(), size_of::<Self>()) }
+    }
+
     /// Bits of the word at `task_compat` that mark a 32-bit system call.
     pub const X86_TS_COMPAT: u32 = 0x2;
     pub const ARM64_TIF_32BIT: u32 = 1 << 22;

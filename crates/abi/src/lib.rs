@@ -16,6 +16,7 @@ pub mod histogram;
 pub mod irq;
 pub mod jumpless;
 pub mod off_cpu;
+pub mod placeholder;
 pub mod stack;
 pub mod syscall;
 mod task_name;

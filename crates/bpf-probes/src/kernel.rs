@@ -1,9 +1,12 @@
 //! The kernel's structures, read at the offsets that the loader found in BTF.
 
+use core::arch::asm;
+use core::hint::assert_unchecked;
 use core::marker::PhantomData;
 
 use abi::COMM_BYTES;
 use abi::config::{Config, NO_OFFSET};
+use abi::placeholder;
 use abi::stack::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserRegisters};
 use abi::syscall::SyscallKey;
 use abi::who::COMM_WORDS;
@@ -13,16 +16,19 @@ use aya_ebpf::helpers::{
     generated::{bpf_get_current_task_btf, bpf_get_task_stack, bpf_task_pt_regs},
 };
 
-use crate::maps::config;
+use crate::maps::{config, config_place};
 use crate::targets::is_target;
 
 /// How a program may read kernel memory.
 pub trait Access: Copy {
     /// The running task, if its process is monitored.
     fn current_target() -> Option<Task<Self>>;
-    fn read_u8(from: *const u8, offset: u32) -> u8;
     fn read_u32(from: *const u8, offset: u32) -> u32;
     fn read_u64(from: *const u8, offset: u32) -> u64;
+    /// The member of a kernel structure whose offset is in that place of the configuration.
+    fn member_u8<const PLACE: usize>(structure: *const u8) -> u8;
+    fn member_u32<const PLACE: usize>(structure: *const u8) -> u32;
+    fn member_u64<const PLACE: usize>(structure: *const u8) -> u64;
     /// The task's registers as it entered the kernel; null where this kernel does not say.
     fn registers(task: *const u8) -> *const u8;
     /// Whether the stack of a task that is not on a CPU can be had.
@@ -39,18 +45,56 @@ pub struct Direct;
 #[derive(Clone, Copy)]
 pub struct Probed;
 
+/// One instruction: the loader puts the member's offset into it.
+macro_rules! load_member {
+    ($width:literal, $type:ty, $structure:expr, $place:expr) => {{
+        let bits: u64;
+        // SAFETY: the verifier knows the pointer's type and checks that such a member lies at the offset; the kernel handles a fault.
+        // Not `pure`, because the kernel changes the memory. What is loaded is no wider than the type.
+        unsafe {
+            asm!(
+                concat!("{bits} = *(", $width, " *)({structure} - {below})"),
+                bits = out(reg) bits,
+                structure = in(reg) $structure,
+                below = const -(placeholder::offset($place) as i32),
+                options(nomem, nostack, preserves_flags),
+            );
+            assert_unchecked(bits <= <$type>::MAX.into());
+        }
+        bits as $type
+    }};
+}
+
+/// The offset itself.
+#[inline(always)]
+fn offset_in<const PLACE: usize>() -> u32 {
+    let bits: u64;
+    // SAFETY: it moves a constant into a register, of an offset's width.
+    unsafe {
+        asm!(
+            "{bits} = {placeholder} ll",
+            bits = out(reg) bits,
+            placeholder = const placeholder::constant(PLACE, size_of::<u32>()),
+            options(pure, nomem, nostack, preserves_flags),
+        );
+        assert_unchecked(bits <= u32::MAX.into());
+    }
+    bits as u32
+}
+
+/// `member!(A::member_u32, structure, task_pid)`.
+macro_rules! member {
+    ($access:ident :: $read:ident, $structure:expr, $offset:ident) => {
+        $access::$read::<{ config_place!(offsets.$offset) }>($structure)
+    };
+}
+
 impl Access for Direct {
     #[inline(always)]
     fn current_target() -> Option<Task<Self>> {
         // SAFETY: the helper has no preconditions.
         let task = Task::<Self>::new(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
         is_target(task.tgid()).then_some(task)
-    }
-
-    #[inline(always)]
-    fn read_u8(from: *const u8, offset: u32) -> u8 {
-        // SAFETY: as in `read_u32`.
-        unsafe { from.add(offset as usize).read_volatile() }
     }
 
     #[inline(always)]
@@ -64,6 +108,21 @@ impl Access for Direct {
     fn read_u64(from: *const u8, offset: u32) -> u64 {
         // SAFETY: as in `read_u32`.
         unsafe { from.add(offset as usize).cast::<u64>().read_volatile() }
+    }
+
+    #[inline(always)]
+    fn member_u8<const PLACE: usize>(structure: *const u8) -> u8 {
+        load_member!("u8", u8, structure, PLACE)
+    }
+
+    #[inline(always)]
+    fn member_u32<const PLACE: usize>(structure: *const u8) -> u32 {
+        load_member!("u32", u32, structure, PLACE)
+    }
+
+    #[inline(always)]
+    fn member_u64<const PLACE: usize>(structure: *const u8) -> u64 {
+        load_member!("u64", u64, structure, PLACE)
     }
 
     const HAS_TASK_STACKS: bool = true;
@@ -103,12 +162,6 @@ impl Access for Probed {
     }
 
     #[inline(always)]
-    fn read_u8(from: *const u8, offset: u32) -> u8 {
-        // SAFETY: as in `read_u32`.
-        unsafe { bpf_probe_read_kernel(from.add(offset as usize)) }.unwrap_or(0)
-    }
-
-    #[inline(always)]
     fn read_u32(from: *const u8, offset: u32) -> u32 {
         // SAFETY: the helper checks the address; a fault is an error, here 0.
         unsafe { bpf_probe_read_kernel(from.add(offset as usize).cast::<u32>()) }.unwrap_or(0)
@@ -118,6 +171,22 @@ impl Access for Probed {
     fn read_u64(from: *const u8, offset: u32) -> u64 {
         // SAFETY: as in `read_u32`.
         unsafe { bpf_probe_read_kernel(from.add(offset as usize).cast::<u64>()) }.unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn member_u8<const PLACE: usize>(structure: *const u8) -> u8 {
+        // SAFETY: as in `read_u32`.
+        unsafe { bpf_probe_read_kernel(structure.add(offset_in::<PLACE>() as usize)) }.unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn member_u32<const PLACE: usize>(structure: *const u8) -> u32 {
+        Self::read_u32(structure, offset_in::<PLACE>())
+    }
+
+    #[inline(always)]
+    fn member_u64<const PLACE: usize>(structure: *const u8) -> u64 {
+        Self::read_u64(structure, offset_in::<PLACE>())
     }
 
     #[inline(always)]
@@ -140,8 +209,8 @@ fn number_in_namespace(task: *const u8, level: u32) -> u32 {
     /// `struct upid { int nr; struct pid_namespace *ns; }`
     const UPID_BYTES: u32 = 16;
     const NAMESPACE_AT: u32 = 8;
-    let pid = Probed::read_u64(task, config!(offsets.task_thread_pid)) as *const u8;
-    if Probed::read_u32(pid, config!(offsets.pid_level)) < level {
+    let pid = member!(Probed::member_u64, task, task_thread_pid) as *const u8;
+    if member!(Probed::member_u32, pid, pid_level) < level {
         return 0;
     }
     let number = config!(offsets.pid_numbers) + level * UPID_BYTES;
@@ -226,12 +295,12 @@ impl<A: Access> Task<A> {
 
     #[inline(always)]
     pub fn pid(self) -> u32 {
-        A::read_u32(self.pointer, config!(offsets.task_pid))
+        member!(A::member_u32, self.pointer, task_pid)
     }
 
     #[inline(always)]
     pub fn tgid(self) -> u32 {
-        A::read_u32(self.pointer, config!(offsets.task_tgid))
+        member!(A::member_u32, self.pointer, task_tgid)
     }
 
     /// Its tid in the pid namespace whose numbers are reported; 0: it has none there, or none any more.
@@ -255,7 +324,7 @@ impl<A: Access> Task<A> {
         match config!(pid_level) {
             0 => self.tgid(),
             level => {
-                let leader = Probed::read_u64(self.pointer, config!(offsets.task_group_leader));
+                let leader = member!(Probed::member_u64, self.pointer, task_group_leader);
                 number_in_namespace(leader as *const u8, level)
             }
         }
@@ -265,14 +334,14 @@ impl<A: Access> Task<A> {
     #[inline(always)]
     pub fn state(self) -> u64 {
         // Always through the helper: the field's width differs, and a direct load must have the field's own.
-        u64::from(Probed::read_u32(self.pointer, config!(offsets.task_state)))
+        u64::from(member!(Probed::member_u32, self.pointer, task_state))
     }
 
     /// 0 or 1 in an `int`, and since 7.0 in a byte; on little-endian machines the first byte serves for both.
     #[inline(always)]
     pub fn is_on_cpu(self) -> bool {
         config!(offsets.task_on_cpu) != NO_OFFSET
-            && A::read_u8(self.pointer, config!(offsets.task_on_cpu)) != 0
+            && member!(A::member_u8, self.pointer, task_on_cpu) != 0
     }
 
     /// Whether it is in a CPU's queue, or on its way to another's: it may be switched in at any moment. (One that sleeps may be
@@ -280,21 +349,19 @@ impl<A: Access> Task<A> {
     /// field's width.
     #[inline(always)]
     pub fn is_queued(self) -> bool {
-        A::read_u8(self.pointer, config!(offsets.task_on_rq)) != 0
+        member!(A::member_u8, self.pointer, task_on_rq) != 0
     }
 
     #[inline(always)]
     pub fn start_time_ns(self) -> u64 {
-        A::read_u64(self.pointer, config!(offsets.task_start_time))
+        member!(A::member_u64, self.pointer, task_start_time)
     }
 
     /// The CPU that it is on, or in whose queue it is.
     #[inline(always)]
     pub fn cpu(self) -> Option<u32> {
-        match config!(offsets.task_cpu) {
-            NO_OFFSET => None,
-            offset => Some(A::read_u32(self.pointer, offset)),
-        }
+        let is_known = config!(offsets.task_cpu) != NO_OFFSET;
+        is_known.then(|| member!(A::member_u32, self.pointer, task_cpu))
     }
 
     /// Its page faults: without and with input.
@@ -304,8 +371,8 @@ impl<A: Access> Task<A> {
             return (0, 0);
         }
         (
-            A::read_u64(self.pointer, config!(offsets.task_min_flt)),
-            A::read_u64(self.pointer, config!(offsets.task_maj_flt)),
+            member!(A::member_u64, self.pointer, task_min_flt),
+            member!(A::member_u64, self.pointer, task_maj_flt),
         )
     }
 
@@ -321,7 +388,7 @@ impl<A: Access> Task<A> {
 
     #[inline(always)]
     fn compat_word(self) -> u32 {
-        A::read_u32(self.pointer, config!(offsets.task_compat))
+        member!(A::member_u32, self.pointer, task_compat)
     }
 
     /// The call that the task is in, `Some(None)`: in none, `None`: cannot be told. What entered the kernel other than
@@ -332,7 +399,7 @@ impl<A: Access> Task<A> {
         if registers.is_null() || config!(offsets.regs_syscall) == NO_OFFSET {
             return None;
         }
-        let number = Probed::read_u32(registers, config!(offsets.regs_syscall));
+        let number = member!(Probed::member_u32, registers, regs_syscall);
         Some((number as i32 >= 0).then(|| SyscallKey::new(number.into(), self.in_compat_syscall())))
     }
 

@@ -6,6 +6,8 @@
 #![no_std]
 // `AtomicU64::fetch_add` does not exist for this target; the intrinsic does.
 #![feature(core_intrinsics)]
+// What the loader puts into an instruction stands in it as a placeholder.
+#![feature(asm_experimental_arch)]
 #![allow(internal_features, reason = "see above")]
 #![no_main]
 

@@ -23,22 +23,77 @@ pub const NO_WAKEUP: u64 = 1;
 /// `BPF_RB_FORCE_WAKEUP`. Left to itself the ring buffer wakes only whom it has nothing older for.
 pub const FORCE_WAKEUP: u64 = 2;
 
+/// For what is looked up in it: its other fields are constants in the instructions, see `config!`.
 #[unsafe(no_mangle)]
 pub static CONFIG: Global<Config> = Global::new(Config::UNSET);
 
-/// One field of the configuration: the verifier sees a constant.
+/// Where a field of the configuration is.
+macro_rules! config_place {
+    ($($field:ident).+ $([$index:literal])?) => {
+        core::mem::offset_of!(abi::config::Config, $($field).+) $(+ $index * size_of::<u32>())?
+    };
+}
+pub(crate) use config_place;
+
+/// One field of the configuration: a constant in the instructions, once the loader has put it there.
 macro_rules! config {
     ($($field:ident).+ $([$index:literal])?) => {{
-        let config = &raw const $crate::maps::CONFIG;
+        use abi::config::Config;
+        use $crate::maps::{bytes_of_field, config_place, to_field};
+        const PLACEHOLDER: u64 = abi::placeholder::constant(
+            config_place!($($field).+ $([$index])?),
+            bytes_of_field(|config: &Config| config.$($field).+ $([$index])?),
+        );
+        let bits: u64;
         #[allow(unused_unsafe, reason = "some uses stand inside an unsafe block")]
-        // SAFETY: `Global` is transparent over `Config`, which is always initialised; the volatile read keeps the
-        // compiler from folding the value that the object file happens to hold.
-        let value =
-            unsafe { core::ptr::read_volatile(&raw const (*config.cast::<abi::config::Config>()).$($field).+ $([$index])?) };
-        value
+        // SAFETY: it moves a constant into a register. That has as many bits as the field.
+        unsafe {
+            core::arch::asm!(
+                "{bits} = {placeholder} ll",
+                bits = out(reg) bits,
+                placeholder = const PLACEHOLDER,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+            to_field(|config: &Config| config.$($field).+ $([$index])?, bits)
+        }
     }};
 }
 pub(crate) use config;
+
+pub const fn bytes_of_field<T>(_: fn(&Config) -> T) -> usize {
+    size_of::<T>()
+}
+
+/// # Safety
+/// `bits` has no more of them than the field.
+#[inline(always)]
+pub unsafe fn to_field<T: Field>(_: fn(&Config) -> T, bits: u64) -> T {
+    // SAFETY: the caller's.
+    unsafe { T::of(bits) }
+}
+
+/// What a field of the configuration may be.
+pub trait Field {
+    /// # Safety
+    /// As of [`to_field`].
+    unsafe fn of(bits: u64) -> Self;
+}
+
+impl Field for u32 {
+    #[inline(always)]
+    unsafe fn of(bits: u64) -> Self {
+        // SAFETY: the caller's. The compiler, which does not know it, would cut them off.
+        unsafe { core::hint::assert_unchecked(bits <= Self::MAX.into()) };
+        bits as Self
+    }
+}
+
+impl Field for u64 {
+    #[inline(always)]
+    unsafe fn of(bits: u64) -> Self {
+        bits
+    }
+}
 
 /// Whether a call is in one of the configuration's sets of calls.
 macro_rules! config_has {
@@ -46,7 +101,8 @@ macro_rules! config_has {
         use abi::config::{CALL_WORDS, Config, Events};
         let (word, bit) = Events::place($key);
         let config = (&raw const $crate::maps::CONFIG).cast::<Config>();
-        // SAFETY: as of `config!`, and the index is masked to the array's length.
+        // SAFETY: `Global` is transparent over `Config`, which is always initialised; the index is masked to the array's length. The
+        // volatile read keeps the compiler from folding the value that the object file happens to hold.
         let bits = unsafe {
             (&raw const (*config).$($field).+)
                 .cast::<u64>()

@@ -6,6 +6,7 @@ pub(crate) mod list;
 pub(crate) mod mapped;
 pub(crate) mod maps;
 pub mod object;
+mod placeholders;
 mod refusal;
 mod row_map;
 pub(crate) mod slot_rows;

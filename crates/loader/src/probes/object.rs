@@ -22,6 +22,7 @@ use crate::kernel::refusal::refused;
 use crate::options::AttachMode;
 use crate::probes::capacity::Capacity;
 use crate::probes::list::{LOCAL_IRQS, PROBES};
+use crate::probes::placeholders::filled_in;
 use crate::probes::refusal::{NeitherWay, Refusal};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/kdelay-probes"));
@@ -103,10 +104,7 @@ impl Probes {
         mode: AttachMode,
         debug_level: u32,
     ) -> Result<Self> {
-        // SAFETY: `Config` is `repr(C)` without padding (asserted where it is defined), so all its bytes are values.
-        let config_bytes = unsafe {
-            std::slice::from_raw_parts((&raw const *config).cast::<u8>(), size_of::<Config>())
-        };
+        let object = filled_in(OBJECT, config)?;
         let tracepoints = PROBES.map(|probe| probe.tracepoint);
         let excerpt = btf.only_tracepoints(&tracepoints);
         let tracepoint_types = aya::Btf::parse(&excerpt, Endianness::default()).ok();
@@ -117,7 +115,7 @@ impl Probes {
         let ebpf = loader
             .btf(tracepoint_types.as_ref())
             .verifier_log_level(log_level(debug_level))
-            .override_global(CONFIG_SYMBOL, config_bytes, true)
+            .override_global(CONFIG_SYMBOL, config.as_bytes(), true)
             .map_max_entries("TARGETS", capacity.targets)
             .map_max_entries("THREADS", capacity.records)
             .map_max_entries("FREE_THREADS", capacity.records)
@@ -138,7 +136,7 @@ impl Probes {
             .map_max_entries("CPUS", capacity.cpus)
             .map_max_entries("WHO", capacity.who_rows)
             .map_max_entries("UPCALLS", capacity.upcall_rows)
-            .load(OBJECT)
+            .load(&object)
             .map_err(|error| {
                 refused(
                     "the kernel did not take the probes' maps",
