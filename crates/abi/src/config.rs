@@ -18,8 +18,8 @@ pub struct Config {
     pub target_tgid: u32,
     /// 1: `sched_switch` hands over the previous task's state (5.18 and later); 0: it is read from the task.
     pub has_prev_state: u32,
-    /// 1: compat system calls are marked in `thread_info.status` (x86), 2: by `thread_info.flags` (arm64), 0: unknown.
-    pub compat_kind: u32,
+    /// The bits of the word at `task_compat` that mark a 32-bit system call; 0: unknown.
+    pub compat_bits: u32,
     /// 1: the kernel hands over any task's user registers (5.15 and later).
     pub has_task_registers: u32,
     /// 1: a start trigger counts whatever task is current; 0: in the monitored processes only.
@@ -141,17 +141,16 @@ impl Config {
         unsafe { core::slice::from_raw_parts((&raw const *self).cast(), size_of::<Self>()) }
     }
 
-    /// Bits of the word at `task_compat` that mark a 32-bit system call.
+    /// In `thread_info.status`.
     pub const X86_TS_COMPAT: u32 = 0x2;
+    /// In `thread_info.flags`.
     pub const ARM64_TIF_32BIT: u32 = 1 << 22;
-    pub const COMPAT_X86_STATUS: u32 = 1;
-    pub const COMPAT_ARM64_FLAGS: u32 = 2;
 
     /// What the object file holds until the loader overrides it: nothing is monitored.
     pub const UNSET: Self = Self {
         target_tgid: u32::MAX,
         has_prev_state: 0,
-        compat_kind: 0,
+        compat_bits: 0,
         has_task_registers: 0,
         start_in_any_task: 0,
         stop_in_any_task: 0,

@@ -44,10 +44,32 @@ const _: () = assert!(
 
 /// The bucket of a duration below 2^63 ns, which is 292 years.
 ///
-/// eBPF has no instruction that counts leading zeros, and what LLVM makes of `leading_zeros` is four times as long. With jumps
-/// the verifier would follow all ways through this, at each use.
+/// eBPF has no instruction that counts leading zeros, and what LLVM makes of `leading_zeros` is four times as long as the table.
 #[inline(always)]
 pub fn bucket(duration_ns: u64) -> usize {
+    if duration_ns < INDEXES as u64 {
+        indexed(duration_ns)
+    } else {
+        bucket_of_longer(duration_ns)
+    }
+}
+
+#[inline(always)]
+fn indexed(duration_ns: u64) -> usize {
+    // SAFETY: the index is masked to the table's length.
+    let bucket = unsafe {
+        BUCKET_OF
+            .as_ptr()
+            .add(bounded::<INDEXES>(duration_ns as usize))
+            .read()
+    };
+    bounded::<BUCKETS>(bucket.into())
+}
+
+/// A function of its own: who takes so long does not mind a call. With jumps the verifier would follow all ways through this, at
+/// each use.
+#[inline(never)]
+fn bucket_of_longer(duration_ns: u64) -> usize {
     let duration_ns = duration_ns & i64::MAX as u64;
     let duration_ns =
         duration_ns - exceeds(duration_ns, MOST_NS) * duration_ns.wrapping_sub(MOST_NS);
@@ -55,14 +77,7 @@ pub fn bucket(duration_ns: u64) -> usize {
         + exceeds(duration_ns, (1 << (INDEX_BITS + STEP_BITS)) - 1)
         + exceeds(duration_ns, (1 << (INDEX_BITS + 2 * STEP_BITS)) - 1);
     let leading = duration_ns >> (steps * u64::from(STEP_BITS));
-    // SAFETY: the index is masked to the table's length.
-    let bucket = unsafe {
-        BUCKET_OF
-            .as_ptr()
-            .add(bounded::<INDEXES>(leading as usize))
-            .read()
-    };
-    bounded::<BUCKETS>((u64::from(bucket) + steps * STEP_BUCKETS) as usize)
+    bounded::<BUCKETS>(indexed(leading) + (steps * STEP_BUCKETS) as usize)
 }
 
 /// The lower bound of a bucket, for those who read one.

@@ -45,11 +45,10 @@ impl SyscallKey {
     /// From the number that the kernel's tracepoint carries.
     #[inline(always)]
     pub fn new(raw: u64, compat: bool) -> Self {
-        let number = raw as u32;
-        if number <= LAST_NUMBER && !compat {
-            Self(Self::PRESENT | number)
+        if raw <= LAST_NUMBER.into() && !compat {
+            Self(Self::PRESENT | raw as u32)
         } else {
-            Self::uncommon(number, compat)
+            Self::uncommon(raw as u32, compat)
         }
     }
 

@@ -89,7 +89,7 @@ pub struct Cpu {
     pub latest: u64,
     /// The address of the task whose turn it is.
     pub running: u64,
-    /// When its turn began, or, if it began before the first of those that wait, when that one came.
+    /// When its turn began, or, if it began before the first of those that wait, when that one came; 0: nobody waits.
     pub since_ns: u64,
     /// Says that the two belong together ([`Self::checked_running`]): they are no switch's middle, and none that was not noted.
     pub running_check: u64,

@@ -5,7 +5,7 @@ use core::hint::assert_unchecked;
 use core::marker::PhantomData;
 
 use abi::COMM_BYTES;
-use abi::config::{Config, NO_OFFSET};
+use abi::config::NO_OFFSET;
 use abi::placeholder;
 use abi::stack::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserRegisters};
 use abi::syscall::SyscallKey;
@@ -379,16 +379,8 @@ impl<A: Access> Task<A> {
     /// Whether the call it is entering uses the 32-bit convention.
     #[inline(always)]
     pub fn in_compat_syscall(self) -> bool {
-        match config!(compat_kind) {
-            Config::COMPAT_X86_STATUS => self.compat_word() & Config::X86_TS_COMPAT != 0,
-            Config::COMPAT_ARM64_FLAGS => self.compat_word() & Config::ARM64_TIF_32BIT != 0,
-            _ => false,
-        }
-    }
-
-    #[inline(always)]
-    fn compat_word(self) -> u32 {
-        member!(A::member_u32, self.pointer, task_compat)
+        let bits = config!(compat_bits);
+        bits != 0 && member!(A::member_u32, self.pointer, task_compat) & bits != 0
     }
 
     /// The call that the task is in, `Some(None)`: in none, `None`: cannot be told. What entered the kernel other than

@@ -46,13 +46,14 @@ macro_rules! config {
         );
         let bits: u64;
         #[allow(unused_unsafe, reason = "some uses stand inside an unsafe block")]
-        // SAFETY: it moves a constant into a register. That has as many bits as the field.
+        // SAFETY: it moves a constant into a register. That has as many bits as the field. Not `pure`: kept from one use to the next
+        // it would be kept on the stack, which costs more than the constant.
         unsafe {
             core::arch::asm!(
                 "{bits} = {placeholder} ll",
                 bits = out(reg) bits,
                 placeholder = const PLACEHOLDER,
-                options(pure, nomem, nostack, preserves_flags),
+                options(nomem, nostack, preserves_flags),
             );
             to_field(|config: &Config| config.$($field).+ $([$index])?, bits)
         }

@@ -11,14 +11,16 @@ use crate::window::{self, Moment};
 /// The task's record, made if it has none in this window. `None`: there is no free one, which is counted, or the event came
 /// after the window and the task has a record already.
 #[inline(always)]
-pub fn find<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
-    // SAFETY: `place` is inside the array.
-    let slot = unsafe { HINTS.place(task.pid()).read_volatile() };
-    match record_of(slot, task, moment.window) {
-        Some(record) if !moment.is_after() => Some(record),
-        Some(_) => None,
-        None => find_slowly(task, moment),
+pub fn find<A: Access>(task: Task<A>, moment: &mut Moment) -> Option<&'static mut ThreadRecord> {
+    if !moment.is_after() {
+        // SAFETY: `place` is inside the array.
+        let slot = unsafe { HINTS.place(task.pid()).read_volatile() };
+        if let Some(record) = record_of(slot, task, moment.window) {
+            return Some(record);
+        }
     }
+    moment.end_with_window();
+    find_slowly(task, moment.now_ns, moment.window)
 }
 
 /// The record in that place, if it is the task's. It may be any other thread's, whose programs are writing it: up to the check it
@@ -46,7 +48,12 @@ fn record_of<A: Access>(
 }
 
 #[inline(never)]
-fn find_slowly<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
+fn find_slowly<A: Access>(
+    task: Task<A>,
+    now_ns: u64,
+    window: u32,
+) -> Option<&'static mut ThreadRecord> {
+    let moment = Moment::again(now_ns, window);
     let is_after = moment.is_after();
     match find_in(task, moment.window) {
         Some(record) => {
@@ -70,7 +77,7 @@ pub fn find_existing<A: Access>(task: Task<A>) -> Option<&'static mut ThreadReco
 #[inline(always)]
 pub fn find_of_sleeper<A: Access>(
     task: Task<A>,
-    moment: Moment,
+    moment: &mut Moment,
 ) -> Option<&'static mut ThreadRecord> {
     if task.is_queued() {
         find_in(task, moment.window)

@@ -48,34 +48,38 @@ unsafe fn waiters(cpu: *mut Cpu, window: u32) -> *mut u64 {
     }
 }
 
-/// A task has its turn on this CPU after another: noted for all that there are, so it must cost little. Returns when the turn that
-/// ends now began, if somebody waits in this CPU's queue; else 0.
+/// A task has its turn on this CPU after another: noted for all that there are, so it must cost little. Whether somebody waits in
+/// this CPU's queue: else nobody will ask for the turn that ends now, and it is not known since when it was.
 #[inline(always)]
-pub fn begin_switch<A: Access>(next: Task<A>) -> u64 {
-    let Some(cpu) = here() else { return 0 };
+pub fn begin_switch<A: Access>(next: Task<A>) -> bool {
+    let Some(cpu) = here() else { return false };
     // SAFETY: the map lives as long as the program; only this CPU writes these here, in the one program that runs at switches, and
     // the rest is read whole.
     unsafe {
         write_volatile(&raw mut (*cpu).running, next.address());
         // Only where soft interrupts are threads' work (PREEMPT_RT) can one be left open here.
         (*cpu).soft_irq = 0;
-        if read_volatile(waiters(cpu, window::current())) == 0 {
-            return 0;
+        let is_waited_for = read_volatile(waiters(cpu, window::current())) != 0;
+        if !is_waited_for {
+            write_volatile(&raw mut (*cpu).since_ns, 0);
         }
-        read_volatile(&raw const (*cpu).since_ns)
+        is_waited_for
     }
 }
 
 /// The switch's other work is done: what remains is to note whose turn ended, if somebody asks for it or may.
 #[inline(always)]
-pub fn end_switch<A: Access>(began_ns: u64, prev: Task<A>, moment: Moment) {
+pub fn end_switch<A: Access>(prev: Task<A>, moment: Moment) {
     let Some(cpu) = here() else { return };
     // SAFETY: as in `begin_switch`.
     unsafe {
-        if began_ns != 0
+        let since_ns = read_volatile(&raw const (*cpu).since_ns);
+        // It is this switch's own time if the first of those that wait is the one that was switched out.
+        if since_ns != 0
+            && since_ns < moment.now_ns
             && ((*cpu).walk.queue != 0 || read_volatile(waiters(cpu, moment.window)) != 0)
         {
-            note_turn(cpu, prev, began_ns);
+            note_turn(cpu, prev, since_ns);
         }
         turn_begins(cpu, moment.now_ns);
     }

@@ -4,7 +4,6 @@ use core::ptr::{read_volatile, write_volatile};
 
 use abi::COMM_BYTES;
 use abi::control::{BUSY, DONE, Edge, EdgeKind, UNTIL_CLOSED, WINDOWS, Window, Windows};
-use abi::jumpless::exceeds;
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_ns};
 
 use crate::kernel::{Probed, Task};
@@ -51,10 +50,11 @@ fn clock() -> u64 {
 /// When an event counts.
 #[derive(Clone, Copy)]
 pub struct Moment {
-    /// In the window, or its end.
     pub now_ns: u64,
     /// The window's number.
     pub window: u32,
+    /// When it ends, as the clock was read.
+    stop_ns: u64,
 }
 
 impl Moment {
@@ -64,8 +64,8 @@ impl Moment {
         Self::in_window_or_after().filter(|moment| !moment.is_after())
     }
 
-    /// Now, if the window is open; if it has ended and is not yet sealed by its reader, its end. Such an event is the first
-    /// of its thread or none: it tells what a thread without any was doing all along.
+    /// Now, if the window is open, or has ended and is not yet sealed by its reader. An event after its end is the first of
+    /// its thread or none, and counts at the end: it tells what a thread without any was doing all along.
     #[inline(always)]
     pub fn in_window_or_after() -> Option<Self> {
         let window = current();
@@ -78,18 +78,35 @@ impl Moment {
         if now_ns < now!((*slot).start_ns) {
             return None;
         }
-        // The lesser of the two, without a jump.
-        let after = exceeds(now_ns, stop_ns);
         Some(Self {
-            now_ns: now_ns - after * now_ns.wrapping_sub(stop_ns),
+            now_ns,
             window,
+            stop_ns,
         })
     }
 
-    /// Compared anew and not kept as a flag, which would have the verifier follow every program twice.
+    /// Of a window whose end may have been set since.
+    #[inline(always)]
+    pub fn again(now_ns: u64, window: u32) -> Self {
+        let stop_ns = now!((*slot(window)).stop_ns);
+        Self {
+            now_ns,
+            window,
+            stop_ns,
+        }
+    }
+
     #[inline(always)]
     pub fn is_after(self) -> bool {
-        self.now_ns >= now!((*slot(self.window)).stop_ns)
+        self.now_ns >= self.stop_ns
+    }
+
+    /// What is after the window counts at its end.
+    #[inline(always)]
+    pub fn end_with_window(&mut self) {
+        if self.is_after() {
+            self.now_ns = self.stop_ns;
+        }
     }
 
     #[inline(always)]

@@ -1,5 +1,7 @@
 //! System calls: when the thread is in one, for how long, and what its registers say of one that no event has shown.
 
+use core::mem::offset_of;
+
 use crate::histogram::bucket;
 use crate::syscall::SyscallKey;
 use crate::thread::record::{Activity, SyscallPhase, ThreadRecord};
@@ -43,8 +45,7 @@ impl ThreadRecord {
     /// the last event is the activity's, as [`Self::settle`] would have it, in a third of the instructions.
     #[inline(always)]
     fn settle_plainly(&mut self, now_ns: u64, activity: Activity, phase: SyscallPhase) -> bool {
-        let is_plain = self.activity as u8 == activity as u8
-            && self.phase as u8 == phase as u8
+        let is_plain = self.is_at(activity, phase)
             && self.interrupted_ns == self.taken_off_ns
             && now_ns >= self.since_ns;
         if is_plain {
@@ -52,6 +53,23 @@ impl ThreadRecord {
             self.since_ns = now_ns;
         }
         is_plain
+    }
+
+    /// Both at once.
+    #[inline(always)]
+    fn is_at(&self, activity: Activity, phase: SyscallPhase) -> bool {
+        const _: () = assert!(
+            offset_of!(ThreadRecord, phase) == offset_of!(ThreadRecord, activity) + 1
+                && offset_of!(ThreadRecord, activity) % 2 == 0
+        );
+        // SAFETY: two fields of one byte each, one behind the other, the first of which is aligned for both.
+        let both = unsafe {
+            (&raw const *self)
+                .byte_add(offset_of!(ThreadRecord, activity))
+                .cast::<u16>()
+                .read()
+        };
+        both == u16::from_ne_bytes([activity as u8, phase as u8])
     }
 
     #[inline(always)]

@@ -23,8 +23,9 @@ const IRQ_NONE: u32 = 0;
 #[inline(always)]
 fn interrupted<C: Arguments>() -> Option<(&'static mut ThreadRecord, Moment)> {
     let task = C::Access::current_target()?;
-    let moment = Moment::in_window()?;
-    Some((find(task, moment)?, moment))
+    let mut moment = Moment::in_window()?;
+    let record = find(task, &mut moment)?;
+    Some((record, moment))
 }
 
 /// `irq_handler_entry(int irq, struct irqaction *action)`

@@ -19,8 +19,8 @@ use crate::window::Moment;
 #[inline(always)]
 fn exit<C: Arguments>(_: &C) -> Option<()> {
     let task = C::Access::current_target()?;
-    let moment = Moment::in_window()?;
-    let record = find(task, moment)?;
+    let mut moment = Moment::in_window()?;
+    let record = find(task, &mut moment)?;
     let end = record.exiting(moment.now_ns);
     // A cut at exit always has its key.
     count_syscall(record, end, || SyscallKey::new(u64::MAX, false));
@@ -35,8 +35,8 @@ fn exec<C: Arguments>(ctx: &C) -> Option<()> {
     if !is_target(task.tgid()) {
         return None;
     }
-    let moment = Moment::in_window()?;
-    let record = find(task, moment)?;
+    let mut moment = Moment::in_window()?;
+    let record = find(task, &mut moment)?;
     record.tid = task.shown_tid();
     record.start_time_ns = task.start_time_ns();
     None

@@ -21,41 +21,46 @@ use crate::window::Moment;
 fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     let prev = Task::<C::Access>::new(ctx.pointer(1));
     let next = Task::<C::Access>::new(ctx.pointer(2));
-    let prev_is_target = is_target(prev.tgid());
-    let next_is_target = is_target(next.tgid());
-    let turn_began_ns = who::begin_switch(next);
-    if !prev_is_target && !next_is_target && turn_began_ns == 0 {
+    let is_waited_for = who::begin_switch(next);
+    if !is_waited_for && !is_target(prev.tgid()) && !is_target(next.tgid()) {
         return None;
     }
-    let moment = Moment::in_window_or_after();
-    if prev_is_target {
-        if let Some(moment) = moment
-            && let Some(record) = find(prev, moment)
-        {
+    let Some(mut moment) = Moment::in_window_or_after() else {
+        end_if_dead(ctx, prev);
+        return None;
+    };
+    // Asked again: most switches are others', and keeping what they were told would cost them more than this.
+    let next_is_target = is_target(next.tgid());
+    if is_target(prev.tgid()) {
+        if let Some(record) = find(prev, &mut moment) {
             record.switched_out(moment.now_ns, || why(ctx, prev));
             note_faults(record, prev);
             who::note_queue(prev, record, moment);
             stacks::note_switch_out(ctx, record);
             off_cpu::switched_out(ctx, prev, record);
         }
-        if why(ctx, prev) == SwitchOut::Dead {
-            end(prev);
-        }
+        end_if_dead(ctx, prev);
     }
-    let moment = moment?;
     if next_is_target {
-        switch_in(next, moment);
+        switch_in(next, &mut moment);
     }
-    who::end_switch(turn_began_ns, prev, moment);
+    who::end_switch(prev, moment);
     if next_is_target {
         who::attribute_noted_wait();
     }
     None
 }
 
+#[inline(always)]
+fn end_if_dead<C: Arguments>(ctx: &C, prev: Task<C::Access>) {
+    if why(ctx, prev) == SwitchOut::Dead && is_target(prev.tgid()) {
+        end(prev);
+    }
+}
+
 /// Looks the record up once more: a pointer that is kept for this rare case would have the verifier follow all that comes
 /// after it twice.
-#[inline(always)]
+#[inline(never)]
 fn end<A: Access>(task: Task<A>) {
     let record = find_existing(task);
     let address = task.address();
@@ -110,7 +115,7 @@ fn why<C: Arguments>(ctx: &C, prev: Task<C::Access>) -> SwitchOut {
 }
 
 #[inline(always)]
-fn switch_in<A: Access>(next: Task<A>, moment: Moment) -> Option<()> {
+fn switch_in<A: Access>(next: Task<A>, moment: &mut Moment) -> Option<()> {
     let mut record = find(next, moment)?;
     let start_time_ns = next.start_time_ns();
     if record.start_time_ns != start_time_ns {
@@ -120,10 +125,10 @@ fn switch_in<A: Access>(next: Task<A>, moment: Moment) -> Option<()> {
         if tid == record.tgid {
             record.start_time_ns = start_time_ns;
         } else {
-            record = create(next, moment)?;
+            record = create(next, *moment)?;
         }
     }
-    stacks::note_wait(next, record, moment);
+    stacks::note_wait(next, record, *moment);
     off_cpu::switched_in(record);
     who::attribute_wait(record, moment.now_ns);
     who::leave_queue(record);
@@ -139,12 +144,12 @@ fn wakeup<C: Arguments>(ctx: &C) -> Option<()> {
     if !is_target(task.tgid()) {
         return None;
     }
-    let moment = Moment::in_window_or_after()?;
+    let mut moment = Moment::in_window_or_after()?;
     // A task on a CPU writes its record itself, so this CPU must not; and there is nothing to record.
     if task.is_on_cpu() {
         return None;
     }
-    let record = find(task, moment)?;
+    let record = find(task, &mut moment)?;
     record.woken(moment.now_ns);
     who::note_queue(task, record, moment);
     None
@@ -158,12 +163,13 @@ fn waking<C: Arguments>(ctx: &C) -> Option<()> {
     if !is_target(task.tgid()) {
         return None;
     }
-    let moment = Moment::in_window()?;
+    let mut moment = Moment::in_window()?;
     // On its way to sleep, on another CPU, which is writing the record.
     if task.is_on_cpu() {
         return None;
     }
-    who::count_waker(find_of_sleeper(task, moment)?, moment.now_ns);
+    let record = find_of_sleeper(task, &mut moment)?;
+    who::count_waker(record, moment.now_ns);
     None
 }
 

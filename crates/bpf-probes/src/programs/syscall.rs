@@ -17,9 +17,10 @@ use crate::window::Moment;
 #[inline(always)]
 fn enter<C: Arguments>(ctx: &C) -> Option<()> {
     let task = C::Access::current_target()?;
-    let moment = Moment::in_window_or_after()?;
+    let mut moment = Moment::in_window_or_after()?;
     let key = SyscallKey::new(ctx.number(1), task.in_compat_syscall());
-    find(task, moment)?.syscall_entered(moment.now_ns, key);
+    let record = find(task, &mut moment)?;
+    record.syscall_entered(moment.now_ns, key);
     None
 }
 
@@ -27,8 +28,8 @@ fn enter<C: Arguments>(ctx: &C) -> Option<()> {
 #[inline(always)]
 fn exit<C: Arguments>(ctx: &C) -> Option<()> {
     let task = C::Access::current_target()?;
-    let moment = Moment::in_window_or_after()?;
-    let record = find(task, moment)?;
+    let mut moment = Moment::in_window_or_after()?;
+    let record = find(task, &mut moment)?;
     let end = record.syscall_exited(moment.now_ns);
     if let SyscallEnd::Whole { key, duration_ns } = end
         && event::is_wanted(key, duration_ns)

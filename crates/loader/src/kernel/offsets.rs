@@ -70,10 +70,10 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
             NO_OFFSET
         })
     };
-    let (compat_kind, compat_path) = if cfg!(target_arch = "x86_64") {
-        (Config::COMPAT_X86_STATUS, "thread_info.status")
+    let (compat_bits, compat_path) = if cfg!(target_arch = "x86_64") {
+        (Config::X86_TS_COMPAT, "thread_info.status")
     } else {
-        (Config::COMPAT_ARM64_FLAGS, "thread_info.flags")
+        (Config::ARM64_TIF_32BIT, "thread_info.flags")
     };
     let syscall_member = if cfg!(target_arch = "x86_64") {
         "orig_ax"
@@ -145,10 +145,10 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
             btf.tracepoint_arguments("sched_switch")
                 .is_some_and(|arguments| arguments >= SWITCH_ARGUMENTS_WITH_STATE),
         ),
-        compat_kind: if task_compat == NO_OFFSET {
+        compat_bits: if task_compat == NO_OFFSET {
             0
         } else {
-            compat_kind
+            compat_bits
         },
         start_in_any_task: 0,
         stop_in_any_task: 0,

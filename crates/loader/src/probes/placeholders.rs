@@ -88,7 +88,8 @@ fn fill_offset(instruction: &mut [u8], config: &[u8]) -> Result<()> {
         return Ok(());
     }
     let offset = i16::try_from(offset).map_err(|_| {
-        let message = format!("a kernel structure is too large: a member lies {offset} bytes into it");
+        let message =
+            format!("a kernel structure is too large: a member lies {offset} bytes into it");
         Error::new(ErrorKind::KernelUnsupported, message)
     })?;
     instruction[2..4].copy_from_slice(&offset.to_le_bytes());
