@@ -1,5 +1,5 @@
-//! What user space injects into the programs before it loads them. The map that holds it is frozen, so the verifier
-//! treats each field as a constant and drops the code that a field switches off.
+//! What user space injects into the programs before it loads them: most of it into their instructions ([`crate::placeholder`]), and
+//! what is looked up into a frozen map. The verifier knows either as a constant, and drops the code that a field switches off.
 
 use crate::event::ARGUMENTS;
 use crate::syscall::{LAST_NUMBER, SyscallKey};

@@ -1,6 +1,6 @@
 //! Who ran instead of a thread that waited for a CPU, and who woke one that was blocked.
 
-use core::ptr::{read_volatile, write_volatile};
+use core::ptr::{null_mut, read_volatile, write_volatile};
 
 use abi::COMM_BYTES;
 use abi::config::NO_OFFSET;
@@ -27,11 +27,28 @@ fn this_cpu() -> u32 {
 
 /// What this CPU is doing, if that is noted.
 #[inline(always)]
-pub fn here() -> Option<*mut Cpu> {
+fn here() -> Option<*mut Cpu> {
     if config!(who) == 0 {
         return None;
     }
     CPUS.get_ptr_mut(this_cpu())
+}
+
+/// The same, looked up once for all of a switch that is of a monitored thread. Null and no `Option`: what the compiler knows to be undefined then it copies
+/// none the less, which the verifier does not allow.
+#[derive(Clone, Copy)]
+pub struct Here(*mut Cpu);
+
+impl Here {
+    #[inline(always)]
+    pub fn find() -> Self {
+        Self(here().unwrap_or(null_mut()))
+    }
+
+    #[inline(always)]
+    fn cpu(self) -> Option<*mut Cpu> {
+        (!self.0.is_null()).then_some(self.0)
+    }
 }
 
 /// Where it is counted who waits in a CPU's queue.
@@ -69,8 +86,8 @@ pub fn begin_switch<A: Access>(next: Task<A>) -> bool {
 
 /// The switch's other work is done: what remains is to note whose turn ended, if somebody asks for it or may.
 #[inline(always)]
-pub fn end_switch<A: Access>(prev: Task<A>, moment: Moment) {
-    let Some(cpu) = here() else { return };
+pub fn end_switch<A: Access>(here: Here, prev: Task<A>, moment: Moment) {
+    let Some(cpu) = here.cpu() else { return };
     // SAFETY: as in `begin_switch`.
     unsafe {
         let since_ns = read_volatile(&raw const (*cpu).since_ns);
@@ -207,8 +224,8 @@ pub fn attribute_wait(record: &mut ThreadRecord, now_ns: u64) {
 /// whichever way it came. Goes back through the turns on the CPU in whose queue it was. Its programs may be writing them: where
 /// one is no turn of its number, or does not lie before the one after it, what is before is attributed to nobody.
 #[inline(always)]
-pub fn attribute_noted_wait() {
-    if let Some(here) = here()
+pub fn attribute_noted_wait(here: Here) {
+    if let Some(here) = here.cpu()
         // SAFETY: the map lives as long as the program, and only this CPU writes here.
         && unsafe { (*here).walk.queue } != 0
     {

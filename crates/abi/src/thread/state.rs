@@ -113,6 +113,9 @@ impl ThreadRecord {
     /// clock may make it longer than that: the rest is taken off the next activity.
     #[inline(always)]
     pub(crate) fn take_off(&mut self, elapsed_ns: u64) -> u64 {
+        if self.interrupted_ns == self.taken_off_ns {
+            return 0;
+        }
         let open_ns = self.interrupted_ns.wrapping_sub(self.taken_off_ns);
         let taken_ns = if open_ns < elapsed_ns {
             open_ns

@@ -44,9 +44,10 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     if next_is_target {
         switch_in(next, &mut moment);
     }
-    who::end_switch(prev, moment);
+    let here = who::Here::find();
+    who::end_switch(here, prev, moment);
     if next_is_target {
-        who::attribute_noted_wait();
+        who::attribute_noted_wait(here);
     }
     None
 }

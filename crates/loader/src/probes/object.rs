@@ -25,7 +25,8 @@ use crate::probes::list::{LOCAL_IRQS, PROBES};
 use crate::probes::placeholders::filled_in;
 use crate::probes::refusal::{NeitherWay, Refusal};
 
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/kdelay-probes"));
+pub(super) static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/kdelay-probes"));
 
 /// What the verifier has to do with these is most of all.
 const LONGEST_TO_VERIFY: [&str; 2] = ["sched_switch", "sys_exit"];

@@ -95,3 +95,106 @@ fn fill_offset(instruction: &mut [u8], config: &[u8]) -> Result<()> {
     instruction[2..4].copy_from_slice(&offset.to_le_bytes());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::probes::object::OBJECT;
+
+    /// What the object's programs hold in the place of fields: the places in [`Config`].
+    #[derive(Debug, PartialEq)]
+    struct Left {
+        constants: HashSet<usize>,
+        offsets: HashSet<usize>,
+    }
+
+    fn left(object: &[u8]) -> Left {
+        let file: ElfFile64 = ElfFile64::parse(object).unwrap();
+        let mut left = Left {
+            constants: HashSet::new(),
+            offsets: HashSet::new(),
+        };
+        let endian = file.endian();
+        for section in file.elf_section_table().iter() {
+            if section.sh_flags(endian) & u64::from(SHF_EXECINSTR) == 0 {
+                continue;
+            }
+            let code = section.data(endian, object).unwrap();
+            let words: Vec<u64> = code
+                .chunks_exact(8)
+                .map(|word| u64::from_le_bytes(word.try_into().unwrap()))
+                .collect();
+            for pair in words.windows(2) {
+                if pair[0] as u8 == LOAD_CONSTANT {
+                    let constant = pair[0] >> 32 | pair[1] & !0xffff_ffff;
+                    left.constants
+                        .extend(field_of(constant).map(|(place, _)| place));
+                }
+            }
+            for word in words {
+                if LOADS.contains(&(word as u8)) {
+                    left.offsets.extend(place_of((word >> 16) as i16));
+                }
+            }
+        }
+        left
+    }
+
+    fn with_offsets(offset: u32) -> Config {
+        // SAFETY: a `Config` is integers alone.
+        let mut config: Config = unsafe { std::mem::zeroed() };
+        let words = size_of_val(&config.offsets) / size_of::<u32>();
+        // SAFETY: it is so many of them.
+        unsafe { std::slice::from_raw_parts_mut((&raw mut config.offsets).cast(), words) }
+            .fill(offset);
+        config
+    }
+
+    #[test]
+    fn every_placeholder_is_filled_and_nothing_else_is_touched() {
+        let before = left(OBJECT);
+        assert!(
+            before.constants.len() > 10 && before.offsets.len() > 5,
+            "{before:?}"
+        );
+        let filled = filled_in(OBJECT, &with_offsets(24)).unwrap();
+        let after = left(&filled);
+        assert!(
+            after.constants.is_empty() && after.offsets.is_empty(),
+            "{after:?}"
+        );
+        let changed = filled.iter().zip(OBJECT).filter(|(a, b)| a != b).count();
+        assert_eq!(filled.len(), OBJECT.len());
+        assert!(changed > 0 && changed < OBJECT.len() / 50, "{changed}");
+    }
+
+    #[test]
+    fn a_member_that_is_not_there_keeps_its_placeholder() {
+        let filled = filled_in(OBJECT, &with_offsets(NO_OFFSET)).unwrap();
+        let after = left(&filled);
+        assert!(after.constants.is_empty(), "{after:?}");
+        assert_eq!(after.offsets, left(OBJECT).offsets);
+    }
+
+    #[test]
+    fn a_member_too_far_into_its_structure_is_refused() {
+        assert!(filled_in(OBJECT, &with_offsets(i16::MAX as u32)).is_ok());
+        let error = filled_in(OBJECT, &with_offsets(i16::MAX as u32 + 1)).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::KernelUnsupported);
+    }
+
+    proptest! {
+        #[test]
+        fn a_broken_object_is_an_error_or_filled(at in 0..OBJECT.len(), byte: u8, end in 0..=OBJECT.len()) {
+            let mut broken = OBJECT[..end].to_vec();
+            if let Some(place) = broken.get_mut(at) {
+                *place = byte;
+            }
+            let _ = filled_in(&broken, &Config::UNSET);
+        }
+    }
+}
