@@ -1,9 +1,11 @@
 //! What opens and closes windows: triggers, and user space. Each trigger may be a kprobe or uprobe (one program type, which
 //! also serves their return probes and USDT) or a tracepoint.
 
+use core::ffi::c_void;
+
 use abi::control::{Command, DONE, FAILED, FILLED_AT_ONCE};
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
-use aya_ebpf::macros::{kprobe, raw_tracepoint, tracepoint};
+use aya_ebpf::macros::{kprobe, tracepoint};
 use aya_ebpf::maps::Stack;
 use aya_ebpf::programs::{ProbeContext, RawTracePointContext, TracePointContext};
 
@@ -53,9 +55,12 @@ pub fn stop_tracepoint(_: TracePointContext) -> u32 {
     stop()
 }
 
-/// Attached to nothing: user space runs it, with a [`Command`] and its argument.
-#[raw_tracepoint(tracepoint = "control")]
-pub fn control(ctx: RawTracePointContext) -> i32 {
+/// Attached to nothing: user space runs it, with a [`Command`] and its argument, and reads what it returns. Not by aya's macro for
+/// such programs, which has them all return 0.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "raw_tp/control")]
+pub fn control(ctx: *mut c_void) -> u32 {
+    let ctx = RawTracePointContext::new(ctx);
     let command: u64 = ctx.arg(0);
     let argument: u64 = ctx.arg(1);
     const OPEN: u64 = Command::Open as u64;
@@ -66,7 +71,7 @@ pub fn control(ctx: RawTracePointContext) -> i32 {
     const REST: u64 = Command::Rest as u64;
     const FILL_THREADS: u64 = Command::FillThreads as u64;
     const FILL_CHUNKS: u64 = Command::FillChunks as u64;
-    (match command {
+    match command {
         OPEN => window::open_now(argument),
         CLOSE => window::close_at(argument),
         ARM => window::arm(argument),
@@ -76,7 +81,7 @@ pub fn control(ctx: RawTracePointContext) -> i32 {
         FILL_THREADS => fill(&FREE_THREADS, argument as u32),
         FILL_CHUNKS => fill(&FREE_CHUNKS, argument as u32),
         _ => FAILED,
-    }) as i32
+    }
 }
 
 /// Puts the last of so many entries on a list of free ones.

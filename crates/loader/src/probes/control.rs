@@ -109,3 +109,44 @@ fn run(probes: &Probes, command: Command, argument: u64) -> Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use abi::control::FAILED;
+
+    use super::*;
+    use crate::kernel::btf::Btf;
+    use crate::kernel::offsets::configure;
+    use crate::options::Options;
+    use crate::probes::capacity::capacity;
+    use crate::probes::object::PendingLoader;
+
+    #[test]
+    #[ignore = "it loads programs into this kernel: scripts/test runs it, scripts/test-unit does not"]
+    fn what_the_program_returns_arrives() {
+        let loader = PendingLoader::begin();
+        let btf = Btf::of_running_kernel().unwrap();
+        let (config, _) = configure(&btf).unwrap();
+        let options = Options::default();
+        let capacity = capacity(1, false, &options).unwrap();
+        let mode = options.attach_mode;
+        let mut probes = Probes::new(loader, &btf, &config, capacity, mode, 0).unwrap();
+        let mut control = Control::new(&mut probes).unwrap();
+        let result = |command, argument| probes.run_control(command, argument).unwrap();
+        assert_eq!(result(Command::Disarm, 0), DONE);
+        // As a trigger does that is opening or closing a window.
+        control._change.pop(0).unwrap();
+        assert_eq!(result(Command::Disarm, 0), BUSY);
+        assert_eq!(result(Command::Arm, 1), BUSY);
+        let error = arm(&probes, None).unwrap_err();
+        assert!(error.message.contains("Arm returned 1"), "{error}");
+        control._change.push(0, 0).unwrap();
+        assert_eq!(result(Command::Arm, 1), DONE);
+        let mut filled = 0;
+        while result(Command::FillChunks, 1) == DONE {
+            filled += 1;
+        }
+        assert_eq!(filled, capacity.syscall_chunks);
+        assert_eq!(result(Command::FillChunks, 1), FAILED);
+    }
+}

@@ -1,6 +1,8 @@
 //! Who ran instead, who woke, how long a loop was outside its poll, and what interrupted: against what the test itself did.
 
 use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use loader::kernel::own_thread::{own_tid, raise_priority};
@@ -21,14 +23,23 @@ fn who_ran_instead_is_the_competitor_on_that_cpu() {
     const BUSY: Duration = Duration::from_millis(300);
     for mode in MODES {
         let session = open(mode);
-        // Before whatever else wants this CPU.
-        let compete = || {
-            pin_to_cpu_0();
-            raise_priority();
-            spin(BUSY);
+        let begun = Arc::new(AtomicUsize::new(0));
+        let competing = || {
+            let begun = Arc::clone(&begun);
+            move || {
+                pin_to_cpu_0();
+                // Before whatever else wants this CPU.
+                raise_priority();
+                // However late the other one gets there, it has to take the CPU from this one.
+                begun.fetch_add(1, Ordering::SeqCst);
+                while begun.load(Ordering::SeqCst) < 2 {
+                    std::hint::spin_loop();
+                }
+                spin(BUSY);
+            }
         };
-        let starved = Worker::new(compete);
-        let competitor = Worker::new(compete);
+        let starved = Worker::new(competing());
+        let competitor = Worker::new(competing());
         session.start(None).unwrap();
         starved.go.send(()).unwrap();
         competitor.go.send(()).unwrap();
