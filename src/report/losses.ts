@@ -12,7 +12,7 @@ const explanations: Readonly<Record<keyof Losses, readonly [what: string, advice
   ],
   threadsUntracked: [
     'events of threads were not counted: no record was free for them',
-    'Increase --thread-capacity, or capture fewer processes.',
+    'What threads without one did is unknown in the budgets: increase --thread-capacity, or capture fewer processes.',
   ],
   syscallsUntracked: [
     'system calls or interrupts were not counted: their table was full',

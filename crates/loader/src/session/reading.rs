@@ -18,7 +18,7 @@ use crate::session::window::Harvested;
 use crate::targets::identity::Identity;
 use crate::targets::process;
 use crate::threads::cgroup::find_cgroups;
-use crate::threads::merge::{merged, with_seen};
+use crate::threads::merge::{Events, merged, with_seen};
 use crate::threads::records;
 use crate::threads::seen::{FirstEvent, Seen};
 
@@ -167,7 +167,11 @@ impl Reader {
         let (start, stop) = (closed.start, closed.stop);
         let pids = there.iter().map(|identity| identity.pid).collect();
         let pids = with_seen(pids, &seen.threads);
-        let mut threads = merged(seen.threads, firsts, idle, &start, &stop);
+        let events = match counts.lost.thread_events {
+            0 => Events::All,
+            _ => Events::SomeLost,
+        };
+        let mut threads = merged(seen.threads, firsts, idle, (&start, &stop), events);
         find_cgroups(&mut threads, &start, &stop);
         self.name_targets(&pids, &there, &threads);
         let triggers_missed = start

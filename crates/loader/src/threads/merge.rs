@@ -6,31 +6,54 @@ use crate::sample::{Start, Stop, Thread};
 use crate::threads::seen::{FirstEvent, SeenThread};
 use crate::threads::{all_along, idle};
 
-/// Each thread once: by its own record, else by its first event after the window, else as /proc showed it.
+/// Whether a thread without a record was without events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Events {
+    All,
+    /// Some found no record: whose they were nobody knows.
+    SomeLost,
+}
+
+/// Each thread once: by its own record, else by its first event after the window, else as /proc showed it. Where events were lost, the
+/// last two would be made up: what such threads did is unknown.
 pub fn merged(
     seen: Vec<SeenThread>,
     mut firsts: HashMap<(u32, u32), FirstEvent>,
     idle: Vec<Thread>,
-    start: &Start,
-    stop: &Stop,
+    (start, stop): (&Start, &Stop),
+    events: Events,
 ) -> Vec<Thread> {
     let alive: HashSet<(u32, u32)> = seen
         .iter()
         .filter(|seen| !seen.thread.exited)
         .map(|seen| (seen.thread.pid, seen.thread.tid))
         .collect();
+    // One that has begun to exit may have its last events in the next window.
+    let all: HashSet<(u32, u32, u64)> = seen
+        .iter()
+        .map(|seen| (seen.thread.pid, seen.thread.tid, seen.first.start_time_ns))
+        .collect();
     let mut threads = idle::settle_seen(seen, stop.at_ns);
-    firsts.retain(|key, _| !alive.contains(key));
-    threads.extend(idle.into_iter().filter(|thread| {
+    firsts.retain(|&(pid, tid), first| {
+        !alive.contains(&(pid, tid)) && !all.contains(&(pid, tid, first.start_time_ns))
+    });
+    let wall_ns = stop.at_ns.saturating_sub(start.at_ns);
+    let unseen = idle.into_iter().filter(|thread| {
         let key = (thread.pid, thread.tid);
         !alive.contains(&key) && !firsts.contains_key(&key)
-    }));
-    let wall_ns = stop.at_ns.saturating_sub(start.at_ns);
-    threads.extend(
+    });
+    let unseen = unseen.chain(
         firsts
             .values()
             .map(|first| all_along::all_along(first, wall_ns)),
     );
+    threads.extend(unseen.map(|thread| match events {
+        Events::All => thread,
+        Events::SomeLost => {
+            let Thread { pid, tid, comm, .. } = thread;
+            all_along::without_events(pid, tid, comm, wall_ns as i64)
+        }
+    }));
     threads
 }
 

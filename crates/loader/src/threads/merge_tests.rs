@@ -3,8 +3,8 @@ use std::collections::HashMap;
 use abi::thread::record::Activity;
 use abi::thread::state::SwitchOut;
 
-use super::{merged, with_seen};
-use crate::sample::{Start, Stop, StopReason, Thread};
+use super::{Events, merged, with_seen};
+use crate::sample::{Budget, Start, Stop, StopReason, Thread};
 use crate::threads::seen::{FirstEvent, SeenThread};
 use crate::threads::test_records::{Event, Recorded, empty_record};
 
@@ -56,8 +56,8 @@ fn each_thread_is_there_once_by_what_is_known_best() {
         vec![running(1)],
         firsts,
         vec![idle(1), idle(2), idle(3)],
-        &START,
-        &STOP,
+        (&START, &STOP),
+        Events::All,
     );
     threads.sort_by_key(|thread| thread.tid);
     let tids: Vec<u32> = threads.iter().map(|thread| thread.tid).collect();
@@ -77,9 +77,54 @@ fn the_number_of_a_thread_that_has_ended_may_be_another_s() {
             (1_300, Event::Out(SwitchOut::Dead)),
         ],
     );
-    let threads = merged(vec![ended], HashMap::new(), vec![idle(1)], &START, &STOP);
+    let threads = merged(
+        vec![ended],
+        HashMap::new(),
+        vec![idle(1)],
+        (&START, &STOP),
+        Events::All,
+    );
     assert_eq!(threads.len(), 2);
     assert!(threads[0].exited && !threads[1].exited);
+}
+
+#[test]
+fn a_thread_that_exits_in_the_next_window_is_there_once() {
+    let with_next = |start_time_ns| {
+        let mut exiting = seen(1, &[(1_100, Event::Enter(0)), (1_200, Event::Exiting)]);
+        exiting.first.start_time_ns = 70;
+        let (key, mut next) = first(1, Activity::ReadyUnknown);
+        next.start_time_ns = start_time_ns;
+        let firsts = HashMap::from([(key, next)]);
+        merged(
+            vec![exiting],
+            firsts,
+            Vec::new(),
+            (&START, &STOP),
+            Events::All,
+        )
+        .len()
+    };
+    assert_eq!(with_next(70), 1);
+    assert_eq!(with_next(71), 2, "another thread has got its number");
+}
+
+#[test]
+fn where_events_were_lost_nothing_is_made_up() {
+    let firsts = HashMap::from([first(2, Activity::Blocked)]);
+    let (seen, idle) = (vec![running(1)], vec![idle(3)]);
+    let mut threads = merged(seen, firsts, idle, (&START, &STOP), Events::SomeLost);
+    threads.sort_by_key(|thread| thread.tid);
+    assert_eq!(threads[0].syscalls[0].count, 1);
+    for thread in &threads[1..] {
+        let Budget {
+            unknown_ns,
+            wall_ns,
+            ..
+        } = thread.budget;
+        assert_eq!((unknown_ns, wall_ns), (1_000, 1_000), "{thread:?}");
+        assert!(thread.syscalls.is_empty(), "{thread:?}");
+    }
 }
 
 #[test]

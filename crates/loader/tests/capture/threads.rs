@@ -118,10 +118,21 @@ fn a_full_table_is_counted_and_never_made_up() {
         ..Options::default()
     };
     let session = CaptureSession::open(&options).unwrap();
+    // SAFETY: getppid has no preconditions.
+    let call = || drop(unsafe { libc::syscall(libc::SYS_getppid) });
+    let workers = [Worker::new(call), Worker::new(call), Worker::new(call)];
     session.start(None).unwrap();
     for _ in 0..5 {
         std::thread::spawn(|| {}).join().unwrap();
     }
+    workers.iter().for_each(Worker::run);
     let sample = closed_by_hand(&session);
     assert!(sample.losses.threads_untracked > 0);
+    // They sleep as they are looked at, and did something else before that.
+    let unknown = workers.iter().filter(|worker| {
+        let budget = &thread(&sample, worker.tid).budget;
+        budget.unknown_ns == budget.wall_ns
+    });
+    assert!(unknown.count() >= 2, "{:#?}", sample.threads);
+    workers.into_iter().for_each(Worker::end);
 }
