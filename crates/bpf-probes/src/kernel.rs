@@ -50,7 +50,8 @@ macro_rules! load_member {
     ($width:literal, $type:ty, $structure:expr, $place:expr) => {{
         let bits: u64;
         // SAFETY: the verifier knows the pointer's type and checks that such a member lies at the offset; the kernel handles a fault.
-        // Not `pure`, because the kernel changes the memory. What is loaded is no wider than the type.
+        // Not `pure`, because the kernel changes the memory; `nomem`, because no program of ours does, so that none of their stores
+        // need come first. What is loaded is no wider than the type.
         unsafe {
             asm!(
                 concat!("{bits} = *(", $width, " *)({structure} - {below})"),

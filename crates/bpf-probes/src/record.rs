@@ -9,7 +9,7 @@ use crate::maps::{FREE_THREADS, HINTS, THREAD_OF_TASK, THREADS, config};
 use crate::window::{self, Moment};
 
 /// The task's record, made if it has none in this window. `None`: there is no free one, which is counted, or the event came
-/// after the window and the task has a record already.
+/// after the window and the task has a record already. What is after the window, and has none, is moved to its end.
 #[inline(always)]
 pub fn find<A: Access>(task: Task<A>, moment: &mut Moment) -> Option<&'static mut ThreadRecord> {
     if !moment.is_after() {

@@ -34,8 +34,8 @@ fn here() -> Option<*mut Cpu> {
     CPUS.get_ptr_mut(this_cpu())
 }
 
-/// The same, looked up once for all of a switch that is of a monitored thread. Null and no `Option`: what the compiler knows to be undefined then it copies
-/// none the less, which the verifier does not allow.
+/// The same, looked up once for the end of a switch. Null and no `Option`: what the compiler knows to be undefined then it copies none
+/// the less, which the verifier does not allow.
 #[derive(Clone, Copy)]
 pub struct Here(*mut Cpu);
 
@@ -97,6 +97,9 @@ pub fn end_switch<A: Access>(here: Here, prev: Task<A>, moment: Moment) {
             && ((*cpu).walk.queue != 0 || read_volatile(waiters(cpu, moment.window)) != 0)
         {
             note_turn(cpu, prev, since_ns);
+        } else if since_ns != 0 {
+            // A number without a turn: what lies before it must not be taken for what ran up to the next one.
+            (*cpu).latest += 1;
         }
         turn_begins(cpu, moment.now_ns);
     }
@@ -161,7 +164,8 @@ pub fn note_queue<A: Access>(task: Task<A>, record: &mut ThreadRecord, moment: M
     // that this is no switch's middle; others, who leave the queue, only count, with atomic additions.
     unsafe {
         let waiters = waiters(cpu, moment.window);
-        if read_volatile(waiters) == 0 {
+        // A window long past may have left waiters behind, of whom no switch was told since.
+        if read_volatile(waiters) == 0 || read_volatile(&raw const (*cpu).since_ns) == 0 {
             turn_begins(cpu, moment.now_ns);
         }
         add_one(waiters);

@@ -50,10 +50,12 @@ fn clock() -> u64 {
 /// When an event counts.
 #[derive(Clone, Copy)]
 pub struct Moment {
+    /// It may lie past the window's end: until the record is found, see [`crate::record::find`].
     pub now_ns: u64,
     /// The window's number.
     pub window: u32,
-    /// When it ends, as the clock was read.
+    /// When it ends, as was known once the clock had been read: a program may be preempted before that (Linux 7), and a trigger close
+    /// the window meanwhile.
     stop_ns: u64,
 }
 
@@ -70,19 +72,14 @@ impl Moment {
     pub fn in_window_or_after() -> Option<Self> {
         let window = current();
         let slot = slot(window);
-        let stop_ns = now!((*slot).stop_ns);
-        if stop_ns == 0 {
+        if now!((*slot).stop_ns) == 0 {
             return None;
         }
         let now_ns = clock();
         if now_ns < now!((*slot).start_ns) {
             return None;
         }
-        Some(Self {
-            now_ns,
-            window,
-            stop_ns,
-        })
+        Some(Self::again(now_ns, window))
     }
 
     /// Of a window whose end may have been set since.

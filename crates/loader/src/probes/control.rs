@@ -10,13 +10,20 @@ use aya::maps::{Map, MapData, MapError, Queue, RingBuf};
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::probes::object::Probes;
 
-/// How long a trigger may take to open or close a window. It takes a microsecond, but may be preempted in it.
+/// How long a trigger may take to open or close a window. It takes a microsecond, but may be preempted in it, and its process be
+/// throttled then.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 pub struct Control {
     edges: RingBuf<MapData>,
-    /// Keeps the map's descriptor: the triggers' programs are loaded later, and name it by that.
-    _change: Queue<MapData, u32>,
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "the triggers' programs are loaded later, and name the map by its descriptor"
+        )
+    )]
+    change: Queue<MapData, u32>,
 }
 
 fn map_error(error: impl std::error::Error + 'static) -> Error {
@@ -37,7 +44,7 @@ impl Control {
         probes.load_control()?;
         Ok(Self {
             edges: taken(probes, "EDGES")?,
-            _change: change,
+            change,
         })
     }
 
@@ -57,53 +64,54 @@ impl Control {
 
 /// Opens the next window now.
 pub fn open(probes: &Probes, length_ns: Option<u64>) -> Result<()> {
-    run(probes, Command::Open, length_ns.unwrap_or(UNTIL_CLOSED))
+    run(probes, Command::Open, || length_ns.unwrap_or(UNTIL_CLOSED))
 }
 
-/// Closes the open window at this time, unless it is closed, or will be, before that.
-pub fn close(probes: &Probes, at_ns: u64) -> Result<()> {
+/// Closes the open window at this time, unless it is closed, or will be, before that. It is asked for anew if a trigger was in the
+/// way meanwhile.
+pub fn close(probes: &Probes, at_ns: impl Fn() -> u64) -> Result<()> {
     run(probes, Command::Close, at_ns)
 }
 
 /// Lets the start trigger open one more window.
 pub fn arm(probes: &Probes, length_ns: Option<u64>) -> Result<()> {
-    run(probes, Command::Arm, length_ns.unwrap_or(UNTIL_CLOSED))
+    run(probes, Command::Arm, || length_ns.unwrap_or(UNTIL_CLOSED))
 }
 
 /// Takes back what was armed and has not been opened.
 pub fn disarm(probes: &Probes) -> Result<()> {
-    run(probes, Command::Disarm, 0)
+    run(probes, Command::Disarm, || 0)
 }
 
 /// After the window's end: from now on, and after a grace period, no program counts anything in it.
 pub fn seal(probes: &Probes, window: u32) -> Result<()> {
-    run(probes, Command::Seal, window.into())
+    run(probes, Command::Seal, || window.into())
 }
 
 /// Nothing is awaited: start triggers are not missed.
 pub fn rest(probes: &Probes) -> Result<()> {
-    run(probes, Command::Rest, 0)
+    run(probes, Command::Rest, || 0)
 }
 
 /// Puts so many entries on a list of free ones, the last first, so that the first threads share pages.
 pub fn fill(probes: &Probes, command: Command, count: u32) -> Result<()> {
     let mut left = count;
     while left > 0 {
-        run(probes, command, left.into())?;
+        run(probes, command, || left.into())?;
         left = left.saturating_sub(FILLED_AT_ONCE);
     }
     Ok(())
 }
 
-fn run(probes: &Probes, command: Command, argument: u64) -> Result<()> {
+fn run(probes: &Probes, command: Command, argument: impl Fn() -> u64) -> Result<()> {
     let begun = Instant::now();
     loop {
-        match probes.run_control(command, argument)? {
+        match probes.run_control(command, argument())? {
             DONE => return Ok(()),
             BUSY if begun.elapsed() < PATIENCE => std::thread::yield_now(),
             result => {
                 let message =
-                    format!("the windows cannot be changed: {command:?} returned {result}");
+                    format!("the probes' control program failed: {command:?} returned {result}");
                 return Err(Error::new(ErrorKind::Internal, message));
             }
         }
@@ -135,12 +143,12 @@ mod tests {
         let result = |command, argument| probes.run_control(command, argument).unwrap();
         assert_eq!(result(Command::Disarm, 0), DONE);
         // As a trigger does that is opening or closing a window.
-        control._change.pop(0).unwrap();
+        control.change.pop(0).unwrap();
         assert_eq!(result(Command::Disarm, 0), BUSY);
         assert_eq!(result(Command::Arm, 1), BUSY);
         let error = arm(&probes, None).unwrap_err();
         assert!(error.message.contains("Arm returned 1"), "{error}");
-        control._change.push(0, 0).unwrap();
+        control.change.push(0, 0).unwrap();
         assert_eq!(result(Command::Arm, 1), DONE);
         let mut filled = 0;
         while result(Command::FillChunks, 1) == DONE {

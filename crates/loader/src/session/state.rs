@@ -193,14 +193,13 @@ impl State {
         let Some(open) = self.windows.iter().find(|window| is_open(window)) else {
             return Ok(());
         };
-        let stop_ns = monotonic_ns()
-            .saturating_add(CLOSING_NOTICE_NS)
-            .min(open.stop_ns());
-        control::close(&attached.probes, stop_ns)?;
+        let open_until_ns = open.stop_ns();
+        let soon_ns = || monotonic_ns().saturating_add(CLOSING_NOTICE_NS);
+        control::close(&attached.probes, || soon_ns().min(open_until_ns))?;
         self.take_edges(reason);
         // Without an edge it ended by itself in this very moment.
         for window in &mut self.windows {
-            window.expire(stop_ns.max(monotonic_ns()));
+            window.expire(soon_ns());
         }
         Ok(())
     }
