@@ -305,7 +305,7 @@ export interface BindingRanInstead {
   otherTasksNs: number
   /** The longest, five at most. */
   cpus: Array<BindingQueue>
-  /** Waits of less than 10 us, of which nobody is told. */
+  /** Waits of less than 10 us, which are attributed to nobody. */
   shortNs: number
   unattributedNs: number
 }
