@@ -233,7 +233,7 @@ export interface BindingOffCpu {
 }
 
 export interface BindingOpenOptions {
-  /** tgids in the initial pid namespace, at least one. */
+  /** Process ids in kdelay's own pid namespace, at least one. */
   pids: Array<number>
   /** Children forked while the session is open join the targets. */
   follow: boolean
