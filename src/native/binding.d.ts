@@ -233,7 +233,7 @@ export interface BindingOffCpu {
 }
 
 export interface BindingOpenOptions {
-  /** tgids in the initial pid namespace, at least one. */
+  /** Process ids in kdelay's own pid namespace, at least one. */
   pids: Array<number>
   /** Children forked while the session is open join the targets. */
   follow: boolean
@@ -305,7 +305,7 @@ export interface BindingRanInstead {
   otherTasksNs: number
   /** The longest, five at most. */
   cpus: Array<BindingQueue>
-  /** Waits of less than 10 us, of which nobody is told. */
+  /** Waits of less than 10 us, which are attributed to nobody. */
   shortNs: number
   unattributedNs: number
 }

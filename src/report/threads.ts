@@ -18,8 +18,8 @@ export function toThread(raw: Binding.BindingThread): Thread {
     hardIrqs: raw.hardIrqs
       .map(({ name, irq, ...times }) => ({ name, irq, ...toWaits(times) }))
       .sort((a, b) => b.totalNs - a.totalNs || a.irq - b.irq || compareText(a.name, b.name)),
-    softIrqs: raw.softIrqs.map(toLocalIrq).sort(byTotalAndVector),
-    localIrqs: raw.localIrqs.map(toLocalIrq).sort(byTotalAndVector),
+    softIrqs: raw.softIrqs.map(toIrq).sort(byTotalAndVector),
+    localIrqs: raw.localIrqs.map(toIrq).sort(byTotalAndVector),
     longPoll: toLongPoll(raw.longPoll),
     ranInstead: toRanInstead(raw.ranInstead),
     wokenBy: raw.wokenBy.toSorted((a, b) => b.blockedNs - a.blockedNs),
@@ -99,7 +99,7 @@ function toWaits({ count, totalNs, maxNs }: RawTimes): {
   return { count, totalNs, maxNs: extreme(count, maxNs) };
 }
 
-function toLocalIrq({ name, vector, ...times }: Binding.BindingSoftIrq): Thread['softIrqs'][number] {
+function toIrq({ name, vector, ...times }: Binding.BindingSoftIrq): Thread['softIrqs'][number] {
   return { name, vector, ...toWaits(times) };
 }
 

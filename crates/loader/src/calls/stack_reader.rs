@@ -17,7 +17,8 @@ const MOST_KNOWN: usize = 1 << 16;
 /// Processes whose maps are kept at a time.
 const MOST_PROCESSES: usize = 1024;
 
-struct Process {
+/// What is known of a process's memory.
+struct AddressSpace {
     /// `None`: they could not be read.
     maps: Option<ProcessMaps>,
     /// Of which memory they are: of another program since. `None`: of the one that the first event names, most likely.
@@ -27,7 +28,8 @@ struct Process {
 pub struct StackReader {
     by: UserStacks,
     modules: Arc<Modules>,
-    processes: HashMap<u32, Process>,
+    /// By pid.
+    address_spaces: HashMap<u32, AddressSpace>,
     unwinder: Unwinder,
     walks: HashMap<Box<[u64]>, Arc<Walk>>,
     waits: HashSet<Arc<[u64]>>,
@@ -42,7 +44,7 @@ impl StackReader {
         let mut reader = Self {
             by,
             modules: Arc::new(Modules::default()),
-            processes: HashMap::new(),
+            address_spaces: HashMap::new(),
             unwinder: Unwinder::new(),
             walks: HashMap::new(),
             waits: HashSet::new(),
@@ -102,7 +104,7 @@ impl StackReader {
             return None;
         }
         self.update_maps(pid, user.memory);
-        let maps = self.processes.get_mut(&pid)?.maps.as_mut()?;
+        let maps = self.address_spaces.get_mut(&pid)?.maps.as_mut()?;
         let arch = Arch::ours()?;
         let walk = match self.by {
             UserStacks::None => return None,
@@ -142,12 +144,12 @@ impl StackReader {
     }
 
     fn update_maps(&mut self, pid: u32, memory: u64) {
-        match self.processes.get_mut(&pid) {
-            Some(process) if process.memory == Some(memory) => {}
-            Some(process) if process.memory.is_none() => {
-                process.memory = Some(memory);
+        match self.address_spaces.get_mut(&pid) {
+            Some(space) if space.memory == Some(memory) => {}
+            Some(space) if space.memory.is_none() => {
+                space.memory = Some(memory);
                 // It may have begun another program since they were read; if it has ended, what was read is what there is.
-                if let Some(maps) = &mut process.maps {
+                if let Some(maps) = &mut space.maps {
                     let _ = maps.refresh();
                 }
             }
@@ -156,8 +158,8 @@ impl StackReader {
     }
 
     fn read_maps(&mut self, pid: u32, memory: Option<u64>) {
-        if self.processes.len() >= MOST_PROCESSES {
-            self.processes.clear();
+        if self.address_spaces.len() >= MOST_PROCESSES {
+            self.address_spaces.clear();
         }
         let maps = match ProcessMaps::open(pid, &self.modules) {
             Ok(maps) => Some(maps),
@@ -167,7 +169,8 @@ impl StackReader {
                 None
             }
         };
-        self.processes.insert(pid, Process { maps, memory });
+        self.address_spaces
+            .insert(pid, AddressSpace { maps, memory });
     }
 
     /// Why user stacks are missing, a line each, each once.
@@ -180,7 +183,10 @@ impl StackReader {
             self.problems
                 .tell(&format!("no user stacks: {first}{others}"));
         }
-        let maps = self.processes.values().filter_map(|p| p.maps.as_ref());
+        let maps = self
+            .address_spaces
+            .values()
+            .filter_map(|space| space.maps.as_ref());
         for line in maps.flat_map(ProcessMaps::problems) {
             self.problems
                 .tell(&format!("a mapped file cannot be read: {line}"));

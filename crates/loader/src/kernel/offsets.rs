@@ -129,7 +129,7 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
             btf.member_offset("task_struct", "thread_info.cpu")
                 .or_else(|| btf.member_offset("task_struct", "cpu")),
             "task_struct.cpu",
-            "who ran instead of a thread that was woken is not told",
+            "waits for a CPU after a wakeup are attributed to nobody",
         ),
         task_min_flt: min_flt.unwrap_or(NO_OFFSET),
         task_maj_flt: maj_flt.unwrap_or(NO_OFFSET),

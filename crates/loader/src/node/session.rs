@@ -16,7 +16,7 @@ use crate::session::sample::Sample;
 
 #[napi(object)]
 pub struct BindingOpenOptions {
-    /// tgids in the initial pid namespace, at least one.
+    /// Process ids in kdelay's own pid namespace, at least one.
     pub pids: Vec<u32>,
     /// Children forked while the session is open join the targets.
     pub follow: bool,

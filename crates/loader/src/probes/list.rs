@@ -8,7 +8,7 @@ pub enum Need {
     TargetSet,
     /// Children join the targets.
     Follow,
-    /// It is told who woke a thread.
+    /// Times blocked are attributed to who woke the thread.
     Who,
 }
 

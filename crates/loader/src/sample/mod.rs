@@ -1,7 +1,9 @@
 //! What one window saw: plain values. How each crosses to JavaScript follows from what it is:
 //!
 //! - a length of time, in ns, a count, a size, a pid or another small number is a number: `i64` or less, and below 2^53, which as
-//!   ns are 104 days; only lengths that are asked for may be anything, and are bigints;
+//!   ns are 104 days; only lengths that are asked for may be anything, and are bigints. Of these `leastNs`, from which on calls are
+//!   recorded, is a number all the same: it comes from an option that is checked to be an integer below 2^53, and is the next
+//!   one (`src/session/event-options.ts`), hence 2^53 at most, which a number still is exactly;
 //! - a point in time, in ns of `CLOCK_MONOTONIC` or since the epoch, is a bigint: `u64`;
 //! - 64 bits that are no quantity, such as an address, an argument or a result, are a string: hexadecimal with `0x`, but results
 //!   as signed decimals;

@@ -180,7 +180,7 @@ pub struct RanInstead {
     pub other_tasks_ns: i64,
     /// The longest, five at most.
     pub cpus: Vec<Queue>,
-    /// Waits of less than 10 us, of which nobody is told.
+    /// Waits of less than 10 us, which are attributed to nobody.
     pub short_ns: i64,
     pub unattributed_ns: i64,
 }

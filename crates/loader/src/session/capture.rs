@@ -33,7 +33,8 @@ pub struct CaptureSession {
     shared: Arc<Shared>,
     /// Whoever reads a window has it for as long as that takes.
     reader: Mutex<Reader>,
-    interrupt: Signal,
+    /// Whoever waits is to look around.
+    wake: Signal,
     /// `None`: no calls are recorded.
     symbols: Option<Symbols>,
 }
@@ -90,7 +91,7 @@ impl CaptureSession {
         let session = Self {
             shared: Arc::new(shared),
             reader: Mutex::new(Reader::new(targets)),
-            interrupt: signal()?,
+            wake: signal()?,
             symbols: (options.events.is_some() || options.off_cpu)
                 .then(|| Symbols::start(options.debug_cache.clone()))
                 .transpose()?,
@@ -120,7 +121,7 @@ impl CaptureSession {
                 format!("the previous window is still {what}"),
             ));
         }
-        self.interrupt.clear();
+        self.wake.clear();
         state.begin_window(length_ns, before)
     }
 
@@ -175,7 +176,7 @@ impl CaptureSession {
         }
     }
 
-    /// Returns when that time has come, when a trigger has fired, when it was interrupted, or when every target has ended.
+    /// Returns when that time has come, when a trigger has fired, when it was woken, or when every target has ended.
     fn wait_for_change(&self, until_ns: u64, living: &[Arc<Process>]) -> Result<()> {
         let mut alive: Vec<i32> = living.iter().map(|process| process.as_raw_fd()).collect();
         loop {
@@ -185,7 +186,7 @@ impl CaptureSession {
             }
             let timeout_ns = Some(left_ns.min(LONGEST_WAIT_NS));
             let mut fds = alive.clone();
-            fds.push(self.interrupt.as_raw_fd());
+            fds.push(self.wake.as_raw_fd());
             fds.push(self.shared.edges.as_raw_fd());
             fds.push(self.shared.news.for_waiters.as_raw_fd());
             let ready = wait_readable(&fds, timeout_ns)
@@ -207,7 +208,7 @@ impl CaptureSession {
         let mut state = self.shared.lock();
         let called_off = state.call_off(StopReason::Interrupt);
         // Whoever waits is to look in any case.
-        self.interrupt.raise();
+        self.wake.raise();
         called_off
     }
 
@@ -275,7 +276,7 @@ impl CaptureSession {
     pub fn begin_close(&self) {
         self.shared.lock().close();
         self.shared.closing.raise();
-        self.interrupt.raise();
+        self.wake.raise();
     }
 
     /// The same, and waits until everything is detached: a window that is being read is read to its end.
