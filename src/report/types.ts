@@ -75,7 +75,7 @@ export interface Host {
  */
 export interface Target {
   /**
-   * Process id in the initial pid namespace.
+   * Process id in kdelay’s own pid namespace.
    */
   pid: number;
   /**
@@ -391,7 +391,7 @@ export interface Thread {
    */
   pid: number;
   /**
-   * Thread id in the initial pid namespace.
+   * Thread id in kdelay’s own pid namespace.
    */
   tid: number;
   /**
