@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::clock::monotonic_ns;
 use crate::targets::pidfd::PidFd;
 use crate::targets::proc_stat::stat;
@@ -124,6 +124,12 @@ impl Process {
     /// See [`Identity::while_there`].
     pub fn while_there<T>(&self, look: impl FnOnce(u32) -> Result<T>) -> Result<Option<T>> {
         while_there(|| self.is_there(), || look(self.pid()))
+    }
+
+    /// What is said where it was there when it began to be held, and is not any more.
+    pub fn ended_meanwhile(&self) -> Error {
+        let message = format!("the process {} has ended meanwhile", self.pid());
+        Error::new(ErrorKind::ProcessEnded, message)
     }
 }
 
