@@ -143,7 +143,7 @@ impl Attached {
         }
         let events = if options.events.is_some() || options.off_cpu {
             let limit = options.events.as_ref().map_or(0, |events| events.limit);
-            let stacks = StackReader::new(user_stacks, pids);
+            let stacks = StackReader::new(user_stacks, &processes, options.follow);
             Some(EventReader::new(&mut probes, stacks, limit)?)
         } else {
             None

@@ -1,6 +1,8 @@
 //! What a process has mapped for execution, with the mapped files held open.
 
+use std::fmt;
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,6 +55,22 @@ struct Area {
     module: Option<(Arc<Module>, u64)>,
 }
 
+/// Tells whether a pid means the process still that it has meant. From when it does not, what /proc shows by it is another's.
+#[derive(Clone)]
+pub struct IsThere(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl IsThere {
+    pub fn new(is_there: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(is_there))
+    }
+}
+
+impl fmt::Debug for IsThere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IsThere")
+    }
+}
+
 /// Those of one process, as last read. They stay when it ends.
 ///
 /// An address in none of them has them read again. That something else was mapped in the same place, as after `exec` or
@@ -60,6 +78,7 @@ struct Area {
 #[derive(Debug)]
 pub struct ProcessMaps {
     pid: u32,
+    is_there: IsThere,
     /// Under /proc.
     folder: PathBuf,
     root: Arc<Root>,
@@ -73,8 +92,14 @@ pub struct ProcessMaps {
 }
 
 impl ProcessMaps {
-    /// Fails if the process has ended, or without the rights of root or of ptrace over it.
+    /// Of a process that keeps its pid, as one that its parent does not wait for. Fails if it has ended, or without the rights of
+    /// root or of ptrace over it.
     pub fn open(pid: u32, modules: &Arc<Modules>) -> Result<Self> {
+        Self::open_while(IsThere::new(|| true), pid, modules)
+    }
+
+    /// Of the process that has this pid while `is_there` says so: whenever they are read, that is asked afterwards.
+    pub fn open_while(is_there: IsThere, pid: u32, modules: &Arc<Modules>) -> Result<Self> {
         let folder = memory_folder(pid);
         let root = folder.join("root");
         let root = Root::open(&root).map_err(|error| Error::io(root.display(), &error))?;
@@ -82,6 +107,7 @@ impl ProcessMaps {
         let names = PerfMap::of_process(pid, &root);
         let mut maps = Self {
             pid,
+            is_there,
             folder,
             root,
             modules: modules.clone(),
@@ -150,10 +176,17 @@ impl ProcessMaps {
         self.folder = memory_folder(self.pid);
         let path = self.folder.join("maps");
         let text = fs::read(&path).map_err(|error| Error::io(path.display(), &error))?;
+        let problems_before = self.problems.len();
         let areas: Vec<Area> = maps::executable(&text)
             .take(MOST_AREAS)
             .map(|mapping| self.area(&mapping))
             .collect();
+        // Else all of it may be of another process, which has got the pid.
+        if !(self.is_there.0)() {
+            self.problems.truncate(problems_before);
+            let gone = io::Error::from_raw_os_error(libc::ESRCH);
+            return Err(Error::io(path.display(), &gone));
+        }
         // Nothing is mapped in a process that is about to end.
         if !areas.is_empty() {
             self.areas = areas;
