@@ -1,6 +1,5 @@
 //! What a process has mapped for execution, with the mapped files held open.
 
-use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -14,6 +13,7 @@ use probe_points::maps::{self, Mapping};
 use probe_points::open::Root;
 use probe_points::{Error, Result, escaped, open_mapped};
 
+use crate::mapped::is_there::IsThere;
 use crate::mapped::memory_file;
 use crate::mapped::module::{Module, Modules};
 use crate::mapped::perf_map::PerfMap;
@@ -53,22 +53,6 @@ struct Area {
     end: u64,
     /// With what is to be subtracted from an address to get the file's own; `None`: generated code.
     module: Option<(Arc<Module>, u64)>,
-}
-
-/// Tells whether a pid means the process still that it has meant. From when it does not, what /proc shows by it is another's.
-#[derive(Clone)]
-pub struct IsThere(Arc<dyn Fn() -> bool + Send + Sync>);
-
-impl IsThere {
-    pub fn new(is_there: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(is_there))
-    }
-}
-
-impl fmt::Debug for IsThere {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("IsThere")
-    }
 }
 
 /// Those of one process, as last read. They stay when it ends.
@@ -182,7 +166,7 @@ impl ProcessMaps {
             .map(|mapping| self.area(&mapping))
             .collect();
         // Else all of it may be of another process, which has got the pid.
-        if !(self.is_there.0)() {
+        if !self.is_there.ask() {
             self.problems.truncate(problems_before);
             let gone = io::Error::from_raw_os_error(libc::ESRCH);
             return Err(Error::io(path.display(), &gone));
