@@ -211,7 +211,7 @@ impl ProcessMaps {
     }
 
     fn module(&self, mapping: &Mapping) -> Found {
-        let failed = |error: std::io::Error| error.to_string();
+        let failed = |error: io::Error| error.to_string();
         let (path, file) = open_mapped(&self.folder, mapping, &self.root).map_err(failed)?;
         let module = self.modules.of_file(path, file, &self.root);
         module.map_err(failed)
