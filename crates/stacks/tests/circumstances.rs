@@ -209,7 +209,7 @@ fn frames_go_from_the_thread_that_walks_to_the_one_that_names() {
     fn can_be_sent<T: Send>() {}
     can_be_sent::<stacks::Walk>();
     can_be_sent::<stacks::Unwinder>();
-    can_be_sent::<stacks::ProcessMaps>();
+    can_be_sent::<ProcessMaps>();
     can_be_sent::<stacks::SymbolFrame>();
 }
 
