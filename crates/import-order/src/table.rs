@@ -15,6 +15,7 @@ pub fn floors(name: &str) -> Option<Floors<'static>> {
 #[rustfmt::skip]
 const ORDERS: &[(&str, Floors<'static>)] = &[
     ("abi", &[
+        &["placeholder"],
         &["config"],
         &["event", "thread"],
         &["irq", "syscall", "waits", "who"],

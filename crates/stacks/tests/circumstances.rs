@@ -8,9 +8,11 @@
 mod support;
 
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use stacks::{End, Place, Symbolizer};
+use stacks::{End, IsThere, Modules, Place, ProcessMaps, Symbolizer};
 use support::{CHAIN, Folder, OWN, PLAIN, Running, Stopped, assert_chain, functions, run, unwind};
 
 #[test]
@@ -207,6 +209,24 @@ fn frames_go_from_the_thread_that_walks_to_the_one_that_names() {
     fn can_be_sent<T: Send>() {}
     can_be_sent::<stacks::Walk>();
     can_be_sent::<stacks::Unwinder>();
-    can_be_sent::<stacks::ProcessMaps>();
+    can_be_sent::<ProcessMaps>();
     can_be_sent::<stacks::SymbolFrame>();
+}
+
+#[test]
+fn what_is_read_by_a_pid_that_another_process_has_by_then_is_dropped() {
+    let modules = Arc::new(Modules::default());
+    let is_itself = Arc::new(AtomicBool::new(true));
+    let asked = Arc::clone(&is_itself);
+    let is_there = IsThere::new(move || asked.load(Ordering::Relaxed));
+    let (pid, address) = (std::process::id(), run as *const () as u64);
+    let mut maps = ProcessMaps::open_while(is_there.clone(), pid, &modules).unwrap();
+    maps.refresh().unwrap();
+    is_itself.store(false, Ordering::Relaxed);
+    assert!(maps.refresh().is_err());
+    assert!(
+        maps.find(address).module().is_some(),
+        "what was known stays"
+    );
+    assert!(ProcessMaps::open_while(is_there, pid, &modules).is_err());
 }

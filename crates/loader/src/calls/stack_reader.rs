@@ -7,10 +7,13 @@ use std::sync::Arc;
 use abi::event::StackedEvent;
 use abi::off_cpu::OffCpuStack;
 use abi::stack::{KERNEL_FRAMES, UserStack};
-use stacks::{Arch, CopiedStack, Modules, Problems, ProcessMaps, Registers, Unwinder, Walk};
+use stacks::{
+    Arch, CopiedStack, IsThere, Modules, Problems, ProcessMaps, Registers, Unwinder, Walk,
+};
 
 use crate::calls::recorded_call::{CallStacks, WaitStack};
 use crate::options::UserStacks;
+use crate::targets::identity::{Identity, Process};
 
 /// Different stacks kept at a time; beyond that, equal ones may be kept twice.
 const MOST_KNOWN: usize = 1 << 16;
@@ -29,6 +32,9 @@ pub struct StackReader {
     by: UserStacks,
     modules: Arc<Modules>,
     /// By pid.
+    targets: HashMap<u32, Arc<Process>>,
+    /// Whether the pid of a target that has ended may be a child's, which is monitored as well.
+    follow: bool,
     address_spaces: HashMap<u32, AddressSpace>,
     unwinder: Unwinder,
     walks: HashMap<Box<[u64]>, Arc<Walk>>,
@@ -40,10 +46,13 @@ pub struct StackReader {
 
 impl StackReader {
     /// Reads the maps of these processes now, so that it need not be done when they have ended.
-    pub fn new(by: UserStacks, pids: &[u32]) -> Self {
+    pub fn new(by: UserStacks, targets: &[Arc<Process>], follow: bool) -> Self {
+        let by_pid = |target: &Arc<Process>| (target.pid(), Arc::clone(target));
         let mut reader = Self {
             by,
             modules: Arc::new(Modules::default()),
+            targets: targets.iter().map(by_pid).collect(),
+            follow,
             address_spaces: HashMap::new(),
             unwinder: Unwinder::new(),
             walks: HashMap::new(),
@@ -53,8 +62,8 @@ impl StackReader {
         };
         // Without user stacks nobody looks at what processes have mapped.
         if by != UserStacks::None {
-            for &pid in pids {
-                reader.read_maps(pid, None);
+            for target in targets {
+                reader.read_maps(target.pid(), None);
             }
         }
         reader
@@ -103,7 +112,13 @@ impl StackReader {
         if stack.is_empty() {
             return None;
         }
-        self.update_maps(pid, user.memory);
+        if !self.is_up_to_date(pid, user.memory) {
+            if !self.is_of_stranger(pid) {
+                self.update_maps(pid, user.memory);
+            } else if self.address_spaces.get(&pid)?.memory.is_some() {
+                return None;
+            }
+        }
         let maps = self.address_spaces.get_mut(&pid)?.maps.as_mut()?;
         let arch = Arch::ours()?;
         let walk = match self.by {
@@ -143,9 +158,22 @@ impl StackReader {
         walk
     }
 
+    fn is_up_to_date(&self, pid: u32, memory: u64) -> bool {
+        let known = self.address_spaces.get(&pid);
+        known.is_some_and(|process| process.memory == Some(memory))
+    }
+
+    /// Whether the pid of a target is now that of a process which is not monitored: nobody will ask for its calls, and those of the
+    /// target that are still to come need the maps that the target had.
+    fn is_of_stranger(&self, pid: u32) -> bool {
+        let has_left = |target: &Arc<Process>| !target.is_there();
+        !self.follow
+            && self.targets.get(&pid).is_some_and(has_left)
+            && Identity::of(pid).is_ok_and(|now| now.is_some())
+    }
+
     fn update_maps(&mut self, pid: u32, memory: u64) {
         match self.address_spaces.get_mut(&pid) {
-            Some(space) if space.memory == Some(memory) => {}
             Some(space) if space.memory.is_none() => {
                 space.memory = Some(memory);
                 // It may have begun another program since they were read; if it has ended, what was read is what there is.
@@ -161,7 +189,7 @@ impl StackReader {
         if self.address_spaces.len() >= MOST_PROCESSES {
             self.address_spaces.clear();
         }
-        let maps = match ProcessMaps::open(pid, &self.modules) {
+        let maps = match ProcessMaps::open_while(self.owner(pid), pid, &self.modules) {
             Ok(maps) => Some(maps),
             Err(error) => {
                 let first = (0, format!("process {pid}: {error}"));
@@ -171,6 +199,19 @@ impl StackReader {
         };
         self.address_spaces
             .insert(pid, AddressSpace { maps, memory });
+    }
+
+    /// Whose pid it is: a target's, or that of a target's child.
+    fn owner(&self, pid: u32) -> IsThere {
+        if let Some(target) = self.targets.get(&pid)
+            && (!self.follow || target.is_there())
+        {
+            let target = Arc::clone(target);
+            return IsThere::new(move || target.is_there());
+        }
+        // Of a child it is known from here on, and not since the event, which is a few milliseconds old.
+        let child = Identity::of(pid).ok().flatten();
+        IsThere::new(move || child.is_some_and(Identity::is_there))
     }
 
     /// Why user stacks are missing, a line each, each once.
@@ -192,5 +233,45 @@ impl StackReader {
                 .tell(&format!("a mapped file cannot be read: {line}"));
         }
         self.problems.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::sync::Arc;
+
+    use super::{Process, StackReader, UserStacks};
+
+    /// Of a target that has ended, and whose pid this very process has got.
+    fn reader(follow: bool) -> StackReader {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let target = Process::open(child.id()).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let mut reader = StackReader::new(UserStacks::ByFramePointer, &[], follow);
+        reader.targets.insert(std::process::id(), Arc::new(target));
+        reader
+    }
+
+    #[test]
+    fn what_a_stranger_has_mapped_is_not_taken_for_a_target_s() {
+        let own = std::process::id();
+        let mut reader = reader(false);
+        assert!(reader.is_of_stranger(own));
+        reader.read_maps(own, Some(1));
+        assert!(reader.address_spaces[&own].maps.is_none());
+        let problems = reader.take_problems();
+        let said = format!("no user stacks: process {own}: /proc/{own}/maps: No such process");
+        assert!(problems[0].starts_with(&said), "{problems:?}");
+    }
+
+    #[test]
+    fn a_child_that_has_got_the_pid_of_a_target_is_monitored_as_well() {
+        let own = std::process::id();
+        let mut reader = reader(true);
+        assert!(!reader.is_of_stranger(own));
+        reader.read_maps(own, Some(1));
+        assert!(reader.address_spaces[&own].maps.is_some());
     }
 }

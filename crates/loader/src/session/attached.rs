@@ -86,7 +86,7 @@ impl Attached {
             None => Ok(pid),
         };
         config.target_tgid = one.map(kernel_tgid).transpose()?.unwrap_or(0);
-        let triggers = Triggers::resolve(pids, options)?;
+        let triggers = Triggers::resolve(&processes, options)?;
         let in_any_task = |trigger: &Option<ResolvedTrigger>| {
             trigger
                 .as_ref()
@@ -101,7 +101,7 @@ impl Attached {
         config.polls = polls();
         config.who = u32::from(!options.without_who);
         config.least_attributed_ns = LEAST_ATTRIBUTED_NS;
-        let living = living_threads(pids)?;
+        let living = living_threads(&processes)?;
         let capacity = capacity(living, one.is_none(), options)?;
         config.crowd_bytes = ENDED_BYTES * crowd(capacity.records);
         let user_stacks = options.user_stacks_taken();
@@ -143,7 +143,7 @@ impl Attached {
         }
         let events = if options.events.is_some() || options.off_cpu {
             let limit = options.events.as_ref().map_or(0, |events| events.limit);
-            let stacks = StackReader::new(user_stacks, pids);
+            let stacks = StackReader::new(user_stacks, &processes, options.follow);
             Some(EventReader::new(&mut probes, stacks, limit)?)
         } else {
             None

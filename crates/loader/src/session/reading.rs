@@ -171,7 +171,7 @@ impl Reader {
             0 => Events::All,
             _ => Events::SomeLost,
         };
-        let mut threads = merged(seen.threads, firsts, idle, (&start, &stop), events);
+        let mut threads = merged(seen.threads, firsts, idle, &there, (&start, &stop), events);
         find_cgroups(&mut threads, &start, &stop);
         self.name_targets(&pids, &there, &threads);
         let triggers_missed = start

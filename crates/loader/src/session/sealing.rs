@@ -39,10 +39,9 @@ pub fn look(shared: &Shared, closed: &Closed) -> Result<Looked> {
         [window.stolen_at_start, stolen_at_stop],
     );
     let mut there = shared.living.there(&attached.maps)?;
-    let pids: Vec<u32> = there.iter().map(|identity| identity.pid).collect();
     // Before the window is sealed: a thread that these looks disturb in what it was doing gets a record by its event.
     let recorded = records::recorded(&attached.maps, window.number);
-    let mut idle = idle::look(&recorded, &pids, start.at_ns, stop.at_ns)?;
+    let mut idle = idle::look(&recorded, &there, start.at_ns, stop.at_ns)?;
     control::seal(&attached.probes, window.number)?;
     attached.grace_period.wait()?;
     let still = shared.living.still_there(&there, &attached.maps)?;

@@ -15,6 +15,7 @@ use crate::options::{Options, TriggerScope};
 use crate::probes::object::{Probes, TriggerProgram};
 use crate::session::trigger_errors::refused;
 use crate::session::user_probes::{UserPlace, UserProbe, UserProbes};
+use crate::targets::identity::Process;
 use crate::targets::process;
 
 /// A trigger and the places that it stands for, in each monitored process.
@@ -25,8 +26,8 @@ pub struct ResolvedTrigger {
 
 struct TargetPoint {
     point: Point,
-    /// The process in whose files it was found.
-    pid: u32,
+    /// The one in whose files it was found.
+    process: Arc<Process>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,13 +62,14 @@ struct Parts {
 
 impl ResolvedTrigger {
     /// Finds the trigger's places in the files of these processes, before anything is attached.
-    pub fn new(text: &str, objects: &[(u32, Objects)]) -> Result<Self> {
+    pub fn new(text: &str, objects: &[(Arc<Process>, Objects)]) -> Result<Self> {
         let trigger: Trigger = text.parse()?;
         let mut points: Vec<TargetPoint> = Vec::new();
-        for (pid, objects) in objects {
+        for (process, objects) in objects {
             for point in probe_points::resolve(&trigger, objects)? {
                 let is_of_kernel = !matches!(point, Point::User { .. });
-                points.push(TargetPoint { point, pid: *pid });
+                let process = Arc::clone(process);
+                points.push(TargetPoint { point, process });
                 // The kernel's places are the same for every process.
                 if is_of_kernel {
                     return Ok(Self { trigger, points });
@@ -165,9 +167,8 @@ impl ResolvedTrigger {
                     parts.events.push(attach_event(&place.event(None))?);
                     parts.files.push(Arc::clone(file));
                 } else {
-                    parts
-                        .user_probes
-                        .push(UserProbe::attach(place, target.pid)?);
+                    let process = Arc::clone(&target.process);
+                    parts.user_probes.push(UserProbe::attach(place, process)?);
                 }
             }
         }
@@ -182,21 +183,24 @@ pub struct Triggers {
 }
 
 impl Triggers {
-    pub fn resolve(pids: &[u32], options: &Options) -> Result<Self> {
+    /// In the files of these processes and of nobody who has got the pid of one.
+    pub fn resolve(processes: &[Arc<Process>], options: &Options) -> Result<Self> {
         if options.start_trigger.is_none() && options.stop_trigger.is_none() {
             return Ok(Self {
                 start: None,
                 stop: None,
             });
         }
-        let objects = pids
+        let objects = processes
             .iter()
-            .map(|&pid| {
+            .map(|process| {
                 let objects = match &options.program {
                     Some(program) => Objects::of_command(program, Path::new("/"))?,
-                    None => objects_of_process(pid)?,
+                    None => process
+                        .while_there(objects_of_process)?
+                        .ok_or_else(|| process.ended_meanwhile())?,
                 };
-                Ok((pid, objects))
+                Ok((Arc::clone(process), objects))
             })
             .collect::<Result<Vec<_>>>()?;
         let resolve = |text: &Option<String>| {

@@ -16,7 +16,8 @@ use probe_points::ProbePmu;
 use crate::error::{Error, Result};
 use crate::kernel::own_thread::raise_priority;
 use crate::kernel::perf_event::{Event, ThreadEvent};
-use crate::targets::pidfd::{PidFd, Signal, wait_readable};
+use crate::targets::identity::Process;
+use crate::targets::pidfd::{Signal, wait_readable};
 use crate::targets::proc_stat;
 use crate::targets::process::{living_thread_but, thread_folder};
 
@@ -53,8 +54,7 @@ impl UserPlace {
 /// A place in one process, with the events that stand for it now.
 pub struct UserProbe {
     place: UserPlace,
-    pid: u32,
-    process: PidFd,
+    process: Arc<Process>,
     /// It runs the program, as long as its thread lives.
     acting: Standing,
     /// Of another thread, to take over at once: opening an event takes the kernel a tenth of a second and more. Only where the leader
@@ -77,16 +77,14 @@ enum Attempt {
 }
 
 impl UserProbe {
-    pub fn attach(place: UserPlace, pid: u32) -> Result<Self> {
+    pub fn attach(place: UserPlace, process: Arc<Process>) -> Result<Self> {
         /// Of the threads that end before they are reached.
         const MOST_ATTEMPTS: u32 = 1000;
-        let process = PidFd::open(pid).map_err(|error| (place.refused)(&error))?;
         for _ in 0..MOST_ATTEMPTS {
-            match attempt(&place, pid, &process, None)? {
+            match attempt(&place, &process, None)? {
                 Attempt::Opened(acting) => {
                     let probe = Self {
                         place,
-                        pid,
                         process,
                         acting,
                         standby: None,
@@ -127,7 +125,7 @@ impl UserProbe {
 
     fn attach_anew(&mut self, closing: &Signal) -> Result<bool> {
         loop {
-            match attempt(&self.place, self.pid, &self.process, None)? {
+            match attempt(&self.place, &self.process, None)? {
                 Attempt::Opened(acting) => {
                     self.act(acting)?;
                     return Ok(true);
@@ -139,38 +137,41 @@ impl UserProbe {
     }
 
     fn wants_standby(&self) -> bool {
-        self.standby.is_none() && self.acting.tid != self.pid
+        self.standby.is_none() && self.acting.tid != self.process.pid()
     }
 
     /// Tried once: a thread that has ended before it is reached says that the next one is to be tried.
     fn find_standby(&mut self) -> Result<()> {
         let other_than = Some(self.acting.tid);
-        if let Attempt::Opened(standby) = attempt(&self.place, self.pid, &self.process, other_than)?
-        {
+        if let Attempt::Opened(standby) = attempt(&self.place, &self.process, other_than)? {
             self.standby = Some(standby);
         }
         Ok(())
     }
 }
 
-fn attempt(
-    place: &UserPlace,
-    pid: u32,
-    process: &PidFd,
-    other_than: Option<u32>,
-) -> Result<Attempt> {
-    let thread = living_thread_but(pid, other_than)?;
-    let opened = thread.map(|tid| (tid, ThreadEvent::open(&place.event(Some(tid)))));
-    // Only while the process lives is its pid its own.
-    let has_ended = process.has_ended();
-    if has_ended.map_err(|error| Error::io("pidfd", &error))? {
+fn attempt(place: &UserPlace, process: &Process, other_than: Option<u32>) -> Result<Attempt> {
+    if process.has_ended() {
         return Ok(Attempt::NoThread);
     }
-    match opened {
-        None if other_than.is_some() => Ok(Attempt::NoThread),
-        // Threads that begin and end while they are listed may all be missed.
-        None => Ok(Attempt::ThreadEnded),
-        Some((tid, Ok(event))) => {
+    let tried = try_thread(place, process.pid(), other_than);
+    // Only while the process lives is its pid its own: what came of another's is nothing.
+    if process.has_ended() {
+        return Ok(Attempt::NoThread);
+    }
+    tried
+}
+
+fn try_thread(place: &UserPlace, pid: u32, other_than: Option<u32>) -> Result<Attempt> {
+    let Some(tid) = living_thread_but(pid, other_than)? else {
+        return Ok(match other_than {
+            Some(_) => Attempt::NoThread,
+            // Threads that begin and end while they are listed may all be missed.
+            None => Attempt::ThreadEnded,
+        });
+    };
+    match ThreadEvent::open(&place.event(Some(tid))) {
+        Ok(event) => {
             let folder = thread_folder(pid, tid);
             let thread = proc_stat::stat(&folder).map_err(|error| Error::io(folder, &error))?;
             // Else its tid may have been another process's by then.
@@ -179,10 +180,8 @@ fn attempt(
                 None => Attempt::ThreadEnded,
             })
         }
-        Some((_, Err(error))) if error.raw_os_error() == Some(libc::ESRCH) => {
-            Ok(Attempt::ThreadEnded)
-        }
-        Some((_, Err(error))) => Err((place.refused)(&error)),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(Attempt::ThreadEnded),
+        Err(error) => Err((place.refused)(&error)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::sample::Target;
 use crate::targets::identity::Process;
 use crate::targets::process;
@@ -17,8 +17,7 @@ pub fn hold(pids: &[u32]) -> Result<(Vec<Arc<Process>>, Vec<Target>)> {
         let held = held?;
         // What was inspected is what is held if that had its pid all the time.
         if !held.is_there() {
-            let message = format!("the process {pid} has ended meanwhile");
-            return Err(Error::new(ErrorKind::ProcessEnded, message));
+            return Err(held.ended_meanwhile());
         }
         processes.push(Arc::new(held));
         targets.push(target);
@@ -26,10 +25,11 @@ pub fn hold(pids: &[u32]) -> Result<(Vec<Arc<Process>>, Vec<Target>)> {
     Ok((processes, targets))
 }
 
-pub fn living_threads(pids: &[u32]) -> Result<u32> {
+pub fn living_threads(processes: &[Arc<Process>]) -> Result<u32> {
     let mut living = 0u32;
-    for &pid in pids {
-        living = living.saturating_add(process::tids(pid)?.len() as u32);
+    for process in processes {
+        let tids = process.while_there(process::tids)?.unwrap_or_default();
+        living = living.saturating_add(tids.len() as u32);
     }
     Ok(living)
 }

@@ -1,12 +1,12 @@
 //! Which process it is. A pid comes to mean another one once its process has ended and its parent has waited for it; the start
 //! time that /proc tells with it, and a pidfd, do not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::clock::monotonic_ns;
 use crate::targets::pidfd::PidFd;
 use crate::targets::proc_stat::stat;
@@ -38,6 +38,14 @@ impl Identity {
     pub fn while_there<T>(self, look: impl FnOnce(u32) -> Result<T>) -> Result<Option<T>> {
         while_there(|| self.is_there(), || look(self.pid))
     }
+}
+
+/// Which of these pids, by which something was looked up, mean the same processes still: what was found is theirs. For looks at
+/// many threads: to ask about a process takes the kernel the longer the more threads that has.
+pub fn still_there(there: &[Identity], looked_at: impl IntoIterator<Item = u32>) -> HashSet<u32> {
+    let looked_at: HashSet<u32> = looked_at.into_iter().collect();
+    let asked = there.iter().filter(|it| looked_at.contains(&it.pid));
+    asked.filter(|it| it.is_there()).map(|it| it.pid).collect()
 }
 
 fn while_there<T>(
@@ -125,6 +133,12 @@ impl Process {
     pub fn while_there<T>(&self, look: impl FnOnce(u32) -> Result<T>) -> Result<Option<T>> {
         while_there(|| self.is_there(), || look(self.pid()))
     }
+
+    /// What is said where it was there when it began to be held, and is not any more.
+    pub fn ended_meanwhile(&self) -> Error {
+        let message = format!("the process {} has ended meanwhile", self.pid());
+        Error::new(ErrorKind::ProcessEnded, message)
+    }
 }
 
 impl AsRawFd for Process {
@@ -168,7 +182,7 @@ pub fn last_starts(
 
 #[cfg(test)]
 mod tests {
-    use super::{Ended, Identity, Process, last_starts};
+    use super::{Ended, Identity, Process, last_starts, still_there};
 
     const ENDED: Ended = Ended {
         pid: 7,
@@ -217,6 +231,9 @@ mod tests {
             ..own
         };
         assert!(own.is_there() && !earlier.is_there());
+        assert_eq!(still_there(&[own], [own.pid, 1]), [own.pid].into());
+        assert_eq!(still_there(&[earlier], [own.pid]), [].into());
+        assert_eq!(still_there(&[own], []), [].into());
     }
 
     #[test]

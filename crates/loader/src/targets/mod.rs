@@ -3,7 +3,7 @@
 pub mod command;
 mod held_child;
 pub(crate) mod hold;
-pub(crate) mod identity;
+pub mod identity;
 pub(crate) mod pidfd;
 pub(crate) mod proc_stat;
 pub mod process;

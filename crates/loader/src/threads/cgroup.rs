@@ -28,7 +28,9 @@ fn cgroup(task: &TaskInstead, start_ns: u64, stop_ns: u64, clock: StartTime) -> 
     if task.tid == 0 {
         return None;
     }
-    // As a thread of that process: its number alone may be any other's.
+    // As a thread of that process: its number alone may be any other's. Nobody holds that process, which is no target, and its
+    // identity would not do: threads have cgroups, names and beginnings of their own, and one that began since the window in the
+    // same process may have the number.
     let folder = thread_folder(task.pid, task.tid);
     let before = stat(&folder).ok()??;
     if !ran_in_window(&before, task, start_ns, stop_ns, clock) {

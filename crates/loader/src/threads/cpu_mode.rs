@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::sample::Thread;
+use crate::targets::identity::{Identity, still_there};
 use crate::targets::process::thread_folder;
 
 /// A running thread's times move at each timer tick: this covers two at 100 Hz. Only threads that are runnable and had
@@ -35,15 +36,18 @@ pub struct OpenThread {
     pub open_ns: i64,
 }
 
-/// Threads on a CPU, or ready, all along: in user code or in the kernel, by which of their times moves.
-pub fn settle_all(mut open: Vec<OpenThread>) -> Vec<Thread> {
+/// Threads on a CPU, or ready, all along: in user code or in the kernel, by which of their times moves. `there`: their processes,
+/// as they were found before this; what another one shows by the pid of one that has ended meanwhile is left aside.
+pub fn settle_all(mut open: Vec<OpenThread>, there: &[Identity]) -> Vec<Thread> {
     let before: HashMap<(u32, u32), CpuTicks> = open
         .iter()
         .filter_map(|OpenThread { thread, .. }| {
             Some(((thread.pid, thread.tid), cpu_ticks(thread)?))
         })
         .collect();
-    let modes = watch(before, &open);
+    let mut modes = watch(before, &open);
+    let still = still_there(there, modes.keys().map(|&(pid, _)| pid));
+    modes.retain(|(pid, _), _| still.contains(pid));
     for open in &mut open {
         if let Some(&mode) = modes.get(&(open.thread.pid, open.thread.tid)) {
             settle(open, mode);
@@ -126,7 +130,9 @@ fn settle(OpenThread { thread, open_ns }: &mut OpenThread, mode: Mode) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mode, OpenThread, Thread, settle};
+    use std::process::Command;
+
+    use super::{Identity, Mode, OpenThread, Thread, settle, settle_all};
     use crate::sample::Budget;
 
     /// A thread whose window of 100 ns is an open question.
@@ -174,6 +180,31 @@ mod tests {
                 (user_ns, kernel_ns, run_ns, ready_ns, unknown_ns)
             );
         }
+    }
+
+    #[test]
+    fn what_another_process_with_its_pid_does_is_not_a_thread_s() {
+        let mut spinning = Command::new("sh");
+        let mut child = spinning
+            .args(["-c", "while :; do :; done"])
+            .spawn()
+            .unwrap();
+        let pid = child.id();
+        let identity = Identity::of(pid).unwrap().unwrap();
+        let unknown_ns = |identity| {
+            let mut open = open_question(0);
+            (open.thread.pid, open.thread.tid) = (pid, pid);
+            settle_all(vec![open], &[identity])[0].budget.unknown_ns
+        };
+        // It may be loading its program yet, and both of its times may move between two looks.
+        while unknown_ns(identity) != 0 {}
+        let earlier = Identity {
+            start_ticks: identity.start_ticks - 1,
+            ..identity
+        };
+        assert_eq!(unknown_ns(earlier), 100);
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

@@ -4,9 +4,11 @@
 use std::collections::HashSet;
 
 use abi::durations::OffCpuTime;
+use abi::syscall::SyscallKey;
 
 use crate::error::Result;
 use crate::sample::Thread;
+use crate::targets::identity::{Identity, still_there};
 use crate::targets::process::thread_folder;
 use crate::targets::{proc_stat, process};
 use crate::threads::all_along;
@@ -17,10 +19,10 @@ use crate::threads::start_time::StartTime;
 use crate::threads::syscalls::{in_flight_off_cpu, settle_calls};
 
 /// The threads of these processes that have had no event yet, as /proc shows them now. Right for those that have none until
-/// the window is sealed either: then they did the same all along.
+/// the window is sealed either: then they did the same all along; and of processes that are there still by then.
 pub fn look(
     recorded: &HashSet<(u32, u32)>,
-    pids: &[u32],
+    there: &[Identity],
     start_ns: u64,
     stop_ns: u64,
 ) -> Result<Vec<Thread>> {
@@ -28,7 +30,7 @@ pub fn look(
     let mut open = Vec::new();
     let mut conventions = Conventions::new();
     let clock = StartTime::now();
-    for &pid in pids {
+    for &Identity { pid, .. } in there {
         for tid in process::tids(pid)? {
             if recorded.contains(&(pid, tid)) {
                 continue;
@@ -43,25 +45,20 @@ pub fn look(
             }
         }
     }
-    threads.extend(settle_all(open));
+    threads.extend(settle_all(open, there));
     Ok(threads)
 }
 
-/// Settles what the records of these threads left open.
-pub fn settle_seen(seen: Vec<SeenThread>, stop_ns: u64) -> Vec<Thread> {
+/// Settles what the records of these threads left open, by what /proc shows of their processes, as long as these are there.
+pub fn settle_seen(seen: Vec<SeenThread>, there: &[Identity], stop_ns: u64) -> Vec<Thread> {
     let mut threads = Vec::with_capacity(seen.len());
     let mut open = Vec::new();
-    let mut conventions = Conventions::new();
-    for mut seen in seen {
-        if seen.needs_syscall {
+    let calls = blocking_calls(&seen, there);
+    for (mut seen, call) in seen.into_iter().zip(calls) {
+        if let Some(call) = call {
             let duration_ns = stop_ns.saturating_sub(seen.begin_ns);
-            name_blocking_call(
-                &mut seen.thread,
-                duration_ns,
-                seen.unattributed,
-                seen.open_ns,
-                &mut conventions,
-            );
+            let thread = &mut seen.thread;
+            add_blocking_call(thread, call, duration_ns, seen.unattributed, seen.open_ns);
         }
         if seen.needs_cpu_mode {
             open.push(OpenThread {
@@ -72,8 +69,25 @@ pub fn settle_seen(seen: Vec<SeenThread>, stop_ns: u64) -> Vec<Thread> {
             threads.push(seen.thread);
         }
     }
-    threads.extend(settle_all(open));
+    threads.extend(settle_all(open, there));
     threads
+}
+
+/// Of each of these threads: the call that it is in, if it needs to be known and its process is there still.
+fn blocking_calls(seen: &[SeenThread], there: &[Identity]) -> Vec<Option<SyscallKey>> {
+    let mut conventions = Conventions::new();
+    let call = |seen: &SeenThread| {
+        let Thread { pid, tid, .. } = seen.thread;
+        let call = seen
+            .needs_syscall
+            .then(|| blocking_call((pid, tid), &mut conventions));
+        (pid, call.flatten())
+    };
+    let calls: Vec<(u32, Option<SyscallKey>)> = seen.iter().map(call).collect();
+    let found = calls.iter().filter(|(_, call)| call.is_some());
+    let still = still_there(there, found.map(|&(pid, _)| pid));
+    let of_those = |(pid, call): (u32, Option<SyscallKey>)| call.filter(|_| still.contains(&pid));
+    calls.into_iter().map(of_those).collect()
 }
 
 /// A thread that the window did not see: it was in one state all along, the one that it is in now. `None`: it has
@@ -102,7 +116,7 @@ fn without_events(
                 stopped_ns: wall_ns,
                 ..OffCpuTime::default()
             };
-            name_blocking_call(&mut thread, wall_ns, off_cpu, 0, conventions);
+            name_blocking_call(&mut thread, wall_ns, off_cpu, conventions);
         }
         _ => {
             thread.budget.blocked_ns = wall_ns as i64;
@@ -110,35 +124,45 @@ fn without_events(
                 blocked_ns: wall_ns,
                 ..OffCpuTime::default()
             };
-            name_blocking_call(&mut thread, wall_ns, off_cpu, 0, conventions);
+            name_blocking_call(&mut thread, wall_ns, off_cpu, conventions);
         }
     }
     Some(thread)
 }
 
-/// Puts the call that a blocked thread is in on its account. None: it blocks without one, in a page fault for example.
-/// `open_ns` of its unknown time was on a CPU, which is then that call's.
+/// Puts the call that a blocked thread is in on its account.
 fn name_blocking_call(
     thread: &mut Thread,
     duration_ns: u64,
     off_cpu: OffCpuTime,
-    open_ns: i64,
     conventions: &mut Conventions,
 ) {
-    let Ok(text) = std::fs::read_to_string(thread_folder(thread.pid, thread.tid) + "/syscall")
-    else {
-        return;
-    };
-    if let Some(number) = call_of(&text) {
-        let key = conventions.call(thread.pid, number);
-        let off_cpu = off_cpu.at_most(duration_ns);
-        thread
-            .syscalls
-            .push(in_flight_off_cpu(key, duration_ns, off_cpu));
-        settle_calls(thread);
-        thread.budget.kernel_ns += open_ns;
-        thread.budget.unknown_ns -= open_ns;
+    if let Some(call) = blocking_call((thread.pid, thread.tid), conventions) {
+        add_blocking_call(thread, call, duration_ns, off_cpu, 0);
     }
+}
+
+/// `None`: it blocks without one, in a page fault for example.
+fn blocking_call((pid, tid): (u32, u32), conventions: &mut Conventions) -> Option<SyscallKey> {
+    let text = std::fs::read_to_string(thread_folder(pid, tid) + "/syscall").ok()?;
+    call_of(&text).map(|number| conventions.call(pid, number))
+}
+
+/// `open_ns` of the thread's unknown time was on a CPU, which is then that call's.
+fn add_blocking_call(
+    thread: &mut Thread,
+    call: SyscallKey,
+    duration_ns: u64,
+    off_cpu: OffCpuTime,
+    open_ns: i64,
+) {
+    let off_cpu = off_cpu.at_most(duration_ns);
+    thread
+        .syscalls
+        .push(in_flight_off_cpu(call, duration_ns, off_cpu));
+    settle_calls(thread);
+    thread.budget.kernel_ns += open_ns;
+    thread.budget.unknown_ns -= open_ns;
 }
 
 /// `/proc/…/syscall`: "running", or a number, which is -1 outside of calls, and registers.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::sample::{Start, Stop, Thread};
+use crate::targets::identity::Identity;
 use crate::threads::seen::{FirstEvent, SeenThread};
 use crate::threads::{all_along, idle};
 
@@ -15,11 +16,12 @@ pub enum Events {
 }
 
 /// Each thread once: by its own record, else by its first event after the window, else as /proc showed it. Where events were lost, the
-/// last two would be made up: what such threads did is unknown.
+/// last two would be made up: what such threads did is unknown. `there`: the processes of which /proc may tell.
 pub fn merged(
     seen: Vec<SeenThread>,
     mut firsts: HashMap<(u32, u32), FirstEvent>,
     idle: Vec<Thread>,
+    there: &[Identity],
     (start, stop): (&Start, &Stop),
     events: Events,
 ) -> Vec<Thread> {
@@ -33,7 +35,7 @@ pub fn merged(
         .iter()
         .map(|seen| (seen.thread.pid, seen.thread.tid, seen.first.start_time_ns))
         .collect();
-    let mut threads = idle::settle_seen(seen, stop.at_ns);
+    let mut threads = idle::settle_seen(seen, there, stop.at_ns);
     firsts.retain(|&(pid, tid), first| {
         !alive.contains(&(pid, tid)) && !all.contains(&(pid, tid, first.start_time_ns))
     });

@@ -56,6 +56,7 @@ fn each_thread_is_there_once_by_what_is_known_best() {
         vec![running(1)],
         firsts,
         vec![idle(1), idle(2), idle(3)],
+        &[],
         (&START, &STOP),
         Events::All,
     );
@@ -81,6 +82,7 @@ fn the_number_of_a_thread_that_has_ended_may_be_another_s() {
         vec![ended],
         HashMap::new(),
         vec![idle(1)],
+        &[],
         (&START, &STOP),
         Events::All,
     );
@@ -100,6 +102,7 @@ fn a_thread_that_exits_in_the_next_window_is_there_once() {
             vec![exiting],
             firsts,
             Vec::new(),
+            &[],
             (&START, &STOP),
             Events::All,
         )
@@ -113,7 +116,7 @@ fn a_thread_that_exits_in_the_next_window_is_there_once() {
 fn where_events_were_lost_nothing_is_made_up() {
     let firsts = HashMap::from([first(2, Activity::Blocked)]);
     let (seen, idle) = (vec![running(1)], vec![idle(3)]);
-    let mut threads = merged(seen, firsts, idle, (&START, &STOP), Events::SomeLost);
+    let mut threads = merged(seen, firsts, idle, &[], (&START, &STOP), Events::SomeLost);
     threads.sort_by_key(|thread| thread.tid);
     assert_eq!(threads[0].syscalls[0].count, 1);
     for thread in &threads[1..] {

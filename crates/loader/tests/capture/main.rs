@@ -17,6 +17,8 @@ mod off_cpu;
 mod relay;
 mod reused_pids;
 mod sessions;
+#[path = "../support/stranger.rs"]
+mod stranger;
 #[path = "../support/mod.rs"]
 mod support;
 mod threads;

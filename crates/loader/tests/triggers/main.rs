@@ -14,6 +14,9 @@ mod refusals;
 #[path = "../support/relay.rs"]
 mod relay;
 mod storms;
+#[path = "../support/stranger.rs"]
+mod stranger;
+mod strangers;
 #[path = "../support/mod.rs"]
 mod support;
 mod waits;

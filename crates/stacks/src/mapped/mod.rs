@@ -2,6 +2,7 @@
 
 pub mod arch;
 pub mod eh_frame_header;
+pub mod is_there;
 pub mod memory_file;
 pub mod module;
 pub mod packed;

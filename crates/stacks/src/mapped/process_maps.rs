@@ -1,6 +1,7 @@
 //! What a process has mapped for execution, with the mapped files held open.
 
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,7 @@ use probe_points::maps::{self, Mapping};
 use probe_points::open::Root;
 use probe_points::{Error, Result, escaped, open_mapped};
 
+use crate::mapped::is_there::IsThere;
 use crate::mapped::memory_file;
 use crate::mapped::module::{Module, Modules};
 use crate::mapped::perf_map::PerfMap;
@@ -60,6 +62,7 @@ struct Area {
 #[derive(Debug)]
 pub struct ProcessMaps {
     pid: u32,
+    is_there: IsThere,
     /// Under /proc.
     folder: PathBuf,
     root: Arc<Root>,
@@ -73,8 +76,14 @@ pub struct ProcessMaps {
 }
 
 impl ProcessMaps {
-    /// Fails if the process has ended, or without the rights of root or of ptrace over it.
+    /// Of a process that keeps its pid, as one that its parent does not wait for. Fails if it has ended, or without the rights of
+    /// root or of ptrace over it.
     pub fn open(pid: u32, modules: &Arc<Modules>) -> Result<Self> {
+        Self::open_while(IsThere::new(|| true), pid, modules)
+    }
+
+    /// Of the process that has this pid while `is_there` says so: whenever they are read, that is asked afterwards.
+    pub fn open_while(is_there: IsThere, pid: u32, modules: &Arc<Modules>) -> Result<Self> {
         let folder = memory_folder(pid);
         let root = folder.join("root");
         let root = Root::open(&root).map_err(|error| Error::io(root.display(), &error))?;
@@ -82,6 +91,7 @@ impl ProcessMaps {
         let names = PerfMap::of_process(pid, &root);
         let mut maps = Self {
             pid,
+            is_there,
             folder,
             root,
             modules: modules.clone(),
@@ -150,10 +160,17 @@ impl ProcessMaps {
         self.folder = memory_folder(self.pid);
         let path = self.folder.join("maps");
         let text = fs::read(&path).map_err(|error| Error::io(path.display(), &error))?;
+        let problems_before = self.problems.len();
         let areas: Vec<Area> = maps::executable(&text)
             .take(MOST_AREAS)
             .map(|mapping| self.area(&mapping))
             .collect();
+        // Else all of it may be of another process, which has got the pid.
+        if !self.is_there.ask() {
+            self.problems.truncate(problems_before);
+            let gone = io::Error::from_raw_os_error(libc::ESRCH);
+            return Err(Error::io(path.display(), &gone));
+        }
         // Nothing is mapped in a process that is about to end.
         if !areas.is_empty() {
             self.areas = areas;
@@ -194,7 +211,7 @@ impl ProcessMaps {
     }
 
     fn module(&self, mapping: &Mapping) -> Found {
-        let failed = |error: std::io::Error| error.to_string();
+        let failed = |error: io::Error| error.to_string();
         let (path, file) = open_mapped(&self.folder, mapping, &self.root).map_err(failed)?;
         let module = self.modules.of_file(path, file, &self.root);
         module.map_err(failed)
