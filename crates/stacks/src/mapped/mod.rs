@@ -1,5 +1,6 @@
 //! What a process has mapped: files with their unwind tables, and code that was generated.
 
+mod allowance;
 pub mod arch;
 pub mod eh_frame_header;
 pub mod is_there;

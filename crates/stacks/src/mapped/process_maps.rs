@@ -13,6 +13,7 @@ use probe_points::maps::{self, Mapping};
 use probe_points::open::Root;
 use probe_points::{Error, Result, escaped, open_mapped};
 
+use crate::mapped::allowance::Allowance;
 use crate::mapped::is_there::IsThere;
 use crate::mapped::memory_file;
 use crate::mapped::module::{Module, Modules};
@@ -72,7 +73,7 @@ pub struct ProcessMaps {
     areas: Vec<Area>,
     vdso: Option<Arc<Module>>,
     problems: Vec<String>,
-    read_again_from: Instant,
+    reading: Allowance,
 }
 
 impl ProcessMaps {
@@ -99,7 +100,7 @@ impl ProcessMaps {
             areas: Vec::new(),
             vdso: None,
             problems: Vec::new(),
-            read_again_from: Instant::now(),
+            reading: Allowance::new(Instant::now()),
         };
         maps.refresh()?;
         Ok(maps)
@@ -122,10 +123,10 @@ impl ProcessMaps {
         }
     }
 
-    /// Reads the maps again for an address that is in none of them, as after `dlopen`, but not all the time.
+    /// Reads the maps again for an address that is in none of them, as after `dlopen` or where code is generated, but not all the time.
     pub fn find_or_refresh(&mut self, address: u64) -> Place {
         let found = self.find(address);
-        if !matches!(found, Place::Unknown) || Instant::now() < self.read_again_from {
+        if !matches!(found, Place::Unknown) || !self.reading.has_some(Instant::now()) {
             return found;
         }
         // If it has ended, what is known stays.
@@ -135,13 +136,9 @@ impl ProcessMaps {
 
     /// Reads them again, and the names of generated code.
     pub fn refresh(&mut self) -> Result<()> {
-        /// It takes at most a twentieth of the time.
-        const PAUSE: u32 = 20;
-        const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
-        let begin = Instant::now();
+        let before = cpu_time();
         let read = self.read();
-        let pause = (begin.elapsed() * PAUSE).max(SHORTEST_PAUSE);
-        self.read_again_from = Instant::now() + pause;
+        self.reading.spend(cpu_time().saturating_sub(before));
         read
     }
 
@@ -240,6 +237,17 @@ impl ProcessMaps {
         let module = read().map_err(|error| error.to_string())?;
         Ok(self.vdso.insert(module).clone())
     }
+}
+
+/// The thread's own: what it waits for a CPU is nobody's effort.
+fn cpu_time() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the call fills in the one value that it is given.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
 /// Where this process has its own, if that is of so many bytes: a 32-bit process has another.
