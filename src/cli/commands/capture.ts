@@ -131,9 +131,9 @@ async function printSamples(
   let begun = false;
   const samples = takeSamples(session, options, {
     signal,
-    onOpen(index) {
+    async onOpen(index) {
       begun = true;
-      if (index === 0) targets.release();
+      if (index === 0) await targets.release(signal);
       progress.windowOpened(index);
     },
     onClosed: progress.windowClosed,
