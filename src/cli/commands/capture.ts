@@ -172,7 +172,8 @@ async function printSamples(
     // Also after an error in a later sample: what was seen is not thrown away.
     if (wanted && (taken > 0 || end !== 'complete')) await print(formatter.footer(session.targets));
   }
-  const warnings = [...lossWarnings(losses), ...problemWarnings(problems), ...accessWarnings(targets.pids)];
+  const closed = await accessWarnings(targets.pids);
+  const warnings = [...lossWarnings(losses), ...problemWarnings(problems), ...closed];
   for (const { what, advice } of warnings) warn(stderr, what, advice);
   return { taken, skipped, begun, end };
 }
