@@ -129,6 +129,20 @@ test('Ctrl-C while attaching: a command that was not run is no success, and that
   t.regex(stderr, /^kdelay: note: the command was not run$/m);
 });
 
+test('Ctrl-C while a command does not get to begin ends it, and the run', async (t) => {
+  const child = start(fake, ['capture', '-f', 'json', '--', 'make'], {
+    env: { FAKE_WINDOW: 'until-stop', FAKE_NEVER_BEGINS: '1' },
+  });
+  const end = ended(child);
+  await sees(child, 'fake: release');
+  child.kill('SIGINT');
+  const { code, stdout, stderr } = await end;
+  t.is(code, 0);
+  t.is(JSON.parse(stdout).samples[0].stop.by, 'interrupt');
+  t.regex(stderr, /^fake: stop\nfake: close command\nfake: read 0\n/m);
+  t.regex(stderr, /^kdelay: note: the command was not run$/m);
+});
+
 test('Ctrl-C while a start trigger is waited for speaks of it', async (t) => {
   const args = ['capture', '-p', '100', '--start-trigger', 'up:f'];
   const child = start(fake, args, { env: { FAKE_WINDOW: 'armed' } });

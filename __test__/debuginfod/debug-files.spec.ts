@@ -49,7 +49,8 @@ function client(urls: URL[], over: Partial<DebugServers> = {}): { files: DebugFi
   const cache = mkdtempSync(join(tmpdir(), 'kdelay-debuginfod-'));
   folders.push(cache);
   const settings = { urls, cache, timeout: 30, maxTime: 0, maxBytes: 1 << 20, ...over };
-  const isIt = (file: string, buildId: string) => readFileSync(file, 'utf8') === `debug file of ${buildId}`;
+  const isIt = async (file: string, buildId: string) =>
+    readFileSync(file, 'utf8') === `debug file of ${buildId}`;
   return { files: new DebugFiles(settings, isIt), cache };
 }
 

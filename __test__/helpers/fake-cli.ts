@@ -1,7 +1,8 @@
 /**
  * The CLI with a fake native module, as a process of its own: for signals and broken pipes. FAKE_WINDOW says how windows
  * end. Each call of the module is a line on stderr, so that a test can wait for it. FAKE_DEFECT: a listener throws once the first
- * window is open. FAKE_SLOW_OPEN: the session is opened only after the first signal.
+ * window is open. FAKE_SLOW_OPEN: the session is opened only after the first signal. FAKE_NEVER_BEGINS: a command that is
+ * released does not begin.
  */
 import { replaceNative } from '../../src/native/index.js';
 import { fakeNative, type WindowScript } from './fake-native.js';
@@ -25,5 +26,6 @@ async function firstSignal(): Promise<void> {
 }
 
 const opening = process.env['FAKE_SLOW_OPEN'] === undefined ? Promise.resolve() : firstSignal();
-replaceNative(fakeNative({ windows: [how], log, opening }));
+const neverBegins = process.env['FAKE_NEVER_BEGINS'] !== undefined;
+replaceNative(fakeNative({ windows: [how], log, opening, neverBegins }));
 await import('../../src/cli.js');

@@ -14,6 +14,8 @@ export interface FakeScript {
   sample?: (index: number) => Partial<Binding.BindingSample>;
   /** Calls that fail, with their error. */
   errors?: { open?: Error; read?: (index: number) => Error | undefined; release?: Error; spawn?: Error };
+  /** A command that is released does not begin, as on a file system that does not answer. */
+  neverBegins?: boolean;
   status?: { code: number | null; signal: number | null } | null;
   probes?: Binding.BindingProbes;
   /** Build ids, of the first time that it is asked. */
@@ -151,6 +153,10 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
   class FakeCommand implements Binding.BindingCommand {
     readonly pid = 4242;
     readonly path = '/usr/bin/fake';
+    #close: () => void = () => undefined;
+    readonly #closed = new Promise<void>((resolve) => {
+      this.#close = resolve;
+    });
 
     static spawn(argv: string[], stdoutToStderr: boolean): FakeCommand {
       log(`spawn ${argv.join(' ')}${stdoutToStderr ? ' (stdout to stderr)' : ''}`);
@@ -158,13 +164,19 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
       return new FakeCommand();
     }
 
-    release(): void {
+    async release(): Promise<boolean> {
       log('release');
       if (script.errors?.release !== undefined) throw script.errors.release;
+      if (script.neverBegins !== true) return true;
+      const alive = setInterval(() => undefined, 1000);
+      await this.#closed;
+      clearInterval(alive);
+      return false;
     }
 
     close(): void {
       log('close command');
+      this.#close();
     }
 
     status(): { code: number | null; signal: number | null } | null {
@@ -176,14 +188,14 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
     calls,
     BindingSession: FakeSession as unknown as NativeModule['BindingSession'],
     BindingCommand: FakeCommand as unknown as NativeModule['BindingCommand'],
-    inspectProcess(pid) {
+    async inspectProcess(pid) {
       log(`inspect ${pid}`);
       const found = [...processes, rawTarget(4242, 'command')].find((target) => target.pid === pid);
       if (found === undefined) throw nativeError('NO_SUCH_PROCESS', `pid ${pid}: no such process`);
       return found;
     },
-    findProcesses: (name) => processes.filter(({ comm }) => comm === name),
-    isDebugFileOf: () => true,
+    findProcesses: async (name) => processes.filter(({ comm }) => comm === name),
+    isDebugFileOf: async () => true,
     listProbes: async () => script.probes ?? { probes: [], problems: [] },
     busyProcesses: async () => script.busy ?? [],
     doctor: async () => script.diagnosis ?? { capable: true, kernel: '6.18.0', arch: 'x86_64', checks: [] },

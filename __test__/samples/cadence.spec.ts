@@ -197,6 +197,23 @@ test('opening and closing are told in turn', async (t) => {
   t.deepEqual(told, ['open 0', 'closed', 'open 1', 'closed']);
 });
 
+test('a window’s end is awaited only when what is to happen in it has begun', async (t) => {
+  const source = new FakeSource();
+  const told: string[] = [];
+  const { wait } = source;
+  source.wait = (options) => {
+    told.push('wait');
+    return wait.call(source, options);
+  };
+  const onOpen = async () => {
+    told.push(...source.log);
+    await new Promise((resolve) => setImmediate(resolve));
+    told.push('begun');
+  };
+  await take(source, {}, { onOpen });
+  t.deepEqual(told, ['start 0.5', 'begun', 'wait']);
+});
+
 test('an error while a window is open still closes the progress', async (t) => {
   const told: string[] = [];
   const hooks = {

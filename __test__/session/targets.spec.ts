@@ -13,12 +13,12 @@ function table(
   busy?: Binding.BindingBusyProcess[] | Error,
 ): ProcessTable {
   return {
-    inspect(pid) {
+    async inspect(pid) {
       const found = processes.find((target) => target.pid === pid);
       if (found === undefined) throw new KdelayError('NO_SUCH_PROCESS', `pid ${pid}: no such process`);
       return found;
     },
-    find: (name) => processes.filter(({ comm }) => comm === name),
+    find: async (name) => processes.filter(({ comm }) => comm === name),
     busy: async () => {
       if (busy instanceof Error) throw busy;
       return busy ?? [];

@@ -28,8 +28,8 @@ export function everyTypeIsThere(sample: Sample, event: Event, start: Binding.Bi
   event.wait?.noSuchField;
   // @ts-expect-error: there is none.
   start.trigger?.noSuchField;
-  expectTypeOf<ReturnType<typeof Binding.inspectProcess>>().toEqualTypeOf<Binding.BindingTarget>();
-  expectTypeOf<ReturnType<typeof Binding.findProcesses>>().toEqualTypeOf<Binding.BindingTarget[]>();
+  expectTypeOf<Awaited<ReturnType<typeof Binding.inspectProcess>>>().toEqualTypeOf<Binding.BindingTarget>();
+  expectTypeOf<Awaited<ReturnType<typeof Binding.findProcesses>>>().toEqualTypeOf<Binding.BindingTarget[]>();
 }
 
 export function numbersFollowTheRule(sample: Sample, event: Event, thread: Binding.BindingThread): void {

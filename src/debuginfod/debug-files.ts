@@ -38,7 +38,7 @@ export class DebugFiles {
   readonly #settings: DebugServers;
   readonly #hooks: Pick<DebuginfodOptions, 'signal' | 'onFetch'>;
   readonly #servers: readonly Server[];
-  readonly #isDebugFileOf: (file: string, buildId: string) => boolean;
+  readonly #isDebugFileOf: (file: string, buildId: string) => Promise<boolean>;
   /** A server that does not have a file is not asked for it again. */
   readonly #asked = new Set<string>();
   readonly #closing = new AbortController();
@@ -48,7 +48,7 @@ export class DebugFiles {
   /** `isDebugFileOf` says whether a file is what was asked for. */
   constructor(
     settings: DebugServers,
-    isDebugFileOf: (file: string, buildId: string) => boolean,
+    isDebugFileOf: (file: string, buildId: string) => Promise<boolean>,
     hooks: Pick<DebuginfodOptions, 'signal' | 'onFetch'> = {},
   ) {
     this.#settings = settings;
@@ -162,7 +162,7 @@ export class DebugFiles {
     const limits = { timeout, maxTime: maxTime === 0 ? seconds : Math.min(maxTime, seconds), maxBytes };
     try {
       if (!(await download(url, toFile, limits, signal))) return false;
-      if (!this.#isDebugFileOf(partial, id)) {
+      if (!(await this.#isDebugFileOf(partial, id))) {
         throw new DownloadError('it sends something else than the debug file of that build id');
       }
       // Under its own name only when it is whole, and as the other clients leave it.

@@ -15,9 +15,12 @@ export declare class BindingCommand {
   get pid(): number
   /** The file that it will execute: the first of that name in PATH. */
   get path(): string | null
-  /** Lets it begin. Throws if its program cannot be executed. */
-  release(): void
-  /** Ends a command that was never released; one that was runs on. */
+  /**
+   * Lets it begin. Resolves when it has begun, which takes as long as it is stopped or its file system does not answer; with false
+   * if it was closed before. Rejects if its program cannot be executed.
+   */
+  release(): Promise<boolean>
+  /** Kills a command that has not begun; one that has runs on. A release that waits resolves. */
   close(): void
   /** How it ended; null while it runs. */
   status(): BindingExitStatus | null
@@ -524,13 +527,13 @@ export declare function busyProcesses(intervalMs: number, limit: number): Promis
 export declare function doctor(): Promise<BindingDiagnosis>
 
 /** User processes, this one left out, whose name, or whose executable's or first argument's base name, equals `name`. */
-export declare function findProcesses(name: string): Array<BindingTarget>
+export declare function findProcesses(name: string): Promise<Array<BindingTarget>>
 
-/** The process with this pid; throws if there is none that can be monitored. */
-export declare function inspectProcess(pid: number): BindingTarget
+/** The process with this pid; rejects if there is none that can be monitored. */
+export declare function inspectProcess(pid: number): Promise<BindingTarget>
 
 /** Whether it is an ELF file of that build id, which is in hexadecimal. */
-export declare function isDebugFileOf(path: string, buildId: string): boolean
+export declare function isDebugFileOf(path: string, buildId: string): Promise<boolean>
 
 /**
  * What can be a trigger in the kernel and, with a pid, in that process. The pattern is a part of the trigger's text, or a

@@ -33,8 +33,8 @@ export interface WindowSource {
 export interface CadenceHooks {
   /** Aborted when the user wants to end the run. */
   signal: AbortSignal;
-  /** Called when a window has opened or is armed, with the number of the sample. */
-  onOpen?: (index: number) => void;
+  /** Called when a window has opened or is armed, with the number of the sample. What it returns is awaited before the window's end is. */
+  onOpen?: (index: number) => unknown;
   /** Called when it has closed. */
   onClosed?: () => void;
   clock?: Clock;
@@ -87,7 +87,7 @@ export async function* takeSamples(
     signal.addEventListener('abort', stop);
     let reason: StopReason;
     try {
-      onOpen?.(taken);
+      await onOpen?.(taken);
       reason = await source.wait({ triggerTimeout: plan.triggerTimeout });
     } finally {
       signal.removeEventListener('abort', stop);

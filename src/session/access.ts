@@ -1,10 +1,11 @@
 /** What the user may not look at in a process that is captured, and so is missing in its report. */
-import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import type { LossWarning } from '../report/losses.js';
 
 /** One warning, however many they are. `proc` is for tests. */
-export function accessWarnings(pids: readonly number[], proc = '/proc'): LossWarning[] {
-  const closed = pids.filter((pid) => isClosed(`${proc}/${pid}/syscall`));
+export async function accessWarnings(pids: readonly number[], proc = '/proc'): Promise<LossWarning[]> {
+  const closed: number[] = [];
+  for (const pid of pids) if (await isClosed(`${proc}/${pid}/syscall`)) closed.push(pid);
   if (closed.length === 0) return [];
   const [first] = closed;
   const which = closed.length === 1 ? `process ${first}` : `process ${first} and ${closed.length - 1} more`;
@@ -17,10 +18,10 @@ export function accessWarnings(pids: readonly number[], proc = '/proc'): LossWar
   ];
 }
 
-/** Not: it has ended, or this kernel has no such file. */
-function isClosed(path: string): boolean {
+/** Not: it has ended, or this kernel has no such file. The kernel answers only once an execve under way there is over. */
+async function isClosed(path: string): Promise<boolean> {
   try {
-    readFileSync(path);
+    await readFile(path);
     return false;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

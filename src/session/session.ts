@@ -109,7 +109,8 @@ export class CaptureSession implements AsyncDisposable {
     const events = options.syscallEvents === undefined ? {} : { events: toEvents(options.syscallEvents) };
     const servers = options.debuginfod === undefined ? null : (options.debuginfod.servers ?? debugServers());
     const { BindingSession, inspectProcess, isDebugFileOf } = native();
-    const targets = callNative(() => pids.map((pid) => toTarget(inspectProcess(pid))));
+    const targets: Target[] = [];
+    for (const pid of pids) targets.push(toTarget(await awaitNative(() => inspectProcess(pid))));
     const session = await awaitNative(() =>
       BindingSession.open({
         pids,

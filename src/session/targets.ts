@@ -11,9 +11,9 @@ export interface TargetRequest {
 }
 
 export interface ProcessTable {
-  /** Throws NO_SUCH_PROCESS, PROCESS_ENDED, KERNEL_THREAD, or INVALID_ARGUMENT for a thread that is no process. */
-  inspect(pid: number): Binding.BindingTarget;
-  find(name: string): Binding.BindingTarget[];
+  /** Rejects with NO_SUCH_PROCESS, PROCESS_ENDED, KERNEL_THREAD, or INVALID_ARGUMENT for a thread that is no process. */
+  inspect(pid: number): Promise<Binding.BindingTarget>;
+  find(name: string): Promise<Binding.BindingTarget[]>;
   /** The busiest processes, busiest first. */
   busy(): Promise<Binding.BindingBusyProcess[]>;
 }
@@ -23,16 +23,26 @@ export async function resolveTargets(
   request: TargetRequest,
   processes: ProcessTable,
 ): Promise<Binding.BindingTarget[]> {
-  if (request.pid.length > 0) return request.pid.map((pid) => processes.inspect(pid));
+  if (request.pid.length > 0) return inspectAll(request.pid, processes);
   const named = request.name.length > 0;
   const found = new Map<number, Binding.BindingTarget>();
   for (const name of named ? request.name : [defaultName]) {
-    const matches = processes.find(name);
+    const matches = await processes.find(name);
     if (matches.length === 0) throw await noMatch(name, named, processes);
     if (matches.length > 1 && !request.all) throw ambiguous(name, matches);
     for (const match of matches) found.set(match.pid, match);
   }
   return [...found.values()];
+}
+
+/** One after the other, so that of several errors it is the first one's. */
+async function inspectAll(
+  pids: readonly number[],
+  processes: ProcessTable,
+): Promise<Binding.BindingTarget[]> {
+  const targets: Binding.BindingTarget[] = [];
+  for (const pid of pids) targets.push(await processes.inspect(pid));
+  return targets;
 }
 
 async function noMatch(name: string, named: boolean, processes: ProcessTable): Promise<KdelayError> {

@@ -131,9 +131,9 @@ async function printSamples(
   let begun = false;
   const samples = takeSamples(session, options, {
     signal,
-    onOpen(index) {
+    async onOpen(index) {
       begun = true;
-      if (index === 0) targets.release();
+      if (index === 0) await targets.release(signal);
       progress.windowOpened(index);
     },
     onClosed: progress.windowClosed,
@@ -172,7 +172,8 @@ async function printSamples(
     // Also after an error in a later sample: what was seen is not thrown away.
     if (wanted && (taken > 0 || end !== 'complete')) await print(formatter.footer(session.targets));
   }
-  const warnings = [...lossWarnings(losses), ...problemWarnings(problems), ...accessWarnings(targets.pids)];
+  const closed = await accessWarnings(targets.pids);
+  const warnings = [...lossWarnings(losses), ...problemWarnings(problems), ...closed];
   for (const { what, advice } of warnings) warn(stderr, what, advice);
   return { taken, skipped, begun, end };
 }

@@ -1,9 +1,11 @@
 //! The command that a session measures from its first instruction on.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use napi::bindgen_prelude::{Env, Object};
 use napi_derive::napi;
 
+use crate::error::Error;
 use crate::targets::command::{Command, ExitStatus};
 
 #[napi(object, use_nullable = true)]
@@ -15,7 +17,7 @@ pub struct BindingExitStatus {
 /// A command that is held just before its `execve`, so that the probes are attached when it begins.
 #[napi]
 pub struct BindingCommand {
-    command: Mutex<Command>,
+    command: Arc<Command>,
 }
 
 #[napi]
@@ -24,41 +26,49 @@ impl BindingCommand {
     #[napi(factory)]
     pub fn spawn(argv: Vec<String>, stdout_to_stderr: bool) -> napi::Result<Self> {
         Ok(Self {
-            command: Mutex::new(Command::spawn(&argv, stdout_to_stderr)?),
+            command: Arc::new(Command::spawn(&argv, stdout_to_stderr)?),
         })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Command> {
-        self.command.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[napi(getter)]
     pub fn pid(&self) -> u32 {
-        self.lock().pid()
+        self.command.pid()
     }
 
     /// The file that it will execute: the first of that name in PATH.
     #[napi(getter)]
     pub fn path(&self) -> Option<String> {
-        self.lock().path()
+        self.command.path()
     }
 
-    /// Lets it begin. Throws if its program cannot be executed.
-    #[napi]
-    pub fn release(&self) -> napi::Result<()> {
-        Ok(self.lock().release()?)
+    /// Lets it begin. Resolves when it has begun, which takes as long as it is stopped or its file system does not answer; with false
+    /// if it was closed before. Rejects if its program cannot be executed.
+    #[napi(ts_return_type = "Promise<boolean>")]
+    pub fn release<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let (deferred, promise) = env.create_deferred::<bool, fn(Env) -> napi::Result<bool>>()?;
+        let command = Arc::clone(&self.command);
+        // Not a task: nobody knows how long it takes, and Node waits for its threads also when it exits.
+        std::thread::Builder::new()
+            .name("kdelay-release".to_owned())
+            .spawn(move || match command.release() {
+                Ok(true) => deferred.resolve(|_| Ok(true)),
+                Ok(false) => deferred.resolve(|_| Ok(false)),
+                Err(error) => deferred.reject(error.into()),
+            })
+            .map_err(|error| Error::io("starting a thread", &error))?;
+        Ok(promise)
     }
 
-    /// Ends a command that was never released; one that was runs on.
+    /// Kills a command that has not begun; one that has runs on. A release that waits resolves.
     #[napi]
     pub fn close(&self) {
-        self.lock().close();
+        self.command.close();
     }
 
     /// How it ended; null while it runs.
     #[napi]
     pub fn status(&self) -> Option<BindingExitStatus> {
-        self.lock().status().map(|status| match status {
+        self.command.status().map(|status| match status {
             ExitStatus::Code(code) => BindingExitStatus {
                 code: Some(code),
                 signal: None,

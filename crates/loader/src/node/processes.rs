@@ -11,18 +11,48 @@ use crate::kernel::pid_namespace::require_own_proc;
 use crate::sample::Target as BindingTarget;
 use crate::targets::{process, search};
 
-/// The process with this pid; throws if there is none that can be monitored.
-#[napi]
-pub fn inspect_process(pid: u32) -> napi::Result<BindingTarget> {
-    require_own_proc()?;
-    Ok(process::inspect(pid)?)
+pub struct InspectTask(u32);
+
+impl Task for InspectTask {
+    type Output = BindingTarget;
+    type JsValue = BindingTarget;
+
+    fn compute(&mut self) -> napi::Result<BindingTarget> {
+        require_own_proc()?;
+        Ok(process::inspect(self.0)?)
+    }
+
+    fn resolve(&mut self, _: Env, target: BindingTarget) -> napi::Result<BindingTarget> {
+        Ok(target)
+    }
+}
+
+/// The process with this pid; rejects if there is none that can be monitored.
+#[napi(ts_return_type = "Promise<BindingTarget>")]
+pub fn inspect_process(pid: u32) -> AsyncTask<InspectTask> {
+    AsyncTask::new(InspectTask(pid))
+}
+
+pub struct FindTask(String);
+
+impl Task for FindTask {
+    type Output = Vec<BindingTarget>;
+    type JsValue = Vec<BindingTarget>;
+
+    fn compute(&mut self) -> napi::Result<Vec<BindingTarget>> {
+        require_own_proc()?;
+        Ok(search::find(&self.0)?)
+    }
+
+    fn resolve(&mut self, _: Env, found: Vec<BindingTarget>) -> napi::Result<Vec<BindingTarget>> {
+        Ok(found)
+    }
 }
 
 /// User processes, this one left out, whose name, or whose executable's or first argument's base name, equals `name`.
-#[napi]
-pub fn find_processes(name: String) -> napi::Result<Vec<BindingTarget>> {
-    require_own_proc()?;
-    Ok(search::find(&name)?)
+#[napi(ts_return_type = "Promise<Array<BindingTarget>>")]
+pub fn find_processes(name: String) -> AsyncTask<FindTask> {
+    AsyncTask::new(FindTask(name))
 }
 
 #[napi(object, use_nullable = true)]

@@ -1,7 +1,7 @@
 //! Which of the targets live.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::probes::maps::Maps;
@@ -14,7 +14,8 @@ pub struct Living {
     /// As they were named.
     named: Vec<Arc<Process>>,
     follow: bool,
-    /// Those of them that live, or, where children are followed, living children of theirs.
+    /// Those of them that lived at the latest look, or, where children are followed, living children of theirs. Nobody looks while it
+    /// has this lock.
     living: Mutex<Vec<Arc<Process>>>,
 }
 
@@ -37,12 +38,18 @@ impl Living {
 
     /// Some of those that live, all of them unless there are many; none: all have ended.
     pub fn some(&self, maps: &Maps) -> Result<Vec<Arc<Process>>> {
-        let mut living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut living = self.lock().clone();
         living.retain(|process| !process.has_ended());
         if living.is_empty() && self.follow {
-            *living = self.living_children(maps)?;
+            living = self.living_children(maps)?;
         }
-        Ok(living.clone())
+        // What another one has found meanwhile is as good: those that have ended are left out by the next look.
+        self.lock().clone_from(&living);
+        Ok(living)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Process>>> {
+        self.living.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A child may have ended, and left a child of its own, between being listed and being looked at: there are none only if nobody is

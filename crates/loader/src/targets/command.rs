@@ -7,10 +7,11 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Cause, Denial, Error, ErrorKind, Result};
-use crate::kernel::capability::Capability;
 use crate::targets::held_child;
+use crate::targets::pidfd::{Signal, wait_readable};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
@@ -18,14 +19,32 @@ pub enum ExitStatus {
     Signal(i32),
 }
 
+/// May be used from several threads: one releases it while another closes it, or asks how it ended.
 pub struct Command {
     pid: libc::pid_t,
     program: String,
     path: Option<String>,
-    /// Writing to it lets the child go on; dropping it unwritten ends the child.
-    gate: Option<OwnedFd>,
     /// Ends with the `execve`, or carries its error number.
     failure: OwnedFd,
+    /// Raised once it is closed: nobody waits for the `execve` any more.
+    closing: Signal,
+    child: Arc<Mutex<Child>>,
+}
+
+enum Stage {
+    /// Writing to the gate lets the child go on; dropping it unwritten ends the child.
+    Held(OwnedFd),
+    /// The child may go on; its `execve` is not known to be over.
+    Released,
+    Running,
+    /// It never ran.
+    Closed,
+}
+
+struct Child {
+    pid: libc::pid_t,
+    stage: Stage,
+    /// `None`: nobody has waited for it yet, hence its pid is its own.
     status: Option<ExitStatus>,
 }
 
@@ -49,15 +68,16 @@ impl Command {
         pointers.push(std::ptr::null());
         let (gate_read, gate_write) = pipe()?;
         let (failure_read, failure_write) = pipe()?;
+        let closing = Signal::new().map_err(|error| Error::io("eventfd", &error))?;
         // No signal arrives in the child before it has taken off this process's handlers.
         let mask = block_signals()?;
         // SAFETY: the child calls only async-signal-safe functions, on memory made above, until it execs or exits.
         let pid = unsafe { libc::fork() };
         let forked = io::Error::last_os_error();
         if pid == 0 {
-            // SAFETY: in the child; see `run_child`.
+            // SAFETY: in the child; the pointers end with null.
             unsafe {
-                run_child(
+                held_child::run(
                     &gate_read,
                     &gate_write,
                     &failure_write,
@@ -78,9 +98,13 @@ impl Command {
             path: candidates
                 .first()
                 .and_then(|path| path.to_str().ok().map(str::to_owned)),
-            gate: Some(gate_write),
             failure: failure_read,
-            status: None,
+            closing,
+            child: Arc::new(Mutex::new(Child {
+                pid,
+                stage: Stage::Held(gate_write),
+                status: None,
+            })),
         })
     }
 
@@ -93,13 +117,28 @@ impl Command {
         self.path.clone()
     }
 
-    /// Lets the command begin. Fails if its program cannot be executed.
-    pub fn release(&mut self) -> Result<()> {
-        let Some(gate) = self.gate.take() else {
-            return Ok(());
-        };
-        // SAFETY: one readable byte. The child holds the other end, or has been killed, which the read below shows.
-        unsafe { libc::write(gate.as_raw_fd(), b"g".as_ptr().cast(), 1) };
+    /// Lets the command begin, and waits until its `execve` is over, which takes as long as the child is stopped, or its file system
+    /// does not answer. Fails if its program cannot be executed. False: it was closed before.
+    pub fn release(&self) -> Result<bool> {
+        let mut child = lock(&self.child);
+        if let Stage::Held(gate) = &child.stage {
+            // SAFETY: one readable byte. The child holds the other end, or has been killed, which the wait below shows.
+            unsafe { libc::write(gate.as_raw_fd(), b"g".as_ptr().cast(), 1) };
+            child.stage = Stage::Released;
+        }
+        drop(child);
+        let either = [self.failure.as_raw_fd(), self.closing.as_raw_fd()];
+        while !wait_readable(&either, None)
+            .map_err(|error| Error::io("waiting for the command to begin", &error))?
+            .contains(&true)
+        {}
+        let mut child = lock(&self.child);
+        match child.stage {
+            Stage::Held(_) | Stage::Closed => return Ok(false),
+            Stage::Running => return Ok(true),
+            // It is not closed; hence there is something to be read, or the end.
+            Stage::Released => {}
+        }
         let mut number = [0u8; 4];
         // SAFETY: four writable bytes.
         let got = unsafe {
@@ -110,10 +149,17 @@ impl Command {
             )
         };
         if got != number.len() as isize {
-            return Ok(());
+            child.stage = Stage::Running;
+            return Ok(true);
         }
-        self.reap(0);
-        let error = io::Error::from_raw_os_error(i32::from_ne_bytes(number));
+        child.stage = Stage::Closed;
+        drop(child);
+        self.reap_later();
+        Err(self.not_executed(i32::from_ne_bytes(number)))
+    }
+
+    fn not_executed(&self, errno: i32) -> Error {
+        let error = io::Error::from_raw_os_error(errno);
         let cause = Cause::of(&error);
         let (kind, cause) = match error.kind() {
             io::ErrorKind::PermissionDenied => {
@@ -122,24 +168,64 @@ impl Command {
             _ => (ErrorKind::NoSuchCommand, cause),
         };
         let message = format!("{}: {error}", self.program.escape_debug());
-        Err(Error::new(kind, message)
+        Error::new(kind, message)
             .hint("the command is looked up in PATH, as a shell does, but is not given to a shell")
-            .cause(cause))
+            .cause(cause)
     }
 
     /// How it ended; `None` while it runs.
-    pub fn status(&mut self) -> Option<ExitStatus> {
-        self.reap(libc::WNOHANG);
-        self.status
+    pub fn status(&self) -> Option<ExitStatus> {
+        let mut child = lock(&self.child);
+        child.reap_if_ended();
+        child.status
     }
 
-    fn reap(&mut self, flags: libc::c_int) {
+    /// Kills a command whose program has not begun, and ends a wait in [`Self::release`]. One that has begun runs on. Waits for
+    /// nothing.
+    pub fn close(&self) {
+        let mut child = lock(&self.child);
+        if matches!(child.stage, Stage::Running | Stage::Closed) {
+            return;
+        }
+        child.reap_if_ended();
+        if child.status.is_none() {
+            // SAFETY: no addresses; the pid is our own unreaped child's.
+            unsafe { libc::kill(child.pid, libc::SIGKILL) };
+        }
+        // Not before it is killed: a gate that closes would let it end by itself.
+        child.stage = Stage::Closed;
+        drop(child);
+        self.closing.raise();
+        self.reap_later();
+    }
+
+    /// On a thread of its own, since even a killed process may take its time. Without one, `status` does it, or the end of this process.
+    fn reap_later(&self) {
+        let child = Arc::clone(&self.child);
+        let pid = self.pid;
+        let _ = std::thread::Builder::new()
+            .name("kdelay-reap".to_owned())
+            .spawn(move || {
+                wait_for_end(pid);
+                lock(&child).reap_if_ended();
+            });
+    }
+}
+
+impl Drop for Command {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Child {
+    fn reap_if_ended(&mut self) {
         if self.status.is_some() {
             return;
         }
         let mut status = 0;
         // SAFETY: `status` is writable, and the pid is our own unreaped child's.
-        if unsafe { libc::waitpid(self.pid, &raw mut status, flags) } != self.pid {
+        if unsafe { libc::waitpid(self.pid, &raw mut status, libc::WNOHANG) } != self.pid {
             return;
         }
         self.status = if libc::WIFSIGNALED(status) {
@@ -148,18 +234,29 @@ impl Command {
             Some(ExitStatus::Code(libc::WEXITSTATUS(status)))
         };
     }
-
-    /// Ends a command that was never released. One that was runs on.
-    pub fn close(&mut self) {
-        if self.gate.take().is_some() {
-            self.reap(0);
-        }
-    }
 }
 
-impl Drop for Command {
-    fn drop(&mut self) {
-        self.close();
+/// For a moment: nothing waits while it has this lock. A thread that panicked with it has left what was true before.
+fn lock(child: &Mutex<Child>) -> MutexGuard<'_, Child> {
+    child.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until this child of ours has ended, or somebody has reaped it, and does not reap it.
+fn wait_for_end(pid: libc::pid_t) {
+    loop {
+        // SAFETY: plain numbers, for which zeroes are valid; the call fills them in.
+        let result = unsafe {
+            let mut ended: libc::siginfo_t = std::mem::zeroed();
+            libc::waitid(
+                libc::P_PID,
+                pid as libc::id_t,
+                &raw mut ended,
+                libc::WEXITED | libc::WNOWAIT,
+            )
+        };
+        if result == 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return;
+        }
     }
 }
 
@@ -203,72 +300,6 @@ fn block_signals() -> Result<libc::sigset_t> {
     }
 }
 
-/// # Safety
-/// Only in a freshly forked child. `arguments` ends with null and points to strings.
-unsafe fn run_child(
-    gate: &OwnedFd,
-    gate_writer: &OwnedFd,
-    failure: &OwnedFd,
-    stdout_to_stderr: bool,
-    candidates: &[CString],
-    arguments: &[*const libc::c_char],
-) -> ! {
-    // SAFETY: async-signal-safe calls only, on the caller's live memory.
-    unsafe {
-        // Its own copy of the writing end would keep the gate from ever closing.
-        libc::close(gate_writer.as_raw_fd());
-        // And what is not the command's would be kept open by it: other commands' gates, probes that are to be detached.
-        held_child::close_files_but(&[gate.as_raw_fd(), failure.as_raw_fd()]);
-        // Node's handlers would tell Node of the child's signals as if they were its own, through a pipe that both have.
-        held_child::take_off_handlers();
-        // Node ignores these two, and ignored signals stay ignored through execve.
-        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
-        libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
-        let mut none = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-        // What kdelay was granted to look into the kernel is not the command's.
-        for capability in Capability::ALL {
-            let number = libc::c_ulong::from(capability as u8);
-            libc::prctl(
-                libc::PR_CAP_AMBIENT,
-                libc::PR_CAP_AMBIENT_LOWER,
-                number,
-                0,
-                0,
-            );
-        }
-        // Node has its own standard streams closed by execve.
-        for fd in 0..=2 {
-            libc::fcntl(fd, libc::F_SETFD, 0);
-        }
-        if stdout_to_stderr {
-            libc::dup2(2, 1);
-        }
-        // All that comes after this is captured, and is the command's own.
-        let mut byte = 0u8;
-        if libc::read(gate.as_raw_fd(), (&raw mut byte).cast(), 1) != 1 {
-            libc::_exit(0);
-        }
-        let mut error = libc::ENOENT;
-        for candidate in candidates {
-            libc::execve(candidate.as_ptr(), arguments.as_ptr(), environ.cast());
-            // The most telling error: one that is not "there is none here".
-            let latest = *libc::__errno_location();
-            if latest != libc::ENOENT && latest != libc::ENOTDIR {
-                error = latest;
-            }
-        }
-        let error = error.to_ne_bytes();
-        libc::write(failure.as_raw_fd(), error.as_ptr().cast(), error.len());
-        libc::_exit(127);
-    }
-}
-
-unsafe extern "C" {
-    static environ: *const *const libc::c_char;
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::File;
@@ -276,14 +307,14 @@ mod tests {
     use std::os::fd::AsRawFd;
     use std::sync::atomic::{AtomicI32, Ordering};
 
-    use super::{Command, Denial, ErrorKind, ExitStatus};
+    use super::{Command, Denial, ErrorKind, ExitStatus, Stage, lock};
     use crate::targets::pidfd::{PidFd, wait_readable};
 
     fn argv(words: &[&str]) -> Vec<String> {
         words.iter().map(|&word| word.to_owned()).collect()
     }
 
-    fn ended(command: &mut Command) -> ExitStatus {
+    fn ended(command: &Command) -> ExitStatus {
         loop {
             if let Some(status) = command.status() {
                 return status;
@@ -294,21 +325,90 @@ mod tests {
 
     #[test]
     fn a_command_does_nothing_until_it_is_released() {
-        let mut command = Command::spawn(&argv(&["sh", "-c", "exit 7"]), false).unwrap();
+        let command = Command::spawn(&argv(&["sh", "-c", "exit 7"]), false).unwrap();
         assert_eq!(command.status(), None);
-        command.release().unwrap();
-        assert_eq!(ended(&mut command), ExitStatus::Code(7));
+        assert!(command.release().unwrap());
+        assert_eq!(ended(&command), ExitStatus::Code(7));
     }
 
     #[test]
     fn a_command_that_is_never_released_ends() {
-        let mut command = Command::spawn(&argv(&["sh", "-c", "exit 7"]), false).unwrap();
+        let command = Command::spawn(&argv(&["sh", "-c", "exit 7"]), false).unwrap();
         command.close();
-        assert_eq!(
-            command.status(),
-            Some(ExitStatus::Code(0)),
-            "it ended before its execve"
-        );
+        assert_eq!(ended(&command), ExitStatus::Signal(libc::SIGKILL));
+        assert!(!command.release().unwrap(), "it will not run");
+    }
+
+    #[test]
+    fn a_command_that_is_dropped_unreleased_is_killed_and_reaped() {
+        let command = stopped(&["true"]);
+        let process = PidFd::open(command.pid()).unwrap();
+        drop(command);
+        // Nobody asks for its status.
+        while !process.is_reaped() {
+            std::thread::yield_now();
+        }
+    }
+
+    /// A command that is held, and does not get on when it is released either.
+    fn stopped(words: &[&str]) -> Command {
+        let command = Command::spawn(&argv(words), false).unwrap();
+        // SAFETY: our own unreaped child.
+        unsafe { libc::kill(command.pid, libc::SIGSTOP) };
+        wait_until_stopped(&command);
+        command
+    }
+
+    fn wait_until_stopped(command: &Command) {
+        let flags = libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT;
+        // SAFETY: our own unreaped child; zeroes are valid numbers, and the call fills them in.
+        unsafe {
+            let mut seen: libc::siginfo_t = std::mem::zeroed();
+            let pid = command.pid as libc::id_t;
+            assert_eq!(libc::waitid(libc::P_PID, pid, &raw mut seen, flags), 0);
+            assert_eq!(seen.si_code, libc::CLD_STOPPED);
+        }
+    }
+
+    #[test]
+    fn while_a_release_waits_the_command_can_be_closed() {
+        let command = stopped(&["sh", "-c", "exit 7"]);
+        std::thread::scope(|scope| {
+            let release = scope.spawn(|| command.release().unwrap());
+            while !matches!(lock(&command.child).stage, Stage::Released) {
+                std::thread::yield_now();
+            }
+            assert_eq!(command.status(), None);
+            command.close();
+            assert!(!release.join().unwrap(), "it did not begin");
+        });
+        assert_eq!(ended(&command), ExitStatus::Signal(libc::SIGKILL));
+    }
+
+    #[test]
+    fn a_release_waits_for_a_stopped_command_to_go_on() {
+        let command = stopped(&["sh", "-c", "exit 7"]);
+        std::thread::scope(|scope| {
+            let release = scope.spawn(|| command.release().unwrap());
+            while !matches!(lock(&command.child).stage, Stage::Released) {
+                std::thread::yield_now();
+            }
+            // SAFETY: our own unreaped child.
+            unsafe { libc::kill(command.pid, libc::SIGCONT) };
+            assert!(release.join().unwrap());
+        });
+        assert_eq!(ended(&command), ExitStatus::Code(7));
+    }
+
+    #[test]
+    fn a_command_that_runs_is_left_to_itself() {
+        let command = Command::spawn(&argv(&["sh", "-c", "kill -STOP $$; exit 7"]), false).unwrap();
+        assert!(command.release().unwrap());
+        command.close();
+        wait_until_stopped(&command);
+        // SAFETY: our own unreaped child.
+        unsafe { libc::kill(command.pid, libc::SIGCONT) };
+        assert_eq!(ended(&command), ExitStatus::Code(7));
     }
 
     fn close_on_exec_pipe() -> (File, File) {
@@ -333,12 +433,13 @@ mod tests {
 
     #[test]
     fn of_two_held_commands_the_first_ends_alone() {
-        let mut first = Command::spawn(&argv(&["true"]), false).unwrap();
+        let first = Command::spawn(&argv(&["true"]), false).unwrap();
         let second = Command::spawn(&argv(&["true"]), false).unwrap();
         let process = PidFd::open(first.pid()).unwrap();
-        drop(first.gate.take());
-        let ended = wait_readable(&[process.as_raw_fd()], Some(10_000_000_000)).unwrap();
-        assert!(ended[0]);
+        // Its gate closes, unwritten.
+        lock(&first.child).stage = Stage::Closed;
+        let is_over = wait_readable(&[process.as_raw_fd()], Some(10_000_000_000)).unwrap();
+        assert!(is_over[0]);
         assert_eq!(first.status(), Some(ExitStatus::Code(0)));
         drop(second);
     }
@@ -350,11 +451,11 @@ mod tests {
         let inherited = unsafe { libc::dup(write.as_raw_fd()) };
         drop(write);
         let text = format!("printf x >/proc/self/fd/{inherited}");
-        let mut command = Command::spawn(&argv(&["sh", "-c", &text]), false).unwrap();
+        let command = Command::spawn(&argv(&["sh", "-c", &text]), false).unwrap();
         // SAFETY: the duplicate made above, of which nobody else knows.
         unsafe { libc::close(inherited) };
         command.release().unwrap();
-        assert_eq!(ended(&mut command), ExitStatus::Code(0));
+        assert_eq!(ended(&command), ExitStatus::Code(0));
         assert_eq!(next_byte(&read), Some(1));
     }
 
@@ -373,13 +474,13 @@ mod tests {
         let handler = tell as extern "C" fn(libc::c_int) as libc::sighandler_t;
         // SAFETY: a handler that makes one async-signal-safe call, for a signal that nobody else here uses.
         let before = unsafe { libc::signal(libc::SIGUSR2, handler) };
-        let mut command = Command::spawn(&argv(&["true"]), false).unwrap();
+        let command = Command::spawn(&argv(&["true"]), false).unwrap();
         // SAFETY: our own unreaped child.
         unsafe { libc::kill(command.pid, libc::SIGUSR2) };
-        command.close();
+        let status = ended(&command);
         // SAFETY: what it was before.
         unsafe { libc::signal(libc::SIGUSR2, before) };
-        assert_eq!(command.status(), Some(ExitStatus::Signal(libc::SIGUSR2)));
+        assert_eq!(status, ExitStatus::Signal(libc::SIGUSR2));
         drop(write);
         assert_eq!(next_byte(&read), Some(0), "nobody was told");
     }
@@ -389,11 +490,11 @@ mod tests {
         // SAFETY: no handler; a signal that nobody else here uses.
         let before = unsafe { libc::signal(libc::SIGUSR1, libc::SIG_IGN) };
         let text = "kill -USR1 $$; exit 7";
-        let mut command = Command::spawn(&argv(&["sh", "-c", text]), false).unwrap();
+        let command = Command::spawn(&argv(&["sh", "-c", text]), false).unwrap();
         // SAFETY: what it was before.
         unsafe { libc::signal(libc::SIGUSR1, before) };
         command.release().unwrap();
-        assert_eq!(ended(&mut command), ExitStatus::Code(7));
+        assert_eq!(ended(&command), ExitStatus::Code(7));
     }
 
     #[test]
@@ -424,8 +525,8 @@ mod tests {
 
     #[test]
     fn a_signal_is_told_from_a_code() {
-        let mut command = Command::spawn(&argv(&["sh", "-c", "kill -9 $$"]), false).unwrap();
+        let command = Command::spawn(&argv(&["sh", "-c", "kill -9 $$"]), false).unwrap();
         command.release().unwrap();
-        assert_eq!(ended(&mut command), ExitStatus::Signal(9));
+        assert_eq!(ended(&command), ExitStatus::Signal(9));
     }
 }
