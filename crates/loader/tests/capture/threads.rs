@@ -118,8 +118,10 @@ fn a_full_table_is_counted_and_never_made_up() {
         ..Options::default()
     };
     let session = CaptureSession::open(&options).unwrap();
-    // SAFETY: getppid has no preconditions.
-    let call = || drop(unsafe { libc::syscall(libc::SYS_getppid) });
+    let call = || {
+        // SAFETY: getppid has no preconditions.
+        unsafe { libc::syscall(libc::SYS_getppid) };
+    };
     let workers = [Worker::new(call), Worker::new(call), Worker::new(call)];
     session.start(None).unwrap();
     for _ in 0..5 {
