@@ -9,7 +9,6 @@ use crate::calls::of_sample::Calls;
 use crate::calls::off_cpu::merged;
 use crate::calls::recorded_call::{CallStacks, RecordedCall, user_stack_end};
 use crate::calls::stack_table::{Named, StackIndices, StackTable, Symbols};
-use crate::error::Result;
 use crate::sample::{Frame, OffCpu};
 use crate::threads::seen::BlockedTime;
 
@@ -38,7 +37,7 @@ const MOST_PROBLEMS: usize = 20;
 
 impl Recorded {
     /// Calls and times name their stacks by index.
-    pub fn described(self, symbols: &Symbols) -> Result<Described> {
+    pub fn described(self, symbols: &Symbols) -> Described {
         let mut table = StackTable::default();
         let of_calls = self.calls.iter().map(|recorded| &recorded.stacks);
         let of_times = self.blocked.iter().map(|time| self.stacks.get(&time.key));
@@ -53,23 +52,23 @@ impl Recorded {
             })
             .collect();
         let calls = Calls::new(self.calls, &mut table);
-        let Named { stacks, problems } = symbols.name(&table)?;
+        let Named { stacks, problems } = symbols.name(&table);
         let off_cpu = merged(off_cpu, &stacks);
         let problems = self.problems.into_iter().chain(problems).collect();
         let frames = stacks.iter().flatten();
         let frames_unresolved = frames.filter(|frame| frame.symbol.is_none()).count() as i64;
-        Ok(Described {
+        Described {
             calls,
             off_cpu,
             stacks,
             stacks_truncated,
             frames_unresolved,
             problems: bounded(problems),
-        })
+        }
     }
 
     /// The build ids of debug files that would have more names.
-    pub fn missing_debug_files(&self, symbols: &Symbols) -> Result<Vec<String>> {
+    pub fn missing_debug_files(&self, symbols: &Symbols) -> Vec<String> {
         let mut table = StackTable::default();
         let of_calls = self.calls.iter().map(|recorded| recorded.stacks.as_ref());
         let of_times = self.blocked.iter().map(|time| self.stacks.get(&time.key));

@@ -90,45 +90,45 @@ impl Symbols {
     }
 
     /// Without names if those cannot be found in bearable time.
-    pub fn name(&self, table: &StackTable) -> Result<Named> {
-        let request = |reply| Request::Name(table.stacks.clone(), reply);
-        Ok(match self.ask(request)? {
+    pub fn name(&self, table: &StackTable) -> Named {
+        match self.ask(|reply| Request::Name(table.stacks.clone(), reply)) {
             Ok(named) => named,
             Err(why) => Named {
                 stacks: table.stacks.iter().map(unnamed).collect(),
                 problems: vec![format!("the stacks of a sample have no names: {why}")],
             },
-        })
+        }
     }
 
     /// The build ids of debug files that would have more names, each once.
-    pub fn missing(&self, table: &StackTable) -> Result<Vec<String>> {
+    pub fn missing(&self, table: &StackTable) -> Vec<String> {
         if self.debug_cache.is_none() {
-            return Ok(Vec::new());
+            return Vec::new();
         }
-        let answer = self.ask(|reply| Request::Missing(table.stacks.clone(), reply))?;
+        let answer = self.ask(|reply| Request::Missing(table.stacks.clone(), reply));
         // Whatever the reason, to name them will have the same.
-        Ok(answer.unwrap_or_default())
+        answer.unwrap_or_default()
     }
 
     /// The answer, or why there is none.
-    fn ask<T>(
-        &self,
-        request: impl FnOnce(Sender<T>) -> Request,
-    ) -> Result<std::result::Result<T, String>> {
+    fn ask<T>(&self, request: impl FnOnce(Sender<T>) -> Request) -> std::result::Result<T, String> {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         let (reply, answer) = channel();
         let sent = requests.send(request(reply));
         let why = match sent.map(|()| answer.recv_timeout(PATIENCE)) {
-            Ok(Ok(answer)) => return Ok(Ok(answer)),
+            Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(RecvTimeoutError::Timeout)) => {
                 format!("they were not found in {} s", PATIENCE.as_secs())
             }
             _ => "the thread that finds them broke off".to_owned(),
         };
-        // It goes on with what it is about, and ends then.
-        *requests = start(self.debug_cache.clone())?;
-        Ok(Err(why))
+        match start(self.debug_cache.clone()) {
+            // The one that was asked goes on with what it is about, and ends then.
+            Ok(others) => *requests = others,
+            // It stays the one that is asked; if it has broken off, the next question is another attempt.
+            Err(error) => return Err(format!("{why}, and there is no other: {error}")),
+        }
+        Err(why)
     }
 }
 
@@ -253,3 +253,7 @@ fn frame(address: u64, symbol: &SymbolFrame, is_return: bool) -> Frame {
         inlined: symbol.is_inlined,
     }
 }
+
+#[cfg(test)]
+#[path = "stack_table_tests.rs"]
+mod tests;

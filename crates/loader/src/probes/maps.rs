@@ -248,9 +248,15 @@ impl Maps {
         Ok(())
     }
 
-    /// The dead leave the map of tasks at their last switch; what was missed there must not fill it. No window may be open.
-    pub fn forget_tasks(&self) -> Result<()> {
+    /// The tasks that have records, or had some.
+    pub fn tasks(&self) -> Result<Vec<u64>> {
+        let rows = self.thread_of_task.rows()?;
+        Ok(rows.into_iter().map(|(task, _)| task).collect())
+    }
+
+    /// Its record, if it has one, is not found by it any more.
+    pub fn forget_task(&self, task: u64) -> Result<()> {
         // A thread that ends at this moment removes its own entry.
-        self.thread_of_task.take(|_| true).map(|_| ())
+        self.thread_of_task.remove(&task)
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod control;
 pub(crate) mod list;
 pub(crate) mod mapped;
 pub(crate) mod maps;
+pub(crate) mod needs;
 pub mod object;
 mod placeholders;
 mod refusal;

@@ -9,6 +9,7 @@ use abi::who::{WhoKey, WhoRow};
 
 use crate::error::Result;
 use crate::probes::maps::Maps;
+use crate::probes::needs::Needs;
 use crate::probes::row_map::{Plain, RowMap};
 
 /// Each slot's may be taken out.
@@ -22,11 +23,18 @@ pub type BySlot<K, R> = HashMap<u32, Vec<(K, R)>>;
 
 impl SlotRows {
     /// The maps have them no more. No program may be making any for these slots.
-    pub fn take(maps: &Maps, slots: &HashSet<u32>) -> Result<Self> {
+    pub fn take(maps: &Maps, needs: &[(u32, Needs)]) -> Result<Self> {
+        let slots = |may_have: fn(&Needs) -> bool| -> HashSet<u32> {
+            let those = needs.iter().filter(|(_, needs)| may_have(needs));
+            those.map(|&(slot, _)| slot).collect()
+        };
+        let hard_irqs = slots(|needs| needs.hard_irqs);
+        let off_cpu = slots(|needs| needs.off_cpu);
+        let who = slots(|needs| needs.who);
         Ok(Self {
-            hard_irqs: take(&maps.hard_irqs, slots, |key| key.slot)?,
-            off_cpu: take(&maps.off_cpu, slots, |key| key.slot)?,
-            who: take(&maps.who, slots, |key| key.slot)?,
+            hard_irqs: take(&maps.hard_irqs, &hard_irqs, |key| key.slot)?,
+            off_cpu: take(&maps.off_cpu, &off_cpu, |key| key.slot)?,
+            who: take(&maps.who, &who, |key| key.slot)?,
         })
     }
 }
@@ -37,6 +45,10 @@ fn take<K: Plain, R: Plain>(
     slot_of: impl Fn(&K) -> u32,
 ) -> Result<BySlot<K, R>> {
     let mut by_slot: BySlot<K, R> = HashMap::new();
+    // A key says more than the slot: rows are found by reading all that there are.
+    if slots.is_empty() {
+        return Ok(by_slot);
+    }
     for (key, row) in map.take(|key| slots.contains(&slot_of(key)))? {
         by_slot.entry(slot_of(&key)).or_default().push((key, row));
     }

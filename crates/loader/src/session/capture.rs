@@ -236,7 +236,7 @@ impl CaptureSession {
     pub fn read(&self) -> Result<Sample> {
         let (mut sample, recorded) = self.lock_reader().read(&self.shared)?;
         if let Some(symbols) = &self.symbols {
-            let described = recorded.described(symbols)?;
+            let described = recorded.described(symbols);
             sample.calls = described.calls;
             sample.off_cpu = described.off_cpu;
             sample.stacks = described.stacks;
@@ -254,7 +254,7 @@ impl CaptureSession {
             return Ok(Vec::new());
         };
         let mut reader = self.lock_reader();
-        reader.peek(&self.shared)?.missing_debug_files(symbols)
+        Ok(reader.peek(&self.shared)?.missing_debug_files(symbols))
     }
 
     /// Forgets the oldest window, which must be closed.

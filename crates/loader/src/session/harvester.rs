@@ -17,6 +17,7 @@ use crate::session::attached::Attached;
 use crate::session::harvest::{Field, harvest};
 use crate::session::shared::Shared;
 use crate::session::steal::StolenTime;
+use crate::session::window::Unseen;
 use crate::targets::stopped::StoppedThreads;
 
 /// Before Linux 5.11 a wait has fewer bits.
@@ -111,14 +112,21 @@ fn run(shared: &Shared, wakeups: &Wakeups) {
         // What fails once may succeed with the next crowd: records that are not harvested wait for their window's end.
         has_failed = false;
         // First the edges: they say where the windows of those that have ended end.
-        let kept_up = keep_up(shared, has_happened);
+        let unseen = advance(shared, has_happened);
+        let stolen = match &unseen {
+            Ok(unseen) if !unseen.is_empty() => StolenTime::now(),
+            _ => None,
+        };
         // Where nothing has, there is no crowd: to look for fewer would cost more than they are worth.
         let taken_in = if has_happened {
             take_in(shared, &attached)
         } else {
             Ok(())
         };
-        for result in [kept_up, taken_in] {
+        // Only now, as that takes as long as there are threads, while records run out. Of those that have ended it says nothing: their
+        // first events came before it in any case.
+        let looked = unseen.and_then(|unseen| look(shared, &unseen, stolen));
+        for result in [looked, taken_in] {
             if let Err(error) = result {
                 has_failed = true;
                 shared.lock().fail(error);
@@ -129,25 +137,26 @@ fn run(shared: &Shared, wakeups: &Wakeups) {
     drop(remains);
 }
 
-/// With the edges that have come, and with the targets' ends, if one may have ended.
-fn keep_up(shared: &Shared, may_have_ended: bool) -> Result<()> {
+/// With the edges that have come, and with the targets' ends, if one may have ended. Returns the edges that nobody has looked at.
+fn advance(shared: &Shared, may_have_ended: bool) -> Result<Vec<(u32, Unseen)>> {
     let any_alive = !may_have_ended || shared.any_alive()?;
-    let unseen = {
-        let mut state = shared.lock();
-        state.advance(any_alive)?;
-        state.unseen(monotonic_ns())
-    };
+    let mut state = shared.lock();
+    state.advance(any_alive)?;
+    Ok(state.unseen(monotonic_ns()))
+}
+
+/// Asks /proc what it says after these edges.
+fn look(shared: &Shared, unseen: &[(u32, Unseen)], stolen: Option<StolenTime>) -> Result<()> {
     if unseen.is_empty() {
         return Ok(());
     }
-    let stolen = StolenTime::now();
     let stopped = if unseen.iter().any(|(_, edges)| edges.start) {
         let named = shared.living.named().iter();
         Some(StoppedThreads::of(named.map(Arc::as_ref))?)
     } else {
         None
     };
-    shared.lock().note(&unseen, stopped.as_ref(), stolen);
+    shared.lock().note(unseen, stopped.as_ref(), stolen);
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod attached;
 pub mod capture;
 pub(crate) mod edge_looks;
+pub(crate) mod forgetting;
 pub(crate) mod harvest;
 pub(crate) mod harvester;
 pub(crate) mod living;

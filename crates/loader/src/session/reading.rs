@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::probes::control;
 use crate::probes::maps::Maps;
 use crate::sample::{Losses, Target, Thread, Upcall};
+use crate::session::forgetting::forget_tasks;
 use crate::session::sample::Sample;
 use crate::session::sealing::{Looked, look, sleep_until};
 use crate::session::shared::Shared;
@@ -267,18 +268,16 @@ struct Counts {
 /// The window's records are free; what went wrong with that, the next one that is read tells.
 fn end_reading(shared: &Shared, closed: &Closed, freed: Result<()>) -> Counts {
     let (by_now, counted) = Counted::by_now(&closed.attached);
-    let mut state = shared.lock();
-    let before = state.end_reading(Some(by_now));
+    let before = shared.lock().end_reading(Some(by_now));
     let lost = by_now.losses.since(&before.losses);
-    let forgotten = if lost.thread_events > 0 && state.windows.is_empty() {
-        // With the lock, so that no window is opened meanwhile.
-        closed.attached.maps.forget_tasks()
+    let forgotten = if lost.thread_events > 0 {
+        forget_tasks(shared, &closed.attached.maps)
     } else {
         Ok(())
     };
     for result in [freed, counted, forgotten] {
         if let Err(error) = result {
-            state.fail(error);
+            shared.lock().fail(error);
         }
     }
     let misses = by_now.recursion_misses.zip(before.recursion_misses);

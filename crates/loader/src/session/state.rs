@@ -100,6 +100,11 @@ impl State {
         self.attached.is_none()
     }
 
+    /// No window is pending. Of a closed session nobody knows: one may be open until it is detached.
+    pub fn is_idle(&self) -> bool {
+        self.attached.is_some() && self.windows.is_empty()
+    }
+
     /// Opens the next window, or arms it for the start trigger.
     pub fn begin_window(&mut self, length_ns: Option<u64>, before: Before) -> Result<()> {
         let attached = Arc::clone(self.attached()?);

@@ -13,5 +13,5 @@ pub mod shares;
 pub mod start_time;
 pub mod syscalls;
 #[cfg(test)]
-mod test_records;
+pub mod test_records;
 pub mod who;

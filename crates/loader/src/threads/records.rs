@@ -17,6 +17,7 @@ use crate::names::interrupts::local_irq_name;
 use crate::names::syscalls::is_poll;
 use crate::names::text::name_of;
 use crate::probes::maps::Maps;
+use crate::probes::needs::Needs;
 use crate::probes::slot_rows::SlotRows;
 use crate::sample::{HardIrq, LocalIrq};
 use crate::targets::stopped::StoppedAtStart;
@@ -78,15 +79,19 @@ pub fn free_all(maps: &Maps, window: u32) -> Result<()> {
 /// The same of a window that was not read.
 pub fn discard_all(maps: &Maps, window: u32) -> Result<()> {
     let records: Vec<*mut ThreadRecord> = maps.used(window).collect();
-    SlotRows::take(maps, &slots_of(&records))?;
+    SlotRows::take(maps, &needs_of(&records))?;
     free_all(maps, window)
 }
 
-fn slots_of(records: &[*mut ThreadRecord]) -> HashSet<u32> {
+/// By slot. Nobody writes the records any more.
+fn needs_of(records: &[*mut ThreadRecord]) -> Vec<(u32, Needs)> {
     records
         .iter()
-        // SAFETY: the records lie in the mapping, and `slot` never changes while one is in use.
-        .map(|&record| unsafe { (*record).slot })
+        .map(|&record| {
+            // SAFETY: the record lies in the mapping, and nobody writes it. The programs store only valid values of its enums.
+            let record = unsafe { &*record };
+            (record.slot, Needs::of(record))
+        })
         .collect()
 }
 
@@ -131,8 +136,13 @@ pub fn read(
     stopped: &StoppedAtStart,
     seen: &mut Seen,
 ) -> Result<()> {
-    let mut rows = SlotRows::take(maps, &slots_of(records))?;
-    let renames = maps.renames()?;
+    let needs = needs_of(records);
+    let mut rows = SlotRows::take(maps, &needs)?;
+    let renames = if needs.iter().any(|(_, needs)| needs.renames) {
+        maps.renames()?
+    } else {
+        HashMap::new()
+    };
     for (mut record, twin) in one_per_thread(records) {
         // Born while the end of the window was making its way to the CPUs.
         if record.begin_ns > stop_ns {
