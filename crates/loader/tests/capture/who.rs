@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use loader::kernel::own_thread::own_tid;
+use loader::kernel::own_thread::{own_tid, raise_priority};
 
-use super::load::{pin_to_cpu_0, spin, take_turns};
+use super::load::{pin_to_cpu_0, spin};
 use super::support::assert_adds_up;
 use super::worker::Worker;
 use super::{MODES, captured, closed_by_hand, open, thread};
@@ -28,7 +28,8 @@ fn who_ran_instead_is_the_competitor_on_that_cpu() {
             let begun = Arc::clone(&begun);
             move || {
                 pin_to_cpu_0();
-                take_turns();
+                // Before whatever else wants this CPU.
+                raise_priority();
                 // However late the other one gets there, it has to take the CPU from this one.
                 begun.fetch_add(1, Ordering::SeqCst);
                 while begun.load(Ordering::SeqCst) < 2 {

@@ -77,6 +77,14 @@ impl Relay {
     pub fn stop(&self) {
         self.signal(libc::SIGSTOP);
         self.wait_for_state(self.runner_tid(), |state| state == 'T');
+        // It is said to be stopped a while before it leaves its CPU.
+        let call = format!("/proc/{}/task/{}/syscall", self.pid, self.runner_tid());
+        while std::fs::read_to_string(&call)
+            .unwrap()
+            .starts_with("running")
+        {
+            std::thread::yield_now();
+        }
     }
 
     /// The end of a stop.
