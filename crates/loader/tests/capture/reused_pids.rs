@@ -19,6 +19,11 @@ fn calls(sample: &Sample) -> i64 {
         .sum()
 }
 
+fn threads_of(sample: &Sample, pid: u32) -> usize {
+    let threads = sample.threads.iter();
+    threads.filter(|thread| thread.pid == pid).count()
+}
+
 /// What two windows say of a target and of a stranger that got its pid in the first one. False: there was no stranger.
 fn is_told_apart(others: &[u32]) -> bool {
     let mut target = sleeper();
@@ -41,11 +46,7 @@ fn is_told_apart(others: &[u32]) -> bool {
     session.wait().unwrap();
     let sample = session.read().unwrap();
     assert_eq!(calls(&sample), 0, "{:#?}", sample.threads);
-    let of_pid = |sample: &Sample| {
-        let threads = sample.threads.iter();
-        threads.filter(|thread| thread.pid == pid).count()
-    };
-    assert_eq!(of_pid(&sample), 1, "{:#?}", sample.threads);
+    assert_eq!(threads_of(&sample, pid), 1, "{:#?}", sample.threads);
     assert!(sample.threads.iter().any(|thread| thread.exited));
     assert_adds_up(&sample);
     // It sleeps through the next window, of which only /proc tells. Where no target is left, that ends at once, long before its time.
@@ -57,7 +58,7 @@ fn is_told_apart(others: &[u32]) -> bool {
     session.start(Some(length_ns)).unwrap();
     assert_eq!(session.wait().unwrap(), ends_by);
     let sample = session.read().unwrap();
-    assert_eq!(of_pid(&sample), 0, "{:#?}", sample.threads);
+    assert_eq!(threads_of(&sample, pid), 0, "{:#?}", sample.threads);
     assert_eq!(sample.targets[0].comm, "sleep");
     true
 }
@@ -73,11 +74,6 @@ fn a_stranger_with_the_pid_of_one_of_several_targets_is_not_the_target() {
     assert!((0..20).any(|_| is_told_apart(&[other.id()])));
     other.kill().unwrap();
     other.wait().unwrap();
-}
-
-fn threads_of(sample: &Sample, pid: u32) -> usize {
-    let threads = sample.threads.iter();
-    threads.filter(|thread| thread.pid == pid).count()
 }
 
 fn a_window(session: &CaptureSession, what_happens: impl FnOnce()) -> Sample {
