@@ -8,14 +8,17 @@ import test from 'ava';
 import { native } from '../../src/native/index.js';
 import { cli } from './cli.js';
 
-/** Of /proc/PID/stat; `''`: there is no such process. */
-function stateOf(pid: number): string {
+/** Of a file in /proc; `''`: there is no such process, or no such thread, any more. */
+function contentOf(path: string): string {
   try {
-    return /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.[1] ?? '';
+    return readFileSync(path, 'latin1');
   } catch {
     return '';
   }
 }
+
+/** Of /proc/PID/stat; `''`: there is no such process. */
+const stateOf = (pid: number): string => /\) (\S)/.exec(contentOf(`/proc/${pid}/stat`))?.[1] ?? '';
 
 async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await delay(1);
@@ -65,7 +68,7 @@ test.serial('Ctrl-C ends a capture whose command does not get to begin', async (
   const command = Number(childrenOf());
   await stop(command);
   t.notRegex(readFileSync(`/proc/${command}/cmdline`, 'utf8'), /^sleep/, 'it is held still');
-  const names = () => readdirSync(tasks).map((tid) => readFileSync(`${tasks}/${tid}/comm`, 'utf8').trim());
+  const names = () => readdirSync(tasks).map((tid) => contentOf(`${tasks}/${tid}/comm`).trim());
   await until(() => names().includes('kdelay-release'));
   child.kill('SIGINT');
   const [stdout, stderr, [code]] = await ended;
