@@ -121,6 +121,9 @@ pub struct Offsets {
     pub regs_sp: u32,
     pub regs_fp: u32,
     pub regs_lr: u32,
+    /// x86's alone.
+    pub regs_flags: u32,
+    pub reserved: u32,
     pub task_mm: u32,
     /// `thread_info.cpu`, or `cpu` before 5.16.
     pub task_cpu: u32,
@@ -179,6 +182,8 @@ impl Config {
             regs_sp: NO_OFFSET,
             regs_fp: NO_OFFSET,
             regs_lr: NO_OFFSET,
+            regs_flags: NO_OFFSET,
+            reserved: NO_OFFSET,
             task_mm: NO_OFFSET,
             task_cpu: NO_OFFSET,
             task_min_flt: NO_OFFSET,

@@ -14,6 +14,7 @@ pub mod durations;
 pub mod event;
 pub mod histogram;
 pub mod irq;
+pub mod jump;
 pub mod jumpless;
 pub mod off_cpu;
 pub mod placeholder;

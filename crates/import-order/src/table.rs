@@ -20,7 +20,7 @@ const ORDERS: &[(&str, Floors<'static>)] = &[
         &["event", "thread"],
         &["irq", "syscall", "waits", "who"],
         &["control", "durations", "histogram", "off_cpu", "upcall"],
-        &["jumpless", "stack", "task_name"],
+        &["jump", "jumpless", "stack", "task_name"],
     ]),
     ("bpf-probes", &[
         &["programs"],
@@ -48,7 +48,7 @@ const ORDERS: &[(&str, Floors<'static>)] = &[
     ]),
     ("probe-points", &[
         &["resolve"],
-        &["kernel"],
+        &["code", "kernel"],
         &["files"],
         &["trigger"],
         &["error"],

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use abi::stack::FRAME_POINTER_BYTES;
+use probe_points::ReturnProbes;
 
 /// By default nothing is recorded but the statistics.
 ///
@@ -24,6 +25,8 @@ pub struct Options {
     /// What closes windows that have no length.
     pub stop_trigger: Option<String>,
     pub trigger_scope: TriggerScope,
+    /// What a trigger at a function's return may do to the program.
+    pub returns: ReturnProbes,
     /// Which system calls are recorded one by one; `None`: none.
     pub events: Option<EventOptions>,
     /// Time blocked is summed up by stack.

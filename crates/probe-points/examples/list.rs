@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use probe_points::{Error, Objects, Pattern, list, parse, resolve};
+use probe_points::{Error, Objects, Pattern, ReturnProbes, list, parse, resolve};
 
 fn main() -> Result<(), Error> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -19,7 +19,7 @@ fn main() -> Result<(), Error> {
         Err(_) => Objects::of_command(Path::new(program), Path::new("/"))?,
     };
     if let [_, trigger] = rest {
-        let points = resolve(&parse(trigger)?, &objects);
+        let points = resolve(&parse(trigger)?, &objects, ReturnProbes::AtEnds);
         println!("{points:#?}");
     } else {
         let filter = rest.first().map(|text| Pattern::new(text));

@@ -3,12 +3,14 @@
 //! Nothing is attached here and nothing runs in the kernel: the result is what `perf_event_open` takes. Programs and
 //! libraries belong to the traced process, which may be hostile: what is read from them is bounded in time and memory.
 
+mod code;
 mod error;
 mod files;
 mod kernel;
 mod resolve;
 mod trigger;
 
+pub use code::unprobeable::instruction as unprobeable_instruction;
 pub use error::{Error, ErrorKind, Result, escaped, escaped_within};
 pub use files::cache::read;
 pub use files::debug_files::{
@@ -25,7 +27,7 @@ pub use kernel::probing::{Kernel, ProbePmu};
 pub use resolve::dispatch::{resolve, resolve_with};
 pub use resolve::list::{Entry, Listing, list, list_with};
 pub use resolve::pattern::Pattern;
-pub use resolve::point::{MOST_POINTS, Point};
+pub use resolve::point::{MOST_POINTS, Point, ReturnProbes};
 pub use resolve::suggest::near;
 pub use trigger::parse::parse;
 pub use trigger::syntax::{FunctionStart, LONGEST_TRIGGER, Location, Name, ObjectName, Trigger};

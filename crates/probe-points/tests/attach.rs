@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use probe_points::{Kernel, Objects, Point, parse, resolve};
+use probe_points::{Kernel, Objects, Point, ReturnProbes, parse, resolve};
 use support::Folder;
 
 /// Makes three calls, one of them the probe's second location, and says so.
@@ -105,7 +105,7 @@ fn hits(program: &Path, trigger: &str, remove: bool) -> u64 {
         std::fs::remove_file(program).unwrap();
     }
     let objects = Objects::of_process(child.id()).unwrap();
-    let points = resolve(&parse(trigger).unwrap(), &objects).unwrap();
+    let points = resolve(&parse(trigger).unwrap(), &objects, ReturnProbes::AtEnds).unwrap();
     let mut counters: Vec<Counter> = points
         .iter()
         .map(|point| Counter::open(point, child.id()))

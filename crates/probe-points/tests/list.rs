@@ -11,8 +11,8 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use probe_points::{
-    Entry, ErrorKind, Kernel, Listing, Objects, Pattern, Point, list, list_with, parse,
-    resolve_with,
+    Entry, ErrorKind, Kernel, Listing, Objects, Pattern, Point, ReturnProbes, list, list_with,
+    parse, resolve_with,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -29,7 +29,7 @@ fn triggers(listing: &Listing) -> HashSet<&str> {
 fn check(kernel: &Kernel, objects: &Objects, entry: &Entry) {
     let trigger = parse(&entry.trigger).unwrap_or_else(|error| panic!("{entry:?}: {error}"));
     assert_eq!(trigger.to_string(), entry.trigger);
-    let points = resolve_with(kernel, &trigger, objects)
+    let points = resolve_with(kernel, &trigger, objects, ReturnProbes::OrUretprobe)
         .unwrap_or_else(|error| panic!("{entry:?}: {error}"));
     assert_eq!(points.len(), entry.locations as usize, "{entry:?}");
     let has_semaphore = points
@@ -180,7 +180,14 @@ fn functions_of_the_kernel_are_looked_up_before_they_are_asked_for() {
     let folder = kernel_folder();
     let kernel = Kernel::below(folder.path());
     let objects = Objects::of_process(std::process::id()).unwrap();
-    let ask = |trigger: &str| resolve_with(&kernel, &parse(trigger).unwrap(), &objects);
+    let ask = |trigger: &str| {
+        resolve_with(
+            &kernel,
+            &parse(trigger).unwrap(),
+            &objects,
+            ReturnProbes::AtEnds,
+        )
+    };
     let points = ask("k:vfs_read+0x10").unwrap();
     let [
         Point::Kernel {

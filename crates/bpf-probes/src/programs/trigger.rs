@@ -4,12 +4,15 @@
 use core::ffi::c_void;
 
 use abi::control::{Command, DONE, FAILED, FILLED_AT_ONCE};
-use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use abi::jump;
+use aya_ebpf::EbpfContext;
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_probe_read_user};
 use aya_ebpf::macros::{kprobe, tracepoint};
 use aya_ebpf::maps::Stack;
 use aya_ebpf::programs::{ProbeContext, RawTracePointContext, TracePointContext};
 
-use crate::maps::{FREE_CHUNKS, FREE_THREADS, config};
+use crate::kernel::{Access, Direct};
+use crate::maps::{FREE_CHUNKS, FREE_THREADS, config, config_place};
 use crate::targets::is_target;
 use crate::window;
 
@@ -35,6 +38,19 @@ fn stop() -> u32 {
     0
 }
 
+/// Whether x86's near conditional jump, which the program is about to execute, will be taken. The breakpoint stands in the place of
+/// its first byte; the second has the condition.
+#[inline(always)]
+fn is_taken(ctx: &ProbeContext) -> bool {
+    let registers = ctx.as_ptr().cast::<u8>().cast_const();
+    let pc = Direct::member_u64::<{ config_place!(offsets.regs_pc) }>(registers);
+    let flags = Direct::member_u64::<{ config_place!(offsets.regs_flags) }>(registers);
+    // SAFETY: the helper checks the address.
+    let code = unsafe { bpf_probe_read_user((pc + 1) as *const u8) };
+    // The instruction itself has just been fetched from there: it does not fail.
+    code.is_ok_and(|code| jump::is_taken(code, flags))
+}
+
 #[kprobe]
 pub fn start_probe(_: ProbeContext) -> u32 {
     start()
@@ -43,6 +59,17 @@ pub fn start_probe(_: ProbeContext) -> u32 {
 #[kprobe]
 pub fn stop_probe(_: ProbeContext) -> u32 {
     stop()
+}
+
+/// For a jump that leaves a function only if it is taken.
+#[kprobe]
+pub fn start_probe_if_taken(ctx: ProbeContext) -> u32 {
+    if is_taken(&ctx) { start() } else { 0 }
+}
+
+#[kprobe]
+pub fn stop_probe_if_taken(ctx: ProbeContext) -> u32 {
+    if is_taken(&ctx) { stop() } else { 0 }
 }
 
 #[tracepoint]

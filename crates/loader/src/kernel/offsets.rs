@@ -123,6 +123,12 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         } else {
             register(btf, "regs", 30)
         },
+        regs_flags: if IS_X86 {
+            register(btf, "flags", 0)
+        } else {
+            NO_OFFSET
+        },
+        reserved: NO_OFFSET,
         task_mm: btf.member_offset("task_struct", "mm").unwrap_or(NO_OFFSET),
         // In `thread_info` since 5.16 (bcf9033e5449).
         task_cpu: optional(

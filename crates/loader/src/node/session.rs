@@ -6,6 +6,7 @@ use std::sync::Arc;
 use napi::Task;
 use napi::bindgen_prelude::{AsyncTask, BigInt, Env, Object};
 use napi_derive::napi;
+use probe_points::ReturnProbes;
 
 use super::sample::{BindingSample, BindingWindow, BindingWindowStart};
 use crate::error::{Error, ErrorKind};
@@ -30,6 +31,8 @@ pub struct BindingOpenOptions {
     pub stop_trigger: Option<String>,
     /// Triggers on kernel code fire in the monitored processes only.
     pub triggers_in_target_only: Option<bool>,
+    /// A trigger at a function's return may replace the return address on the stack, where the function's ends cannot all be found.
+    pub allow_uretprobe: Option<bool>,
     /// The program that the one process, held until then, is about to execute: its triggers are found in this file.
     pub program: Option<String>,
     /// Which system calls are recorded one by one; by default none.
@@ -192,6 +195,11 @@ impl BindingSession {
                 TriggerScope::Target
             } else {
                 TriggerScope::Any
+            },
+            returns: if options.allow_uretprobe == Some(true) {
+                ReturnProbes::OrUretprobe
+            } else {
+                ReturnProbes::AtEnds
             },
             program: options.program.map(PathBuf::from),
             events: options.events.map(Into::into),

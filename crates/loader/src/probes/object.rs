@@ -47,6 +47,9 @@ pub enum Attachment {
 pub enum TriggerProgram {
     StartProbe,
     StopProbe,
+    /// At x86's near conditional jump, for when it is taken.
+    StartProbeIfTaken,
+    StopProbeIfTaken,
     StartTracepoint,
     StopTracepoint,
     /// It sets no edge: it counts upcalls.
@@ -58,6 +61,8 @@ impl TriggerProgram {
         match self {
             Self::StartProbe => "start_probe",
             Self::StopProbe => "stop_probe",
+            Self::StartProbeIfTaken => "start_probe_if_taken",
+            Self::StopProbeIfTaken => "stop_probe_if_taken",
             Self::StartTracepoint => "start_tracepoint",
             Self::StopTracepoint => "stop_tracepoint",
             Self::Upcall => "upcall_return",
@@ -315,12 +320,14 @@ impl Probes {
     pub fn load_trigger(&mut self, program: TriggerProgram) -> Result<OwnedFd> {
         let name = program.name();
         let loaded = match program {
-            TriggerProgram::StartProbe | TriggerProgram::StopProbe | TriggerProgram::Upcall => {
-                self.load::<KProbe>(name, KProbe::load)
-            }
             TriggerProgram::StartTracepoint | TriggerProgram::StopTracepoint => {
                 self.load::<TracePoint>(name, TracePoint::load)
             }
+            TriggerProgram::StartProbe
+            | TriggerProgram::StopProbe
+            | TriggerProgram::StartProbeIfTaken
+            | TriggerProgram::StopProbeIfTaken
+            | TriggerProgram::Upcall => self.load::<KProbe>(name, KProbe::load),
         };
         loaded.map_err(|refusal| {
             refused(

@@ -1,8 +1,9 @@
 //! What goes wrong with triggers: they name nothing, or the kernel refuses them.
 
+use std::fs::File;
 use std::io;
 
-use probe_points::Trigger;
+use probe_points::{Trigger, unprobeable_instruction};
 
 use crate::error::{Cause, Denial, Error, ErrorKind};
 use crate::kernel::capability::Capability;
@@ -44,6 +45,36 @@ pub fn refused(trigger: &Trigger, is_in_user_code: bool, error: &io::Error) -> E
         explained(trigger, is_in_user_code, error),
         denial_of_this_process,
     )
+}
+
+/// The same of a place in a file, whose instruction says more.
+pub fn refused_in_file(trigger: &Trigger, file: &File, offset: u64, error: &io::Error) -> Error {
+    let refusal = refused(trigger, true, error);
+    if !is_unsupported(error.raw_os_error()) {
+        return refusal;
+    }
+    match unprobeable_instruction(file, offset) {
+        Ok(Some(what)) => Error {
+            message: format!("the kernel refused {trigger}: what stands there is {what}"),
+            ..refusal
+        },
+        // The file may have changed meanwhile: the kernel's own word is said.
+        Ok(None) | Err(_) => refusal,
+    }
+}
+
+/// ENOTSUP, or the ENOTSUPP that the kernel means to keep to itself.
+fn is_unsupported(errno: Option<i32>) -> bool {
+    const ENOTSUPP: i32 = 524;
+    matches!(errno, Some(libc::ENOTSUP | ENOTSUPP))
+}
+
+/// What became of a process while triggers were attached to it: it has ended, and perhaps for that.
+pub fn ended_while_attached(pid: u32, trigger: &Trigger) -> Error {
+    let message = format!("process {pid} ended while {trigger} was attached to it");
+    Error::new(ErrorKind::ProcessEnded, message)
+        .hint("it may have ended by itself; if it does so again, the probe may be the cause: choose another place")
+        .cause(Cause::of(&io::Error::from_raw_os_error(libc::ESRCH)).probe(trigger.to_string()))
 }
 
 /// What stands between this process and what not even CAP_BPF and CAP_PERFMON allow. With it: what to do, where rights of another
@@ -95,11 +126,11 @@ fn explained(trigger: &Trigger, is_in_user_code: bool, error: &io::Error) -> Err
             ErrorKind::Io,
             "raise the limit of open files, for example with 'ulimit -n 1024'",
         ),
-        Some(libc::ENOTSUP) => (
+        Some(libc::ESRCH) => (ErrorKind::ProcessEnded, "the process ended meanwhile"),
+        errno if is_unsupported(errno) => (
             ErrorKind::NoSuchProbe,
             "the kernel cannot put a breakpoint on this instruction: choose another place",
         ),
-        Some(libc::ESRCH) => (ErrorKind::ProcessEnded, "the process ended meanwhile"),
         _ => (
             ErrorKind::NoSuchProbe,
             "'kdelay probes' lists what can be a trigger",
@@ -127,6 +158,7 @@ mod tests {
             (libc::EACCES, ErrorKind::NotPermitted),
             (libc::EMFILE, ErrorKind::Io),
             (libc::ENOTSUP, ErrorKind::NoSuchProbe),
+            (524, ErrorKind::NoSuchProbe),
             (libc::ESRCH, ErrorKind::ProcessEnded),
             (libc::EINVAL, ErrorKind::NoSuchProbe),
         ] {

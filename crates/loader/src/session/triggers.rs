@@ -1,19 +1,21 @@
 //! Start and stop triggers: from their texts to programs attached where they say.
 
+use std::collections::HashSet;
 use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use probe_points::{Kernel, Listing, Objects, Pattern, Point, Trigger};
+use probe_points::{Kernel, Listing, Objects, Pattern, Point, ReturnProbes, Trigger};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::perf_event::{self, Event};
 use crate::options::{Options, TriggerScope};
 use crate::probes::object::{Probes, TriggerProgram};
-use crate::session::trigger_errors::refused;
+use crate::session::trigger_errors::{ended_while_attached, refused, refused_in_file};
 use crate::session::user_probes::{UserPlace, UserProbe, UserProbes};
 use crate::targets::identity::Process;
 use crate::targets::process;
@@ -62,11 +64,15 @@ struct Parts {
 
 impl ResolvedTrigger {
     /// Finds the trigger's places in the files of these processes, before anything is attached.
-    pub fn new(text: &str, objects: &[(Arc<Process>, Objects)]) -> Result<Self> {
+    pub fn new(
+        text: &str,
+        objects: &[(Arc<Process>, Objects)],
+        returns: ReturnProbes,
+    ) -> Result<Self> {
         let trigger: Trigger = text.parse()?;
         let mut points: Vec<TargetPoint> = Vec::new();
         for (process, objects) in objects {
-            for point in probe_points::resolve(&trigger, objects)? {
+            for point in probe_points::resolve(&trigger, objects, returns)? {
                 let is_of_kernel = !matches!(point, Point::User { .. });
                 let process = Arc::clone(process);
                 points.push(TargetPoint { point, process });
@@ -95,17 +101,23 @@ impl ResolvedTrigger {
         follow: bool,
         parts: &mut Parts,
     ) -> Result<()> {
-        let is_tracepoint = self
-            .points
-            .iter()
-            .any(|target| matches!(target.point, Point::Tracepoint { .. }));
-        let program = Arc::new(probes.load_trigger(match (edge, is_tracepoint) {
-            (Edge::Start, false) => TriggerProgram::StartProbe,
-            (Edge::Start, true) => TriggerProgram::StartTracepoint,
-            (Edge::Stop, false) => TriggerProgram::StopProbe,
-            (Edge::Stop, true) => TriggerProgram::StopTracepoint,
-        })?);
+        let mut loaded: Vec<(TriggerProgram, Arc<OwnedFd>)> = Vec::new();
+        // What stands in every process that maps a file stands there for all targets: a second one would count each hit again.
+        let mut places = HashSet::new();
         for target in &self.points {
+            if follow && !places.insert(place_in_file(&target.point)?) {
+                continue;
+            }
+            let wanted = program(edge, &target.point);
+            let found = loaded.iter().find(|(program, _)| *program == wanted);
+            let program = match found {
+                Some((_, program)) => Arc::clone(program),
+                None => {
+                    let program = Arc::new(probes.load_trigger(wanted)?);
+                    loaded.push((wanted, Arc::clone(&program)));
+                    program
+                }
+            };
             self.attach_point(target, &program, follow, parts)?;
         }
         Ok(())
@@ -119,9 +131,8 @@ impl ResolvedTrigger {
         parts: &mut Parts,
     ) -> Result<()> {
         let attach_event = |event: &Event<'_>| {
-            perf_event::attach(event, program.as_fd()).map_err(|error| {
-                refused(&self.trigger, matches!(event, Event::User { .. }), &error)
-            })
+            perf_event::attach(event, program.as_fd())
+                .map_err(|error| refused(&self.trigger, false, &error))
         };
         match &target.point {
             Point::Tracepoint { id } => {
@@ -151,6 +162,7 @@ impl ResolvedTrigger {
                 ..
             } => {
                 let trigger = self.trigger.clone();
+                let (refused_file, refused_offset) = (Arc::clone(file), *offset);
                 let place = UserPlace {
                     pmu: Kernel::running().uprobe_pmu()?,
                     path: CString::new(path.as_os_str().as_bytes())
@@ -160,19 +172,57 @@ impl ResolvedTrigger {
                     ref_ctr_offset: *ref_ctr_offset,
                     is_return: *is_return,
                     program: Arc::clone(program),
-                    refused: Arc::new(move |error| refused(&trigger, true, error)),
+                    refused: Arc::new(move |error| {
+                        refused_in_file(&trigger, &refused_file, refused_offset, error)
+                    }),
                 };
                 // Children have memory of their own, to which a process's probes do not extend.
                 if follow {
-                    parts.events.push(attach_event(&place.event(None))?);
+                    let event = perf_event::attach(&place.event(None), program.as_fd());
+                    parts
+                        .events
+                        .push(event.map_err(|error| (place.refused)(&error))?);
                     parts.files.push(Arc::clone(file));
                 } else {
                     let process = Arc::clone(&target.process);
-                    parts.user_probes.push(UserProbe::attach(place, process)?);
+                    let probe = UserProbe::attach(place, process);
+                    if target.process.has_ended() {
+                        let pid = target.process.pid();
+                        return Err(ended_while_attached(pid, &self.trigger));
+                    }
+                    parts.user_probes.push(probe?);
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// Device, inode and offset of a place in user code; `None`: it is in the kernel.
+fn place_in_file(point: &Point) -> Result<Option<(u64, u64, u64)>> {
+    let Point::User { file, offset, .. } = point else {
+        return Ok(None);
+    };
+    let metadata = file.metadata();
+    let metadata = metadata.map_err(|error| Error::io("looking at a program's file", &error))?;
+    Ok(Some((metadata.dev(), metadata.ino(), *offset)))
+}
+
+fn program(edge: Edge, point: &Point) -> TriggerProgram {
+    let is_conditional = matches!(
+        point,
+        Point::User {
+            is_conditional: true,
+            ..
+        }
+    );
+    match (edge, point) {
+        (Edge::Start, Point::Tracepoint { .. }) => TriggerProgram::StartTracepoint,
+        (Edge::Stop, Point::Tracepoint { .. }) => TriggerProgram::StopTracepoint,
+        (Edge::Start, _) if is_conditional => TriggerProgram::StartProbeIfTaken,
+        (Edge::Stop, _) if is_conditional => TriggerProgram::StopProbeIfTaken,
+        (Edge::Start, _) => TriggerProgram::StartProbe,
+        (Edge::Stop, _) => TriggerProgram::StopProbe,
     }
 }
 
@@ -205,7 +255,7 @@ impl Triggers {
             .collect::<Result<Vec<_>>>()?;
         let resolve = |text: &Option<String>| {
             text.as_ref()
-                .map(|text| ResolvedTrigger::new(text, &objects))
+                .map(|text| ResolvedTrigger::new(text, &objects, options.returns))
                 .transpose()
         };
         Ok(Self {

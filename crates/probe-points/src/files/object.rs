@@ -15,6 +15,7 @@ use crate::files::elf::Elf;
 use crate::files::maps::Mapping;
 use crate::files::open::{Root, fd_path, open_file};
 use crate::files::symbols::Functions;
+use crate::files::unwind_tables::UnwindTables;
 use crate::files::usdt::{self, Note};
 
 const DELETED: &[u8] = b" (deleted)";
@@ -29,6 +30,7 @@ pub struct Object {
     elf: OnceLock<Result<Elf>>,
     functions: OnceLock<Result<Functions>>,
     notes: OnceLock<Result<Vec<Note>>>,
+    unwind_tables: OnceLock<Result<UnwindTables>>,
 }
 
 impl Object {
@@ -48,6 +50,7 @@ impl Object {
             elf: OnceLock::new(),
             functions: OnceLock::new(),
             notes: OnceLock::new(),
+            unwind_tables: OnceLock::new(),
         })
     }
 
@@ -110,6 +113,15 @@ impl Object {
             self.read(|data| usdt::notes(elf, data))
         });
         notes.as_deref().map_err(Error::clone)
+    }
+
+    /// Of its own file: debug files have none.
+    pub fn unwind_tables(&self) -> Result<&UnwindTables> {
+        let tables = self.unwind_tables.get_or_init(|| {
+            let elf = self.elf()?;
+            self.read(|data| Ok(UnwindTables::read(elf, data)))
+        });
+        tables.as_ref().map_err(Error::clone)
     }
 
     /// Reads parts of its file, bounded.

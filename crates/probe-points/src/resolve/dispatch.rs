@@ -4,17 +4,22 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::objects::Objects;
 use crate::kernel::probing::Kernel;
 use crate::resolve::in_kernel;
-use crate::resolve::point::{MOST_POINTS, Point};
+use crate::resolve::point::{MOST_POINTS, Point, ReturnProbes};
 use crate::resolve::usdt;
 use crate::resolve::user;
 use crate::trigger::syntax::{Location, Trigger};
 
-pub fn resolve(trigger: &Trigger, process: &Objects) -> Result<Vec<Point>> {
-    resolve_with(&Kernel::running(), trigger, process)
+pub fn resolve(trigger: &Trigger, process: &Objects, returns: ReturnProbes) -> Result<Vec<Point>> {
+    resolve_with(&Kernel::running(), trigger, process, returns)
 }
 
 /// For several triggers: what the kernel says is read once.
-pub fn resolve_with(kernel: &Kernel, trigger: &Trigger, process: &Objects) -> Result<Vec<Point>> {
+pub fn resolve_with(
+    kernel: &Kernel,
+    trigger: &Trigger,
+    process: &Objects,
+    returns: ReturnProbes,
+) -> Result<Vec<Point>> {
     match trigger {
         Trigger::Tracepoint { system, event } => {
             let id = in_kernel::tracepoint(kernel, system.as_bytes(), event.as_bytes())?;
@@ -41,12 +46,12 @@ pub fn resolve_with(kernel: &Kernel, trigger: &Trigger, process: &Objects) -> Re
         }
         Trigger::Uprobe { object, location } => {
             kernel.uprobe_pmu()?;
-            user::function(process, object.as_ref(), location, false)
+            user::function(process, object.as_ref(), location, None)
         }
         Trigger::Uretprobe { object, start } => {
             kernel.uprobe_pmu()?;
             let location = Location::from(start);
-            user::function(process, object.as_ref(), &location, true)
+            user::function(process, object.as_ref(), &location, Some(returns))
         }
     }
 }

@@ -1,21 +1,33 @@
 //! Where in a file the code of a function is, and whether it can be probed there.
 
+use std::ops::Range;
+
+use crate::code::place::{LONGEST_INSTRUCTION, Place, begins_anywhere, place};
 use crate::error::{Error, ErrorKind, Result, escaped};
 use crate::files::demangle::demangled;
-use crate::files::instructions::{LONGEST_INSTRUCTION, Place, place};
 use crate::files::object::Object;
 use crate::files::symbols::{Function, Functions};
 use crate::resolve::named::{listed, prefix, with_object};
 use crate::resolve::suggest::{near_functions, with_suggestions};
 use crate::trigger::syntax::{Location, Name, ObjectName};
 
-/// Where in the object's file.
+/// A place in an object's code.
+#[derive(Debug)]
+pub struct Located {
+    /// In the file.
+    pub offset: u64,
+    /// As messages call it.
+    pub shown: String,
+    /// The code of the function that begins there; `None`: how far it goes is not known, or none begins there.
+    pub function: Option<Range<u64>>,
+}
+
 pub fn locate(
     object: &Object,
     spelt: Option<&ObjectName>,
     location: &Location,
     is_return: bool,
-) -> Result<u64> {
+) -> Result<Located> {
     let elf = object.elf()?;
     let (name, offset) = match location {
         Location::Symbol { name, offset } => (name, *offset),
@@ -61,60 +73,125 @@ pub fn locate(
         return Err(Error::new(ErrorKind::Unprobeable, message)
             .hint("objdump -d shows at which offsets its instructions begin"));
     }
-    let place = elf.code_offset(first.address).and_then(|start| {
+    let place = elf.code_offset(first.address).and_then(|_| {
         let address = first.address.checked_add(offset)?;
-        Some((start, elf.code_offset(address)?))
+        Some((address, elf.code_offset(address)?))
     });
-    let Some((start, place)) = place else {
+    let Some((address, place)) = place else {
         let message = format!("{shown} is not in the code of {}", escaped(object.path()));
         return Err(Error::new(ErrorKind::Unprobeable, message));
     };
-    require_instruction(object, &shown, start, offset)?;
-    Ok(place)
+    let code = function_at(object, first.address, size);
+    if offset > 0 {
+        let Some(code) = code.clone().filter(|code| code.contains(&address)) else {
+            return Err(untold(&format!("{shown}+{offset:#x}")));
+        };
+        require_instruction(object, &shown, &code, address)?;
+    }
+    Ok(Located {
+        offset: place,
+        shown,
+        function: code.filter(|code| code.start == address),
+    })
 }
 
-fn locate_address(object: &Object, address: u64, is_return: bool) -> Result<u64> {
+/// Of a function that symbols have there, as of assembler's labels without a size.
+fn function_at(object: &Object, address: u64, size: u64) -> Option<Range<u64>> {
+    if size > 0 {
+        return Some(address..address.checked_add(size)?);
+    }
+    let range = object.unwind_tables().ok()?.holding(address)?;
+    Some(address..range.end)
+}
+
+fn locate_address(object: &Object, address: u64, is_return: bool) -> Result<Located> {
     let elf = object.elf()?;
-    let place = elf.code_offset(address).ok_or_else(|| {
-        let message = format!(
-            "{address:#x} is not in the code of {}",
-            escaped(object.path())
-        );
+    let shown = format!("{address:#x}");
+    let offset = elf.code_offset(address).ok_or_else(|| {
+        let message = format!("{shown} is not in the code of {}", escaped(object.path()));
         Error::new(ErrorKind::Unprobeable, message)
             .hint("an address is one that objdump -d shows for the file, wherever it is loaded")
     })?;
-    // Without symbols nobody knows where the function begins that this is in.
-    let functions = object.functions().ok();
-    let holding = functions.and_then(|functions| {
+    let symbol = object.functions().ok().and_then(|functions| {
         let function = functions.holding(address)?;
-        Some((function, escaped(functions.name(function))))
+        let range = function_at(object, function.address, function.bytes)?;
+        Some((escaped(functions.name(function)), range))
     });
-    if let Some((function, name)) = holding
-        && let Some(start) = elf.code_offset(function.address)
-    {
-        let offset = address - function.address;
-        if is_return && offset > 0 {
-            let message = format!("{address:#x} is {name}+{offset:#x}, where no function begins");
-            // The word on top of the stack would be taken for a return address, and replaced.
-            return Err(Error::new(ErrorKind::Unprobeable, message)
-                .hint(format!("{name} begins at {:#x}", function.address)));
+    // Where symbols are stripped, unwind tables still have where functions begin and end.
+    let holding = match symbol {
+        Some(found) => Some(found),
+        None => {
+            let range = object.unwind_tables()?.holding(address);
+            range.map(|range| (format!("{:#x}", range.start), range))
         }
-        require_instruction(object, &name, start, offset)?;
+    };
+    let Some((name, function)) = holding else {
+        // Where all instructions are of one length, each place of theirs begins one.
+        if !is_return && begins_anywhere(elf.machine, address) {
+            return Ok(Located {
+                offset,
+                shown,
+                function: None,
+            });
+        }
+        return Err(untold(&shown));
+    };
+    let beyond = address - function.start;
+    let is_part = || {
+        object
+            .unwind_tables()
+            .is_ok_and(|tables| tables.heights(address).is_as_at_start(address) == Some(false))
+    };
+    if is_return && (beyond > 0 || is_part()) {
+        let what = if beyond > 0 {
+            format!("{name}+{beyond:#x}")
+        } else {
+            "a part of a function".to_owned()
+        };
+        let message = format!("{shown} is {what}, where no function begins");
+        let error = Error::new(ErrorKind::Unprobeable, message);
+        return Err(if beyond > 0 {
+            error.hint(format!("{name} begins at {:#x}", function.start))
+        } else {
+            error
+        });
     }
-    Ok(place)
+    if beyond > 0 {
+        require_instruction(object, &name, &function, address)?;
+    }
+    Ok(Located {
+        offset,
+        shown,
+        function: (beyond == 0).then_some(function),
+    })
 }
 
-/// Of a function whose code is at `start` in the file.
-fn require_instruction(object: &Object, name: &str, start: u64, offset: u64) -> Result<()> {
+fn untold(place: &str) -> Error {
+    let message = format!(
+        "whether an instruction begins at {place} cannot be told: neither symbols nor unwind tables say which function it is in"
+    );
+    Error::new(ErrorKind::Unprobeable, message).hint(
+        "a breakpoint inside of an instruction would break the program: probe a function by its name, or install the debug symbols",
+    )
+}
+
+/// Of a function whose code that is, up to that address.
+fn require_instruction(
+    object: &Object,
+    name: &str,
+    function: &Range<u64>,
+    address: u64,
+) -> Result<()> {
     /// More of one function is read for nobody's sake.
     const MOST_BYTES: u64 = 16 << 20;
-    if offset == 0 {
-        return Ok(());
-    }
+    let elf = object.elf()?;
+    let offset = address - function.start;
     let bytes = (offset.min(MOST_BYTES) + LONGEST_INSTRUCTION) as usize;
+    let start = elf.code_offset(function.start);
+    let start = start.ok_or_else(|| untold(&format!("{name}+{offset:#x}")))?;
     let code = object.bytes_at(start, bytes)?;
     let refused = |reason: String| Error::new(ErrorKind::Unprobeable, reason);
-    match place(object.elf()?.machine, &code, offset) {
+    match place(elf.machine, &code, offset) {
         Place::Begins => Ok(()),
         Place::Inside {
             offset: begin,

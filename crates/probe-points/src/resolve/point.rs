@@ -28,6 +28,20 @@ pub enum Point {
         offset: u64,
         /// Of the semaphore in the file; 0: there is none.
         ref_ctr_offset: u64,
+        /// It is x86's near conditional jump: a hit counts only if the jump is taken.
+        is_conditional: bool,
+        /// A uretprobe: the return address on the stack is replaced.
         is_return: bool,
     },
+}
+
+/// How a function's return is probed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReturnProbes {
+    /// At its return instructions, and where it jumps to another function. Refused where these cannot all be found.
+    #[default]
+    AtEnds,
+    /// There, or else by a uretprobe, which replaces the return address on the stack: unwinders, exceptions, Go's run time and
+    /// whoever else looks at it may break.
+    OrUretprobe,
 }

@@ -10,7 +10,7 @@ use crate::files::usdt::Note;
 use crate::resolve::named::{named, unread};
 use crate::resolve::point::Point;
 use crate::resolve::suggest::{near, with_suggestions};
-use crate::resolve::user::point;
+use crate::resolve::user::Place;
 use crate::trigger::syntax::{Name, ObjectName};
 
 pub fn usdt(
@@ -39,7 +39,11 @@ pub fn usdt(
             }
             match offsets(elf, note) {
                 Ok(offsets) if seen.insert(offsets) => {
-                    points.push(point(object, offsets.0, offsets.1, false));
+                    let place = Place {
+                        ref_ctr_offset: offsets.1,
+                        ..Place::at(offsets.0)
+                    };
+                    points.push(place.of(object));
                 }
                 Ok(_) => {}
                 Err(why) => refused = Some(format!("{}: {why}", escaped(object.path()))),

@@ -1,13 +1,14 @@
 //! Functions of a process.
 
+use crate::code::ends::ends;
 use crate::error::{Error, ErrorKind, Result, escaped};
 use crate::files::object::Object;
 use crate::files::objects::Objects;
 use crate::files::open::fd_path;
 use crate::files::symbols::Functions;
-use crate::resolve::locate::locate;
+use crate::resolve::locate::{Located, locate};
 use crate::resolve::named::{listed, named, prefix, spelling, unread, with_object};
-use crate::resolve::point::Point;
+use crate::resolve::point::{MOST_POINTS, Point, ReturnProbes};
 use crate::resolve::suggest::{near_functions, with_suggestions};
 use crate::trigger::syntax::{Location, Name, ObjectName};
 
@@ -15,18 +16,19 @@ pub fn function(
     process: &Objects,
     object: Option<&ObjectName>,
     location: &Location,
-    is_return: bool,
+    returns: Option<ReturnProbes>,
 ) -> Result<Vec<Point>> {
+    let is_return = returns.is_some();
     if let Some(name) = object {
         let found = named(process, name)?;
-        let offset = locate(found.object(), Some(name), location, is_return)?;
-        return Ok(vec![point(found.object(), offset, 0, is_return)]);
+        let located = locate(found.object(), Some(name), location, is_return)?;
+        return points(found.object(), &located, returns);
     }
     let mut not_found = Error::new(ErrorKind::NotFound, "the process has no program");
     let mut others = process.iter();
     if let Some(program) = others.next() {
         match locate(program, None, location, is_return) {
-            Ok(offset) => return Ok(vec![point(program, offset, 0, is_return)]),
+            Ok(located) => return points(program, &located, returns),
             Err(error) if error.kind == ErrorKind::NotFound => not_found = error,
             Err(error) => return Err(error),
         }
@@ -39,7 +41,7 @@ pub fn function(
     for object in others {
         let spelt = spelling(process, object);
         match locate(object, spelt.as_ref(), location, is_return) {
-            Ok(offset) => found.push((object, spelt, offset)),
+            Ok(located) => found.push((object, spelt, located)),
             Err(error) if matches!(error.kind, ErrorKind::Ambiguous | ErrorKind::Unprobeable) => {
                 // An object that is no ELF file has no say.
                 if object.elf().is_ok() && object.functions().is_ok() {
@@ -50,7 +52,7 @@ pub fn function(
         }
     }
     match &found[..] {
-        [(object, _, offset)] => Ok(vec![point(object, *offset, 0, is_return)]),
+        [(object, _, located)] => points(object, located, returns),
         [] => Err(refused.unwrap_or_else(|| nowhere(process, name, is_return))),
         several => {
             let message = format!(
@@ -88,12 +90,81 @@ fn spell(object: ObjectName, location: &Location, is_return: bool) -> String {
     with_object(Some(object), location, is_return)
 }
 
-pub fn point(object: &Object, offset: u64, ref_ctr_offset: u64, is_return: bool) -> Point {
-    Point::User {
-        file: object.file().clone(),
-        path: fd_path(&**object.file()),
-        offset,
-        ref_ctr_offset,
-        is_return,
+/// The place itself or, `returns` saying how, where the function that begins there ends.
+fn points(object: &Object, located: &Located, returns: Option<ReturnProbes>) -> Result<Vec<Point>> {
+    let Some(returns) = returns else {
+        return Ok(vec![Place::at(located.offset).of(object)]);
+    };
+    let why = match points_of_ends(object, located) {
+        Ok(points) => return Ok(points),
+        Err(why) => why,
+    };
+    match returns {
+        ReturnProbes::OrUretprobe => Ok(vec![Place {
+            is_return: true,
+            ..Place::at(located.offset)
+        }
+        .of(object)]),
+        ReturnProbes::AtEnds => Err(Error::new(
+            ErrorKind::Unprobeable,
+            format!("where {} returns cannot be told: {why}", located.shown),
+        )
+        .hint(
+            "--allow-uretprobe puts another return address on the stack instead: Go programs abort of it, an exception that crosses the function ends the program, and stacks end there",
+        )),
+    }
+}
+
+/// Else why there are none.
+fn points_of_ends(object: &Object, located: &Located) -> std::result::Result<Vec<Point>, String> {
+    let function = located.function.clone();
+    let function = function.ok_or_else(|| "how far it goes is not known".to_owned())?;
+    let elf = object.elf().map_err(|error| error.message)?;
+    let ends = ends(object, function)?;
+    if ends.len() > MOST_POINTS {
+        return Err(format!(
+            "it does so at {} places, of which {MOST_POINTS} can be probed",
+            ends.len()
+        ));
+    }
+    ends.iter()
+        .map(|end| {
+            let offset = elf.code_offset(end.address);
+            let offset = offset.ok_or_else(|| "a part of it is not in the file".to_owned())?;
+            let place = Place {
+                is_conditional: end.is_conditional,
+                ..Place::at(offset)
+            };
+            Ok(place.of(object))
+        })
+        .collect()
+}
+
+/// What a point in user code is, but for its file.
+#[derive(Clone, Copy, Default)]
+pub struct Place {
+    pub offset: u64,
+    pub ref_ctr_offset: u64,
+    pub is_conditional: bool,
+    pub is_return: bool,
+}
+
+impl Place {
+    pub fn at(offset: u64) -> Self {
+        Self {
+            offset,
+            ..Self::default()
+        }
+    }
+
+    pub fn of(self, object: &Object) -> Point {
+        Point::User {
+            file: object.file().clone(),
+            path: fd_path(&**object.file()),
+            offset: self.offset,
+            ref_ctr_offset: self.ref_ctr_offset,
+            is_conditional: self.is_conditional,
+            is_return: self.is_return,
+        }
     }
 }

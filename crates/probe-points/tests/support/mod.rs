@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use probe_points::{Error, Object, Objects, Point, parse, resolve};
+use probe_points::{Error, Object, Objects, Point, ReturnProbes, parse, resolve};
 
 /// A folder that is removed with all it holds.
 pub struct Folder(PathBuf);
@@ -106,7 +106,7 @@ impl Drop for Running {
 }
 
 pub fn points(objects: &Objects, trigger: &str) -> Result<Vec<Point>, Error> {
-    resolve(&parse(trigger).unwrap(), objects)
+    resolve(&parse(trigger).unwrap(), objects, ReturnProbes::AtEnds)
 }
 
 /// Where in the file: of a trigger that has one location.

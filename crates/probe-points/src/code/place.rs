@@ -47,6 +47,11 @@ pub fn place(machine: u16, code: &[u8], wanted: u64) -> Place {
     }
 }
 
+/// Whether an instruction begins there, whatever is around it.
+pub fn begins_anywhere(machine: u16, address: u64) -> bool {
+    machine == EM_AARCH64 && aligned(address, 4) == Place::Begins
+}
+
 fn aligned(wanted: u64, bytes: u64) -> Place {
     match wanted % bytes {
         0 => Place::Begins,

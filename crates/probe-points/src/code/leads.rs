@@ -1,0 +1,132 @@
+//! Where a jump out of a function's code leads: to another function, or to a part of the same one that compilers have put elsewhere.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use crate::code::flow::Flow;
+use crate::code::machine::step;
+use crate::code::walk::{MOST_BYTES, Walk};
+
+pub enum Leads {
+    /// To another function, which returns to the caller of this one.
+    Away,
+    ToPart(Range<u64>),
+    /// Control never goes there.
+    Nowhere,
+}
+
+/// How code without a name looks.
+enum Looks {
+    /// Into the middle of the function that jumps to it.
+    LeadsBack,
+    /// It returns, or jumps elsewhere.
+    Ends,
+    NeverEnds,
+}
+
+impl Walk<'_> {
+    /// Where a jump out of the function's code leads.
+    pub fn leads(&self, at: u64, to: u64, height: Option<bool>) -> Result<Leads, String> {
+        let untold = || {
+            let (at, to) = (self.shown(at), self.shown(to));
+            format!("whether {to}, to which it jumps at {at}, belongs to it cannot be told")
+        };
+        if self.is_stub(to) {
+            return Ok(Leads::Away);
+        }
+        let is_named = self.is_named(to);
+        let Some(range) = self.tables.holding(to) else {
+            // What compilers take for impossible leads to where the code happens to end.
+            let is_behind = self.parts.iter().any(|part| part.range.end == to);
+            return match height {
+                _ if is_named => Ok(Leads::Away),
+                _ if is_behind => Ok(Leads::Nowhere),
+                Some(true) if self.read(to, 1).is_some() => Ok(Leads::Away),
+                _ => Err(untold()),
+            };
+        };
+        let is_deeper = self.tables.heights(to).is_as_at_start(to) == Some(false);
+        // Nobody jumps to the middle of another function.
+        let is_start = is_named || (range.start == to && !is_deeper);
+        if !is_start {
+            return Ok(Leads::ToPart(range));
+        }
+        match height {
+            // Named otherwise than its parts are.
+            _ if is_named && !is_deeper => Ok(Leads::Away),
+            Some(false) => Ok(Leads::ToPart(range)),
+            _ => match self.looks(&range, to) {
+                Looks::LeadsBack | Looks::NeverEnds => Ok(Leads::ToPart(range)),
+                Looks::Ends => Ok(Leads::Away),
+            },
+        }
+    }
+
+    /// Code without a name that begins as a function does: it may be one, or a part of this one that hardly ever runs.
+    fn looks(&self, range: &Range<u64>, from: u64) -> Looks {
+        let bytes = (range.end - range.start).min(MOST_BYTES) as usize;
+        let code = self.read(range.start, bytes).unwrap_or_default();
+        let mut seen = BTreeSet::new();
+        let mut ways = vec![from];
+        let mut looks = Looks::NeverEnds;
+        while let Some(at) = ways.pop() {
+            if !range.contains(&at) {
+                if self.is_inside(at) && at != self.start {
+                    return Looks::LeadsBack;
+                }
+                looks = Looks::Ends;
+                continue;
+            }
+            if !seen.insert(at) {
+                continue;
+            }
+            let rest = code.get((at - range.start) as usize..).unwrap_or_default();
+            let Some(step) = step(self.machine, rest, at) else {
+                return Looks::Ends;
+            };
+            let after = at + step.bytes;
+            match step.flow {
+                Flow::Next => ways.push(after),
+                Flow::Call if range.contains(&after) => ways.push(after),
+                Flow::Call | Flow::Nowhere => {}
+                Flow::Jump(to) => ways.push(to),
+                Flow::Branch(to, _) => ways.extend([to, after]),
+                Flow::Return | Flow::Pointer | Flow::Computed | Flow::Foreign => {
+                    looks = Looks::Ends;
+                }
+            }
+        }
+        looks
+    }
+
+    /// Of a procedure linkage table, by which functions of other objects are called.
+    fn is_stub(&self, to: u64) -> bool {
+        let Ok(elf) = self.object.elf() else {
+            return false;
+        };
+        let holds = elf.sections.iter().any(|section| {
+            section.name.starts_with(b".plt")
+                && to >= section.address
+                && to - section.address < section.bytes
+        });
+        holds || {
+            let code = self.read(to, 16).unwrap_or_default();
+            let first = step(self.machine, &code, to);
+            let rest = first.map_or(0, |first| first.bytes as usize);
+            let second = code.get(rest..);
+            let second = second.and_then(|code| step(self.machine, code, to + rest as u64));
+            [first, second]
+                .into_iter()
+                .flatten()
+                .map(|step| step.flow)
+                .find(|flow| *flow != Flow::Next)
+                == Some(Flow::Pointer)
+        }
+    }
+
+    fn is_named(&self, to: u64) -> bool {
+        self.symbols
+            .as_ref()
+            .is_some_and(|symbols| !symbols.at(to).is_empty())
+    }
+}

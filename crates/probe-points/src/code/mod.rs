@@ -1,0 +1,12 @@
+//! What a function's instructions do: where they begin, where control goes from them, and where the function ends.
+
+pub mod arm64;
+pub mod ends;
+pub mod flow;
+pub mod jump_table;
+pub mod leads;
+pub mod machine;
+pub mod place;
+pub mod unprobeable;
+pub mod walk;
+pub mod x86;

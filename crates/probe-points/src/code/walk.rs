@@ -1,0 +1,280 @@
+//! All ways through a function's code, from its start, and what no way is known to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use crate::code::flow::{Flow, Step};
+use crate::code::machine::{is_nop, step};
+use crate::files::object::Object;
+use crate::files::symbols::{Function, Functions};
+use crate::files::unwind_tables::{Heights, UnwindTables};
+
+/// Of one function's parts together.
+pub const MOST_BYTES: u64 = 16 << 20;
+/// Cold code that stands apart.
+const MOST_PARTS: usize = 64;
+
+pub struct Part {
+    pub range: Range<u64>,
+    bytes: Vec<u8>,
+}
+
+/// Symbols in the order of their addresses.
+pub struct ByAddress<'a> {
+    functions: &'a Functions,
+    items: Vec<&'a Function>,
+}
+
+impl<'a> ByAddress<'a> {
+    fn new(functions: &'a Functions) -> Self {
+        let mut items: Vec<&Function> = functions.iter().collect();
+        items.sort_by_key(|function| function.address);
+        Self { functions, items }
+    }
+
+    pub fn at(&self, address: u64) -> &[&'a Function] {
+        let from = self.items.partition_point(|it| it.address < address);
+        let count = self.items[from..].partition_point(|it| it.address == address);
+        &self.items[from..from + count]
+    }
+
+    /// The last to begin of those near by whose code an address is in.
+    fn holding(&self, address: u64) -> Option<&'a Function> {
+        /// Names of one place, and functions within functions.
+        const MOST_BEFORE: usize = 64;
+        let after = self.items.partition_point(|it| it.address <= address);
+        let before = self.items[..after].iter().rev().take(MOST_BEFORE);
+        let mut holding = before.filter(|it| address - it.address < it.bytes.max(1));
+        holding.next().copied()
+    }
+}
+
+/// What has been found out of one function.
+pub struct Walk<'a> {
+    pub object: &'a Object,
+    pub machine: u16,
+    pub tables: &'a UnwindTables,
+    pub symbols: Option<ByAddress<'a>>,
+    pub start: u64,
+    pub parts: Vec<Part>,
+    /// Its instructions, by address.
+    pub steps: BTreeMap<u64, Step>,
+    /// Those of them that no way is known to.
+    pub swept: BTreeSet<u64>,
+    /// By where the part begins that they are of.
+    heights: BTreeMap<u64, Heights>,
+}
+
+impl<'a> Walk<'a> {
+    /// Along all ways from the start of the function whose code that is.
+    pub fn new(object: &'a Object, function: Range<u64>) -> Result<Self, String> {
+        let elf = object.elf().map_err(|error| error.message)?;
+        let mut walk = Self {
+            object,
+            machine: elf.machine,
+            tables: object.unwind_tables().map_err(|error| error.message)?,
+            symbols: object.functions().ok().map(ByAddress::new),
+            start: function.start,
+            parts: Vec::new(),
+            steps: BTreeMap::new(),
+            swept: BTreeSet::new(),
+            heights: BTreeMap::new(),
+        };
+        let start = function.start;
+        walk.add_part(function)?;
+        walk.follow(vec![start], false)?;
+        Ok(walk)
+    }
+
+    pub fn shown(&self, address: u64) -> String {
+        match address.checked_sub(self.start) {
+            Some(offset) => format!("+{offset:#x}"),
+            None => format!("{address:#x}"),
+        }
+    }
+
+    pub fn add_part(&mut self, range: Range<u64>) -> Result<(), String> {
+        let bytes = range.end.saturating_sub(range.start);
+        let so_far: u64 = self.parts.iter().map(|it| it.bytes.len() as u64).sum();
+        if so_far + bytes > MOST_BYTES || self.parts.len() == MOST_PARTS {
+            return Err("it is too large".to_owned());
+        }
+        let elf = self.object.elf().map_err(|error| error.message)?;
+        let from = elf.code_offset(range.start);
+        let from = from.ok_or_else(|| "it is not in the code of its file".to_owned())?;
+        let code = self.object.bytes_at(from, bytes as usize);
+        let code = code.map_err(|error| error.message)?;
+        if code.is_empty() || code.len() as u64 != bytes {
+            return Err("it ends beyond its file".to_owned());
+        }
+        let heights = self.tables.heights(range.start);
+        self.heights.insert(range.start, heights);
+        self.parts.push(Part { range, bytes: code });
+        Ok(())
+    }
+
+    fn part(&self, address: u64) -> Option<&Part> {
+        self.parts.iter().find(|it| it.range.contains(&address))
+    }
+
+    pub fn is_inside(&self, address: u64) -> bool {
+        self.part(address).is_some()
+    }
+
+    /// From an address of a part to that part's end.
+    pub fn code(&self, address: u64) -> Option<&[u8]> {
+        let part = self.part(address)?;
+        part.bytes.get((address - part.range.start) as usize..)
+    }
+
+    /// Along all ways from there.
+    pub fn follow(&mut self, mut ways: Vec<u64>, is_swept: bool) -> Result<(), String> {
+        while let Some(mut at) = ways.pop() {
+            while !self.steps.contains_key(&at) {
+                let Some(code) = self.code(at) else {
+                    break;
+                };
+                let step = step(self.machine, code, at)
+                    .filter(|step| step.bytes <= code.len() as u64)
+                    .ok_or_else(|| format!("what is at {} is no instruction", self.shown(at)))?;
+                let after = at + step.bytes;
+                // Some jump over another's prefix on purpose; what no way leads to is no code then.
+                if is_swept && self.overlaps(at..after) {
+                    return Err(format!("instructions overlap at {}", self.shown(at)));
+                }
+                self.steps.insert(at, step);
+                if is_swept {
+                    self.swept.insert(at);
+                }
+                match step.flow {
+                    // Go's compiler puts one behind a call that never returns.
+                    Flow::Next if !self.is_inside(after) && self.is_behind_call(at) => break,
+                    Flow::Next if !self.is_inside(after) => {
+                        let whence = self.shown(at);
+                        return Err(format!("after {whence} it goes on into what follows it"));
+                    }
+                    Flow::Next | Flow::Call => {}
+                    Flow::Jump(to) => {
+                        self.enter(to, &mut ways)?;
+                        break;
+                    }
+                    Flow::Branch(to, _) => self.enter(to, &mut ways)?,
+                    Flow::Return
+                    | Flow::Pointer
+                    | Flow::Computed
+                    | Flow::Nowhere
+                    | Flow::Foreign => break,
+                }
+                at = after;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_behind_call(&self, at: u64) -> bool {
+        let mut steps = self.steps.range(..=at).rev();
+        let is_padding = |at: u64, step: &Step| {
+            let code = self
+                .code(at)
+                .and_then(|code| code.get(..step.bytes as usize));
+            code.is_some_and(|code| is_nop(self.machine, code))
+        };
+        steps
+            .find(|(at, step)| !is_padding(**at, step))
+            .is_some_and(|(at, step)| step.flow == Flow::Call && self.part(*at).is_some())
+    }
+
+    /// Whether another of the instructions has some of these bytes.
+    pub fn overlaps(&self, bytes: Range<u64>) -> bool {
+        let last = self.steps.range(..bytes.start).next_back();
+        last.is_some_and(|(at, step)| at + step.bytes > bytes.start)
+            || self
+                .steps
+                .range(bytes.start + 1..bytes.end)
+                .next()
+                .is_some()
+    }
+
+    /// Where a jump leads, if it is within the function or to a part that is named as its own.
+    fn enter(&mut self, to: u64, ways: &mut Vec<u64>) -> Result<(), String> {
+        if !self.is_inside(to) {
+            let Some(range) = self.part_by_name(to) else {
+                return Ok(());
+            };
+            self.add_part(range)?;
+        }
+        ways.push(to);
+        Ok(())
+    }
+
+    /// To all that its jumps lead to inside of it.
+    pub fn ways_inside(&self) -> Vec<u64> {
+        let jumps = self.steps.values().filter_map(|step| match step.flow {
+            Flow::Jump(to) | Flow::Branch(to, _) => Some(to),
+            _ => None,
+        });
+        jumps.filter(|to| self.is_inside(*to)).collect()
+    }
+
+    /// Compilers and linkers give code that hardly ever runs a place and a symbol of its own.
+    fn part_by_name(&self, to: u64) -> Option<Range<u64>> {
+        let symbols = self.symbols.as_ref()?;
+        let part = symbols.holding(to)?;
+        let name = symbols.functions.name(part);
+        let is_part = symbols
+            .at(self.start)
+            .iter()
+            .filter_map(|own| name.strip_prefix(symbols.functions.name(own)))
+            .any(|rest| rest.starts_with(b".cold") || rest.starts_with(b".__part."));
+        (is_part && part.bytes > 0).then(|| part.address..part.address + part.bytes)
+    }
+
+    /// Takes in what no way is known to.
+    pub fn sweep(&mut self) -> Result<(), String> {
+        let mut passed = BTreeSet::new();
+        while let Some(gap) = self.gap(&passed) {
+            let code = self.code(gap.start).unwrap_or_default();
+            let code = &code[..code.len().min((gap.end - gap.start) as usize)];
+            // Between functions there is padding.
+            if code.iter().all(|byte| matches!(byte, 0 | 0xcc)) {
+                passed.insert(gap.start);
+            } else {
+                self.follow(vec![gap.start], true).map_err(|why| {
+                    format!("no way leads to {}, and {why}", self.shown(gap.start))
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first of the parts that is not taken in, but for those.
+    fn gap(&self, passed: &BTreeSet<u64>) -> Option<Range<u64>> {
+        self.parts.iter().find_map(|part| {
+            let mut from = part.range.start;
+            let ends = self
+                .steps
+                .range(part.range.clone())
+                .map(|(at, step)| (*at, at + step.bytes))
+                .chain([(part.range.end, part.range.end)]);
+            for (at, after) in ends {
+                if at > from && !passed.contains(&from) {
+                    return Some(from..at);
+                }
+                from = after;
+            }
+            None
+        })
+    }
+
+    /// As the tables have it, where they describe how the function ends: some compilers leave that out.
+    pub fn is_as_at_start(&self, address: u64) -> Option<bool> {
+        let part = self.part(address)?;
+        self.heights.get(&part.range.start)?.is_as_at_start(address)
+    }
+
+    pub fn read(&self, address: u64, bytes: usize) -> Option<Vec<u8>> {
+        let offset = self.object.elf().ok()?.file_offset(address, 0)?;
+        let read = self.object.bytes_at(offset, bytes).ok()?;
+        (read.len() == bytes).then_some(read)
+    }
+}
