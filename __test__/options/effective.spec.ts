@@ -168,6 +168,7 @@ test('without options the defaults of the contract hold', (t) => {
     startTrigger: null,
     stopTrigger: null,
     triggerScope: 'any',
+    allowUretprobe: false,
     triggerDelta: 0,
     triggerTimeout: null,
     syscallEvents: null,
@@ -230,6 +231,7 @@ const conflicts: Array<[string, GivenOptions, string[] | null, RegExp]> = [
   ['names without events', { syscall: ['futex'] }, null, /^--syscall: /],
   ['poll left out without events', { skipSyscallPollEvents: true }, null, /^--skip-syscall-poll-events: /],
   ['a scope without trigger', { triggerScope: 'target' }, null, /^--trigger-scope: /],
+  ['uretprobes without trigger', { allowUretprobe: true }, null, /^--allow-uretprobe: /],
   ['several samples of a command without length', { sampleCount: 2 }, ['ls'], /^--sample-count: /],
 ];
 

@@ -30,6 +30,7 @@ test.serial('the options of a session are those of its report', async (t) => {
     startTrigger: 'up:f',
     stopTrigger: 'ur:f',
     triggerScope: 'target',
+    allowUretprobe: true,
     syscallEvents: {
       longerThanNs: 5,
       only: ['read'],
@@ -52,6 +53,7 @@ test.serial('the options of a session are those of its report', async (t) => {
     startTrigger: 'up:f',
     stopTrigger: 'ur:f',
     triggerScope: 'target',
+    allowUretprobe: true,
     syscallEvents: 5,
     syscall: ['read'],
     skipSyscallPollEvents: false,

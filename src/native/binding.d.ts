@@ -250,6 +250,8 @@ export interface BindingOpenOptions {
   stopTrigger?: string
   /** Triggers on kernel code fire in the monitored processes only. */
   triggersInTargetOnly?: boolean
+  /** A trigger at a function's return may replace the return address on the stack, where the function's ends cannot all be found. */
+  allowUretprobe?: boolean
   /** The program that the one process, held until then, is about to execute: its triggers are found in this file. */
   program?: string
   /** Which system calls are recorded one by one; by default none. */

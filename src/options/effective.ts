@@ -51,7 +51,15 @@ function refuseConflicts(options: Options): void {
 }
 
 function refuseTriggerConflicts(options: Options): void {
-  const { startTrigger, stopTrigger, sampleTime, triggerDelta, triggerTimeout, triggerScope } = options;
+  const {
+    startTrigger,
+    stopTrigger,
+    sampleTime,
+    triggerDelta,
+    triggerTimeout,
+    triggerScope,
+    allowUretprobe,
+  } = options;
   if (stopTrigger !== null && sampleTime !== null) {
     throw conflict('--sample-time: the stop trigger ends the window', 'leave out one of the two');
   }
@@ -63,7 +71,13 @@ function refuseTriggerConflicts(options: Options): void {
   }
   if (startTrigger !== null || stopTrigger !== null) return;
   const option =
-    triggerTimeout !== null ? '--trigger-timeout' : triggerScope !== 'any' ? '--trigger-scope' : null;
+    triggerTimeout !== null
+      ? '--trigger-timeout'
+      : triggerScope !== 'any'
+        ? '--trigger-scope'
+        : allowUretprobe
+          ? '--allow-uretprobe'
+          : null;
   if (option !== null)
     throw conflict(`${option}: there is no trigger`, 'add --start-trigger or --stop-trigger');
 }

@@ -57,6 +57,7 @@ function optionsOf(options: SessionOptions): GivenOptions {
     startTrigger,
     stopTrigger,
     triggerScope: options.triggerScope ?? 'any',
+    allowUretprobe: options.allowUretprobe ?? false,
     debug: options.debugLevel ?? 0,
     who: options.who ?? true,
     verdict: options.verdict ?? true,

@@ -161,6 +161,17 @@ export const captureOptions = {
     choices: triggerScopes,
     parse: (text) => parse.choice('--trigger-scope', text, triggerScopes),
   }),
+  allowUretprobe: option<boolean>({
+    flags: '--allow-uretprobe',
+    group: 'trigger',
+    type: 'switch',
+    range: 'on or off',
+    description:
+      'replace return addresses for triggers at returns that cannot be found; the program may crash',
+    help: 'A trigger at a return (`ur:`) stands on each instruction by which the function is left. Where these cannot all be found, for example behind jumps that go by a register, it is refused. With this option the return address on the stack is replaced instead (a uretprobe): a Go program aborts of it, an exception or a panic that crosses the function ends the program, as do fibers and the cancellation of threads in it, and user stacks end there.',
+    default: false,
+    defaultText: 'off',
+  }),
   triggerDelta: option<number>({
     flags: '--trigger-delta <NS>',
     group: 'trigger',

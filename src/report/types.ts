@@ -144,6 +144,10 @@ export interface Options {
    */
   triggerScope: 'any' | 'target';
   /**
+   * Triggers at returns may replace the return address on the stack where the function's ends cannot all be found.
+   */
+  allowUretprobe: boolean;
+  /**
    * Samples shorter than this, in nanoseconds, are dropped.
    */
   triggerDelta: number;

@@ -33,6 +33,11 @@ export interface SessionOptions extends UserStackOptions {
   stopTrigger?: string;
   /** Whether triggers on kernel code fire in any task or in the captured processes only. Default: any. */
   triggerScope?: 'any' | 'target';
+  /**
+   * A trigger at a function's return whose places cannot all be found replaces the return address on the stack (a uretprobe). Go
+   * programs abort of it, exceptions that cross the function end the program, and user stacks end there. Default: false, refused.
+   */
+  allowUretprobe?: boolean;
   /** Which system calls are recorded one by one, in `syscallEvents` of each sample. Default: none. */
   syscallEvents?: SyscallEventOptions;
   /** Time blocked is summed up by stack, in `offCpu` of each sample. Default: false. */
@@ -117,6 +122,7 @@ export class CaptureSession implements AsyncDisposable {
         follow: options.follow ?? false,
         debugLevel,
         ...(options.triggerScope === 'target' ? { triggersInTargetOnly: true } : {}),
+        ...(options.allowUretprobe === true ? { allowUretprobe: true } : {}),
         ...pickTexts(options, ['startTrigger', 'stopTrigger', 'program']),
         ...(capacity === undefined ? {} : { threadCapacity: capacity }),
         offCpu: options.offCpu ?? false,

@@ -71,12 +71,13 @@ async function captureTo(
 }
 
 function triggerOptions(
-  { startTrigger, stopTrigger, triggerScope }: Options,
+  { startTrigger, stopTrigger, triggerScope, allowUretprobe }: Options,
   { program }: RunTargets,
 ): Partial<SessionOptions> {
   if (startTrigger === null && stopTrigger === null) return {};
   return {
     triggerScope,
+    allowUretprobe,
     ...(startTrigger === null ? {} : { startTrigger }),
     ...(stopTrigger === null ? {} : { stopTrigger }),
     ...(program === null ? {} : { program }),
