@@ -91,7 +91,8 @@ export async function witnessed(
         // The window lies between the outer readings, and the inner ones in the window. The account of a thread that is on
         // a CPU is brought up to date at a tick only: 4 ms at 250 Hz, 10 ms at 100 Hz. It leaves out interrupts, and what
         // the hypervisor took.
-        const slackNs = 20_000_000 + budget.hardIrqNs + budget.softIrqNs + budget.unknownNs;
+        const unaccountedNs = budget.hardIrqNs + budget.softIrqNs + budget.unknownNs + (sample.stealNs ?? 0);
+        const slackNs = 20_000_000 + unaccountedNs;
         for (const [what, ns, leastNs, mostNs] of [
           ['run', run.totalNs + run.clippedNs, c.runNs - b.runNs, d.runNs - a.runNs],
           ['ready', ready.totalNs + ready.clippedNs, c.readyNs - b.readyNs, d.readyNs - a.readyNs],

@@ -9,11 +9,14 @@
 use std::ops::Range;
 
 use crate::code::flow::{Condition, Flow};
-use crate::code::jump_table::{Code, leads_inside};
+use crate::code::jump_table::{Code, Loaded, leads_inside};
 use crate::code::leads::Leads;
 use crate::code::machine::is_nop;
 use crate::code::walk::Walk;
 use crate::files::object::Object;
+
+/// To other code, or by a register, in one function.
+const MOST_JUMPS: usize = 4096;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
@@ -45,81 +48,66 @@ enum Found {
 
 impl Walk<'_> {
     fn classify(&self) -> Result<Found, String> {
-        let returns: Vec<Option<bool>> = self
+        let returns = self
             .steps
             .iter()
-            .filter(|(at, step)| step.flow == Flow::Return && !self.swept.contains(at))
-            .map(|(at, _)| self.is_as_at_start(*at))
-            .collect();
+            .filter(|(at, step)| step.flow == Flow::Return && !self.swept.contains(at));
+        let mut heights = returns.map(|(at, _)| self.is_as_at_start(*at));
         // Some compilers leave out of the tables how a function takes its frame down.
-        let tables_tell = !returns.contains(&Some(false));
+        let tables_tell = !heights.any(|is| is == Some(false));
         let height = |at: u64| self.is_as_at_start(at).filter(|_| tables_tell);
-        let mut ends: Vec<End> = Vec::new();
+        let mut ends = Vec::new();
+        let mut end = |address, condition: Option<Condition>| {
+            ends.push(End {
+                address,
+                is_conditional: condition.is_some(),
+            });
+        };
         let mut computed = Vec::new();
+        let mut elsewhere = 0;
         for (&at, step) in &self.steps {
             let (to, condition) = match step.flow {
                 Flow::Next | Flow::Call | Flow::Nowhere => continue,
                 Flow::Foreign => {
-                    return Err(format!(
-                        "it is left in an unusual way at {}",
-                        self.shown(at)
-                    ));
+                    let at = self.shown(at);
+                    return Err(format!("it is left in an unusual way at {at}"));
                 }
-                Flow::Return | Flow::Pointer => (None, None),
+                Flow::Return | Flow::Pointer => {
+                    end(at, None);
+                    continue;
+                }
                 Flow::Computed => {
                     computed.push(at);
                     continue;
                 }
-                Flow::Jump(to) => (Some(to), None),
-                Flow::Branch(to, condition) => (Some(to), Some(condition)),
+                Flow::Jump(to) => (to, None),
+                Flow::Branch(to, condition) => (to, Some(condition)),
             };
-            if let Some(to) = to {
-                if self.is_inside(to) {
-                    continue;
-                }
-                match self.leads(at, to, height(at))? {
-                    Leads::ToPart(range) => return Ok(Found::Part(range)),
-                    Leads::Nowhere => continue,
-                    Leads::Away => {}
-                }
+            if self.is_inside(to) {
+                continue;
             }
-            if condition == Some(Condition::Unreadable) {
-                let at = self.shown(at);
+            elsewhere += 1;
+            if elsewhere > MOST_JUMPS {
                 return Err(format!(
-                    "it jumps to another function on a condition at {at}"
+                    "it jumps to other code at over {MOST_JUMPS} places"
                 ));
             }
-            ends.push(End {
-                address: at,
-                is_conditional: condition.is_some(),
-            });
-        }
-        let (inside, outside): (Vec<u64>, Vec<u64>) = computed
-            .into_iter()
-            .partition(|at| height(*at) == Some(false) || self.goes_by_table(*at));
-        // Where one of the others led inside, there would be code that nothing else leads to.
-        let is_all_reached = !inside.is_empty() || self.swept.iter().all(|at| self.is_padding(*at));
-        if let Some(at) = outside.first().filter(|_| !is_all_reached) {
-            return Err(format!(
-                "where its jump at {} leads cannot be told",
-                self.shown(*at)
-            ));
-        }
-        ends.extend(outside.into_iter().map(|address| End {
-            address,
-            is_conditional: false,
-        }));
-        for End { address, .. } in &ends {
-            let at = self.shown(*address);
-            let step = self.steps.get(address);
-            if step.is_some_and(|step| self.overlaps(*address..address + step.bytes)) {
-                return Err(format!("instructions overlap at {at}"));
-            }
-            let is_known = height(*address) == Some(true) || self.is_go();
-            if self.swept.contains(address) && !is_known {
-                return Err(format!("no way is known to its end at {at}"));
+            match self.leads(at, to, height(at))? {
+                Leads::ToPart(range) => return Ok(Found::Part(range)),
+                Leads::Nowhere => {}
+                Leads::Away if condition == Some(Condition::Unreadable) => {
+                    let at = self.shown(at);
+                    return Err(format!(
+                        "it jumps to another function on a condition at {at}"
+                    ));
+                }
+                Leads::Away => end(at, condition),
             }
         }
+        for at in self.computed_ends(&computed, height)? {
+            end(at, None);
+        }
+        self.require_instructions(&ends, height)?;
         if ends.is_empty() {
             return Err("it never returns".to_owned());
         }
@@ -127,20 +115,71 @@ impl Walk<'_> {
         Ok(Found::Ends(ends))
     }
 
-    fn goes_by_table(&self, at: u64) -> bool {
-        let instructions: Vec<(u64, &[u8])> = self
-            .steps
-            .iter()
-            .filter_map(|(at, step)| Some((*at, self.code(*at)?.get(..step.bytes as usize)?)))
-            .collect();
-        let jump = instructions.partition_point(|(other, _)| *other < at);
+    /// Of jumps that go by a register, those that leave the function.
+    fn computed_ends(
+        &self,
+        computed: &[u64],
+        height: impl Fn(u64) -> Option<bool>,
+    ) -> Result<Vec<u64>, String> {
+        let (mut inside, unknown): (Vec<u64>, Vec<u64>) =
+            computed.iter().partition(|at| height(**at) == Some(false));
+        if unknown.is_empty() {
+            return Ok(unknown);
+        }
+        if unknown.len() > MOST_JUMPS {
+            return Err(format!(
+                "it jumps by a register at over {MOST_JUMPS} places"
+            ));
+        }
         let code = Code {
             machine: self.machine,
-            instructions: &instructions,
+            instructions: self
+                .steps
+                .iter()
+                .filter_map(|(at, step)| Some((*at, self.code(*at)?.get(..step.bytes as usize)?)))
+                .collect(),
             read: &|address, bytes| self.read(address, bytes),
             is_inside: &|address| self.is_inside(address),
         };
-        leads_inside(&code, jump)
+        let loaded = Loaded::of(&code);
+        let goes_by_table = |at: &u64| {
+            let jump = code.instructions.partition_point(|(other, _)| other < at);
+            leads_inside(&code, &loaded, jump)
+        };
+        let (by_table, outside): (Vec<u64>, Vec<u64>) =
+            unknown.into_iter().partition(goes_by_table);
+        inside.extend(by_table);
+        // Where one of the others led inside, there would be code that nothing else leads to.
+        let is_all_reached = !inside.is_empty() || self.swept.iter().all(|at| self.is_padding(*at));
+        match outside.first() {
+            Some(at) if !is_all_reached => {
+                let at = self.shown(*at);
+                Err(format!("where its jump at {at} leads cannot be told"))
+            }
+            _ => Ok(outside),
+        }
+    }
+
+    /// A breakpoint is put on what is an instruction for certain.
+    fn require_instructions(
+        &self,
+        ends: &[End],
+        height: impl Fn(u64) -> Option<bool>,
+    ) -> Result<(), String> {
+        let is_go = self.is_go();
+        for End { address, .. } in ends {
+            let step = self.steps.get(address);
+            if step.is_some_and(|step| self.overlaps(*address..address + step.bytes)) {
+                let at = self.shown(*address);
+                return Err(format!("instructions overlap at {at}"));
+            }
+            let is_known = height(*address) == Some(true) || is_go;
+            if self.swept.contains(address) && !is_known {
+                let at = self.shown(*address);
+                return Err(format!("no way is known to its end at {at}"));
+            }
+        }
+        Ok(())
     }
 
     fn is_padding(&self, at: u64) -> bool {

@@ -10,27 +10,68 @@ use crate::code::{arm64, x86};
 /// What tells is close by, but for the table's address, which may be loaded ahead of a loop.
 const MOST_BEFORE: usize = 16;
 
+/// Addresses that are loaded into the register in question, of those nearest to the jump.
+const MOST_LOADED: usize = 64;
+
 /// A function's instructions, by address, and what else its file holds.
 pub struct Code<'a> {
     pub machine: u16,
-    pub instructions: &'a [(u64, &'a [u8])],
+    pub instructions: Vec<(u64, &'a [u8])>,
     /// So many bytes at an address of the file.
     pub read: &'a dyn Fn(u64, usize) -> Option<Vec<u8>>,
     pub is_inside: &'a dyn Fn(u64) -> bool,
 }
 
+/// Which addresses a function loads into which registers, by the index of the instruction that does.
+#[derive(Default)]
+pub struct Loaded(Vec<(usize, Register, u64)>);
+
+impl Loaded {
+    pub fn of(code: &Code<'_>) -> Self {
+        let Some(bits) = x86_bits(code.machine) else {
+            return Self::default();
+        };
+        let instructions = code.instructions.iter().enumerate();
+        let loads = instructions.filter_map(|(index, (address, bytes))| {
+            let it = x86::decode(bits, bytes, *address)?;
+            let loads = it.mnemonic() == Mnemonic::Lea && it.is_ip_rel_memory_operand();
+            let register = it.op0_register().full_register();
+            loads.then(|| (index, register, it.memory_displacement64()))
+        });
+        Self(loads.collect())
+    }
+
+    fn near(&self, index: usize, register: Register) -> impl Iterator<Item = u64> {
+        let register = register.full_register();
+        let after = self.0.partition_point(|(other, ..)| *other < index);
+        let (before, after) = self.0.split_at(after);
+        let mine = move |(_, other, address): &(usize, Register, u64)| {
+            (*other == register).then_some(*address)
+        };
+        let before = before.iter().rev().filter_map(mine).take(MOST_LOADED);
+        before.chain(after.iter().filter_map(mine).take(MOST_LOADED))
+    }
+}
+
+fn x86_bits(machine: u16) -> Option<u32> {
+    match machine {
+        EM_X86_64 => Some(64),
+        EM_386 => Some(32),
+        _ => None,
+    }
+}
+
 /// Of the jump that is the instruction of that index.
-pub fn leads_inside(code: &Code<'_>, jump: usize) -> bool {
-    let found = match code.machine {
-        EM_X86_64 => x86_leads_inside(code, 64, jump),
-        EM_386 => x86_leads_inside(code, 32, jump),
-        EM_AARCH64 => arm64_leads_inside(code, jump),
+pub fn leads_inside(code: &Code<'_>, loaded: &Loaded, jump: usize) -> bool {
+    let found = match (x86_bits(code.machine), code.machine) {
+        (Some(bits), _) => x86_leads_inside(code, loaded, bits, jump),
+        (None, EM_AARCH64) => arm64_leads_inside(code, jump),
         _ => None,
     };
     found.unwrap_or(false)
 }
 
-fn x86_leads_inside(code: &Code<'_>, bits: u32, jump: usize) -> Option<bool> {
+fn x86_leads_inside(code: &Code<'_>, loaded: &Loaded, bits: u32, jump: usize) -> Option<bool> {
     let decode = |index: usize| {
         let (address, bytes) = code.instructions.get(index)?;
         x86::decode(bits, bytes, *address)
@@ -41,18 +82,12 @@ fn x86_leads_inside(code: &Code<'_>, bits: u32, jump: usize) -> Option<bool> {
             && it.op0_register().full_register() == register.full_register()
             && !matches!(it.mnemonic(), Mnemonic::Cmp | Mnemonic::Test | Mnemonic::Bt)
     };
-    // Where a table may be that a register holds the address of.
-    let loaded = |base: Register| {
-        let all = (0..code.instructions.len()).filter_map(decode);
-        all.filter(move |it| it.mnemonic() == Mnemonic::Lea && writes(it, base))
-            .filter(|it| it.is_ip_rel_memory_operand())
-            .map(|it| it.memory_displacement64())
-    };
     let tables = |it: &Instruction| -> Vec<(u64, u64)> {
         let displacement = it.memory_displacement64();
         match it.memory_base() {
             Register::None => vec![(0, displacement)],
-            base => loaded(base)
+            base => loaded
+                .near(jump, base)
                 .map(|address| (address, address.wrapping_add(displacement)))
                 .collect(),
         }

@@ -67,6 +67,7 @@ impl Walk<'_> {
         let bytes = (range.end - range.start).min(MOST_BYTES) as usize;
         let code = self.read(range.start, bytes).unwrap_or_default();
         let mut seen = BTreeSet::new();
+        let mut left = self.looks_left.get();
         let mut ways = vec![from];
         let mut looks = Looks::NeverEnds;
         while let Some(at) = ways.pop() {
@@ -79,6 +80,12 @@ impl Walk<'_> {
             }
             if !seen.insert(at) {
                 continue;
+            }
+            // Whoever makes that many is after our time.
+            left = left.saturating_sub(1);
+            self.looks_left.set(left);
+            if left == 0 {
+                return Looks::Ends;
             }
             let rest = code.get((at - range.start) as usize..).unwrap_or_default();
             let Some(step) = step(self.machine, rest, at) else {

@@ -1,5 +1,6 @@
 //! All ways through a function's code, from its start, and what no way is known to.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -10,7 +11,7 @@ use crate::files::symbols::{Function, Functions};
 use crate::files::unwind_tables::{Heights, UnwindTables};
 
 /// Of one function's parts together.
-pub const MOST_BYTES: u64 = 16 << 20;
+pub const MOST_BYTES: u64 = 1 << 20;
 /// Cold code that stands apart.
 const MOST_PARTS: usize = 64;
 
@@ -18,6 +19,11 @@ pub struct Part {
     pub range: Range<u64>,
     bytes: Vec<u8>,
 }
+
+/// Instructions of other code that are looked at.
+const MOST_LOOKS: u32 = 1 << 20;
+/// Of one function.
+const MOST_NAMES: usize = 64;
 
 /// Symbols in the order of their addresses.
 pub struct ByAddress<'a> {
@@ -63,6 +69,8 @@ pub struct Walk<'a> {
     pub swept: BTreeSet<u64>,
     /// By where the part begins that they are of.
     heights: BTreeMap<u64, Heights>,
+    /// How much more of other code is looked at.
+    pub looks_left: Cell<u32>,
 }
 
 impl<'a> Walk<'a> {
@@ -79,6 +87,7 @@ impl<'a> Walk<'a> {
             steps: BTreeMap::new(),
             swept: BTreeSet::new(),
             heights: BTreeMap::new(),
+            looks_left: Cell::new(MOST_LOOKS),
         };
         let start = function.start;
         walk.add_part(function)?;
@@ -224,6 +233,7 @@ impl<'a> Walk<'a> {
         let is_part = symbols
             .at(self.start)
             .iter()
+            .take(MOST_NAMES)
             .filter_map(|own| name.strip_prefix(symbols.functions.name(own)))
             .any(|rest| rest.starts_with(b".cold") || rest.starts_with(b".__part."));
         (is_part && part.bytes > 0).then(|| part.address..part.address + part.bytes)
@@ -231,39 +241,31 @@ impl<'a> Walk<'a> {
 
     /// Takes in what no way is known to.
     pub fn sweep(&mut self) -> Result<(), String> {
-        let mut passed = BTreeSet::new();
-        while let Some(gap) = self.gap(&passed) {
-            let code = self.code(gap.start).unwrap_or_default();
-            let code = &code[..code.len().min((gap.end - gap.start) as usize)];
-            // Between functions there is padding.
-            if code.iter().all(|byte| matches!(byte, 0 | 0xcc)) {
-                passed.insert(gap.start);
-            } else {
-                self.follow(vec![gap.start], true).map_err(|why| {
-                    format!("no way leads to {}, and {why}", self.shown(gap.start))
-                })?;
+        let mut index = 0;
+        // What is taken in may bring more parts.
+        while let Some(range) = self.parts.get(index).map(|part| part.range.clone()) {
+            let mut from = range.start;
+            while from < range.end {
+                let next = self.steps.range(from..range.end).next();
+                let (at, after) =
+                    next.map_or((range.end, range.end), |(at, step)| (*at, at + step.bytes));
+                if at == from {
+                    from = after;
+                    continue;
+                }
+                let gap = self.code(from).unwrap_or_default();
+                let gap = &gap[..gap.len().min((at - from) as usize)];
+                // Between functions there is padding.
+                if gap.iter().all(|byte| matches!(byte, 0 | 0xcc)) {
+                    from = at;
+                    continue;
+                }
+                self.follow(vec![from], true)
+                    .map_err(|why| format!("no way leads to {}, and {why}", self.shown(from)))?;
             }
+            index += 1;
         }
         Ok(())
-    }
-
-    /// The first of the parts that is not taken in, but for those.
-    fn gap(&self, passed: &BTreeSet<u64>) -> Option<Range<u64>> {
-        self.parts.iter().find_map(|part| {
-            let mut from = part.range.start;
-            let ends = self
-                .steps
-                .range(part.range.clone())
-                .map(|(at, step)| (*at, at + step.bytes))
-                .chain([(part.range.end, part.range.end)]);
-            for (at, after) in ends {
-                if at > from && !passed.contains(&from) {
-                    return Some(from..at);
-                }
-                from = after;
-            }
-            None
-        })
     }
 
     /// As the tables have it, where they describe how the function ends: some compilers leave that out.

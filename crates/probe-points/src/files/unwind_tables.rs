@@ -17,7 +17,7 @@ const MOST_BYTES: u64 = 128 << 20;
 /// Of one object.
 const MOST_FUNCTIONS: usize = 4_000_000;
 /// Of one function: each is a change of the stack in its code.
-const MOST_ROWS: usize = 100_000;
+const MOST_ROWS: usize = 20_000;
 
 type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
 
