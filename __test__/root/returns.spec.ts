@@ -125,7 +125,12 @@ int main(void) { for (unsigned n = 0;; n++) { if (magic(n) != 0x12345678u) retur
     );
   assertRefused(t, capture(at(2)), 66, /inside of an instruction/, /instructions begin at/);
   t.is(capture(at(0)).status, 0);
-  assertRefused(t, capture(at(0).replace('up:', 'ur:').replace(/.$/, '1')), 66, /cannot be told: neither symbols nor unwind tables/);
+  assertRefused(
+    t,
+    capture(at(0).replace('up:', 'ur:').replace(/.$/, '1')),
+    66,
+    /cannot be told: neither symbols nor unwind tables/,
+  );
   t.is(capture(at(0).replace('up:', 'ur:')).status, 0);
   t.regex(readFileSync(`/proc/${pid}/stat`, 'utf8'), /\) [SR]/);
 });
