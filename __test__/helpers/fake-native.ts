@@ -12,6 +12,10 @@ export interface FakeScript {
   /** One entry per window; the last one goes for the rest. */
   windows?: WindowScript[];
   sample?: (index: number) => Partial<Binding.BindingSample>;
+  /** Pids of processes that end before they are captured. */
+  gone?: number[];
+  /** On the triggers. */
+  remarks?: string[];
   /** Calls that fail, with their error. */
   errors?: { open?: Error; read?: (index: number) => Error | undefined; release?: Error; spawn?: Error };
   /** A command that is released does not begin, as on a file system that does not answer. */
@@ -65,7 +69,21 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
       log(`open ${JSON.stringify(options)}`);
       if (script.errors?.open !== undefined) throw script.errors.open;
       await script.opening;
-      return new FakeSession();
+      return new FakeSession(options.pids);
+    }
+
+    readonly #pids: number[];
+
+    constructor(pids: number[]) {
+      this.#pids = pids.filter((pid) => !script.gone?.includes(pid));
+    }
+
+    remarks(): string[] {
+      return script.remarks ?? [];
+    }
+
+    pids(): number[] {
+      return this.#pids;
     }
 
     get windowsAhead(): number {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import test from 'ava';
 import type { Header, Report, Sample } from '../../src/index.js';
-import { butHiddenSwitches, cli, kdelay, run } from './cli.js';
+import { butHiddenSwitches, cli, kdelay, run, runMeanwhile } from './cli.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'kdelay-targets-'));
 test.after.always(() => rmSync(folder, { recursive: true }));
@@ -27,6 +27,34 @@ async function sleepers(name: string, count: number): Promise<{ pids: number[]; 
 }
 
 const brief = ['--sample-time', '0.02'];
+
+/** As with a server that forks for each request: two of its processes always begin or end, and some stay. */
+for (const [title, options] of [
+  ['', []],
+  [' and follows', ['--follow']],
+  [' and has triggers', ['--start-trigger', 'up:libc.so.6:clock_nanosleep', '--trigger-timeout', '30']],
+] as const) {
+  test.serial(`a name whose processes come and go has those that are there${title}`, async (t) => {
+    const name = `kdelay-brief${options.length}`;
+    const { pids, end } = await sleepers(name, 5);
+    const short = `while kill -0 $PPID; do '${join(folder, name)}' 0.00$((RANDOM % 9 + 1)); done`;
+    const loops = [1, 2].map(() => spawn('bash', ['-c', short], { stdio: 'ignore' }));
+    try {
+      for (let runs = 5; runs > 0; runs--) {
+        const args = ['capture', '-n', name, '--all', ...brief, ...options, '-f', 'json'];
+        const { status, stdout, stderr } = await runMeanwhile(process.execPath, [cli, ...args]);
+        t.is(status, 0, stderr);
+        const { targets } = JSON.parse(stdout) as Report;
+        for (const pid of pids) t.true(targets.some((target) => target.pid === pid));
+        const [, leftOut] = /^kdelay: note: (\d+) of \d+ processes had ended before/m.exec(stderr) ?? [];
+        t.true(leftOut === undefined || Number(leftOut) > 0);
+      }
+    } finally {
+      for (const loop of loops) loop.kill();
+      end();
+    }
+  });
+}
 
 for (const [name, title, options] of [
   ['kdelay-pair-a', '-p A,B', (a: number, b: number) => ['-p', `${a},${b}`]],

@@ -64,6 +64,10 @@ export declare class BindingSession {
    */
   close(): Promise<void>
   get closed(): boolean
+  /** What is to be known of the triggers, one line each: such as that a function ends by a jump to another one. */
+  remarks(): Array<string>
+  /** The processes that are captured, but for children that have joined them. */
+  pids(): Array<number>
   /** False once every target has ended. */
   targetsAlive(): boolean
 }
@@ -238,6 +242,8 @@ export interface BindingOffCpu {
 export interface BindingOpenOptions {
   /** Process ids in kdelay's own pid namespace, at least one. */
   pids: Array<number>
+  /** Those of them that have ended by the time they are held are left out, unless all have. */
+  leaveOutEnded?: boolean
   /** Children forked while the session is open join the targets. */
   follow: boolean
   /** 0: quiet; else the verifier's log level. What is attached, and how, goes to stderr. */

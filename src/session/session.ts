@@ -31,6 +31,8 @@ export interface SessionOptions extends UserStackOptions {
   startTrigger?: string;
   /** What closes windows that have no length. */
   stopTrigger?: string;
+  /** Processes of `pids` that end before they are captured are left out of `targets`, unless all of them do. Default: false, refused. */
+  leaveOutEnded?: boolean;
   /** Whether triggers on kernel code fire in any task or in the captured processes only. Default: any. */
   triggerScope?: 'any' | 'target';
   /**
@@ -115,12 +117,21 @@ export class CaptureSession implements AsyncDisposable {
     const servers = options.debuginfod === undefined ? null : (options.debuginfod.servers ?? debugServers());
     const { BindingSession, inspectProcess, isDebugFileOf } = native();
     const targets: Target[] = [];
-    for (const pid of pids) targets.push(toTarget(await awaitNative(() => inspectProcess(pid))));
+    const leaveOutEnded = options.leaveOutEnded ?? false;
+    for (const pid of pids) {
+      try {
+        targets.push(toTarget(await awaitNative(() => inspectProcess(pid))));
+      } catch (error) {
+        // Where all have ended, native says so.
+        if (!(leaveOutEnded && hasEnded(error))) throw error;
+      }
+    }
     const session = await awaitNative(() =>
       BindingSession.open({
         pids,
         follow: options.follow ?? false,
         debugLevel,
+        ...(leaveOutEnded ? { leaveOutEnded } : {}),
         ...(options.triggerScope === 'target' ? { triggersInTargetOnly: true } : {}),
         ...(options.allowUretprobe === true ? { allowUretprobe: true } : {}),
         ...pickTexts(options, ['startTrigger', 'stopTrigger', 'program']),
@@ -135,12 +146,19 @@ export class CaptureSession implements AsyncDisposable {
     );
     const debugFiles = servers === null ? null : new DebugFiles(servers, isDebugFileOf, options.debuginfod);
     const cpus = (options.verdict ?? true) ? os.cpus().length : null;
-    return new CaptureSession(session, options, targets, debugFiles, cpus);
+    const held = new Set(callNative(() => session.pids()));
+    const captured = targets.filter(({ pid }) => held.has(pid));
+    return new CaptureSession(session, options, captured, debugFiles, cpus);
   }
 
   /** The captured processes: those named first, then, as of the last read(), their children. */
   get targets(): readonly Target[] {
     return this.#targets;
+  }
+
+  /** What is to be known of the triggers, one line each: such as that a function ends by a jump to another one. */
+  get triggerRemarks(): readonly string[] {
+    return this.#use((session) => session.remarks());
   }
 
   /** False once every target has ended. */
@@ -256,6 +274,11 @@ function checkPids({ pid, pids }: SessionOptions): number[] {
 }
 
 /** The options that were given, and no key for the others. */
+function hasEnded(error: unknown): boolean {
+  const code = error instanceof KdelayError ? error.code : null;
+  return code === 'PROCESS_ENDED' || code === 'NO_SUCH_PROCESS';
+}
+
 function pickTexts<Key extends keyof SessionOptions>(
   options: SessionOptions,
   keys: readonly Key[],

@@ -27,6 +27,20 @@ async function capture(script: FakeScript, ...args: string[]): Promise<Ran> {
   return { code, stdout: stdout.text, stderr: stderr.text, calls: native.calls };
 }
 
+test.serial('processes of a name that end before they are captured are left out', async (t) => {
+  const processes = [rawTarget(100, 'main'), rawTarget(200, 'main'), rawTarget(300, 'main')];
+  const args = ['-n', 'main', '--all', '-f', 'json'];
+  const ran = await capture({ processes, gone: [200] }, ...args);
+  t.is(ran.code, 0, ran.stderr);
+  t.is(ran.stderr, 'kdelay: note: 1 of 3 processes had ended before they were captured\n');
+  t.regex(
+    ran.calls.find((call) => call.startsWith('open ')) ?? '',
+    /"pids":\[100,200,300\],"follow":false.*"leaveOutEnded":true/,
+  );
+  const all = await capture({ processes }, ...args);
+  t.is(all.stderr, '');
+});
+
 test.serial('a capture by pid opens, samples, prints and closes', async (t) => {
   const { code, stdout, stderr, calls } = await capture({}, '-p', '100');
   t.is(code, 0);

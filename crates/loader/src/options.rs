@@ -13,6 +13,7 @@ use probe_points::ReturnProbes;
 pub struct Options {
     /// tgids, at least one.
     pub pids: Vec<u32>,
+    pub if_ended: IfEnded,
     /// Children forked while the session is open join the targets.
     pub follow: bool,
     /// 0: quiet, else the verifier's log level; what is attached how goes to stderr.
@@ -74,6 +75,15 @@ pub struct EventOptions {
     pub buffer_bytes: u32,
     /// Kept of one window, at most: the longest.
     pub limit: usize,
+}
+
+/// What becomes of targets that end before they are held, as of those that were found by a name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IfEnded {
+    #[default]
+    Refuse,
+    /// Unless all of them have.
+    LeaveOut,
 }
 
 /// In which tasks the triggers on kernel code fire. Those on user code fire in the monitored processes only.

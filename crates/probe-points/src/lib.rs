@@ -27,7 +27,7 @@ pub use kernel::probing::{Kernel, ProbePmu};
 pub use resolve::dispatch::{resolve, resolve_with};
 pub use resolve::list::{Entry, Listing, list, list_with};
 pub use resolve::pattern::Pattern;
-pub use resolve::point::{MOST_POINTS, Point, ReturnProbes};
+pub use resolve::point::{MOST_POINTS, Point, Resolved, ReturnProbes};
 pub use resolve::suggest::near;
 pub use trigger::parse::parse;
 pub use trigger::syntax::{FunctionStart, LONGEST_TRIGGER, Location, Name, ObjectName, Trigger};

@@ -10,7 +10,7 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
-use probe_points::{ErrorKind, Objects, Point};
+use probe_points::{ErrorKind, Kernel, Objects, Point, ReturnProbes, parse, resolve_with};
 use support::{Folder, Running, WAIT, file_offset, nm, object, offset, points, refusal, run};
 
 const PROGRAM: &str = r#"
@@ -346,4 +346,154 @@ fn place(point: &Point) -> (u64, u64) {
         Point::User { file, offset, .. } => (file.metadata().unwrap().ino(), *offset),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn versions_that_a_compiler_made_are_found_by_the_plain_name_and_told() {
+    let folder = Folder::new();
+    let source = format!(
+        "{WAIT}#include <stdio.h>\n#include <stdlib.h>\nstruct s {{ int a, b; }};\n\
+         static __attribute__((noinline)) int helper(struct s *p, int k) {{ if (p->a > 1000) {{ fprintf(stderr, \"%d\", k); abort(); }} __asm__ volatile(\"\"); return p->a + k; }}\n\
+         __attribute__((noinline)) int both(int a, int b) {{ __asm__ volatile(\"\" : \"+r\"(a)); return a * b; }}\n\
+         __asm__(\".type both.constprop.0,@function\\nboth.constprop.0: ret\\n.size both.constprop.0,.-both.constprop.0\");\n\
+         int main(int n, char **t) {{ struct s x = {{n, 2}}; int sum = helper(&x, 3); sum += both(n, 7) + both(sum, 7); if (sum < 9) wait_to_be_killed(); return sum; }}"
+    );
+    let program = folder.compile("gcc", "program", &source, &["-O2"]);
+    let objects = Objects::of_command(&program, "/".as_ref()).unwrap();
+    let text = run(Command::new("nm").arg(&program));
+    let symbol = |start: &str| {
+        let named = |line: &&str| {
+            let name = line.split_ascii_whitespace().nth(2).unwrap_or_default();
+            name.starts_with(start) && !name.contains(".cold")
+        };
+        let found: Vec<&str> = text.lines().filter(named).collect();
+        let fields: Vec<&str> = found[0].split_ascii_whitespace().collect();
+        (
+            u64::from_str_radix(fields[0], 16).unwrap(),
+            fields[2].to_owned(),
+        )
+    };
+    let resolved = |trigger: &str| {
+        let trigger = parse(trigger).unwrap();
+        resolve_with(&Kernel::running(), &trigger, &objects, ReturnProbes::AtEnds).unwrap()
+    };
+    let (address, name) = symbol("helper.");
+    assert_eq!(
+        offset(&objects, "up:helper"),
+        file_offset(&program, address)
+    );
+    assert_eq!(
+        offset(&objects, &format!("up:{name}")),
+        file_offset(&program, address)
+    );
+    assert!(resolved("up:helper").remarks[0].contains(&format!("helper is {name}")));
+    assert!(resolved(&format!("up:{name}")).remarks.is_empty());
+    let (_, name) = symbol("both.constprop");
+    assert_eq!(
+        offset(&objects, "up:both"),
+        file_offset(&program, nm(&program, "both")[0])
+    );
+    assert!(resolved("up:both").remarks[0].contains(&name));
+    assert!(resolved("up:main").remarks.is_empty());
+}
+
+#[test]
+fn cold_parts_are_no_functions_and_constructors_are_one() {
+    let folder = Folder::new();
+    let source = format!(
+        "{WAIT}#include <stdexcept>\n#include <string>\nnamespace ns {{ struct Base {{ virtual ~Base(); int x; Base(int); }};\n\
+         Base::Base(int k) : x(k) {{ asm volatile(\"\"); }}\nBase::~Base() {{ asm volatile(\"\"); }}\n\
+         struct Derived : virtual Base {{ __attribute__((noinline)) Derived(int k); ~Derived(); int run(std::string const &s) const; }};\n\
+         __attribute__((noinline)) Derived::Derived(int k) : Base(k) {{ asm volatile(\"\"); }}\n\
+         __attribute__((noinline)) Derived::~Derived() {{ asm volatile(\"\"); }}\n\
+         __attribute__((noinline)) int Derived::run(std::string const &s) const {{ if (s.size() > 100) throw std::runtime_error(\"x\" + s); asm volatile(\"\"); return s.size(); }} }}\n\
+         struct Last : ns::Derived {{ Last() : ns::Base(1), ns::Derived(2) {{}} }};\n\
+         int main(int n, char **t) {{ ns::Derived d(n); Last last; if (d.run(t[0]) + last.x < 0) return 1; wait_to_be_killed(); }}"
+    );
+    let program = folder.compile("g++", "program", &source, &["-O2"]);
+    let objects = Objects::of_command(&program, "/".as_ref()).unwrap();
+    let run = "_ZNK2ns7Derived3runERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE";
+    assert_eq!(
+        offset(&objects, "up:ns::Derived::run"),
+        file_offset(&program, nm(&program, run)[0])
+    );
+    let both: Vec<u64> = ["_ZN2ns7DerivedC1Ei", "_ZN2ns7DerivedC2Ei"]
+        .iter()
+        .map(|name| file_offset(&program, nm(&program, name)[0]))
+        .collect();
+    let mut found: Vec<u64> = points(&objects, "up:ns::Derived::Derived")
+        .unwrap()
+        .iter()
+        .map(|point| place(point).1)
+        .collect();
+    found.sort_unstable();
+    let mut expected = both.clone();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    let ends = points(&objects, "ur:ns::Derived::Derived").unwrap();
+    assert!(ends.len() >= 2);
+    let error = refusal(&objects, "up:ns::Derived::Derived+1");
+    assert_eq!(error.kind, ErrorKind::Ambiguous);
+}
+
+#[test]
+fn versions_sonames_and_paths_from_here_name_what_they_should() {
+    let (_folder, running) = linked();
+    let objects = running.objects();
+    let libc = object(&objects, "libc.so.6");
+    let text = run(Command::new("nm")
+        .arg("-D")
+        .arg(std::str::from_utf8(libc.path()).unwrap()));
+    let mut checked = 0;
+    for line in text
+        .lines()
+        .filter(|line| line.contains(" T pthread_cond_wait@"))
+    {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let address = u64::from_str_radix(fields[0], 16).unwrap();
+        let expected = file_offset(std::str::from_utf8(libc.path()).unwrap().as_ref(), address);
+        assert_eq!(
+            offset(&objects, &format!("up:libc.so.6:{}", fields[2])),
+            expected
+        );
+        checked += 1;
+    }
+    assert!(checked >= 2, "{text}");
+    let error = refusal(&objects, "up:libc.so.6:malloc@@GLIBC_9.9");
+    assert_eq!(error.kind, ErrorKind::NotFound);
+    assert_eq!(
+        offset(&objects, "up:libc.so.6:malloc@@GLIBC_2.2.5"),
+        offset(&objects, "up:libc.so.6:malloc")
+    );
+    // A library is mapped by the name of the file that its own name leads to.
+    let folder = Folder::new();
+    folder.compile(
+        "gcc",
+        "libmine.so.1.2.3",
+        "int mine(int x) { return x + 3; }",
+        &["-shared", "-fPIC", "-Wl,-soname,libmine.so.1"],
+    );
+    std::os::unix::fs::symlink("libmine.so.1.2.3", folder.join("libmine.so.1")).unwrap();
+    let source =
+        format!("{WAIT}int mine(int);\nint main(void) {{ mine(1); wait_to_be_killed(); }}");
+    let program = folder.compile(
+        "gcc",
+        "program",
+        &source,
+        &["{}/libmine.so.1.2.3", "-Wl,-rpath,{}"],
+    );
+    let running = Running::start(&program);
+    let objects = running.objects();
+    let expected = offset(&objects, "up:libmine.so.1.2.3:mine");
+    assert_eq!(offset(&objects, "up:libmine.so.1:mine"), expected);
+    let here = std::env::current_dir().unwrap();
+    let up = "../".repeat(here.components().count() - 1);
+    let path = folder.join("libmine.so.1.2.3");
+    assert_eq!(
+        offset(
+            &objects,
+            &format!("up:{up}{}:mine", &path.display().to_string()[1..])
+        ),
+        expected
+    );
 }

@@ -30,7 +30,8 @@ fn check(kernel: &Kernel, objects: &Objects, entry: &Entry) {
     let trigger = parse(&entry.trigger).unwrap_or_else(|error| panic!("{entry:?}: {error}"));
     assert_eq!(trigger.to_string(), entry.trigger);
     let points = resolve_with(kernel, &trigger, objects, ReturnProbes::OrUretprobe)
-        .unwrap_or_else(|error| panic!("{entry:?}: {error}"));
+        .unwrap_or_else(|error| panic!("{entry:?}: {error}"))
+        .points;
     assert_eq!(points.len(), entry.locations as usize, "{entry:?}");
     let has_semaphore = points
         .iter()
@@ -187,6 +188,7 @@ fn functions_of_the_kernel_are_looked_up_before_they_are_asked_for() {
             &objects,
             ReturnProbes::AtEnds,
         )
+        .map(|resolved| resolved.points)
     };
     let points = ask("k:vfs_read+0x10").unwrap();
     let [

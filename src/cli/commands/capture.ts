@@ -47,6 +47,7 @@ async function captureTo(
   try {
     const session = await CaptureSession.open({
       pids: targets.pids,
+      leaveOutEnded: options.all,
       follow: options.follow,
       debugLevel: options.debug,
       skipUpcallStats: options.skipUpcallStats,
@@ -58,6 +59,9 @@ async function captureTo(
       ...(options.threadCapacity === null ? {} : { threadCapacity: options.threadCapacity }),
     });
     try {
+      const leftOut = targets.pids.length - session.targets.length;
+      if (leftOut > 0) note(streams.stderr, leftOutText(leftOut, targets.pids.length));
+      for (const text of session.triggerRemarks) note(streams.stderr, text);
       const result = await printSamples(session, output, options, streams, targets, signals.signal);
       for (const text of remarks(result, options, targets)) note(streams.stderr, text);
       refuseTimeout(result.end, options);
@@ -68,6 +72,10 @@ async function captureTo(
   } finally {
     targets.close();
   }
+}
+
+function leftOutText(count: number, of: number): string {
+  return `${count} of ${of} processes had ended before they were captured`;
 }
 
 function triggerOptions(

@@ -10,7 +10,7 @@ use probe_points::ReturnProbes;
 
 use super::sample::{BindingSample, BindingWindow, BindingWindowStart};
 use crate::error::{Error, ErrorKind};
-use crate::options::{EventOptions, Options, TriggerScope, UserStacks};
+use crate::options::{EventOptions, IfEnded, Options, TriggerScope, UserStacks};
 use crate::sample::StopReason;
 use crate::session::capture::CaptureSession;
 use crate::session::sample::Sample;
@@ -19,6 +19,8 @@ use crate::session::sample::Sample;
 pub struct BindingOpenOptions {
     /// Process ids in kdelay's own pid namespace, at least one.
     pub pids: Vec<u32>,
+    /// Those of them that have ended by the time they are held are left out, unless all have.
+    pub leave_out_ended: Option<bool>,
     /// Children forked while the session is open join the targets.
     pub follow: bool,
     /// 0: quiet; else the verifier's log level. What is attached, and how, goes to stderr.
@@ -186,6 +188,11 @@ impl BindingSession {
     pub fn open(options: BindingOpenOptions) -> AsyncTask<OpenTask> {
         AsyncTask::new(OpenTask(Options {
             pids: options.pids,
+            if_ended: if options.leave_out_ended == Some(true) {
+                IfEnded::LeaveOut
+            } else {
+                IfEnded::Refuse
+            },
             follow: options.follow,
             debug_level: options.debug_level,
             thread_capacity: options.thread_capacity,
@@ -299,6 +306,18 @@ impl BindingSession {
     #[napi(getter)]
     pub fn closed(&self) -> bool {
         self.session.is_closed()
+    }
+
+    /// What is to be known of the triggers, one line each: such as that a function ends by a jump to another one.
+    #[napi]
+    pub fn remarks(&self) -> Vec<String> {
+        self.session.remarks().to_vec()
+    }
+
+    /// The processes that are captured, but for children that have joined them.
+    #[napi]
+    pub fn pids(&self) -> Vec<u32> {
+        self.session.pids()
     }
 
     /// False once every target has ended.

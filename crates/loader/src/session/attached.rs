@@ -23,7 +23,7 @@ use crate::probes::maps::Maps;
 use crate::probes::object::{PendingLoader, Probes};
 use crate::probes::upcalls::Upcalls;
 use crate::sample::Target;
-use crate::session::triggers::{AttachedTriggers, ResolvedTrigger, Triggers};
+use crate::session::triggers::{AttachedTriggers, How, ResolvedTrigger, Triggers};
 use crate::targets::hold::{hold, living_threads};
 use crate::targets::identity::Process;
 use crate::targets::pidfd::Signal;
@@ -59,13 +59,16 @@ pub struct Opened {
     pub control: Control,
     pub processes: Vec<Arc<Process>>,
     pub targets: Vec<Target>,
+    /// On the triggers, one line each.
+    pub remarks: Vec<String>,
 }
 
 impl Attached {
     /// Attaches the probes to the processes, each named once. `detached` is raised when they are gone again.
     pub fn open(pids: &[u32], options: &Options, detached: Arc<Signal>) -> Result<Opened> {
         let loader = PendingLoader::begin();
-        let (processes, targets) = hold(pids)?;
+        let (processes, targets) = hold(pids, options.if_ended)?;
+        let pids: Vec<u32> = processes.iter().map(|process| process.pid()).collect();
         let btf = Btf::of_running_kernel()?;
         let (mut config, missing) = offsets::configure(&btf)?;
         if options.debug_level > 0 {
@@ -73,7 +76,7 @@ impl Attached {
                 eprintln!("kdelay: no {}: {}", missing.member, missing.consequence);
             }
         }
-        let one = match pids {
+        let one = match &pids[..] {
             [only] if !options.follow => Some(*only),
             _ => None,
         };
@@ -116,7 +119,7 @@ impl Attached {
         )?;
         let maps = Maps::new(&mut probes)?;
         if one.is_none() {
-            for &pid in pids {
+            for &pid in &pids {
                 maps.add_target(kernel_tgid(pid)?, pid)?;
             }
         }
@@ -156,7 +159,14 @@ impl Attached {
         let control = Control::new(&mut probes)?;
         maps.fill(&probes)?;
         let has_start_trigger = triggers.start.is_some();
-        let triggers = triggers.attach(&mut probes, options.follow)?;
+        let remarks = triggers.remarks();
+        let triggers = triggers.attach(
+            &mut probes,
+            How {
+                follow: options.follow,
+                if_ended: options.if_ended,
+            },
+        )?;
         let most_pending = if has_start_trigger {
             (capacity.syscall_chunks / CHUNKS_PER_THREAD / living.max(1))
                 .clamp(1, MOST_PENDING as u32) as usize
@@ -180,6 +190,7 @@ impl Attached {
             control,
             processes,
             targets,
+            remarks,
         })
     }
 }

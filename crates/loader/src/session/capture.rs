@@ -35,6 +35,8 @@ pub struct CaptureSession {
     reader: Mutex<Reader>,
     /// Whoever waits is to look around.
     wake: Signal,
+    /// On the triggers, one line each.
+    remarks: Vec<String>,
     /// `None`: no calls are recorded.
     symbols: Option<Symbols>,
 }
@@ -59,6 +61,7 @@ impl CaptureSession {
             control,
             processes,
             targets,
+            remarks,
         } = Attached::open(&pids, options, Arc::clone(&detached))?;
         if processes.iter().all(|process| process.has_ended()) {
             let message = match &targets[..] {
@@ -92,12 +95,24 @@ impl CaptureSession {
             shared: Arc::new(shared),
             reader: Mutex::new(Reader::new(targets)),
             wake: signal()?,
+            remarks,
             symbols: (options.events.is_some() || options.off_cpu)
                 .then(|| Symbols::start(options.debug_cache.clone()))
                 .transpose()?,
         };
         harvester::start(Arc::clone(&session.shared))?;
         Ok(session)
+    }
+
+    /// What is to be known of the triggers, one line each.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
+    /// The processes that are captured, but for children that have joined them.
+    pub fn pids(&self) -> Vec<u32> {
+        let named = self.shared.living.named().iter();
+        named.map(|process| process.pid()).collect()
     }
 
     /// Opens a window now; where there is a start trigger, arms one for it, and the next such call may follow at once: up to

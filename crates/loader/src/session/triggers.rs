@@ -13,7 +13,7 @@ use probe_points::{Kernel, Listing, Objects, Pattern, Point, ReturnProbes, Trigg
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::perf_event::{self, Event};
-use crate::options::{Options, TriggerScope};
+use crate::options::{IfEnded, Options, TriggerScope};
 use crate::probes::object::{Probes, TriggerProgram};
 use crate::session::trigger_errors::{ended_while_attached, refused, refused_in_file};
 use crate::session::user_probes::{UserPlace, UserProbe, UserProbes};
@@ -24,6 +24,8 @@ use crate::targets::process;
 pub struct ResolvedTrigger {
     trigger: Trigger,
     points: Vec<TargetPoint>,
+    /// What whoever gave it should know, one line each.
+    remarks: Vec<String>,
 }
 
 struct TargetPoint {
@@ -54,6 +56,14 @@ impl AttachedTriggers {
     }
 }
 
+#[derive(Clone, Copy)]
+pub struct How {
+    /// Children are captured too.
+    pub follow: bool,
+    /// Of processes that end before it is their turn.
+    pub if_ended: IfEnded,
+}
+
 /// What is attached, trigger by trigger.
 #[derive(Default)]
 struct Parts {
@@ -70,19 +80,35 @@ impl ResolvedTrigger {
         returns: ReturnProbes,
     ) -> Result<Self> {
         let trigger: Trigger = text.parse()?;
-        let mut points: Vec<TargetPoint> = Vec::new();
+        let mut resolved = Self {
+            trigger,
+            points: Vec::new(),
+            remarks: Vec::new(),
+        };
         for (process, objects) in objects {
-            for point in probe_points::resolve(&trigger, objects, returns)? {
+            let found = probe_points::resolve_with(
+                &Kernel::running(),
+                &resolved.trigger,
+                objects,
+                returns,
+            )?;
+            for remark in found.remarks {
+                let remark = format!("{text}: {remark}");
+                if !resolved.remarks.contains(&remark) {
+                    resolved.remarks.push(remark);
+                }
+            }
+            for point in found.points {
                 let is_of_kernel = !matches!(point, Point::User { .. });
                 let process = Arc::clone(process);
-                points.push(TargetPoint { point, process });
+                resolved.points.push(TargetPoint { point, process });
                 // The kernel's places are the same for every process.
                 if is_of_kernel {
-                    return Ok(Self { trigger, points });
+                    return Ok(resolved);
                 }
             }
         }
-        Ok(Self { trigger, points })
+        Ok(resolved)
     }
 
     /// Whether it may fire in tasks that are not monitored.
@@ -94,18 +120,12 @@ impl ResolvedTrigger {
                 .any(|target| !matches!(target.point, Point::User { .. }))
     }
 
-    fn attach(
-        &self,
-        probes: &mut Probes,
-        edge: Edge,
-        follow: bool,
-        parts: &mut Parts,
-    ) -> Result<()> {
+    fn attach(&self, probes: &mut Probes, edge: Edge, how: How, parts: &mut Parts) -> Result<()> {
         let mut loaded: Vec<(TriggerProgram, Arc<OwnedFd>)> = Vec::new();
         // What stands in every process that maps a file stands there for all targets: a second one would count each hit again.
         let mut places = HashSet::new();
         for target in &self.points {
-            if follow && !places.insert(place_in_file(&target.point)?) {
+            if how.follow && !places.insert(place_in_file(&target.point)?) {
                 continue;
             }
             let wanted = program(edge, &target.point);
@@ -118,7 +138,7 @@ impl ResolvedTrigger {
                     program
                 }
             };
-            self.attach_point(target, &program, follow, parts)?;
+            self.attach_point(target, &program, how, parts)?;
         }
         Ok(())
     }
@@ -127,7 +147,7 @@ impl ResolvedTrigger {
         &self,
         target: &TargetPoint,
         program: &Arc<OwnedFd>,
-        follow: bool,
+        how: How,
         parts: &mut Parts,
     ) -> Result<()> {
         let attach_event = |event: &Event<'_>| {
@@ -177,7 +197,7 @@ impl ResolvedTrigger {
                     }),
                 };
                 // Children have memory of their own, to which a process's probes do not extend.
-                if follow {
+                if how.follow {
                     let event = perf_event::attach(&place.event(None), program.as_fd());
                     parts
                         .events
@@ -187,6 +207,9 @@ impl ResolvedTrigger {
                     let process = Arc::clone(&target.process);
                     let probe = UserProbe::attach(place, process);
                     if target.process.has_ended() {
+                        if how.if_ended == IfEnded::LeaveOut {
+                            return Ok(());
+                        }
                         let pid = target.process.pid();
                         return Err(ended_while_attached(pid, &self.trigger));
                     }
@@ -241,18 +264,20 @@ impl Triggers {
                 stop: None,
             });
         }
-        let objects = processes
-            .iter()
-            .map(|process| {
-                let objects = match &options.program {
-                    Some(program) => Objects::of_command(program, Path::new("/"))?,
-                    None => process
-                        .while_there(objects_of_process)?
-                        .ok_or_else(|| process.ended_meanwhile())?,
-                };
-                Ok((Arc::clone(process), objects))
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let mut objects = Vec::new();
+        let mut first_error = None;
+        for process in processes {
+            match objects_of(process, options) {
+                Ok(found) => objects.push((Arc::clone(process), found)),
+                Err(error) if options.if_ended == IfEnded::LeaveOut && process.has_ended() => {
+                    first_error.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(error) = first_error.filter(|_| objects.is_empty()) {
+            return Err(error);
+        }
         let resolve = |text: &Option<String>| {
             text.as_ref()
                 .map(|text| ResolvedTrigger::new(text, &objects, options.returns))
@@ -264,12 +289,18 @@ impl Triggers {
         })
     }
 
+    /// What whoever gave them should know, one line each.
+    pub fn remarks(&self) -> Vec<String> {
+        let triggers = [&self.start, &self.stop].into_iter().flatten();
+        triggers.flat_map(|it| it.remarks.clone()).collect()
+    }
+
     /// Attaches the stop trigger first: a window that a start opens at once must be closable.
-    pub fn attach(&self, probes: &mut Probes, follow: bool) -> Result<AttachedTriggers> {
+    pub fn attach(&self, probes: &mut Probes, how: How) -> Result<AttachedTriggers> {
         let mut parts = Parts::default();
         for (trigger, edge) in [(&self.stop, Edge::Stop), (&self.start, Edge::Start)] {
             if let Some(trigger) = trigger {
-                trigger.attach(probes, edge, follow, &mut parts)?;
+                trigger.attach(probes, edge, how, &mut parts)?;
             }
         }
         Ok(AttachedTriggers {
@@ -280,6 +311,15 @@ impl Triggers {
                 some => Some(UserProbes::keep(some)?),
             },
         })
+    }
+}
+
+fn objects_of(process: &Process, options: &Options) -> Result<Objects> {
+    match &options.program {
+        Some(program) => Ok(Objects::of_command(program, Path::new("/"))?),
+        None => process
+            .while_there(objects_of_process)?
+            .ok_or_else(|| process.ended_meanwhile()),
     }
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loader::error::ErrorKind;
-use loader::options::AttachMode;
-use loader::options::Options;
+use loader::options::{AttachMode, IfEnded, Options};
 use loader::sample::StopReason;
 use loader::session::capture::CaptureSession;
 
 use super::open;
+use crate::stranger::sleeper;
 
 #[test]
 fn calls_out_of_order_are_errors_and_closing_twice_is_harmless() {
@@ -55,4 +55,37 @@ fn what_cannot_be_monitored_is_refused_before_anything_is_attached() {
         assert_eq!(error.kind, kind);
         assert!(error.hint.is_some() || kind == ErrorKind::InvalidArgument);
     }
+}
+
+#[test]
+fn targets_that_have_ended_are_left_out_where_that_is_asked_for() {
+    let own = std::process::id();
+    let mut zombie = sleeper();
+    zombie.kill().unwrap();
+    let mut gone = sleeper();
+    gone.kill().unwrap();
+    gone.wait().unwrap();
+    let ended = [zombie.id(), gone.id()];
+    // It has not been waited for, so that its pid is its own; and it has become a zombie.
+    let state = format!("/proc/{}/stat", zombie.id());
+    while !std::fs::read_to_string(&state).unwrap().contains(") Z ") {
+        std::thread::yield_now();
+    }
+    let open = |pids: &[u32], if_ended| {
+        CaptureSession::open(&Options {
+            pids: pids.to_vec(),
+            if_ended,
+            stop_trigger: Some("up:libc.so.6:getppid".to_owned()),
+            ..Options::default()
+        })
+    };
+    let all = [&ended[..], &[own]].concat();
+    let session = open(&all, IfEnded::LeaveOut).unwrap();
+    assert_eq!(session.pids(), [own]);
+    drop(session);
+    for (pids, if_ended) in [(&all[..], IfEnded::Refuse), (&ended[..], IfEnded::LeaveOut)] {
+        let error = open(pids, if_ended).err().unwrap();
+        assert_eq!(error.kind, ErrorKind::ProcessEnded, "{error}");
+    }
+    zombie.wait().unwrap();
 }

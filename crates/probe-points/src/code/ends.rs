@@ -23,6 +23,8 @@ pub struct End {
     pub address: u64,
     /// A jump that may be taken or not: the call ends there only if it is.
     pub is_conditional: bool,
+    /// It leads to another function, which returns in its place.
+    pub is_jump: bool,
 }
 
 /// Of the function whose code that is; else why they cannot be told, as the end of a sentence.
@@ -57,10 +59,11 @@ impl Walk<'_> {
         let tables_tell = !heights.any(|is| is == Some(false));
         let height = |at: u64| self.is_as_at_start(at).filter(|_| tables_tell);
         let mut ends = Vec::new();
-        let mut end = |address, condition: Option<Condition>| {
+        let mut end = |address, flow: Flow| {
             ends.push(End {
                 address,
-                is_conditional: condition.is_some(),
+                is_conditional: matches!(flow, Flow::Branch(..)),
+                is_jump: flow != Flow::Return,
             });
         };
         let mut computed = Vec::new();
@@ -73,7 +76,7 @@ impl Walk<'_> {
                     return Err(format!("it is left in an unusual way at {at}"));
                 }
                 Flow::Return | Flow::Pointer => {
-                    end(at, None);
+                    end(at, step.flow);
                     continue;
                 }
                 Flow::Computed => {
@@ -101,11 +104,11 @@ impl Walk<'_> {
                         "it jumps to another function on a condition at {at}"
                     ));
                 }
-                Leads::Away => end(at, condition),
+                Leads::Away => end(at, step.flow),
             }
         }
         for at in self.computed_ends(&computed, height)? {
-            end(at, None);
+            end(at, Flow::Computed);
         }
         self.require_instructions(&ends, height)?;
         if ends.is_empty() {

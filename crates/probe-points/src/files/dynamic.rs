@@ -7,30 +7,19 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use object::elf::{
-    DT_NEEDED, DT_NULL, DT_RPATH, DT_RUNPATH, DT_STRSZ, DT_STRTAB, PT_DYNAMIC, PT_INTERP,
-};
+use object::elf::PT_INTERP;
 use object::read::ReadRef;
 
-use crate::error::{Result, escaped};
+use crate::error::escaped;
 use crate::files::cache::read;
-use crate::files::elf::{Elf, Segment, string};
+use crate::files::dynamic_table::{LONGEST_PATH, MOST_LIBRARIES, Needs, needs_of, segment_data};
+use crate::files::elf::{Elf, string};
 use crate::files::object::Object;
 use crate::files::open::Root;
 
-const MOST_LIBRARIES: usize = 512;
 /// Folders that are searched, and lines of the loader's settings.
 const MOST_FOLDERS: usize = 256;
-const LONGEST_PATH: usize = 4096;
 const MOST_SETTINGS_BYTES: u64 = 64 << 10;
-
-#[derive(Default)]
-struct Needs {
-    libraries: Vec<Vec<u8>>,
-    /// DT_RPATH: searched for a library's own libraries, too.
-    rpath: Vec<u8>,
-    runpath: Vec<u8>,
-}
 
 struct Search<'a> {
     root: &'a Root,
@@ -51,7 +40,7 @@ pub fn libraries(
     let Ok(elf) = program.elf() else {
         return found;
     };
-    let Ok(needs) = read(program.file(), |data| needs(elf, data)) else {
+    let Ok(needs) = read(program.file(), |data| needs_of(elf, data)) else {
         problems.push(format!(
             "{}: its libraries are not to be made out",
             escaped(program.path())
@@ -91,7 +80,7 @@ pub fn libraries(
             };
             let at = at.as_os_str().as_bytes().to_vec();
             let parsed = read(&file, |data| {
-                Elf::parse(data).and_then(|elf| self::needs(&elf, data))
+                Elf::parse(data).and_then(|elf| needs_of(&elf, data))
             });
             if let Ok(parsed) = parsed {
                 queue.push_back((at.clone(), parsed));
@@ -209,60 +198,10 @@ fn matching(root: &Root, pattern: &[u8]) -> Vec<PathBuf> {
     files
 }
 
-fn segment_data<'a, R: ReadRef<'a>>(segment: &Segment, data: R) -> Option<&'a [u8]> {
-    data.read_bytes_at(segment.offset, segment.file_bytes).ok()
-}
-
 fn interpreter<'a, R: ReadRef<'a>>(elf: &Elf, data: R) -> Option<Vec<u8>> {
     let segment = elf
         .segments
         .iter()
         .find(|segment| segment.kind == PT_INTERP)?;
     string(segment_data(segment, data)?, 0, LONGEST_PATH).map(<[u8]>::to_vec)
-}
-
-fn needs<'a, R: ReadRef<'a>>(elf: &Elf, data: R) -> Result<Needs> {
-    let mut needs = Needs::default();
-    let dynamic = elf
-        .segments
-        .iter()
-        .find(|segment| segment.kind == PT_DYNAMIC);
-    let Some(mut rest) = dynamic.and_then(|segment| segment_data(segment, data)) else {
-        return Ok(needs);
-    };
-    let mut entries = Vec::new();
-    while let Some((tag, bytes)) = elf.word(rest)
-        && let Some((value, _)) = elf.word(&rest[bytes..])
-        && tag.cast_signed() != DT_NULL
-    {
-        entries.push((tag, value));
-        rest = &rest[bytes * 2..];
-    }
-    let value = |wanted: i64| {
-        entries
-            .iter()
-            .find(|(tag, _)| tag.cast_signed() == wanted)
-            .map(|e| e.1)
-    };
-    let strings = value(DT_STRTAB)
-        .and_then(|address| elf.file_offset(address, 0))
-        .and_then(|offset| data.read_bytes_at(offset, value(DT_STRSZ)?).ok())
-        .unwrap_or_default();
-    for (tag, value) in entries {
-        let Some(text) = u32::try_from(value)
-            .ok()
-            .and_then(|offset| string(strings, offset, LONGEST_PATH))
-        else {
-            continue;
-        };
-        match tag.cast_signed() {
-            DT_NEEDED if needs.libraries.len() < MOST_LIBRARIES => {
-                needs.libraries.push(text.to_vec());
-            }
-            DT_RPATH => needs.rpath = text.to_vec(),
-            DT_RUNPATH => needs.runpath = text.to_vec(),
-            _ => {}
-        }
-    }
-    Ok(needs)
 }

@@ -1,9 +1,11 @@
 //! The files that a process has mapped or will map: opened, read within bounds, and what is in them.
 
 pub mod cache;
+pub mod clones;
 pub mod debug_files;
 pub mod demangle;
 pub mod dynamic;
+pub mod dynamic_table;
 pub mod elf;
 pub mod maps;
 pub mod object;

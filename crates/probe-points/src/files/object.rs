@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use crate::error::{Error, Result, escaped};
 use crate::files::cache::{Cache, read};
 use crate::files::debug_files;
+use crate::files::dynamic_table::needs_of;
 use crate::files::elf::Elf;
 use crate::files::maps::Mapping;
 use crate::files::open::{Root, fd_path, open_file};
@@ -31,6 +32,7 @@ pub struct Object {
     functions: OnceLock<Result<Functions>>,
     notes: OnceLock<Result<Vec<Note>>>,
     unwind_tables: OnceLock<Result<UnwindTables>>,
+    soname: OnceLock<Result<Vec<u8>>>,
 }
 
 impl Object {
@@ -51,6 +53,7 @@ impl Object {
             functions: OnceLock::new(),
             notes: OnceLock::new(),
             unwind_tables: OnceLock::new(),
+            soname: OnceLock::new(),
         })
     }
 
@@ -61,6 +64,16 @@ impl Object {
     pub fn base_name(&self) -> &[u8] {
         let from = self.path.iter().rposition(|&byte| byte == b'/');
         &self.path[from.map_or(0, |at| at + 1)..]
+    }
+
+    /// What other objects need it by; empty: it has none, or cannot be read.
+    pub fn soname(&self) -> &[u8] {
+        self.soname.get_or_init(|| {
+            let elf = self.elf()?;
+            self.read(|data| Ok(needs_of(elf, data)?.soname))
+        });
+        let soname = self.soname.get().and_then(|soname| soname.as_ref().ok());
+        soname.map_or(&[], Vec::as_slice)
     }
 
     /// Device and inode of its file.

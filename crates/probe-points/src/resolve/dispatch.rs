@@ -4,13 +4,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::objects::Objects;
 use crate::kernel::probing::Kernel;
 use crate::resolve::in_kernel;
-use crate::resolve::point::{MOST_POINTS, Point, ReturnProbes};
+use crate::resolve::point::{MOST_POINTS, Point, Resolved, ReturnProbes};
 use crate::resolve::usdt;
 use crate::resolve::user;
 use crate::trigger::syntax::{Location, Trigger};
 
 pub fn resolve(trigger: &Trigger, process: &Objects, returns: ReturnProbes) -> Result<Vec<Point>> {
-    resolve_with(&Kernel::running(), trigger, process, returns)
+    let resolved = resolve_with(&Kernel::running(), trigger, process, returns)?;
+    Ok(resolved.points)
 }
 
 /// For several triggers: what the kernel says is read once.
@@ -19,16 +20,18 @@ pub fn resolve_with(
     trigger: &Trigger,
     process: &Objects,
     returns: ReturnProbes,
-) -> Result<Vec<Point>> {
+) -> Result<Resolved> {
     match trigger {
         Trigger::Tracepoint { system, event } => {
             let id = in_kernel::tracepoint(kernel, system.as_bytes(), event.as_bytes())?;
-            Ok(vec![Point::Tracepoint { id }])
+            Ok(vec![Point::Tracepoint { id }].into())
         }
         Trigger::Kprobe { function, offset } => {
-            in_kernel::function(kernel, function, *offset, false)
+            in_kernel::function(kernel, function, *offset, false).map(Into::into)
         }
-        Trigger::Kretprobe { function } => in_kernel::function(kernel, function, 0, true),
+        Trigger::Kretprobe { function } => {
+            in_kernel::function(kernel, function, 0, true).map(Into::into)
+        }
         Trigger::Usdt {
             object,
             provider,
@@ -42,7 +45,7 @@ pub fn resolve_with(
                     "at most {MOST_POINTS} can be probed: name an OBJECT"
                 )));
             }
-            Ok(points)
+            Ok(points.into())
         }
         Trigger::Uprobe { object, location } => {
             kernel.uprobe_pmu()?;

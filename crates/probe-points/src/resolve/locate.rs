@@ -1,9 +1,11 @@
 //! Where in a file the code of a function is, and whether it can be probed there.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::code::place::{LONGEST_INSTRUCTION, Place, begins_anywhere, place};
+use crate::code::place::{self, LONGEST_INSTRUCTION, begins_anywhere};
 use crate::error::{Error, ErrorKind, Result, escaped};
+use crate::files::clones::are_one_structor;
 use crate::files::demangle::demangled;
 use crate::files::object::Object;
 use crate::files::symbols::{Function, Functions};
@@ -11,13 +13,22 @@ use crate::resolve::named::{listed, prefix, with_object};
 use crate::resolve::suggest::{near_functions, with_suggestions};
 use crate::trigger::syntax::{Location, Name, ObjectName};
 
-/// A place in an object's code.
+/// What a trigger names in an object.
 #[derive(Debug)]
 pub struct Located {
-    /// In the file.
-    pub offset: u64,
     /// As messages call it.
     pub shown: String,
+    /// One, but of constructors and destructors, of which there may be several.
+    pub places: Vec<Place>,
+    /// What whoever named it should know.
+    pub remark: Option<String>,
+}
+
+/// A place in an object's code.
+#[derive(Debug)]
+pub struct Place {
+    /// In the file.
+    pub offset: u64,
     /// The code of the function that begins there; `None`: how far it goes is not known, or none begins there.
     pub function: Option<Range<u64>>,
 }
@@ -28,7 +39,6 @@ pub fn locate(
     location: &Location,
     is_return: bool,
 ) -> Result<Located> {
-    let elf = object.elf()?;
     let (name, offset) = match location {
         Location::Symbol { name, offset } => (name, *offset),
         Location::Address(address) => return locate_address(object, *address, is_return),
@@ -54,45 +64,76 @@ pub fn locate(
             None => error,
         });
     };
-    if found
-        .iter()
-        .any(|function| function.address != first.address)
-    {
+    let is_other = |function: &&Function| function.address != first.address;
+    let others: Vec<&Function> = found.iter().filter(is_other).collect();
+    let is_same =
+        |other: &&Function| are_one_structor(functions.name(&first), functions.name(other));
+    if !others.is_empty() && (offset > 0 || !others.iter().all(is_same)) {
         return Err(ambiguous(functions, &found, &shown, spelt, is_return));
     }
     if found.iter().any(|function| function.is_indirect) {
         return Err(indirect(functions, name.as_bytes(), &shown));
     }
-    let size = found
-        .iter()
-        .map(|function| function.bytes)
-        .max()
-        .unwrap_or(0);
+    let addresses: BTreeSet<u64> = found.iter().map(|function| function.address).collect();
+    let place = |start: u64| {
+        let same = found.iter().filter(|function| function.address == start);
+        let size = same.map(|function| function.bytes).max().unwrap_or(0);
+        place_in(object, &shown, start..start.saturating_add(size), offset)
+    };
+    Ok(Located {
+        places: addresses.into_iter().map(place).collect::<Result<_>>()?,
+        remark: remark(functions, name.as_bytes(), &first),
+        shown,
+    })
+}
+
+/// At so many bytes from the start of a function, whose size may not be known.
+fn place_in(object: &Object, shown: &str, symbol: Range<u64>, offset: u64) -> Result<Place> {
+    let elf = object.elf()?;
+    let (start, size) = (symbol.start, symbol.end - symbol.start);
     if offset > 0 && size > 0 && offset >= size {
         let message = format!("{shown} has {size} bytes, of which {offset:#x} is none");
         return Err(Error::new(ErrorKind::Unprobeable, message)
             .hint("objdump -d shows at which offsets its instructions begin"));
     }
-    let place = elf.code_offset(first.address).and_then(|_| {
-        let address = first.address.checked_add(offset)?;
+    let place = elf.code_offset(start).and_then(|_| {
+        let address = start.checked_add(offset)?;
         Some((address, elf.code_offset(address)?))
     });
     let Some((address, place)) = place else {
         let message = format!("{shown} is not in the code of {}", escaped(object.path()));
         return Err(Error::new(ErrorKind::Unprobeable, message));
     };
-    let code = function_at(object, first.address, size);
+    let code = function_at(object, start, size);
     if offset > 0 {
         let Some(code) = code.clone().filter(|code| code.contains(&address)) else {
             return Err(untold(&format!("{shown}+{offset:#x}")));
         };
-        require_instruction(object, &shown, &code, address)?;
+        require_instruction(object, shown, &code, address)?;
     }
-    Ok(Located {
+    Ok(Place {
         offset: place,
-        shown,
         function: code.filter(|code| code.start == address),
     })
+}
+
+/// Compilers make versions of a function for some of its callers: what is named may be one of them, or leave them out.
+fn remark(functions: &Functions, asked: &[u8], found: &Function) -> Option<String> {
+    let name = functions.name(found);
+    let (shown, is) = (escaped(asked), escaped(name));
+    if functions.is_clone(found) && name != asked {
+        return Some(format!("{shown} is {is}, which the compiler made of it"));
+    }
+    let versions = functions.clones(name);
+    let first = versions.first().filter(|_| !functions.is_clone(found))?;
+    let first = escaped(functions.name(first));
+    Some(format!(
+        "calls that go to a version of {shown} are not seen: the compiler made {first} of it{}",
+        match versions.len() {
+            1 => String::new(),
+            count => format!(", and {} more", count - 1),
+        }
+    ))
 }
 
 /// Of a function that symbols have there, as of assembler's labels without a size.
@@ -128,11 +169,7 @@ fn locate_address(object: &Object, address: u64, is_return: bool) -> Result<Loca
     let Some((name, function)) = holding else {
         // Where all instructions are of one length, each place of theirs begins one.
         if !is_return && begins_anywhere(elf.machine, address) {
-            return Ok(Located {
-                offset,
-                shown,
-                function: None,
-            });
+            return Ok(at_address(shown, offset, None));
         }
         return Err(untold(&shown));
     };
@@ -159,11 +196,16 @@ fn locate_address(object: &Object, address: u64, is_return: bool) -> Result<Loca
     if beyond > 0 {
         require_instruction(object, &name, &function, address)?;
     }
-    Ok(Located {
-        offset,
+    let function = (beyond == 0).then_some(function);
+    Ok(at_address(shown, offset, function))
+}
+
+fn at_address(shown: String, offset: u64, function: Option<Range<u64>>) -> Located {
+    Located {
         shown,
-        function: (beyond == 0).then_some(function),
-    })
+        places: vec![Place { offset, function }],
+        remark: None,
+    }
 }
 
 fn untold(place: &str) -> Error {
@@ -191,9 +233,9 @@ fn require_instruction(
     let start = start.ok_or_else(|| untold(&format!("{name}+{offset:#x}")))?;
     let code = object.bytes_at(start, bytes)?;
     let refused = |reason: String| Error::new(ErrorKind::Unprobeable, reason);
-    match place(elf.machine, &code, offset) {
-        Place::Begins => Ok(()),
-        Place::Inside {
+    match place::place(elf.machine, &code, offset) {
+        place::Place::Begins => Ok(()),
+        place::Place::Inside {
             offset: begin,
             bytes,
         } => Err(refused(format!(
@@ -203,7 +245,7 @@ fn require_instruction(
             "instructions begin at {name}+{begin:#x} and {name}+{:#x}",
             begin + bytes
         ))),
-        Place::Unknown => Err(refused(format!(
+        place::Place::Unknown => Err(refused(format!(
             "whether an instruction begins at {name}+{offset:#x} cannot be told: what is before it is no code that is known"
         ))
         .hint("probe the function itself")),

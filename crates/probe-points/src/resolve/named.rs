@@ -14,10 +14,14 @@ pub fn named<'a>(process: &'a Objects, name: &ObjectName) -> Result<Found<'a>> {
         ObjectName::Path(path) => return process.at_path(path.as_bytes()),
         ObjectName::Base(base) => base.as_bytes(),
     };
-    let found: Vec<&Object> = process
+    let mut found: Vec<&Object> = process
         .iter()
         .filter(|object| object.base_name() == base)
         .collect();
+    if found.is_empty() {
+        // The file that `libc++.so.1` leads to is mapped by a name of its own.
+        found = process.iter().filter(|it| it.soname() == base).collect();
+    }
     match found[..] {
         [object] => Ok(Found::Mapped(object)),
         [] => {

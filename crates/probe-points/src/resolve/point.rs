@@ -35,6 +35,23 @@ pub enum Point {
     },
 }
 
+/// What a trigger stands for.
+#[derive(Clone, Debug, Default)]
+pub struct Resolved {
+    pub points: Vec<Point>,
+    /// What whoever gave it should know, one line each.
+    pub remarks: Vec<String>,
+}
+
+impl From<Vec<Point>> for Resolved {
+    fn from(points: Vec<Point>) -> Self {
+        Self {
+            points,
+            remarks: Vec::new(),
+        }
+    }
+}
+
 /// How a function's return is probed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReturnProbes {

@@ -1,14 +1,14 @@
 //! Functions of a process.
 
-use crate::code::ends::ends;
+use crate::code::ends::{End, ends};
 use crate::error::{Error, ErrorKind, Result, escaped};
 use crate::files::object::Object;
 use crate::files::objects::Objects;
 use crate::files::open::fd_path;
 use crate::files::symbols::Functions;
-use crate::resolve::locate::{Located, locate};
+use crate::resolve::locate::{self as located, Located, locate};
 use crate::resolve::named::{listed, named, prefix, spelling, unread, with_object};
-use crate::resolve::point::{MOST_POINTS, Point, ReturnProbes};
+use crate::resolve::point::{MOST_POINTS, Point, Resolved, ReturnProbes};
 use crate::resolve::suggest::{near_functions, with_suggestions};
 use crate::trigger::syntax::{Location, Name, ObjectName};
 
@@ -17,18 +17,18 @@ pub fn function(
     object: Option<&ObjectName>,
     location: &Location,
     returns: Option<ReturnProbes>,
-) -> Result<Vec<Point>> {
+) -> Result<Resolved> {
     let is_return = returns.is_some();
     if let Some(name) = object {
         let found = named(process, name)?;
         let located = locate(found.object(), Some(name), location, is_return)?;
-        return points(found.object(), &located, returns);
+        return resolved(found.object(), &located, returns);
     }
     let mut not_found = Error::new(ErrorKind::NotFound, "the process has no program");
     let mut others = process.iter();
     if let Some(program) = others.next() {
         match locate(program, None, location, is_return) {
-            Ok(located) => return points(program, &located, returns),
+            Ok(located) => return resolved(program, &located, returns),
             Err(error) if error.kind == ErrorKind::NotFound => not_found = error,
             Err(error) => return Err(error),
         }
@@ -52,7 +52,7 @@ pub fn function(
         }
     }
     match &found[..] {
-        [(object, _, located)] => points(object, located, returns),
+        [(object, _, located)] => resolved(object, located, returns),
         [] => Err(refused.unwrap_or_else(|| nowhere(process, name, is_return))),
         several => {
             let message = format!(
@@ -90,54 +90,75 @@ fn spell(object: ObjectName, location: &Location, is_return: bool) -> String {
     with_object(Some(object), location, is_return)
 }
 
-/// The place itself or, `returns` saying how, where the function that begins there ends.
-fn points(object: &Object, located: &Located, returns: Option<ReturnProbes>) -> Result<Vec<Point>> {
-    let Some(returns) = returns else {
-        return Ok(vec![Place::at(located.offset).of(object)]);
-    };
-    let why = match points_of_ends(object, located) {
-        Ok(points) => return Ok(points),
-        Err(why) => why,
-    };
-    match returns {
-        ReturnProbes::OrUretprobe => Ok(vec![Place {
-            is_return: true,
-            ..Place::at(located.offset)
+/// The places themselves or, `returns` saying how, where the functions that begin there end.
+fn resolved(object: &Object, located: &Located, returns: Option<ReturnProbes>) -> Result<Resolved> {
+    let mut resolved = Resolved::default();
+    resolved.remarks.extend(located.remark.clone());
+    for place in &located.places {
+        let Some(returns) = returns else {
+            resolved.points.push(Place::at(place.offset).of(object));
+            continue;
+        };
+        match ends_of(object, place) {
+            Ok(ends) => resolved.add_ends(object, &located.shown, &ends),
+            Err(_) if returns == ReturnProbes::OrUretprobe => resolved.points.push(
+                Place {
+                    is_return: true,
+                    ..Place::at(place.offset)
+                }
+                .of(object),
+            ),
+            Err(why) => {
+                let message = format!("where {} returns cannot be told: {why}", located.shown);
+                return Err(Error::new(ErrorKind::Unprobeable, message).hint(
+                    "--allow-uretprobe puts another return address on the stack instead: Go programs abort of it, an exception that crosses the function ends the program, and stacks end there",
+                ));
+            }
         }
-        .of(object)]),
-        ReturnProbes::AtEnds => Err(Error::new(
-            ErrorKind::Unprobeable,
-            format!("where {} returns cannot be told: {why}", located.shown),
-        )
-        .hint(
-            "--allow-uretprobe puts another return address on the stack instead: Go programs abort of it, an exception that crosses the function ends the program, and stacks end there",
-        )),
     }
+    Ok(resolved)
 }
 
-/// Else why there are none.
-fn points_of_ends(object: &Object, located: &Located) -> std::result::Result<Vec<Point>, String> {
-    let function = located.function.clone();
+/// With their offsets in the file; else why there are none.
+fn ends_of(
+    object: &Object,
+    place: &located::Place,
+) -> std::result::Result<Vec<(End, u64)>, String> {
+    let function = place.function.clone();
     let function = function.ok_or_else(|| "how far it goes is not known".to_owned())?;
     let elf = object.elf().map_err(|error| error.message)?;
     let ends = ends(object, function)?;
     if ends.len() > MOST_POINTS {
+        let count = ends.len();
         return Err(format!(
-            "it does so at {} places, of which {MOST_POINTS} can be probed",
-            ends.len()
+            "it does so at {count} places, of which {MOST_POINTS} can be probed"
         ));
     }
-    ends.iter()
-        .map(|end| {
-            let offset = elf.code_offset(end.address);
-            let offset = offset.ok_or_else(|| "a part of it is not in the file".to_owned())?;
-            let place = Place {
-                is_conditional: end.is_conditional,
-                ..Place::at(offset)
-            };
-            Ok(place.of(object))
+    ends.into_iter()
+        .map(|end| match elf.code_offset(end.address) {
+            Some(offset) => Ok((end, offset)),
+            None => Err("a part of it is not in the file".to_owned()),
         })
         .collect()
+}
+
+impl Resolved {
+    fn add_ends(&mut self, object: &Object, shown: &str, ends: &[(End, u64)]) {
+        self.points.extend(ends.iter().map(|(end, offset)| {
+            let place = Place {
+                is_conditional: end.is_conditional,
+                ..Place::at(*offset)
+            };
+            place.of(object)
+        }));
+        let jumps = ends.iter().filter(|(end, _)| end.is_jump).count();
+        if jumps > 0 {
+            self.remarks.push(format!(
+                "{shown} ends by a jump to another function at {jumps} of {} places: what that does is no part of it",
+                ends.len()
+            ));
+        }
+    }
 }
 
 /// What a point in user code is, but for its file.

@@ -150,7 +150,7 @@ fn separator(text: &str) -> Option<usize> {
 
 fn object(text: &str) -> Parsed<ObjectName> {
     let name = name(text, "the object's name is empty")?;
-    ObjectName::new(name).ok_or("an object is a file name or an absolute path")
+    ObjectName::new(name).ok_or("an object is a file name or a path")
 }
 
 fn name(text: &str, empty: &'static str) -> Parsed<Name> {

@@ -1,5 +1,8 @@
 //! A trigger: which function, probe or tracepoint.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 /// In bytes.
 pub const LONGEST_TRIGGER: usize = 4096;
 
@@ -73,11 +76,14 @@ impl Name {
 }
 
 impl ObjectName {
-    /// `None`: neither a base name nor an absolute path.
+    /// A path that does not begin at the root begins in the folder that this process is in. `None`: where that is is not known.
     pub fn new(name: Name) -> Option<Self> {
         match name.as_bytes() {
             [b'/', ..] => Some(Self::Path(name)),
-            bytes if bytes.contains(&b'/') => None,
+            bytes if bytes.contains(&b'/') => {
+                let path = std::path::absolute(OsStr::from_bytes(bytes)).ok()?;
+                Name::new(path.as_os_str().as_bytes()).map(Self::Path)
+            }
             _ => Some(Self::Base(name)),
         }
     }

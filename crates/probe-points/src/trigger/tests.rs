@@ -66,7 +66,6 @@ fn what_is_malformed_says_why() {
         ("u:a:b:c:d", "a provider and a name"),
         ("u::b", "the provider is empty"),
         ("u:a:", "the probe's name is empty"),
-        ("u:a/b:p:q", "a file name or an absolute path"),
         ("t:sched", "a system and an event"),
         ("t:sched:", "empty"),
         ("t:..:id", "only letters"),
