@@ -75,6 +75,11 @@ impl Walk<'_> {
                     let at = self.shown(at);
                     return Err(format!("it is left in an unusual way at {at}"));
                 }
+                // A label's address may be in a variable.
+                Flow::Pointer if height(at) == Some(false) => {
+                    computed.push(at);
+                    continue;
+                }
                 Flow::Return | Flow::Pointer => {
                     end(at, step.flow);
                     continue;

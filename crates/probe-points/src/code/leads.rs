@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::code::flow::Flow;
 use crate::code::machine::step;
 use crate::code::walk::{MOST_BYTES, Walk};
+use crate::files::clones::is_part;
 
 pub enum Leads {
     /// To another function, which returns to the caller of this one.
@@ -31,29 +32,37 @@ impl Walk<'_> {
             let (at, to) = (self.shown(at), self.shown(to));
             format!("whether {to}, to which it jumps at {at}, belongs to it cannot be told")
         };
-        if self.is_stub(to) {
-            return Ok(Leads::Away);
+        let is_deeper = self.tables.heights(to).is_as_at_start(to) == Some(false);
+        let named = self
+            .symbols
+            .as_ref()
+            .and_then(|symbols| symbols.holding(to));
+        if self.is_stub(to) || named.is_some_and(|it| it.address == to && !is_deeper) {
+            // With a frame on the stack nobody goes to another function for good: it may be what stands in for a jump by a register
+            // (`__x86_indirect_thunk_rax`), which leads back.
+            return if height == Some(false) {
+                Err(untold())
+            } else {
+                Ok(Leads::Away)
+            };
         }
-        let is_named = self.is_named(to);
         let Some(range) = self.tables.holding(to) else {
             // What compilers take for impossible leads to where the code happens to end.
             let is_behind = self.parts.iter().any(|part| part.range.end == to);
             return match height {
-                _ if is_named => Ok(Leads::Away),
                 _ if is_behind => Ok(Leads::Nowhere),
                 Some(true) if self.read(to, 1).is_some() => Ok(Leads::Away),
                 _ => Err(untold()),
             };
         };
-        let is_deeper = self.tables.heights(to).is_as_at_start(to) == Some(false);
-        // Nobody jumps to the middle of another function.
-        let is_start = is_named || (range.start == to && !is_deeper);
-        if !is_start {
-            return Ok(Leads::ToPart(range));
+        if range.start != to || is_deeper {
+            // Compilers do not jump to the middle of another function; who writes assembler may.
+            return match named {
+                Some(other) if !is_part(self.name(other)) => Err(untold()),
+                _ => Ok(Leads::ToPart(range)),
+            };
         }
         match height {
-            // Named otherwise than its parts are.
-            _ if is_named && !is_deeper => Ok(Leads::Away),
             Some(false) => Ok(Leads::ToPart(range)),
             _ => match self.looks(&range, to) {
                 Looks::LeadsBack | Looks::NeverEnds => Ok(Leads::ToPart(range)),
@@ -129,11 +138,5 @@ impl Walk<'_> {
                 .find(|flow| *flow != Flow::Next)
                 == Some(Flow::Pointer)
         }
-    }
-
-    fn is_named(&self, to: u64) -> bool {
-        self.symbols
-            .as_ref()
-            .is_some_and(|symbols| !symbols.at(to).is_empty())
     }
 }

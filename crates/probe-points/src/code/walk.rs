@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use crate::code::flow::{Flow, Step};
 use crate::code::machine::{is_nop, step};
+use crate::files::clones;
 use crate::files::object::Object;
 use crate::files::symbols::{Function, Functions};
 use crate::files::unwind_tables::{Heights, UnwindTables};
@@ -45,7 +46,7 @@ impl<'a> ByAddress<'a> {
     }
 
     /// The last to begin of those near by whose code an address is in.
-    fn holding(&self, address: u64) -> Option<&'a Function> {
+    pub fn holding(&self, address: u64) -> Option<&'a Function> {
         /// Names of one place, and functions within functions.
         const MOST_BEFORE: usize = 64;
         let after = self.items.partition_point(|it| it.address <= address);
@@ -93,6 +94,12 @@ impl<'a> Walk<'a> {
         walk.add_part(function)?;
         walk.follow(vec![start], false)?;
         Ok(walk)
+    }
+
+    pub fn name(&self, function: &Function) -> &[u8] {
+        self.symbols
+            .as_ref()
+            .map_or(&[], |symbols| symbols.functions.name(function))
     }
 
     pub fn shown(&self, address: u64) -> String {
@@ -230,13 +237,10 @@ impl<'a> Walk<'a> {
         let symbols = self.symbols.as_ref()?;
         let part = symbols.holding(to)?;
         let name = symbols.functions.name(part);
-        let is_part = symbols
-            .at(self.start)
-            .iter()
-            .take(MOST_NAMES)
-            .filter_map(|own| name.strip_prefix(symbols.functions.name(own)))
-            .any(|rest| rest.starts_with(b".cold") || rest.starts_with(b".__part."));
-        (is_part && part.bytes > 0).then(|| part.address..part.address + part.bytes)
+        let own = symbols.at(self.start).iter().take(MOST_NAMES);
+        let mut own = own.map(|own| clones::base(symbols.functions.name(own)));
+        let is_own = clones::is_part(name) && own.any(|own| own == clones::base(name));
+        (is_own && part.bytes > 0).then(|| part.address..part.address + part.bytes)
     }
 
     /// Takes in what no way is known to.
