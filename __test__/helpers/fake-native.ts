@@ -69,6 +69,9 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
       log(`open ${JSON.stringify(options)}`);
       if (script.errors?.open !== undefined) throw script.errors.open;
       await script.opening;
+      const there = [4242, ...processes.map(({ pid }) => pid)];
+      const unknown = options.pids.find((pid) => !there.includes(pid));
+      if (unknown !== undefined) throw nativeError('NO_SUCH_PROCESS', `pid ${unknown}: no such process`);
       return new FakeSession(options.pids);
     }
 
@@ -82,8 +85,9 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
       return script.remarks ?? [];
     }
 
-    pids(): number[] {
-      return this.#pids;
+    targets(): Binding.BindingTarget[] {
+      const all = [...processes, rawTarget(4242, 'command')];
+      return all.filter(({ pid }) => this.#pids.includes(pid));
     }
 
     get windowsAhead(): number {

@@ -66,8 +66,8 @@ export declare class BindingSession {
   get closed(): boolean
   /** What is to be known of the triggers, one line each: such as that a function ends by a jump to another one. */
   remarks(): Array<string>
-  /** The processes that are captured, but for children that have joined them. */
-  pids(): Array<number>
+  /** The processes that are captured, as they were found, but for children that join them. */
+  targets(): Array<BindingTarget>
   /** False once every target has ended. */
   targetsAlive(): boolean
 }
@@ -260,6 +260,8 @@ export interface BindingOpenOptions {
   allowUretprobe?: boolean
   /** The program that the one process, held until then, is about to execute: its triggers are found in this file. */
   program?: string
+  /** The words that it is executed with. */
+  commandLine?: Array<string>
   /** Which system calls are recorded one by one; by default none. */
   events?: BindingEventOptions
   /** Time blocked is summed up by stack. */

@@ -57,6 +57,8 @@ export interface SessionOptions extends UserStackOptions {
   verdict?: boolean;
   /** The program that the one process, held until then, is about to execute: the triggers are looked up in it. */
   program?: string;
+  /** The words that it is executed with. */
+  commandLine?: readonly string[];
 }
 
 /**
@@ -115,26 +117,17 @@ export class CaptureSession implements AsyncDisposable {
     const userStacks = toUserStacks(options);
     const events = options.syscallEvents === undefined ? {} : { events: toEvents(options.syscallEvents) };
     const servers = options.debuginfod === undefined ? null : (options.debuginfod.servers ?? debugServers());
-    const { BindingSession, inspectProcess, isDebugFileOf } = native();
-    const targets: Target[] = [];
-    const leaveOutEnded = options.leaveOutEnded ?? false;
-    for (const pid of pids) {
-      try {
-        targets.push(toTarget(await awaitNative(() => inspectProcess(pid))));
-      } catch (error) {
-        // Where all have ended, native says so.
-        if (!(leaveOutEnded && hasEnded(error))) throw error;
-      }
-    }
+    const { BindingSession, isDebugFileOf } = native();
     const session = await awaitNative(() =>
       BindingSession.open({
         pids,
         follow: options.follow ?? false,
         debugLevel,
-        ...(leaveOutEnded ? { leaveOutEnded } : {}),
+        ...(options.leaveOutEnded === true ? { leaveOutEnded: true } : {}),
         ...(options.triggerScope === 'target' ? { triggersInTargetOnly: true } : {}),
         ...(options.allowUretprobe === true ? { allowUretprobe: true } : {}),
         ...pickTexts(options, ['startTrigger', 'stopTrigger', 'program']),
+        ...(options.commandLine === undefined ? {} : { commandLine: [...options.commandLine] }),
         ...(capacity === undefined ? {} : { threadCapacity: capacity }),
         offCpu: options.offCpu ?? false,
         skipUpcallStats: options.skipUpcallStats ?? false,
@@ -146,9 +139,8 @@ export class CaptureSession implements AsyncDisposable {
     );
     const debugFiles = servers === null ? null : new DebugFiles(servers, isDebugFileOf, options.debuginfod);
     const cpus = (options.verdict ?? true) ? os.cpus().length : null;
-    const held = new Set(callNative(() => session.pids()));
-    const captured = targets.filter(({ pid }) => held.has(pid));
-    return new CaptureSession(session, options, captured, debugFiles, cpus);
+    const targets = callNative(() => session.targets()).map(toTarget);
+    return new CaptureSession(session, options, targets, debugFiles, cpus);
   }
 
   /** The captured processes: those named first, then, as of the last read(), their children. */
@@ -274,11 +266,6 @@ function checkPids({ pid, pids }: SessionOptions): number[] {
 }
 
 /** The options that were given, and no key for the others. */
-function hasEnded(error: unknown): boolean {
-  const code = error instanceof KdelayError ? error.code : null;
-  return code === 'PROCESS_ENDED' || code === 'NO_SUCH_PROCESS';
-}
-
 function pickTexts<Key extends keyof SessionOptions>(
   options: SessionOptions,
   keys: readonly Key[],

@@ -342,8 +342,7 @@ test.serial('a command is held until its window is open, and captured until it e
   t.is(stderr, '');
   t.deepEqual(calls, [
     'spawn make -j4 -- x (stdout to stderr)',
-    'inspect 4242',
-    `open {"pids":[4242],"follow":false,"debugLevel":0,${noStacks}}`,
+    `open {"pids":[4242],"follow":false,"debugLevel":0,"program":"/usr/bin/fake","commandLine":["make","-j4","--","x"],${noStacks}}`,
     'start open-ended',
     'release',
     'read 0',

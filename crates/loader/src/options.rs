@@ -42,6 +42,8 @@ pub struct Options {
     pub debug_cache: Option<PathBuf>,
     /// The one process is held just before it executes this: what it will be, and not what it is, has the triggers' places.
     pub program: Option<PathBuf>,
+    /// The words that it is executed with.
+    pub command_line: Option<Vec<String>>,
 }
 
 impl Options {

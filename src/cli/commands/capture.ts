@@ -53,7 +53,9 @@ async function captureTo(
       skipUpcallStats: options.skipUpcallStats,
       who: options.who,
       verdict: options.verdict,
-      ...triggerOptions(options, targets),
+      ...(targets.program === null ? {} : { program: targets.program }),
+      ...(options.command === null ? {} : { commandLine: options.command }),
+      ...triggerOptions(options),
       ...eventOptions(options),
       ...(servers === null ? {} : { debuginfod: debuginfodOptions(servers, streams, signals) }),
       ...(options.threadCapacity === null ? {} : { threadCapacity: options.threadCapacity }),
@@ -78,17 +80,18 @@ function leftOutText(count: number, of: number): string {
   return `${count} of ${of} processes had ended before they were captured`;
 }
 
-function triggerOptions(
-  { startTrigger, stopTrigger, triggerScope, allowUretprobe }: Options,
-  { program }: RunTargets,
-): Partial<SessionOptions> {
+function triggerOptions({
+  startTrigger,
+  stopTrigger,
+  triggerScope,
+  allowUretprobe,
+}: Options): Partial<SessionOptions> {
   if (startTrigger === null && stopTrigger === null) return {};
   return {
     triggerScope,
     allowUretprobe,
     ...(startTrigger === null ? {} : { startTrigger }),
     ...(stopTrigger === null ? {} : { stopTrigger }),
-    ...(program === null ? {} : { program }),
   };
 }
 

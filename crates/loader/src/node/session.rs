@@ -11,7 +11,7 @@ use probe_points::ReturnProbes;
 use super::sample::{BindingSample, BindingWindow, BindingWindowStart};
 use crate::error::{Error, ErrorKind};
 use crate::options::{EventOptions, IfEnded, Options, TriggerScope, UserStacks};
-use crate::sample::StopReason;
+use crate::sample::{StopReason, Target as BindingTarget};
 use crate::session::capture::CaptureSession;
 use crate::session::sample::Sample;
 
@@ -37,6 +37,8 @@ pub struct BindingOpenOptions {
     pub allow_uretprobe: Option<bool>,
     /// The program that the one process, held until then, is about to execute: its triggers are found in this file.
     pub program: Option<String>,
+    /// The words that it is executed with.
+    pub command_line: Option<Vec<String>>,
     /// Which system calls are recorded one by one; by default none.
     pub events: Option<BindingEventOptions>,
     /// Time blocked is summed up by stack.
@@ -209,6 +211,7 @@ impl BindingSession {
                 ReturnProbes::AtEnds
             },
             program: options.program.map(PathBuf::from),
+            command_line: options.command_line,
             events: options.events.map(Into::into),
             off_cpu: options.off_cpu,
             user_stacks: if options.by_frame_pointer {
@@ -314,10 +317,10 @@ impl BindingSession {
         self.session.remarks().to_vec()
     }
 
-    /// The processes that are captured, but for children that have joined them.
+    /// The processes that are captured, as they were found, but for children that join them.
     #[napi]
-    pub fn pids(&self) -> Vec<u32> {
-        self.session.pids()
+    pub fn targets(&self) -> Vec<BindingTarget> {
+        self.session.targets().to_vec()
     }
 
     /// False once every target has ended.

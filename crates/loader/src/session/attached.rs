@@ -27,6 +27,7 @@ use crate::session::triggers::{AttachedTriggers, How, ResolvedTrigger, Triggers}
 use crate::targets::hold::{hold, living_threads};
 use crate::targets::identity::Process;
 use crate::targets::pidfd::Signal;
+use crate::targets::process::will_be;
 
 pub struct Attached {
     pub probes: Probes,
@@ -67,7 +68,10 @@ impl Attached {
     /// Attaches the probes to the processes, each named once. `detached` is raised when they are gone again.
     pub fn open(pids: &[u32], options: &Options, detached: Arc<Signal>) -> Result<Opened> {
         let loader = PendingLoader::begin();
-        let (processes, targets) = hold(pids, options.if_ended)?;
+        let (processes, mut targets) = hold(pids, options.if_ended)?;
+        if let (Some(program), [target]) = (&options.program, &mut targets[..]) {
+            *target = will_be(target.pid, program, options.command_line.clone());
+        }
         let pids: Vec<u32> = processes.iter().map(|process| process.pid()).collect();
         let btf = Btf::of_running_kernel()?;
         let (mut config, missing) = offsets::configure(&btf)?;

@@ -10,7 +10,7 @@ use crate::calls::stack_table::Symbols;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::clock::monotonic_ns;
 use crate::options::Options;
-use crate::sample::{Start, Stop, StopReason};
+use crate::sample::{Start, Stop, StopReason, Target};
 use crate::session::attached::{Attached, Opened};
 use crate::session::harvester;
 use crate::session::living::Living;
@@ -35,6 +35,7 @@ pub struct CaptureSession {
     reader: Mutex<Reader>,
     /// Whoever waits is to look around.
     wake: Signal,
+    targets: Vec<Target>,
     /// On the triggers, one line each.
     remarks: Vec<String>,
     /// `None`: no calls are recorded.
@@ -93,8 +94,9 @@ impl CaptureSession {
         );
         let session = Self {
             shared: Arc::new(shared),
-            reader: Mutex::new(Reader::new(targets)),
+            reader: Mutex::new(Reader::new(targets.clone())),
             wake: signal()?,
+            targets,
             remarks,
             symbols: (options.events.is_some() || options.off_cpu)
                 .then(|| Symbols::start(options.debug_cache.clone()))
@@ -109,10 +111,9 @@ impl CaptureSession {
         &self.remarks
     }
 
-    /// The processes that are captured, but for children that have joined them.
-    pub fn pids(&self) -> Vec<u32> {
-        let named = self.shared.living.named().iter();
-        named.map(|process| process.pid()).collect()
+    /// The processes that are captured, as they were found, but for children that join them.
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
     }
 
     /// Opens a window now; where there is a start trigger, arms one for it, and the next such call may follow at once: up to

@@ -224,9 +224,8 @@ impl Reader {
         }
     }
 
-    /// Names the children that have joined.
+    /// Names the children that have joined, and anew whoever has executed another program.
     fn name_targets(&mut self, pids: &[u32], there: &[Identity], threads: &[Thread]) {
-        let known: HashSet<u32> = self.targets.iter().map(|target| target.pid).collect();
         let there: HashMap<u32, &Identity> = there.iter().map(|child| (child.pid, child)).collect();
         let mut leaders: HashMap<u32, &Thread> = HashMap::new();
         for thread in threads {
@@ -235,18 +234,41 @@ impl Reader {
                 *leader = thread;
             }
         }
+        let described = |pid: u32, comm: &str| {
+            let process = there.get(&pid)?;
+            let target = |pid| Ok(process::target_or(pid, comm));
+            process.while_there(target).ok().flatten()
+        };
+        for target in &mut self.targets {
+            // The process's own name is its leader's, which changes as it executes a program.
+            let leader = leaders.get(&target.pid);
+            let leader = leader.filter(|leader| leader.tid == target.pid);
+            let Some(leader) = leader.filter(|leader| leader.comm != target.comm) else {
+                continue;
+            };
+            match described(target.pid, &leader.comm) {
+                Some(now) => *target = now,
+                // What it executed is gone with it.
+                None => {
+                    *target = Target {
+                        pid: target.pid,
+                        comm: leader.comm.clone(),
+                        exe: None,
+                        cmdline: None,
+                    }
+                }
+            }
+        }
+        let known: HashSet<u32> = self.targets.iter().map(|target| target.pid).collect();
         for &pid in pids.iter().filter(|pid| !known.contains(pid)) {
             let comm = leaders.get(&pid).map_or("", |thread| thread.comm.as_str());
-            let described = there.get(&pid).and_then(|child| {
-                let target = |pid| Ok(process::target_or(pid, comm));
-                child.while_there(target).ok().flatten()
-            });
-            self.targets.push(described.unwrap_or_else(|| Target {
-                pid,
-                comm: comm.to_owned(),
-                exe: None,
-                cmdline: None,
-            }));
+            self.targets
+                .push(described(pid, comm).unwrap_or_else(|| Target {
+                    pid,
+                    comm: comm.to_owned(),
+                    exe: None,
+                    cmdline: None,
+                }));
         }
     }
 

@@ -2,6 +2,10 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use abi::COMM_BYTES;
 
 use crate::error::{Cause, Denial, Error, ErrorKind, Result};
 use crate::names::text::printable;
@@ -125,7 +129,7 @@ pub fn target(pid: u32, comm: String) -> Target {
     let folder = memory_folder(pid);
     let exe = fs::read_link(format!("{folder}/exe"))
         .ok()
-        .map(|path| printable(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())));
+        .map(|path| printable(path.as_os_str().as_bytes()));
     let cmdline = fs::read(format!("{folder}/cmdline")).ok().map(|bytes| {
         let bytes = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
         if bytes.is_empty() {
@@ -139,6 +143,23 @@ pub fn target(pid: u32, comm: String) -> Target {
         comm,
         exe,
         cmdline,
+    }
+}
+
+/// A process that is about to execute a program: of a script its interpreter, which is not known yet, is what will be executed.
+pub fn will_be(pid: u32, program: &Path, command_line: Option<Vec<String>>) -> Target {
+    let name = program.file_name().unwrap_or_default().as_bytes();
+    // The kernel keeps so much of it.
+    let comm = &name[..name.len().min(COMM_BYTES - 1)];
+    let mut start = [0; 2];
+    let is_script = fs::File::open(program)
+        .and_then(|mut file| io::Read::read_exact(&mut file, &mut start))
+        .is_ok_and(|()| &start == b"#!");
+    Target {
+        pid,
+        comm: printable(comm),
+        exe: (!is_script).then(|| printable(program.as_os_str().as_bytes())),
+        cmdline: command_line.filter(|_| !is_script),
     }
 }
 

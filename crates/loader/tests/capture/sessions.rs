@@ -81,7 +81,8 @@ fn targets_that_have_ended_are_left_out_where_that_is_asked_for() {
     };
     let all = [&ended[..], &[own]].concat();
     let session = open(&all, IfEnded::LeaveOut).unwrap();
-    assert_eq!(session.pids(), [own]);
+    let targets = session.targets().iter();
+    assert_eq!(targets.map(|target| target.pid).collect::<Vec<_>>(), [own]);
     drop(session);
     for (pids, if_ended) in [(&all[..], IfEnded::Refuse), (&ended[..], IfEnded::LeaveOut)] {
         let error = open(pids, if_ended).err().unwrap();
