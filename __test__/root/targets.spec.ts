@@ -30,9 +30,10 @@ const brief = ['--sample-time', '0.02'];
 
 /** As with a server that forks for each request: two of its processes always begin or end, and some stay. */
 for (const [title, options] of [
-  ['', []],
-  [' and follows', ['--follow']],
-  [' and has triggers', ['--start-trigger', 'up:libc.so.6:clock_nanosleep', '--trigger-timeout', '30']],
+  ['', brief],
+  [' and follows', [...brief, '--follow']],
+  // Those that stay sleep all along, so that it may never fire: then the window is closed and printed.
+  [' and has triggers', ['--stop-trigger', 'up:libc.so.6:clock_nanosleep', '--trigger-timeout', '0.05']],
 ] as const) {
   test.serial(`a name whose processes come and go has those that are there${title}`, async (t) => {
     const name = `kdelay-brief${options.length}`;
@@ -41,9 +42,9 @@ for (const [title, options] of [
     const loops = [1, 2].map(() => spawn('bash', ['-c', short], { stdio: 'ignore' }));
     try {
       for (let runs = 5; runs > 0; runs--) {
-        const args = ['capture', '-n', name, '--all', ...brief, ...options, '-f', 'json'];
+        const args = ['capture', '-n', name, '--all', ...options, '-f', 'json'];
         const { status, stdout, stderr } = await runMeanwhile(process.execPath, [cli, ...args]);
-        t.is(status, 0, stderr);
+        t.true(status === 0 || (status === 75 && options.length > 3), `${status} ${stderr}`);
         const { targets } = JSON.parse(stdout) as Report;
         for (const pid of pids) t.true(targets.some((target) => target.pid === pid));
         const [, leftOut] = /^kdelay: note: (\d+) of \d+ processes had ended before/m.exec(stderr) ?? [];
