@@ -1,5 +1,5 @@
 //! What opens and closes windows: triggers, and user space. Each trigger may be a kprobe or uprobe (one program type, which
-//! also serves their return probes and USDT) or a tracepoint.
+//! also serves their return probes and USDT) or a tracepoint. Those at a function's entry and at its return are a pair: see `calls`.
 
 use core::ffi::c_void;
 
@@ -9,6 +9,7 @@ use aya_ebpf::macros::{kprobe, tracepoint};
 use aya_ebpf::maps::Stack;
 use aya_ebpf::programs::{ProbeContext, RawTracePointContext, TracePointContext};
 
+use crate::calls;
 use crate::maps::{FREE_CHUNKS, FREE_THREADS, config};
 use crate::targets::is_target;
 use crate::window;
@@ -36,13 +37,25 @@ fn stop() -> u32 {
 }
 
 #[kprobe]
-pub fn start_probe(_: ProbeContext) -> u32 {
-    start()
+pub fn start_probe(ctx: ProbeContext) -> u32 {
+    if !calls::are_told_apart() {
+        return start();
+    }
+    if is_in_scope(config!(start_in_any_task)) {
+        calls::entered(&ctx);
+    }
+    0
 }
 
 #[kprobe]
-pub fn stop_probe(_: ProbeContext) -> u32 {
-    stop()
+pub fn stop_probe(ctx: ProbeContext) -> u32 {
+    if !calls::are_told_apart() {
+        return stop();
+    }
+    if is_in_scope(config!(stop_in_any_task)) {
+        calls::returned(&ctx);
+    }
+    0
 }
 
 #[tracepoint]

@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::perf_event::{self, Event};
 use crate::options::{Options, TriggerScope};
 use crate::probes::object::{Probes, TriggerProgram};
+use crate::session::pair::Pair;
 use crate::session::trigger_errors::refused;
 use crate::session::user_probes::{UserPlace, UserProbe, UserProbes};
 use crate::targets::identity::Process;
@@ -77,6 +78,11 @@ impl ResolvedTrigger {
             }
         }
         Ok(Self { trigger, points })
+    }
+
+    fn found(&self) -> (&Trigger, Vec<&Point>) {
+        let points = self.points.iter().map(|target| &target.point);
+        (&self.trigger, points.collect())
     }
 
     /// Whether it may fire in tasks that are not monitored.
@@ -180,6 +186,8 @@ impl ResolvedTrigger {
 pub struct Triggers {
     pub start: Option<ResolvedTrigger>,
     pub stop: Option<ResolvedTrigger>,
+    /// `None`: each window is what lies between the two, whosever they are.
+    pub pair: Option<Pair>,
 }
 
 impl Triggers {
@@ -189,6 +197,7 @@ impl Triggers {
             return Ok(Self {
                 start: None,
                 stop: None,
+                pair: None,
             });
         }
         let objects = processes
@@ -208,10 +217,16 @@ impl Triggers {
                 .map(|text| ResolvedTrigger::new(text, &objects))
                 .transpose()
         };
-        Ok(Self {
-            start: resolve(&options.start_trigger)?,
-            stop: resolve(&options.stop_trigger)?,
-        })
+        let start = resolve(&options.start_trigger)?;
+        let stop = resolve(&options.stop_trigger)?;
+        let pair = match (&start, &stop) {
+            (Some(start), Some(stop)) => {
+                let ((start, begins), (stop, ends)) = (start.found(), stop.found());
+                Pair::of((start, &begins), (stop, &ends), &objects)?
+            }
+            _ => None,
+        };
+        Ok(Self { start, stop, pair })
     }
 
     /// Attaches the stop trigger first: a window that a start opens at once must be closable.
