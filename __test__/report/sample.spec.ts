@@ -60,7 +60,7 @@ test('times are exact where a double is not', (t) => {
   t.is(windowNs, 500_000_000);
 });
 
-for (const by of ['time', 'interrupt', 'exit', 'timeout'] as const) {
+for (const by of ['time', 'interrupt', 'exit', 'timeout', 'left'] as const) {
   test(`a window closed by ${by} says so`, (t) => {
     t.is(toSample(rawSample({ window: rawWindow({ by }) }), 0).stop.by, by);
   });

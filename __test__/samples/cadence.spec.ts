@@ -273,6 +273,31 @@ test('a window shorter than the delta is dropped, told, and does not count', asy
   t.is(end, 'complete');
 });
 
+test('a window whose call was left is dropped, told, and does not count, whatever the delta', async (t) => {
+  const ends = ['left', 'trigger', 'left', 'trigger', 'left', 'trigger'] as const;
+  const lengths = [5000, 2000, 10, 10, 5000, 3000];
+  const source = new FakeSource((self, index) => self.end(ends[index] ?? 'exit', lengths[index] ?? 0));
+  const { samples, skippedNs, end } = await take(source, {
+    sampleCount: 2,
+    sampleTime: null,
+    triggerDelta: 1000,
+  });
+  t.deepEqual(skippedNs, [5000, 10, 10, 5000]);
+  t.deepEqual(
+    samples.map(({ index, windowNs, samplesSkipped, callsLeft }) => [
+      index,
+      windowNs,
+      samplesSkipped,
+      callsLeft,
+    ]),
+    [
+      [0, 2000, 0, 1],
+      [1, 3000, 1, 2],
+    ],
+  );
+  t.is(end, 'complete');
+});
+
 test('what something else than a trigger cut short is no short window', async (t) => {
   const source = new FakeSource((self) => self.end('exit', 5));
   const { samples, end } = await take(source, { sampleTime: null, triggerDelta: 1000 });

@@ -64,7 +64,7 @@ export function optionsAreClosed(): void {
   expectTypeOf<SessionOptions>().not.toBeAny();
   expectTypeOf<NonNullable<SessionOptions['userStackBy']>>().toEqualTypeOf<'dwarf' | 'fp'>();
   expectTypeOf<NonNullable<SessionOptions['triggerScope']>>().toEqualTypeOf<'any' | 'target'>();
-  expectTypeOf<StopReason>().toEqualTypeOf<'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout'>();
+  expectTypeOf<StopReason>().toEqualTypeOf<'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout' | 'left'>();
   void CaptureSession.open({ pid: 1, syscallEvents: { longerThanNs: 1000, stacks: true } });
   // @ts-expect-error: no such option.
   void CaptureSession.open({ pid: 1, noSuchOption: true });

@@ -14,7 +14,7 @@ export interface Formatter {
   header(header: Header): Pieces;
   /** After each window; `targets` are the processes known by then. */
   sample(sample: CapturedSample, targets: readonly Target[]): Pieces;
-  /** In the place of a sample that was dropped because its window was shorter than the trigger delta. */
+  /** In the place of a sample that was dropped because its window was shorter than the trigger delta, or its call left without a return. */
   skipped(window: Window): Pieces;
   /** After the last window, or when the run ends early. */
   footer(targets: readonly Target[]): Pieces;

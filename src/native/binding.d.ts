@@ -42,7 +42,7 @@ export declare class BindingSession {
    * Resolves when the oldest window is closed, or will never open, with the reason. A trigger that does not fire in the
    * time that is given is no longer waited for.
    */
-  wait(triggerTimeoutNs?: bigint | undefined | null): Promise<'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout'>
+  wait(triggerTimeoutNs?: bigint | undefined | null): Promise<'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout' | 'left'>
   /** Closes the open window now, and takes back those that are armed; without any, does nothing. */
   stop(): void
   /** The oldest window's start; null while it is armed, and without any. */
@@ -525,7 +525,7 @@ export interface BindingWindowStart {
 export interface BindingWindowStop {
   monotonicNs: bigint
   wallNs: bigint
-  by: 'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout'
+  by: 'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout' | 'left'
   /** The thread in which the stop trigger fired; null: no trigger closed the window. */
   trigger: BindingTriggeringThread | null
 }

@@ -43,6 +43,7 @@ export function toSample(raw: Binding.BindingSample, index: number): CapturedSam
     ...toWindow(raw.window),
     startsInWindow: raw.startsInWindow,
     samplesSkipped: 0,
+    callsLeft: 0,
     processes: toProcesses(threads, raw.targets),
     threads,
     ...withStacks(raw),

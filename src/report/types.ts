@@ -244,6 +244,10 @@ export interface Sample {
    */
   samplesSkipped: Count;
   /**
+   * Windows since the sample before whose call of the function was left without a return, as by an exception, and that were dropped.
+   */
+  callsLeft: Count;
+  /**
    * The processes of these threads, in the order of the targets.
    */
   processes: Process[];
@@ -318,9 +322,9 @@ export interface WindowStop {
   wall: WallTime;
   monotonicNs: MonotonicNs;
   /**
-   * What closed the window: its length was over, a trigger fired, the user stopped it, every target had ended, or the stop trigger did not fire in its time.
+   * What closed the window: its length was over, a trigger fired, the user stopped it, every target had ended, the stop trigger did not fire in its time, or (in no report of the command line) the call that it is about was left without a return.
    */
-  by: 'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout';
+  by: 'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout' | 'left';
   /**
    * Where the trigger fired; null: no trigger set this edge.
    */

@@ -46,7 +46,7 @@ export interface Clock {
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
 }
 
-/** What came of a window. */
+/** What came of a window: a sample, or none because it was too short, or its call left without a return. */
 export type Taken = { sample: CapturedSample } | { skipped: Window };
 
 /** `start-timeout`, `stop-timeout`: which trigger did not fire in time. */
@@ -64,6 +64,7 @@ export async function* takeSamples(
 ): AsyncGenerator<Taken, CadenceEnd> {
   let taken = 0;
   let skipped = 0;
+  let left = 0;
   let pending = 0;
   let first = true;
   while (taken < plan.sampleCount) {
@@ -96,16 +97,19 @@ export async function* takeSamples(
     const window = source.closedWindow;
     if (window === null) return reason === 'timeout' ? 'start-timeout' : whyNone(reason);
     pending--;
-    if (reason === 'trigger' && window.windowNs < plan.triggerDelta) {
+    const isLeft = reason === 'left';
+    if (isLeft || (reason === 'trigger' && window.windowNs < plan.triggerDelta)) {
       await source.discard();
-      skipped++;
+      if (isLeft) left++;
+      else skipped++;
       yield { skipped: window };
       continue;
     }
     const sample = await source.read();
-    yield { sample: { ...sample, index: taken, samplesSkipped: skipped } };
+    yield { sample: { ...sample, index: taken, samplesSkipped: skipped, callsLeft: left } };
     taken++;
     skipped = 0;
+    left = 0;
     if (reason === 'exit') return 'exit';
     if (reason === 'timeout') return 'stop-timeout';
   }

@@ -63,7 +63,8 @@ export interface SessionOptions extends UserStackOptions {
 
 /**
  * Why a window closed, or why one that was armed will never open: its length was over, a trigger fired, stop() or close()
- * was called, every target has ended, or a trigger did not fire in the time that wait() allows.
+ * was called, every target has ended, or a trigger did not fire in the time that wait() allows. `left`: the triggers are a function's
+ * entry and its return, and the call was left without one, as by an exception; discard() such a window, and start() another.
  */
 export type StopReason = WindowStop['by'];
 

@@ -1,6 +1,7 @@
 //! What user space injects into the programs before it loads them: most of it into their instructions ([`crate::placeholder`]), and
 //! what is looked up into a frozen map. The verifier knows either as a constant, and drops the code that a field switches off.
 
+use crate::calls::{NEVER_REPLACED, NO_PAIR};
 use crate::event::ARGUMENTS;
 use crate::syscall::{LAST_NUMBER, SyscallKey};
 use crate::thread::record::ENDED_BYTES;
@@ -39,6 +40,12 @@ pub struct Config {
     /// User space is woken each time that so many bytes of threads that have ended wait for it: a power of two, and no fewer
     /// than two threads'.
     pub crowd_bytes: u32,
+    /// Which calls own windows, as in [`crate::calls`]; 0: any start trigger opens a window, and any stop trigger closes it.
+    pub pair: u32,
+    /// The power of two that the size of a stack of the kernel's is.
+    pub stack_shift: u32,
+    /// What return probes put in the place of return addresses, as in [`crate::calls`].
+    pub replaced: u64,
     /// The calls of the poll family, as in [`Events::calls`].
     pub polls: [u64; CALL_WORDS],
     pub events: Events,
@@ -124,12 +131,19 @@ pub struct Offsets {
     /// x86's alone.
     pub regs_flags: u32,
     pub reserved: u32,
+    /// Where Go has its goroutine.
+    pub regs_g: u32,
     pub task_mm: u32,
     /// `thread_info.cpu`, or `cpu` before 5.16.
     pub task_cpu: u32,
     /// Both, or neither.
     pub task_min_flt: u32,
     pub task_maj_flt: u32,
+    /// For whether a process ends: in `task_struct` this,
+    pub task_signal: u32,
+    /// and in `signal_struct` these.
+    pub signal_flags: u32,
+    pub signal_live: u32,
     /// Of the members that lead to a task's numbers in pid namespaces: in `task_struct` these two,
     pub task_thread_pid: u32,
     pub task_group_leader: u32,
@@ -163,6 +177,9 @@ impl Config {
         least_attributed_ns: 0,
         who: 0,
         crowd_bytes: 2 * ENDED_BYTES,
+        pair: NO_PAIR,
+        stack_shift: 0,
+        replaced: NEVER_REPLACED,
         polls: [0; CALL_WORDS],
         events: Events::NONE,
         offsets: Offsets {
@@ -184,10 +201,14 @@ impl Config {
             regs_lr: NO_OFFSET,
             regs_flags: NO_OFFSET,
             reserved: NO_OFFSET,
+            regs_g: NO_OFFSET,
             task_mm: NO_OFFSET,
             task_cpu: NO_OFFSET,
             task_min_flt: NO_OFFSET,
             task_maj_flt: NO_OFFSET,
+            task_signal: NO_OFFSET,
+            signal_flags: NO_OFFSET,
+            signal_live: NO_OFFSET,
             task_thread_pid: NO_OFFSET,
             task_group_leader: NO_OFFSET,
             pid_level: NO_OFFSET,
@@ -198,6 +219,6 @@ impl Config {
 
 const _: () = assert!(
     size_of::<Events>() == 32 + 8 * CALL_WORDS
-        && size_of::<Config>() == 56 + 8 * CALL_WORDS + size_of::<Events>() + size_of::<Offsets>(),
+        && size_of::<Config>() == 72 + 8 * CALL_WORDS + size_of::<Events>() + size_of::<Offsets>(),
     "Config has padding"
 );

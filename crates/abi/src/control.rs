@@ -1,6 +1,7 @@
 //! The windows, what opens and closes them, and the loss counters.
 
 use crate::COMM_BYTES;
+use crate::calls::{Owner, StackKey};
 
 /// A window of time.
 ///
@@ -53,9 +54,12 @@ pub struct Windows {
     pub armed: u32,
     /// 1: a start trigger that finds nothing armed is a missed one.
     pub counts_missed: u32,
-    pub reserved: u32,
+    /// Number of a window whose owner is known to be gone, and that nobody could close then.
+    pub left: u32,
     /// Window `number` is at `number % WINDOWS`.
     pub slots: [Window; WINDOWS],
+    /// Whose call the window is that was opened last, where triggers are a pair. Stored before the window's times are.
+    pub owner: Owner,
 }
 
 pub const WINDOWS: usize = 16;
@@ -69,12 +73,16 @@ impl Windows {
         current: 0,
         armed: 0,
         counts_missed: 0,
-        reserved: 0,
+        left: 0,
         slots: [Window {
             start_ns: 0,
             stop_ns: 0,
             length_ns: 0,
         }; WINDOWS],
+        owner: Owner {
+            key: StackKey { place: 0, task: 0 },
+            frame: 0,
+        },
     };
 }
 
@@ -118,6 +126,10 @@ pub const FAILED: u32 = 2;
 pub enum EdgeKind {
     Opened = 1,
     Closed = 2,
+    /// Closed, since the call that it is about was left without a return.
+    Left = 3,
+    /// Closed, since the only monitored process ends in the call that it is about.
+    Ended = 4,
 }
 
 /// A window's edge: who set it, and when. At most two for each window.
@@ -182,7 +194,7 @@ impl Losses {
 
 const _: () = assert!(
     size_of::<Window>() == 24
-        && size_of::<Windows>() == 16 + 24 * WINDOWS
+        && size_of::<Windows>() == 16 + 24 * WINDOWS + size_of::<Owner>()
         && size_of::<Edge>() == 48
         && size_of::<Losses>() == 64,
     "implicit padding"

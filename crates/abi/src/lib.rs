@@ -8,6 +8,7 @@
 #![cfg_attr(not(test), no_std)]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
+pub mod calls;
 pub mod config;
 pub mod control;
 pub mod durations;

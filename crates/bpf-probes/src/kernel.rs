@@ -66,6 +66,21 @@ macro_rules! load_member {
     }};
 }
 
+/// A register that a kprobe or uprobe has been handed over: one load, too, from the program's context.
+macro_rules! probed_register {
+    ($context:expr, $offset:ident) => {
+        $crate::kernel::register_in::<{ $crate::maps::config_place!(offsets.$offset) }>(
+            aya_ebpf::EbpfContext::as_ptr($context).cast_const().cast(),
+        )
+    };
+}
+pub(crate) use probed_register;
+
+#[inline(always)]
+pub fn register_in<const PLACE: usize>(context: *const u8) -> u64 {
+    load_member!("u64", u64, context, PLACE)
+}
+
 /// The offset itself.
 #[inline(always)]
 fn offset_in<const PLACE: usize>() -> u32 {
@@ -375,6 +390,22 @@ impl<A: Access> Task<A> {
             member!(A::member_u64, self.pointer, task_min_flt),
             member!(A::member_u64, self.pointer, task_maj_flt),
         )
+    }
+
+    /// Whether its process ends with it: all threads are to exit, or this is the last one that does.
+    #[inline(always)]
+    pub fn process_ends(self) -> bool {
+        const SIGNAL_GROUP_EXIT: u32 = 4;
+        if config!(offsets.task_signal) == NO_OFFSET
+            || config!(offsets.signal_flags) == NO_OFFSET
+            || config!(offsets.signal_live) == NO_OFFSET
+        {
+            return false;
+        }
+        let signal = member!(Probed::member_u64, self.pointer, task_signal) as *const u8;
+        // Before Linux 5.17 a process of one thread that exits does not have the flag.
+        member!(Probed::member_u32, signal, signal_flags) & SIGNAL_GROUP_EXIT != 0
+            || member!(Probed::member_u32, signal, signal_live) == 0
     }
 
     /// Whether the call it is entering uses the 32-bit convention.

@@ -12,6 +12,7 @@
 #![no_main]
 
 mod arguments;
+mod calls;
 mod event;
 mod kernel;
 mod losses;

@@ -2,6 +2,7 @@
 
 use core::cell::UnsafeCell;
 
+use abi::calls::{Call, StackKey};
 use abi::config::{Config, Offsets};
 use abi::control::{EDGES_BYTES, Losses, Windows};
 use abi::durations::Durations;
@@ -14,7 +15,7 @@ use abi::waits::Waits;
 use abi::who::{Cpu, WhoKey, WhoRow};
 use aya_ebpf::Global;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, Queue, RingBuf, Stack};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, Queue, RingBuf, Stack};
 
 const BPF_F_MMAPABLE: u32 = 1 << 10;
 /// `BPF_RB_NO_WAKEUP`, for what is put into a ring buffer: user space looks by itself. To wake it would take longer than what
@@ -116,7 +117,7 @@ macro_rules! config_has {
 pub(crate) use config_has;
 
 const _: () =
-    assert!(size_of::<Global<Config>>() == size_of::<Config>() && size_of::<Offsets>() == 144);
+    assert!(size_of::<Global<Config>>() == size_of::<Config>() && size_of::<Offsets>() == 160);
 
 /// The windows. In a data section, because the programs then have its address and need no look-up.
 #[unsafe(link_section = ".data.windows")]
@@ -132,6 +133,11 @@ unsafe impl Sync for State {}
 /// Holds one entry, which is the right to change which window is open: eBPF has no compare-and-exchange before Linux 5.12.
 #[map]
 pub static CHANGE: Queue<u32> = Queue::with_max_entries(1, 0);
+
+/// Where a trigger at a function's entry and one at its return are a pair: the outermost call on each stack. Sized by the loader. Full:
+/// the one that was used longest ago is forgotten.
+#[map]
+pub static CALLS: LruHashMap<StackKey, Call> = LruHashMap::with_max_entries(1, 0);
 
 /// The windows' edges, for user space, which waits for them.
 #[map]

@@ -3,6 +3,7 @@
 use core::ptr::{read_volatile, write_volatile};
 
 use abi::COMM_BYTES;
+use abi::calls::Owner;
 use abi::control::{BUSY, DONE, Edge, EdgeKind, UNTIL_CLOSED, WINDOWS, Window, Windows};
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_ns};
 
@@ -42,7 +43,7 @@ macro_rules! set {
 }
 
 #[inline(always)]
-fn clock() -> u64 {
+pub fn clock() -> u64 {
     // SAFETY: the helper has no preconditions.
     unsafe { bpf_ktime_get_ns() }
 }
@@ -148,6 +149,18 @@ impl Change {
         }
     }
 
+    /// For what happens once: user space has it for a moment only.
+    #[inline(always)]
+    fn begin_patiently() -> Option<Self> {
+        const ATTEMPTS: usize = 8;
+        for _ in 0..ATTEMPTS {
+            if let Some(change) = Self::begin() {
+                return Some(change);
+            }
+        }
+        None
+    }
+
     /// Never full: what was taken out is put back.
     #[inline(always)]
     fn end(self) {
@@ -207,7 +220,81 @@ pub fn stop_triggered() {
     // Another one may have been quicker, and a start quicker than that.
     let number = current();
     if times(number).is_closed_by_trigger(now_ns) {
-        close(number, now_ns, true);
+        close(number, now_ns, EdgeKind::Closed, true);
+    }
+    change.end();
+}
+
+/// An outermost call has begun, where windows are owned by calls.
+#[inline(always)]
+pub fn call_begun(owner: &Owner, now_ns: u64) {
+    let number = current();
+    if is_open(number, now_ns) {
+        if !is_left_by(number, owner, now_ns) {
+            return lose!(starts_in_window);
+        }
+    } else if now!((*state()).armed) == number {
+        if now!((*state()).counts_missed) != 0 {
+            lose!(triggers);
+        }
+        return;
+    }
+    let Some(change) = Change::begin_patiently() else {
+        return lose!(triggers);
+    };
+    // Another one may have been quicker.
+    let number = current();
+    if is_left_by(number, owner, now_ns) {
+        close(number, now_ns, EdgeKind::Left, true);
+    }
+    if is_open(number, now_ns) {
+        lose!(starts_in_window);
+    } else if now!((*state()).armed) != number {
+        set!((*state()).owner, *owner);
+        let length_ns = now!((*slot(number + 1)).length_ns);
+        open(number + 1, now_ns, length_ns, true);
+    }
+    change.end();
+}
+
+/// Whether the window's owner is known to be gone: a stack has one outermost call at a time.
+#[inline(always)]
+fn is_left_by(number: u32, begun: &Owner, now_ns: u64) -> bool {
+    times(number).is_closed_by_trigger(now_ns)
+        && (now!((*state()).owner).key == begun.key || now!((*state()).left) == number)
+}
+
+/// What may be the end of the call that owns the window. (No closure: the compiler would make a function of it.)
+pub trait End {
+    /// How it closes the window that this call has opened then, if it does.
+    fn closes(&self, owner: &Owner, start_ns: u64) -> Option<EdgeKind>;
+}
+
+/// The window, if one is open that a trigger closes, and how that is closed.
+#[inline(always)]
+fn ended(end: &impl End, now_ns: u64) -> Option<(u32, EdgeKind)> {
+    let number = current();
+    let times = times(number);
+    if !times.is_closed_by_trigger(now_ns) {
+        return None;
+    }
+    let owner = now!((*state()).owner);
+    Some((number, end.closes(&owner, times.start_ns)?))
+}
+
+/// Where the window cannot be closed now, the next call does that.
+#[inline(always)]
+pub fn call_ended(end: &impl End, now_ns: u64) {
+    let Some((number, _)) = ended(end, now_ns) else {
+        return;
+    };
+    let Some(change) = Change::begin_patiently() else {
+        set!((*state()).left, number);
+        return lose!(triggers);
+    };
+    // Another one may have been quicker; and only now the owner is read as a whole.
+    if let Some((number, kind)) = ended(end, now_ns) {
+        close(number, now_ns, kind, true);
     }
     change.end();
 }
@@ -233,7 +320,7 @@ pub fn close_at(at_ns: u64) -> u32 {
     if is_open(number, clock())
         && let Some(at_ns) = times(number).closed_at(at_ns)
     {
-        close(number, at_ns, false);
+        close(number, at_ns, EdgeKind::Closed, false);
     }
     change.end();
     DONE
@@ -303,9 +390,9 @@ fn open(number: u32, now_ns: u64, length_ns: u64, by_trigger: bool) {
 }
 
 #[inline(always)]
-fn close(number: u32, at_ns: u64, by_trigger: bool) {
+fn close(number: u32, at_ns: u64, kind: EdgeKind, by_trigger: bool) {
     set!((*slot(number)).stop_ns, at_ns);
-    report_edge(EdgeKind::Closed, number, at_ns, by_trigger, FORCE_WAKEUP);
+    report_edge(kind, number, at_ns, by_trigger, FORCE_WAKEUP);
 }
 
 #[inline(always)]

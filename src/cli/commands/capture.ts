@@ -125,6 +125,7 @@ function debuginfodOptions(
 interface RunResult {
   taken: number;
   skipped: number;
+  left: number;
   /** The first window was opened, or armed for its trigger. */
   begun: boolean;
   end: CadenceEnd;
@@ -152,6 +153,7 @@ async function printSamples(
   });
   let taken = 0;
   let skipped = 0;
+  let left = 0;
   let end: CadenceEnd = 'complete';
   let losses = noLosses;
   const problems: string[] = [];
@@ -170,7 +172,8 @@ async function printSamples(
         break;
       }
       if ('skipped' in next.value) {
-        skipped++;
+        if (next.value.skipped.stop.by === 'left') left++;
+        else skipped++;
         await print(formatter.skipped(next.value.skipped));
         continue;
       }
@@ -187,7 +190,7 @@ async function printSamples(
   const closed = await accessWarnings(targets.pids);
   const warnings = [...lossWarnings(losses), ...problemWarnings(problems), ...closed];
   for (const { what, advice } of warnings) warn(stderr, what, advice);
-  return { taken, skipped, begun, end };
+  return { taken, skipped, left, begun, end };
 }
 
 /** Of some size, so that a million lines are not a million writes. */
@@ -219,8 +222,9 @@ function remarks(result: RunResult, options: Options, targets: RunTargets): stri
 }
 
 /** A window that is open is closed by a signal, and is a sample: hence there was none. */
-function whatSignalEnded({ begun, skipped }: RunResult): string {
+function whatSignalEnded({ begun, skipped, left }: RunResult): string {
   if (skipped > 0) return 'ended by a signal before a window was as long as --trigger-delta';
+  if (left > 0) return 'ended by a signal before a call returned: each was left without a return';
   return begun
     ? 'ended by a signal before the start trigger fired'
     : 'ended by a signal before the first window was opened';

@@ -31,7 +31,9 @@ export const text: Format = {
       },
       skipped(window) {
         const { stop, windowNs } = window;
-        const skipped = `# Sample dump skipped, delta ${thousands(windowNs)} ns @${localTime(stop.wall)}`;
+        const why =
+          stop.by === 'left' ? 'the call was left without a return' : `delta ${thousands(windowNs)} ns`;
+        const skipped = `# Sample dump skipped, ${why} @${localTime(stop.wall)}`;
         return [`${[...edgeLines(window), skipped].join('\n')}\n`];
       },
       footer: () =>

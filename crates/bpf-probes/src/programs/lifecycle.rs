@@ -6,6 +6,7 @@ use abi::thread::record::Rename;
 use aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes;
 
 use crate::arguments::Arguments;
+use crate::calls;
 use crate::kernel::{Access, Task};
 use crate::losses::lose;
 use crate::maps::{RENAMES, TARGETS};
@@ -18,6 +19,8 @@ use crate::window::Moment;
 /// `sched_process_exit(struct task_struct *p, …)`: the current thread begins to exit.
 #[inline(always)]
 fn exit<C: Arguments>(_: &C) -> Option<()> {
+    // Of any process: kernel functions are called by all of them.
+    calls::thread_ends();
     let task = C::Access::current_target()?;
     let mut moment = Moment::in_window()?;
     let record = find(task, &mut moment)?;
@@ -31,6 +34,7 @@ fn exit<C: Arguments>(_: &C) -> Option<()> {
 /// leader that calls `execve` has by now become the leader, and has its tid.
 #[inline(always)]
 fn exec<C: Arguments>(ctx: &C) -> Option<()> {
+    calls::executes(ctx.number(1) as u32);
     let task = Task::<C::Access>::new(ctx.pointer(0));
     if !is_target(task.tgid()) {
         return None;

@@ -1,5 +1,5 @@
 //! What opens and closes windows: triggers, and user space. Each trigger may be a kprobe or uprobe (one program type, which
-//! also serves their return probes and USDT) or a tracepoint.
+//! also serves their return probes and USDT) or a tracepoint. Those at a function's entry and at its return are a pair: see `calls`.
 
 use core::ffi::c_void;
 
@@ -11,6 +11,7 @@ use aya_ebpf::macros::{kprobe, tracepoint};
 use aya_ebpf::maps::Stack;
 use aya_ebpf::programs::{ProbeContext, RawTracePointContext, TracePointContext};
 
+use crate::calls;
 use crate::kernel::{Access, Direct};
 use crate::maps::{FREE_CHUNKS, FREE_THREADS, config, config_place};
 use crate::targets::is_target;
@@ -51,17 +52,34 @@ fn is_taken(ctx: &ProbeContext) -> bool {
     code.is_ok_and(|code| jump::is_taken(code, flags))
 }
 
-#[kprobe]
-pub fn start_probe(_: ProbeContext) -> u32 {
-    start()
+#[inline(always)]
+fn stop_at(ctx: &ProbeContext) -> u32 {
+    if !calls::are_told_apart() {
+        return stop();
+    }
+    if is_in_scope(config!(stop_in_any_task)) {
+        calls::returned(ctx);
+    }
+    0
 }
 
 #[kprobe]
-pub fn stop_probe(_: ProbeContext) -> u32 {
-    stop()
+pub fn start_probe(ctx: ProbeContext) -> u32 {
+    if !calls::are_told_apart() {
+        return start();
+    }
+    if is_in_scope(config!(start_in_any_task)) {
+        calls::entered(&ctx);
+    }
+    0
 }
 
-/// For a jump that leaves a function only if it is taken.
+#[kprobe]
+pub fn stop_probe(ctx: ProbeContext) -> u32 {
+    stop_at(&ctx)
+}
+
+/// For a jump that leaves a function only if it is taken. No entry is one.
 #[kprobe]
 pub fn start_probe_if_taken(ctx: ProbeContext) -> u32 {
     if is_taken(&ctx) { start() } else { 0 }
@@ -69,7 +87,7 @@ pub fn start_probe_if_taken(ctx: ProbeContext) -> u32 {
 
 #[kprobe]
 pub fn stop_probe_if_taken(ctx: ProbeContext) -> u32 {
-    if is_taken(&ctx) { stop() } else { 0 }
+    if is_taken(&ctx) { stop_at(&ctx) } else { 0 }
 }
 
 #[tracepoint]

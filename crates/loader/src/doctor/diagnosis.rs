@@ -161,6 +161,7 @@ fn probes(btf: &Btf) -> Vec<Check> {
             cpus: 1,
             who_rows: 1,
             upcall_rows: 1,
+            calls: 1,
         },
         AttachMode::Best,
         0,

@@ -5,6 +5,7 @@ pub mod btf;
 pub(crate) mod capability;
 pub mod clock;
 pub(crate) mod instructions;
+pub(crate) mod kallsyms;
 pub(crate) mod machine;
 pub mod offsets;
 pub mod own_thread;

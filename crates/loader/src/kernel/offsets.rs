@@ -1,5 +1,6 @@
 //! Where this kernel keeps what the programs read.
 
+use abi::calls::{NEVER_REPLACED, NO_PAIR};
 use abi::config::{CALL_WORDS, Config, Events, NO_OFFSET, Offsets};
 use abi::event::ARGUMENTS;
 use abi::thread::record::ENDED_BYTES;
@@ -129,6 +130,11 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
             NO_OFFSET
         },
         reserved: NO_OFFSET,
+        regs_g: if IS_X86 {
+            register(btf, "r14", 0)
+        } else {
+            register(btf, "regs", 28)
+        },
         task_mm: btf.member_offset("task_struct", "mm").unwrap_or(NO_OFFSET),
         // In `thread_info` since 5.16 (bcf9033e5449).
         task_cpu: optional(
@@ -139,6 +145,15 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         ),
         task_min_flt: min_flt.unwrap_or(NO_OFFSET),
         task_maj_flt: maj_flt.unwrap_or(NO_OFFSET),
+        task_signal: btf
+            .member_offset("task_struct", "signal")
+            .unwrap_or(NO_OFFSET),
+        signal_flags: btf
+            .member_offset("signal_struct", "flags")
+            .unwrap_or(NO_OFFSET),
+        signal_live: btf
+            .member_offset("signal_struct", "live")
+            .unwrap_or(NO_OFFSET),
         // For a pid namespace of one's own only.
         task_thread_pid: NO_OFFSET,
         task_group_leader: NO_OFFSET,
@@ -164,6 +179,9 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         least_attributed_ns: 0,
         who: 0,
         crowd_bytes: 2 * ENDED_BYTES,
+        pair: NO_PAIR,
+        stack_shift: 0,
+        replaced: NEVER_REPLACED,
         polls: [0; CALL_WORDS],
         events: Events::NONE,
         has_task_registers: u32::from(btf.has_enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs")),

@@ -37,7 +37,7 @@ impl From<Start> for BindingWindowStart {
 pub struct BindingWindowStop {
     pub monotonic_ns: BigInt,
     pub wall_ns: BigInt,
-    #[napi(ts_type = "'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout'")]
+    #[napi(ts_type = "'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout' | 'left'")]
     pub by: String,
     /// The thread in which the stop trigger fired; null: no trigger closed the window.
     pub trigger: Option<BindingTriggeringThread>,

@@ -243,7 +243,9 @@ impl BindingSession {
 
     /// Resolves when the oldest window is closed, or will never open, with the reason. A trigger that does not fire in the
     /// time that is given is no longer waited for.
-    #[napi(ts_return_type = "Promise<'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout'>")]
+    #[napi(
+        ts_return_type = "Promise<'time' | 'trigger' | 'interrupt' | 'exit' | 'timeout' | 'left'>"
+    )]
     pub fn wait(&self, trigger_timeout_ns: Option<BigInt>) -> napi::Result<AsyncTask<WaitTask>> {
         Ok(AsyncTask::new(WaitTask {
             session: Arc::clone(&self.session),

@@ -61,6 +61,16 @@ pub struct Capacity {
     pub cpus: u32,
     pub who_rows: u32,
     pub upcall_rows: u32,
+    /// Stacks whose outermost call is known.
+    pub calls: u32,
+}
+
+/// Stacks on which one function is at the same time, where triggers are told apart by call: some two megabytes, and what each CPU takes
+/// for itself beforehand.
+pub fn calls_known() -> u32 {
+    const STACKS: u32 = 1 << 14;
+    const OF_A_CPU: u32 = 256;
+    STACKS + OF_A_CPU * possible_cpus()
 }
 
 pub fn counts_upcalls(options: &Options) -> bool {
@@ -148,6 +158,7 @@ pub fn capacity(living: u32, is_set: bool, options: &Options) -> Result<Capacity
         } else {
             1
         },
+        calls: 1,
     })
 }
 

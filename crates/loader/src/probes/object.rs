@@ -142,6 +142,7 @@ impl Probes {
             .map_max_entries("CPUS", capacity.cpus)
             .map_max_entries("WHO", capacity.who_rows)
             .map_max_entries("UPCALLS", capacity.upcall_rows)
+            .map_max_entries("CALLS", capacity.calls)
             .load(&object)
             .map_err(|error| {
                 refused(

@@ -29,6 +29,8 @@ pub enum StopReason {
     Exit,
     /// A trigger did not fire in the time that it was given.
     Timeout,
+    /// The call that the window is about was left without a return.
+    Left,
 }
 
 impl StopReason {
@@ -39,6 +41,7 @@ impl StopReason {
             Self::Interrupt => "interrupt",
             Self::Exit => "exit",
             Self::Timeout => "timeout",
+            Self::Left => "left",
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use abi::calls::NO_PAIR;
 use abi::control::MOST_PENDING;
 use abi::thread::record::ENDED_BYTES;
 use abi::who::LEAST_ATTRIBUTED_NS;
@@ -16,7 +17,7 @@ use crate::kernel::btf::Btf;
 use crate::kernel::offsets;
 use crate::kernel::pid_namespace::PidNamespace;
 use crate::options::Options;
-use crate::probes::capacity::{CHUNKS_PER_THREAD, capacity, counts_upcalls, crowd};
+use crate::probes::capacity::{CHUNKS_PER_THREAD, calls_known, capacity, counts_upcalls, crowd};
 use crate::probes::control::Control;
 use crate::probes::list::{Need, PROBES};
 use crate::probes::maps::Maps;
@@ -101,6 +102,9 @@ impl Attached {
         };
         config.start_in_any_task = in_any_task(&triggers.start).into();
         config.stop_in_any_task = in_any_task(&triggers.stop).into();
+        if let Some(pair) = triggers.pair {
+            pair.configure(&mut config);
+        }
         if let Some(events) = &options.events {
             config.events = selection(events)?;
         }
@@ -109,7 +113,10 @@ impl Attached {
         config.who = u32::from(!options.without_who);
         config.least_attributed_ns = LEAST_ATTRIBUTED_NS;
         let living = living_threads(&processes)?;
-        let capacity = capacity(living, one.is_none(), options)?;
+        let mut capacity = capacity(living, one.is_none(), options)?;
+        if config.pair != NO_PAIR {
+            capacity.calls = calls_known();
+        }
         config.crowd_bytes = ENDED_BYTES * crowd(capacity.records);
         let user_stacks = options.user_stacks_taken();
         config.events.stack_bytes = user_stacks.bytes();

@@ -8,6 +8,7 @@ pub(crate) mod harvest;
 pub(crate) mod harvester;
 pub(crate) mod living;
 pub(crate) mod news;
+pub(crate) mod pair;
 pub(crate) mod reading;
 pub mod sample;
 pub(crate) mod sealing;

@@ -5,7 +5,6 @@ use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::perf_event::{self, Event};
 use crate::options::{IfEnded, Options, TriggerScope};
 use crate::probes::object::{Probes, TriggerProgram};
+use crate::session::pair::{Pair, place};
 use crate::session::trigger_errors::{ended_while_attached, refused, refused_in_file};
 use crate::session::user_probes::{UserPlace, UserProbe, UserProbes};
 use crate::targets::identity::Process;
@@ -111,6 +111,11 @@ impl ResolvedTrigger {
         Ok(resolved)
     }
 
+    fn found(&self) -> (&Trigger, Vec<&Point>) {
+        let points = self.points.iter().map(|target| &target.point);
+        (&self.trigger, points.collect())
+    }
+
     /// Whether it may fire in tasks that are not monitored.
     pub fn fires_in_any_task(&self, scope: TriggerScope) -> bool {
         scope == TriggerScope::Any
@@ -125,7 +130,7 @@ impl ResolvedTrigger {
         // What stands in every process that maps a file stands there for all targets: a second one would count each hit again.
         let mut places = HashSet::new();
         for target in &self.points {
-            if how.follow && !places.insert(place_in_file(&target.point)?) {
+            if how.follow && !places.insert(place(&target.point)?) {
                 continue;
             }
             let wanted = program(edge, &target.point);
@@ -221,16 +226,6 @@ impl ResolvedTrigger {
     }
 }
 
-/// Device, inode and offset of a place in user code; `None`: it is in the kernel.
-fn place_in_file(point: &Point) -> Result<Option<(u64, u64, u64)>> {
-    let Point::User { file, offset, .. } = point else {
-        return Ok(None);
-    };
-    let metadata = file.metadata();
-    let metadata = metadata.map_err(|error| Error::io("looking at a program's file", &error))?;
-    Ok(Some((metadata.dev(), metadata.ino(), *offset)))
-}
-
 fn program(edge: Edge, point: &Point) -> TriggerProgram {
     let is_conditional = matches!(
         point,
@@ -253,6 +248,8 @@ fn program(edge: Edge, point: &Point) -> TriggerProgram {
 pub struct Triggers {
     pub start: Option<ResolvedTrigger>,
     pub stop: Option<ResolvedTrigger>,
+    /// `None`: each window is what lies between the two, whosever they are.
+    pub pair: Option<Pair>,
 }
 
 impl Triggers {
@@ -262,6 +259,7 @@ impl Triggers {
             return Ok(Self {
                 start: None,
                 stop: None,
+                pair: None,
             });
         }
         let mut objects = Vec::new();
@@ -283,10 +281,16 @@ impl Triggers {
                 .map(|text| ResolvedTrigger::new(text, &objects, options.returns))
                 .transpose()
         };
-        Ok(Self {
-            start: resolve(&options.start_trigger)?,
-            stop: resolve(&options.stop_trigger)?,
-        })
+        let start = resolve(&options.start_trigger)?;
+        let stop = resolve(&options.stop_trigger)?;
+        let pair = match (&start, &stop) {
+            (Some(start), Some(stop)) => {
+                let ((start, begins), (stop, ends)) = (start.found(), stop.found());
+                Pair::of((start, &begins), (stop, &ends), &objects)?
+            }
+            _ => None,
+        };
+        Ok(Self { start, stop, pair })
     }
 
     /// What whoever gave them should know, one line each.

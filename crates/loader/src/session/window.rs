@@ -138,13 +138,18 @@ impl PendingWindow {
                 });
             }
             Stage::Open(start) if !is_opening => {
+                let (reason, by) = if edge.kind == EdgeKind::Left as u32 {
+                    (StopReason::Left, None)
+                } else if edge.kind == EdgeKind::Ended as u32 {
+                    (StopReason::Exit, None)
+                } else if by.is_some() {
+                    (StopReason::Trigger, by)
+                } else {
+                    (reason, None)
+                };
                 let stop = Stop {
                     at_ns: edge.at_ns,
-                    reason: if by.is_some() {
-                        StopReason::Trigger
-                    } else {
-                        reason
-                    },
+                    reason,
                     by,
                 };
                 self.stage = Stage::Closed(start, stop);
@@ -211,6 +216,19 @@ mod tests {
         assert_eq!(stop(&window), Some((9, StopReason::Trigger, true)));
         window.take(&edge(EdgeKind::Closed, 12, 0), StopReason::Interrupt);
         assert_eq!(stop(&window), Some((9, StopReason::Trigger, true)));
+    }
+
+    #[test]
+    fn a_call_that_does_not_return_closes_its_window_without_a_trigger() {
+        for (kind, reason) in [
+            (EdgeKind::Left, StopReason::Left),
+            (EdgeKind::Ended, StopReason::Exit),
+        ] {
+            let mut window = PendingWindow::new(1, None);
+            window.take(&edge(EdgeKind::Opened, 5, 1), StopReason::Interrupt);
+            window.take(&edge(kind, 9, 1), StopReason::Interrupt);
+            assert_eq!(stop(&window), Some((9, reason, false)));
+        }
     }
 
     #[test]

@@ -7,7 +7,9 @@
     reason = "a test ends at what it does not expect"
 )]
 
+mod calls;
 mod functions;
+mod kernel_calls;
 mod kinds;
 mod leaders;
 mod refusals;
