@@ -143,7 +143,7 @@ export const captureOptions = {
     type: 'text',
     range: triggerRange,
     description: 'close the window when this fires',
-    help: 'Without `--start-trigger` each window opens at once.',
+    help: 'Without `--start-trigger` each window opens at once. Where that is a function’s entry and this its return, a window is one call.',
     default: null,
     defaultText: 'none',
     parse: (text) => parse.nonEmpty('--stop-trigger', 'a trigger', text),

@@ -41,7 +41,7 @@ pub struct Call {
     pub base: u64,
     /// The word at its frame; 0: unknown.
     pub return_address: u64,
-    /// When it began.
+    /// When it began; 0: there is none.
     pub since_ns: u64,
 }
 
@@ -107,6 +107,18 @@ impl Words {
 }
 
 impl Call {
+    pub const NONE: Self = Self {
+        frame: 0,
+        base: 0,
+        return_address: 0,
+        since_ns: 0,
+    };
+
+    #[inline(always)]
+    pub fn is_none(&self) -> bool {
+        self.since_ns == 0
+    }
+
     /// What an entry on the stack of this call is. `word` reads the stacks' memory; `None`: it cannot be read now, as of a page that
     /// is not there.
     #[inline(always)]

@@ -63,11 +63,15 @@ impl Stack {
         }
     }
 
-    /// The call that is known to be the outermost one. A copy: its entry may be given to another stack meanwhile.
+    /// The call that is known to be the outermost one; [`Call::NONE`]: there is none. A copy: its entry may be given to another stack
+    /// meanwhile. (No `Option`: what one does not hold would be read all the same, which the verifier refused before Linux 6.3.)
     #[inline(always)]
-    fn known(&self) -> Option<Call> {
+    fn known(&self) -> Call {
         // SAFETY: integers alone, so that whatever is there is a call.
-        unsafe { CALLS.get(&self.key) }.copied()
+        match unsafe { CALLS.get(&self.key) } {
+            Some(call) => *call,
+            None => Call::NONE,
+        }
     }
 }
 
@@ -105,14 +109,15 @@ pub fn entered(ctx: &ProbeContext) {
         begin_again: config!(pair) == OF_GOROUTINES && stack.base != 0,
     };
     let known = stack.known();
-    let entered = match &known {
-        Some(known) => known.entered(&entry, words, word),
-        None => Entered::Outermost,
+    let entered = if known.is_none() {
+        Entered::Outermost
+    } else {
+        known.entered(&entry, words, word)
     };
-    let since_ns = match (entered, &known) {
-        (Entered::Nested, _) => return,
-        (Entered::Again, Some(known)) => known.since_ns,
-        _ => now_ns,
+    let since_ns = match entered {
+        Entered::Nested => return,
+        Entered::Again => known.since_ns,
+        Entered::Outermost => now_ns,
     };
     let call = Call {
         frame: stack.frame,
@@ -141,7 +146,7 @@ pub fn returned(ctx: &ProbeContext) {
     let now_ns = window::clock();
     let stack = Stack::of(ctx);
     let known = stack.known();
-    if let Some(known) = &known {
+    if !known.is_none() {
         if matches!(known.returned(stack.frame), Returned::Nested) {
             return;
         }
@@ -150,7 +155,7 @@ pub fn returned(ctx: &ProbeContext) {
     let end = Return {
         key: stack.key,
         frame: stack.frame,
-        since_ns: known.map(|known| known.since_ns),
+        since_ns: known.since_ns,
     };
     window::call_ended(&end, now_ns);
 }
@@ -158,8 +163,8 @@ pub fn returned(ctx: &ProbeContext) {
 struct Return {
     key: StackKey,
     frame: u64,
-    /// When the call began that was known to be the outermost one; `None`: none was.
-    since_ns: Option<u64>,
+    /// When the call began that was known to be the outermost one; 0: none was.
+    since_ns: u64,
 }
 
 impl End for Return {
@@ -169,7 +174,7 @@ impl End for Return {
             return None;
         }
         // Else the window's call was left, and another has begun since.
-        let is_owners = self.since_ns.is_none_or(|since_ns| since_ns == start_ns);
+        let is_owners = self.since_ns == 0 || self.since_ns == start_ns;
         match owner.returned(self.frame) {
             Returned::Outermost if is_owners => Some(EdgeKind::Closed),
             Returned::Nested if is_owners => None,

@@ -105,27 +105,6 @@ fn each_window_is_one_thread_s_own_call() {
     });
 }
 
-/// Its later calls are no outermost ones: none is armed for them, and none is missed.
-#[test]
-fn a_window_that_is_armed_within_a_call_waits_for_the_next_outermost_one() {
-    let _alone = alone();
-    let session = open_walk();
-    session.start(None).unwrap();
-    let first = walk(1, 1);
-    std::thread::scope(|scope| {
-        let other = scope.spawn(|| walk(3, 20));
-        std::thread::sleep(std::time::Duration::from_millis(10));
-        session.start(None).unwrap();
-        let other = other.join().unwrap();
-        let next = walk(0, 1);
-        assert!(other.ends.end() < next.begins.start());
-        for call in [first, next] {
-            assert_eq!(session.wait().unwrap(), StopReason::Trigger);
-            assert!(is_of(&session.read().unwrap(), &call), "{call:?}");
-        }
-    });
-}
-
 static INSIDE: AtomicBool = AtomicBool::new(false);
 static GO: AtomicBool = AtomicBool::new(false);
 static TID: AtomicU32 = AtomicU32::new(0);
@@ -133,30 +112,61 @@ static TID: AtomicU32 = AtomicU32::new(0);
 extern "C" fn stay() {}
 
 extern "C" fn exit_thread() {
-    INSIDE.store(true, Ordering::Release);
-    while !GO.load(Ordering::Acquire) {
-        std::thread::yield_now();
-    }
+    stay_inside();
     // SAFETY: the thread holds nothing that anybody else waits for.
     unsafe { libc::syscall(libc::SYS_exit, 0) };
+}
+
+/// Tells that it is inside, and waits until it may go on.
+fn stay_inside() {
+    INSIDE.store(true, Ordering::Release);
+    while !GO.swap(false, Ordering::AcqRel) {
+        std::thread::yield_now();
+    }
+}
+
+fn await_inside() {
+    while !INSIDE.swap(false, Ordering::AcqRel) {
+        std::thread::yield_now();
+    }
+}
+
+extern "C" fn call_within() {
+    stay_inside();
+    kdelay_test_leave(stay);
+}
+
+#[test]
+fn a_window_that_is_armed_within_a_call_waits_for_the_next_outermost_one() {
+    let _alone = alone();
+    let session = open(Some("up:kdelay_test_leave"), Some("ur:kdelay_test_leave"));
+    let other = std::thread::spawn(|| kdelay_test_leave(call_within));
+    await_inside();
+    session.start(None).unwrap();
+    GO.store(true, Ordering::Release);
+    other.join().unwrap();
+    kdelay_test_leave(stay_for_calls);
+    assert_eq!(session.wait().unwrap(), StopReason::Trigger);
+    let sample = session.read().unwrap();
+    assert_eq!(sample.start.by.as_ref().unwrap().tid, own_tid());
+    assert_count(&sample, own(&sample), "getppid", 3, "in the call");
+    assert_eq!(sample.losses.triggers_missed, 0);
+    assert_adds_up(&sample);
 }
 
 #[test]
 fn a_thread_that_ends_in_the_call_leaves_no_window_open() {
     let _alone = alone();
     let session = open(Some("up:kdelay_test_leave"), Some("ur:kdelay_test_leave"));
-    for _ in 0..2 {
-        session.start(None).unwrap();
-    }
+    session.start(None).unwrap();
     std::thread::spawn(|| {
         TID.store(own_tid(), Ordering::Release);
         kdelay_test_leave(exit_thread);
     });
-    while !INSIDE.load(Ordering::Acquire) {
-        std::thread::yield_now();
-    }
+    await_inside();
     // Another's call neither closes it nor takes it over.
     kdelay_test_leave(stay);
+    session.start(None).unwrap();
     assert!(session.open_window().is_some() && session.closed_window().is_none());
     GO.store(true, Ordering::Release);
     assert_eq!(session.wait().unwrap(), StopReason::Left);
