@@ -10,6 +10,7 @@ mod symbols;
 mod unwind;
 
 pub use mapped::arch::{Arch, Registers};
+pub use mapped::effort::Effort;
 pub use mapped::is_there::IsThere;
 pub use mapped::module::{Module, Modules};
 pub use mapped::perf_map::PerfMap;

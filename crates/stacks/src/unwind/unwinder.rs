@@ -1,6 +1,7 @@
 //! The walk from a thread's registers up to where its stack begins.
 
 use crate::mapped::arch::Registers;
+use crate::mapped::effort::Effort;
 use crate::mapped::process_maps::{Place, ProcessMaps};
 use crate::unwind::copied_stack::CopiedStack;
 use crate::unwind::step::Stepper;
@@ -17,12 +18,23 @@ impl Unwinder {
         Self::default()
     }
 
-    /// `maps` are read again if an address is in none of them.
+    /// However much that costs.
     pub fn unwind(
         &mut self,
         maps: &mut ProcessMaps,
         registers: &Registers,
         stack: CopiedStack<'_>,
+    ) -> Walk {
+        self.unwind_within(maps, registers, stack, &mut Effort::unlimited())
+    }
+
+    /// `maps` are read again if an address is in none of them.
+    pub fn unwind_within(
+        &mut self,
+        maps: &mut ProcessMaps,
+        registers: &Registers,
+        stack: CopiedStack<'_>,
+        effort: &mut Effort,
     ) -> Walk {
         let mut frames: Vec<Frame> = Vec::with_capacity(32);
         let mut registers = registers.clone();
@@ -56,7 +68,7 @@ impl Unwinder {
             let before = registers.sp();
             let stepped = match self
                 .stepper
-                .step(maps, &frame.place, &mut registers, &stack)
+                .step(maps, &frame.place, &mut registers, &stack, effort)
             {
                 Ok(stepped) => stepped,
                 // The outermost frame is marked so.
