@@ -201,6 +201,14 @@ export class CaptureSession implements AsyncDisposable {
     return { ...sample, stackProblems: [...sample.stackProblems, ...problems], verdict };
   }
 
+  /**
+   * A read() under way, or the next one, ends soon: stacks that are not walked or named by then are counted in `stackProblems` of its
+   * sample. Downloads are ended by `signal` of `debuginfod`.
+   */
+  hurry(): void {
+    this.#use((session) => session.hurry());
+  }
+
   /** One window of this many seconds and its sample. */
   async sample(seconds: number): Promise<CapturedSample> {
     this.start(seconds);

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use object::elf::{PF_X, PT_LOAD};
 use probe_points::elf::Elf;
@@ -14,6 +14,7 @@ use probe_points::open::Root;
 use probe_points::{Error, Result, escaped, open_mapped};
 
 use crate::mapped::allowance::Allowance;
+use crate::mapped::cpu_time::cpu_time;
 use crate::mapped::is_there::IsThere;
 use crate::mapped::memory_file;
 use crate::mapped::module::{Module, Modules};
@@ -237,17 +238,6 @@ impl ProcessMaps {
         let module = read().map_err(|error| error.to_string())?;
         Ok(self.vdso.insert(module).clone())
     }
-}
-
-/// The thread's own: what it waits for a CPU is nobody's effort.
-fn cpu_time() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the call fills in the one value that it is given.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
 /// Where this process has its own, if that is of so many bytes: a 32-bit process has another.

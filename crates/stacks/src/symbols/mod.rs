@@ -3,10 +3,13 @@
 pub mod cached;
 pub mod extract;
 pub mod extract_elf;
+pub mod grant;
 pub mod kernel;
 pub mod known;
+pub mod line_headers;
 pub mod marker_symbols;
 pub mod named;
+pub mod own_memory;
 pub mod package;
 pub mod pair;
 pub mod problems;

@@ -4,52 +4,65 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::time::{Duration, Instant};
 
-use gimli::{DebugAbbrev, DebugInfo, EndianSlice, LittleEndian};
+use gimli::{AttributeValue, DebugAbbrev, DebugInfo, EndianSlice, LittleEndian};
+
+use crate::symbols::grant::Grant;
+use crate::symbols::line_headers::LineHeaders;
 
 /// Inlined calls within each other. Optimizers stop long before.
 const DEEPEST: usize = 256;
 /// Of one compilation unit. With link-time optimization a whole program may be one.
 const LONGEST_UNIT: u64 = 256 << 20;
-/// It goes through some 200 MB/s, unless every unit has its own large table of abbreviations.
-const LONGEST: Duration = Duration::from_secs(10);
+/// The shortest unit is of nothing but its header: what is said to be shorter is none, and no reader goes on behind it.
+const SHORTEST_UNIT: u64 = 11;
+/// Read at a time, or a whole unit where that is longer: units may be short, and many.
+const CHUNK: u64 = 1 << 20;
+/// Units between two looks at the time.
+const UNITS_AT_ONCE: u32 = 256;
 
 /// What is to be known of debug information before it is used.
 #[derive(Clone, Copy, Default)]
 pub struct Found {
-    /// Inlined calls are nested too deep, or it takes too long to look.
+    /// Inlined calls are nested too deep, or it takes too much to read.
     pub is_hostile: bool,
     /// Some of it is in other files.
     pub is_split: bool,
 }
 
-/// Goes through all of it. `info` and `abbrev`: where the sections are in the file, offset and bytes.
-pub fn look(file: &File, info: (u64, u64), abbrev: (u64, u64)) -> io::Result<Found> {
+/// Where the sections are in a file, offset and bytes.
+pub struct Places {
+    pub info: (u64, u64),
+    pub abbrev: (u64, u64),
+    pub line: (u64, u64),
+}
+
+/// Goes through all of it, at some 200 MB/s, unless every unit has its own large table of abbreviations.
+pub fn look(file: &File, places: Places, grant: &mut Grant) -> io::Result<Found> {
+    let Places { info, abbrev, line } = places;
     let mut abbreviations = vec![0; abbrev.1 as usize];
     file.read_exact_at(&mut abbreviations, abbrev.0)?;
     let abbreviations = DebugAbbrev::new(&abbreviations, LittleEndian);
-    let begin = Instant::now();
+    let mut lines = LineHeaders::new(file, line);
+    let mut chunk = Chunk::default();
     let mut at = 0;
-    let mut bytes = Vec::new();
     let mut found = Found::default();
+    let mut count = 0u32;
     while at < info.1 {
-        let mut start = [0; 12];
-        let available = (info.1 - at).min(12) as usize;
-        file.read_exact_at(&mut start[..available], info.0 + at)?;
-        let Some(length) = unit_length(&start).filter(|length| *length <= info.1 - at) else {
+        let start = chunk.read(file, info, at, (info.1 - at).min(12))?;
+        let length = unit_length(start).filter(|length| *length <= info.1 - at);
+        let Some(length) = length.filter(|length| *length >= SHORTEST_UNIT) else {
             // Nothing behind it is reached by any reader.
             return Ok(found);
         };
-        if length > LONGEST_UNIT || begin.elapsed() > LONGEST {
+        count = count.wrapping_add(1);
+        if length > LONGEST_UNIT || (count.is_multiple_of(UNITS_AT_ONCE) && grant.is_over()) {
             found.is_hostile = true;
             return Ok(found);
         }
-        bytes.resize(length as usize, 0);
-        file.read_exact_at(&mut bytes, info.0 + at)?;
-        let unit = look_at_unit(&bytes, &abbreviations);
+        let unit = look_at_unit(chunk.read(file, info, at, length)?, &abbreviations);
         found.is_split |= unit.is_split;
-        found.is_hostile = unit.is_hostile;
+        found.is_hostile = unit.is_hostile || !lines.may_be_read(unit.lines)?;
         if found.is_hostile {
             return Ok(found);
         }
@@ -58,21 +71,57 @@ pub fn look(file: &File, info: (u64, u64), abbrev: (u64, u64)) -> io::Result<Fou
     Ok(found)
 }
 
+/// A part of a section.
+#[derive(Default)]
+struct Chunk {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Chunk {
+    /// `length` bytes from `at` on, which are in the section.
+    fn read(
+        &mut self,
+        file: &File,
+        section: (u64, u64),
+        at: u64,
+        length: u64,
+    ) -> io::Result<&[u8]> {
+        let end = self.start + self.bytes.len() as u64;
+        if at < self.start || at + length > end {
+            let wanted = length.max(CHUNK).min(section.1 - at);
+            self.bytes.resize(wanted as usize, 0);
+            self.start = at;
+            file.read_exact_at(&mut self.bytes, section.0 + at)?;
+        }
+        let from = (at - self.start) as usize;
+        Ok(&self.bytes[from..from + length as usize])
+    }
+}
+
 /// With the length's own bytes.
-fn unit_length(start: &[u8; 12]) -> Option<u64> {
+fn unit_length(start: &[u8]) -> Option<u64> {
     let short = u32::from_le_bytes(*start.first_chunk()?);
     if short != u32::MAX {
         return Some(u64::from(short) + 4);
     }
-    u64::from_le_bytes(*start.last_chunk()?).checked_add(12)
+    u64::from_le_bytes(*start.get(4..)?.first_chunk()?).checked_add(12)
 }
 
 /// The same of one unit.
+#[derive(Clone, Copy, Default)]
+pub struct Unit {
+    pub is_hostile: bool,
+    is_split: bool,
+    /// Where its lines begin in their section.
+    lines: Option<u64>,
+}
+
 pub fn look_at_unit(
     bytes: &[u8],
     abbreviations: &DebugAbbrev<EndianSlice<'_, LittleEndian>>,
-) -> Found {
-    let mut found = Found::default();
+) -> Unit {
+    let mut found = Unit::default();
     let mut read = || -> gimli::Result<()> {
         let info = DebugInfo::new(bytes, LittleEndian);
         let Some(unit) = info.units().next()? else {
@@ -99,7 +148,18 @@ pub fn look_at_unit(
                     return Ok(());
                 }
             }
-            entries.skip_attributes(abbreviation.attributes())?;
+            if depth > 0 {
+                entries.skip_attributes(abbreviation.attributes())?;
+                continue;
+            }
+            for one in abbreviation.attributes() {
+                let attribute = entries.read_attribute(*one)?;
+                if one.name() == gimli::DW_AT_stmt_list
+                    && let AttributeValue::DebugLineRef(at) = attribute.value()
+                {
+                    found.lines = Some(at.0 as u64);
+                }
+            }
         }
         Ok(())
     };

@@ -21,11 +21,27 @@ pub fn rule(tables: &Tables, context: &mut Context, address: u64, units: &mut u6
     }
     if let Some(fde) = tables.eh_entry(address, units) {
         let section = tables.eh_frame();
-        return rule_of_entry(tables, &section, From::EhFrame, &fde, context, address, units);
+        return rule_of_entry(
+            tables,
+            &section,
+            From::EhFrame,
+            &fde,
+            context,
+            address,
+            units,
+        );
     }
     if let Some(fde) = tables.debug_entry(address, units) {
         let section = tables.debug_frame();
-        return rule_of_entry(tables, &section, From::DebugFrame, &fde, context, address, units);
+        return rule_of_entry(
+            tables,
+            &section,
+            From::DebugFrame,
+            &fde,
+            context,
+            address,
+            units,
+        );
     }
     Rule::NoEntry(None)
 }

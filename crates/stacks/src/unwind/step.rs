@@ -94,12 +94,7 @@ impl Stepper {
     }
 
     /// Whether nothing has called the function there.
-    pub fn is_first(
-        &mut self,
-        place: &Place,
-        registers: &Registers,
-        effort: &mut Effort,
-    ) -> bool {
+    pub fn is_first(&mut self, place: &Place, registers: &Registers, effort: &mut Effort) -> bool {
         let Place::Module { module, address } = place else {
             return false;
         };

@@ -66,28 +66,29 @@ impl Unwinder {
                 break End::Invalid;
             }
             let before = registers.sp();
-            let stepped = match self
-                .stepper
-                .step(maps, &frame.place, &mut registers, &stack, effort)
-            {
-                Ok(stepped) => stepped,
-                // The outermost frame is marked so.
-                Err(End::NoUnwindInfo)
-                    if found_by == FoundBy::FramePointer
-                        && registers.get(registers.arch.fp()) == Some(0) =>
+            let stepped =
+                match self
+                    .stepper
+                    .step(maps, &frame.place, &mut registers, &stack, effort)
                 {
-                    break End::Complete;
-                }
-                // The handler had a stack of its own, and the copy is of that.
-                Err(End::Invalid)
-                    if is_exact
-                        && found_by != FoundBy::Registers
-                        && registers.sp().and_then(|sp| stack.word(sp)).is_none() =>
-                {
-                    break End::CutStack;
-                }
-                Err(end) => break end,
-            };
+                    Ok(stepped) => stepped,
+                    // The outermost frame is marked so.
+                    Err(End::NoUnwindInfo)
+                        if found_by == FoundBy::FramePointer
+                            && registers.get(registers.arch.fp()) == Some(0) =>
+                    {
+                        break End::Complete;
+                    }
+                    // The handler had a stack of its own, and the copy is of that.
+                    Err(End::Invalid)
+                        if is_exact
+                            && found_by != FoundBy::Registers
+                            && registers.sp().and_then(|sp| stack.word(sp)).is_none() =>
+                    {
+                        break End::CutStack;
+                    }
+                    Err(end) => break end,
+                };
             if stepped.is_signal {
                 // Nothing was called in the trampoline: the kernel made the handler return to it.
                 frame.is_exact = true;
