@@ -193,6 +193,8 @@ impl Extract {
                 info: place(b".debug_info"),
                 abbrev: place(b".debug_abbrev"),
                 line: place(b".debug_line"),
+                ranges: place(b".debug_ranges"),
+                range_lists: place(b".debug_rnglists"),
             };
             found = look(&self.file, places, grant)?;
             if found.is_hostile {

@@ -13,6 +13,8 @@ pub mod own_memory;
 pub mod package;
 pub mod pair;
 pub mod problems;
+pub mod range_lists;
+pub mod section_part;
 pub mod sources;
 pub mod split;
 pub mod symbol_frame;

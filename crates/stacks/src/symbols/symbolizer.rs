@@ -86,6 +86,10 @@ impl Symbolizer {
     pub fn begin_sample(&mut self) {
         self.memory_before = own_memory();
         self.modules.values_mut().for_each(Known::begin_sample);
+        let modules = &self.modules;
+        let is_refused = |id: &u64| modules.get(id).is_some_and(|known| known.is_refused);
+        // Their names may be less than what they will be.
+        self.kept.retain(|(id, _), _| !is_refused(id));
     }
 
     /// What may be taken from now on, and what is left of what might be before. Without any, there is no limit.

@@ -9,6 +9,8 @@ use gimli::{AttributeValue, DebugAbbrev, DebugInfo, EndianSlice, LittleEndian};
 
 use crate::symbols::grant::Grant;
 use crate::symbols::line_headers::LineHeaders;
+use crate::symbols::range_lists::{List, RangeLists};
+use crate::symbols::section_part::SectionPart;
 
 /// Inlined calls within each other. Optimizers stop long before.
 const DEEPEST: usize = 256;
@@ -16,8 +18,6 @@ const DEEPEST: usize = 256;
 const LONGEST_UNIT: u64 = 256 << 20;
 /// The shortest unit is of nothing but its header: what is said to be shorter is none, and no reader goes on behind it.
 const SHORTEST_UNIT: u64 = 11;
-/// Read at a time, or a whole unit where that is longer: units may be short, and many.
-const CHUNK: u64 = 1 << 20;
 /// Units between two looks at the time.
 const UNITS_AT_ONCE: u32 = 256;
 
@@ -35,21 +35,24 @@ pub struct Places {
     pub info: (u64, u64),
     pub abbrev: (u64, u64),
     pub line: (u64, u64),
+    pub ranges: (u64, u64),
+    pub range_lists: (u64, u64),
 }
 
 /// Goes through all of it, at some 200 MB/s, unless every unit has its own large table of abbreviations.
 pub fn look(file: &File, places: Places, grant: &mut Grant) -> io::Result<Found> {
-    let Places { info, abbrev, line } = places;
+    let Places { info, abbrev, .. } = places;
     let mut abbreviations = vec![0; abbrev.1 as usize];
     file.read_exact_at(&mut abbreviations, abbrev.0)?;
     let abbreviations = DebugAbbrev::new(&abbreviations, LittleEndian);
-    let mut lines = LineHeaders::new(file, line);
-    let mut chunk = Chunk::default();
+    let mut lines = LineHeaders::new(file, places.line);
+    let mut ranges = RangeLists::new(file, places.ranges, places.range_lists);
+    let mut units = SectionPart::new(file, info);
     let mut at = 0;
     let mut found = Found::default();
     let mut count = 0u32;
     while at < info.1 {
-        let start = chunk.read(file, info, at, (info.1 - at).min(12))?;
+        let start = units.read(at, 12)?;
         let length = unit_length(start).filter(|length| *length <= info.1 - at);
         let Some(length) = length.filter(|length| *length >= SHORTEST_UNIT) else {
             // Nothing behind it is reached by any reader.
@@ -60,43 +63,23 @@ pub fn look(file: &File, places: Places, grant: &mut Grant) -> io::Result<Found>
             found.is_hostile = true;
             return Ok(found);
         }
-        let unit = look_at_unit(chunk.read(file, info, at, length)?, &abbreviations);
+        let mut all_ranges = true;
+        let unit = look_at_unit(
+            units.read(at, length)?,
+            &abbreviations,
+            |list, version, base| {
+                all_ranges = ranges.may_be_read(list, version, base)?;
+                Ok(all_ranges)
+            },
+        )?;
         found.is_split |= unit.is_split;
-        found.is_hostile = unit.is_hostile || !lines.may_be_read(unit.lines)?;
+        found.is_hostile = unit.is_hostile || !all_ranges || !lines.may_be_read(unit.lines)?;
         if found.is_hostile {
             return Ok(found);
         }
         at += length;
     }
     Ok(found)
-}
-
-/// A part of a section.
-#[derive(Default)]
-struct Chunk {
-    start: u64,
-    bytes: Vec<u8>,
-}
-
-impl Chunk {
-    /// `length` bytes from `at` on, which are in the section.
-    fn read(
-        &mut self,
-        file: &File,
-        section: (u64, u64),
-        at: u64,
-        length: u64,
-    ) -> io::Result<&[u8]> {
-        let end = self.start + self.bytes.len() as u64;
-        if at < self.start || at + length > end {
-            let wanted = length.max(CHUNK).min(section.1 - at);
-            self.bytes.resize(wanted as usize, 0);
-            self.start = at;
-            file.read_exact_at(&mut self.bytes, section.0 + at)?;
-        }
-        let from = (at - self.start) as usize;
-        Ok(&self.bytes[from..from + length as usize])
-    }
 }
 
 /// With the length's own bytes.
@@ -108,7 +91,7 @@ fn unit_length(start: &[u8]) -> Option<u64> {
     u64::from_le_bytes(*start.get(4..)?.first_chunk()?).checked_add(12)
 }
 
-/// The same of one unit.
+/// What is to be known of one unit.
 #[derive(Clone, Copy, Default)]
 pub struct Unit {
     pub is_hostile: bool,
@@ -117,11 +100,14 @@ pub struct Unit {
     lines: Option<u64>,
 }
 
+/// `visit`: the lists of addresses that it refers to, with its version, and where its lists begin; false: no more of it.
 pub fn look_at_unit(
     bytes: &[u8],
     abbreviations: &DebugAbbrev<EndianSlice<'_, LittleEndian>>,
-) -> Unit {
+    mut visit: impl FnMut(List, u16, u64) -> io::Result<bool>,
+) -> io::Result<Unit> {
     let mut found = Unit::default();
+    let mut failed = Ok(());
     let mut read = || -> gimli::Result<()> {
         let info = DebugInfo::new(bytes, LittleEndian);
         let Some(unit) = info.units().next()? else {
@@ -131,6 +117,7 @@ pub fn look_at_unit(
         let mut entries = unit.entries_raw(&abbreviations, None)?;
         // The depths of inlined calls that are not closed.
         let mut open: Vec<isize> = Vec::new();
+        let mut base = 0;
         while !entries.is_empty() {
             let depth = entries.next_depth();
             let Some(abbreviation) = entries.read_abbreviation()? else {
@@ -148,16 +135,33 @@ pub fn look_at_unit(
                     return Ok(());
                 }
             }
-            if depth > 0 {
+            let has_ranges = depth == 0 || may_have_ranges(abbreviation);
+            if !has_ranges {
                 entries.skip_attributes(abbreviation.attributes())?;
                 continue;
             }
+            let mut list = None;
             for one in abbreviation.attributes() {
-                let attribute = entries.read_attribute(*one)?;
-                if one.name() == gimli::DW_AT_stmt_list
-                    && let AttributeValue::DebugLineRef(at) = attribute.value()
-                {
-                    found.lines = Some(at.0 as u64);
+                match entries.read_attribute(*one)?.value() {
+                    AttributeValue::DebugLineRef(at) if depth == 0 => {
+                        found.lines = Some(at.0 as u64);
+                    }
+                    AttributeValue::DebugRngListsBase(at) => base = at.0 as u64,
+                    AttributeValue::RangeListsRef(at) => list = Some(List::At(at.0 as u64)),
+                    AttributeValue::DebugRngListsIndex(index) => {
+                        list = Some(List::Index(index.0 as u64));
+                    }
+                    _ => {}
+                }
+            }
+            if let Some(list) = list {
+                match visit(list, unit.version(), base) {
+                    Ok(true) => {}
+                    Ok(false) => return Ok(()),
+                    Err(why) => {
+                        failed = Err(why);
+                        return Ok(());
+                    }
                 }
             }
         }
@@ -165,7 +169,17 @@ pub fn look_at_unit(
     };
     // What cannot be parsed here cannot be there either.
     let _ = read();
-    found
+    failed.map(|()| found)
+}
+
+/// Of those whose addresses are looked at.
+fn may_have_ranges(abbreviation: &gimli::Abbreviation) -> bool {
+    let is_function = matches!(
+        abbreviation.tag(),
+        gimli::DW_TAG_subprogram | gimli::DW_TAG_inlined_subroutine
+    );
+    let mut attributes = abbreviation.attributes().iter();
+    is_function && attributes.any(|one| one.name() == gimli::DW_AT_ranges)
 }
 
 fn is_other_file(name: gimli::DwAt) -> bool {
