@@ -203,9 +203,10 @@ export class CaptureSession implements AsyncDisposable {
 
   /**
    * A read() under way, or the next one, ends soon: stacks that are not walked or named by then are counted in `stackProblems` of its
-   * sample. Downloads are ended by `signal` of `debuginfod`.
+   * sample. While it downloads debug files, that is ended, and it goes on with those that there are.
    */
   hurry(): void {
+    if (this.#debugFiles?.hurry() === true) return;
     this.#use((session) => session.hurry());
   }
 
