@@ -329,3 +329,37 @@ unit_end:
         assert_eq!(!is_left_out, has_lines, "{problems:?}");
     }
 }
+
+/// As the shares of many targets are, before what is left is for those whose share was not enough.
+#[test]
+fn what_a_share_was_not_enough_for_is_asked_for_again() {
+    const EACH: u64 = 30 << 20;
+    let folder = Folder::new();
+    let (mapped, maps) = all_mapped(&[bomb(&folder, "bomb", EACH as u32 / 3)]);
+    let mut symbolizer = Symbolizer::new();
+    let bytes = |bytes| Allotment {
+        bytes,
+        ..Allotment::unlimited()
+    };
+    symbolizer.begin_sample();
+    symbolizer.try_again(true);
+    symbolizer.allot(bytes(EACH));
+    for _ in 0..2 {
+        let frame = named(&mut symbolizer, &maps, &mapped[0]);
+        assert_eq!(frame.function.as_deref(), Some("called"));
+        assert!(symbolizer.was_cut());
+    }
+    // Only what is not tried again is told.
+    assert!(symbolizer.take_problems().is_empty());
+    symbolizer.try_again(false);
+    symbolizer.allot(bytes(2 * EACH));
+    named(&mut symbolizer, &maps, &mapped[0]);
+    assert!(!symbolizer.was_cut());
+    assert!(symbolizer.allot(Allotment::unlimited()).bytes <= EACH);
+    let problems = symbolizer.take_problems();
+    assert!(
+        !problems
+            .iter()
+            .any(|line| line.contains("is left for this sample"))
+    );
+}

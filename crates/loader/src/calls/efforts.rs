@@ -8,6 +8,10 @@ use stacks::Effort;
 /// Of all: so much at once, a second or so, and a fifth of a CPU from then on (`Effort` says what a unit is).
 const MOST_UNITS: u64 = 100_000_000;
 const UNITS_PER_SECOND: u64 = 20_000_000;
+/// Of one, however many there are: what a large program takes that has just begun.
+const LEAST_UNITS: u64 = 10_000_000;
+const LEAST_UNITS_PER_SECOND: u64 = 1_000_000;
+const LEAST_TABLE_BYTES: u64 = 64 << 20;
 /// Unwind tables in memory.
 const MOST_TABLE_BYTES: u64 = 1 << 30;
 
@@ -31,9 +35,9 @@ impl Efforts {
         let parts = pids.len() as u64 + 1;
         let part = || OfOwner {
             effort: Effort::new(
-                MOST_UNITS / parts,
-                UNITS_PER_SECOND / parts,
-                MOST_TABLE_BYTES / parts,
+                (MOST_UNITS / parts).max(LEAST_UNITS),
+                (UNITS_PER_SECOND / parts).max(LEAST_UNITS_PER_SECOND),
+                (MOST_TABLE_BYTES / parts).max(LEAST_TABLE_BYTES),
             ),
             cut: 0,
         };

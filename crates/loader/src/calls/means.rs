@@ -1,4 +1,5 @@
-//! What the names of a sample may take, and the share of each target in it: what one does not need, the others have.
+//! What the names of a sample may take, and the share of each target in it: what one does not need, the others have. At last, what all
+//! have left is for those whose share was not enough.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,7 +11,7 @@ use stacks::Allotment;
 const MOST_BYTES: u64 = 2 << 30;
 const MOST_BYTES_OF_ONE: u64 = 1 << 30;
 /// CPU time. The largest programs take seconds.
-const MOST_TIME: Duration = Duration::from_secs(20);
+const MOST_TIME: Duration = Duration::from_secs(45);
 const MOST_TIME_OF_ONE: Duration = Duration::from_secs(15);
 /// Frames of different stacks. Large programs have some ten thousand stacks, of some tens of them.
 const MOST_FRAMES: usize = 4_000_000;

@@ -5,6 +5,7 @@ pub mod efforts;
 pub mod kept;
 pub mod longest;
 pub mod means;
+pub mod namer;
 pub mod naming;
 pub mod of_sample;
 pub mod off_cpu;

@@ -1,4 +1,4 @@
-//! A thread that names the frames of a sample's stacks, within what that may take, and what becomes of those that it does not get to.
+//! Asking a thread for the names of a sample's stacks, and what becomes of those that it does not get to.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -7,10 +7,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use stacks::Symbolizer;
-
-use crate::calls::means::Means;
-use crate::calls::stack_table::{Stack, StackTable, frames, modules, unnamed};
+use crate::calls::namer::{Answer, Asked, INTERRUPTED, Request, run};
+use crate::calls::stack_table::{StackTable, unnamed};
 use crate::error::{Error, Result};
 use crate::sample::Frame;
 
@@ -20,8 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
 /// What is under way when it is to end: a single file, of which no more is to be read.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
-/// Debug files that are asked for at a time. A process may map any number of files, with any build ids.
-const MOST_MISSING: usize = 256;
 
 /// What is known of symbols cannot move to another thread. It ends with this.
 pub struct Symbols {
@@ -31,26 +27,6 @@ pub struct Symbols {
     named: HashSet<u32>,
     /// Nobody wants to wait any longer.
     is_hurried: AtomicBool,
-}
-
-pub(super) enum Request {
-    Name(Asked, Sender<Answer>),
-    Missing(Asked, Sender<Answer>),
-}
-
-pub(super) struct Asked {
-    pub stacks: Vec<Stack>,
-    pub named: HashSet<u32>,
-    /// Whoever has asked does not wait any more.
-    pub is_ended: Arc<AtomicBool>,
-}
-
-/// One after the other, so that what was found is there also if the rest is not.
-pub(super) enum Answer {
-    Stack(usize, Vec<Frame>),
-    Missing(String),
-    /// With what was wrong.
-    Done(Vec<String>),
 }
 
 /// The frames of each stack, innermost first; inlined functions are frames of their own.
@@ -89,7 +65,7 @@ impl Symbols {
     pub fn name(&self, table: &StackTable) -> Named {
         let mut stacks: Vec<Option<Vec<Frame>>> = vec![None; table.stacks.len()];
         let mut problems = Vec::new();
-        let why = self.ask(table, Request::Name, |answer| match answer {
+        let asked = self.ask(table, Request::Name, |answer| match answer {
             Answer::Stack(index, frames) => {
                 if let Some(stack) = stacks.get_mut(index) {
                     *stack = Some(frames);
@@ -100,7 +76,7 @@ impl Symbols {
         });
         let count = stacks.iter().filter(|stack| stack.is_none()).count();
         if count > 0 {
-            let why = why.err().unwrap_or_else(|| INTERRUPTED.to_owned());
+            let why = asked.unwrap_or_else(Some).unwrap_or_default();
             let of = stacks.len();
             problems.push(format!("{count} of {of} stacks have no names: {why}"));
         }
@@ -129,13 +105,13 @@ impl Symbols {
         missing
     }
 
-    /// Visits the answers; why there are no more, if the last of them has not come.
+    /// Visits the answers. Why there are no more: an error, if the last of them has not come.
     pub(super) fn ask(
         &self,
         table: &StackTable,
         request: impl FnOnce(Asked, Sender<Answer>) -> Request,
         mut visit: impl FnMut(Answer),
-    ) -> std::result::Result<(), String> {
+    ) -> std::result::Result<Option<String>, String> {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         let (reply, answers) = channel();
         let is_ended = Arc::new(AtomicBool::new(false));
@@ -147,8 +123,8 @@ impl Symbols {
         let sent = requests.send(request(asked, reply));
         let why = match sent {
             Ok(()) => match self.receive(&answers, &is_ended, &mut visit) {
-                None => return Ok(()),
-                Some(why) => why,
+                Ok(why) => return Ok(why),
+                Err(why) => why,
             },
             Err(_) => BROKE_OFF.to_owned(),
         };
@@ -161,46 +137,46 @@ impl Symbols {
         Err(why)
     }
 
-    /// `None`: all answers have come.
     fn receive(
         &self,
         answers: &Receiver<Answer>,
         is_ended: &AtomicBool,
         visit: &mut impl FnMut(Answer),
-    ) -> Option<String> {
+    ) -> std::result::Result<Option<String>, String> {
         let mut until = Instant::now() + PATIENCE;
         let mut why = None;
         loop {
             let now = Instant::now();
-            if why.is_none() {
-                if self.is_hurried.load(Ordering::Acquire) {
-                    why = Some(INTERRUPTED.to_owned());
-                } else if now >= until {
-                    why = Some(format!("they were not found in {} s", PATIENCE.as_secs()));
+            match &why {
+                Some(why) if now >= until => return Err(String::clone(why)),
+                Some(_) => {}
+                None => {
+                    if self.is_hurried.load(Ordering::Acquire) {
+                        why = Some(INTERRUPTED.to_owned());
+                    } else if now >= until {
+                        why = Some(format!("they were not found in {} s", PATIENCE.as_secs()));
+                    }
+                    if why.is_some() {
+                        is_ended.store(true, Ordering::Release);
+                        until = now + LAST_MOMENT;
+                    }
                 }
-                if why.is_some() {
-                    is_ended.store(true, Ordering::Release);
-                    until = now + LAST_MOMENT;
-                }
-            } else if now >= until {
-                return why;
             }
             match answers.recv_timeout(LOOK) {
                 Ok(answer) => {
                     let is_last = matches!(answer, Answer::Done(_));
                     visit(answer);
                     if is_last {
-                        return None;
+                        return Ok(why);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Some(BROKE_OFF.to_owned()),
+                Err(RecvTimeoutError::Disconnected) => return Err(BROKE_OFF.to_owned()),
             }
         }
     }
 }
 
-const INTERRUPTED: &str = "the search for them was ended";
 const BROKE_OFF: &str = "the thread that finds them broke off";
 
 fn start(debug_cache: Option<PathBuf>) -> Result<Sender<Request>> {
@@ -210,113 +186,6 @@ fn start(debug_cache: Option<PathBuf>) -> Result<Sender<Request>> {
         .spawn(move || run(&received, debug_cache))
         .map_err(|error| Error::io("starting a thread", &error))?;
     Ok(requests)
-}
-
-fn run(requests: &Receiver<Request>, debug_cache: Option<PathBuf>) {
-    let mut symbolizer = match debug_cache {
-        Some(folder) => Symbolizer::with_debug_cache(folder),
-        None => Symbolizer::new(),
-    };
-    // Of the sample that is asked for: what is missing first, and then the names.
-    let mut means: Option<Means> = None;
-    while let Ok(request) = requests.recv() {
-        let means_of_sample = means.get_or_insert_with(|| {
-            symbolizer.begin_sample();
-            Means::of_sample()
-        });
-        match request {
-            Request::Name(asked, reply) => {
-                name(&mut symbolizer, &asked, means_of_sample, &reply);
-                means = None;
-            }
-            Request::Missing(asked, reply) => {
-                tell_missing(&mut symbolizer, &asked, means_of_sample, &reply);
-            }
-        }
-    }
-}
-
-/// The indices of the stacks, together with those of the same owner: the kernel's first, then those of each process that was named,
-/// then those of all others.
-fn by_owner(asked: &Asked) -> Vec<Vec<usize>> {
-    let owner = |stack: &Stack| match stack {
-        Stack::Kernel(_) => (0, 0),
-        Stack::User(_, pid) if asked.named.contains(pid) => (1, *pid),
-        Stack::User(..) => (2, 0),
-    };
-    let mut indices: Vec<usize> = (0..asked.stacks.len()).collect();
-    let of = |index: &usize| asked.stacks.get(*index).map(owner);
-    indices.sort_by_key(of);
-    let groups = indices.chunk_by(|one, other| of(one) == of(other));
-    groups.map(<[usize]>::to_vec).collect()
-}
-
-fn name(symbolizer: &mut Symbolizer, asked: &Asked, means: &mut Means, reply: &Sender<Answer>) {
-    for module in modules(&asked.stacks) {
-        if asked.is_ended.load(Ordering::Acquire) {
-            break;
-        }
-        symbolizer.look_again(module);
-    }
-    let owners = by_owner(asked);
-    let mut too_many = 0u64;
-    for (owner, indices) in owners.iter().enumerate() {
-        let mut share = means.share(owners.len() - owner, &asked.is_ended);
-        symbolizer.allot(share.allotment());
-        for &index in indices {
-            let Some(stack) = asked.stacks.get(index) else {
-                continue;
-            };
-            if asked.is_ended.load(Ordering::Acquire) {
-                break;
-            }
-            let named = match share.has_room_for(stack.len()) {
-                true => frames(symbolizer, stack),
-                false => {
-                    too_many += 1;
-                    Vec::new()
-                }
-            };
-            // Whoever asked may have gone.
-            let _ = reply.send(Answer::Stack(index, named));
-        }
-        means.settle(share, &symbolizer.allot(stacks::Allotment::unlimited()));
-    }
-    let mut problems = symbolizer.take_problems();
-    if too_many > 0 {
-        problems.push(format!(
-            "{too_many} stacks are left out: together they have too many frames"
-        ));
-    }
-    let _ = reply.send(Answer::Done(problems));
-}
-
-fn tell_missing(
-    symbolizer: &mut Symbolizer,
-    asked: &Asked,
-    means: &mut Means,
-    reply: &Sender<Answer>,
-) {
-    let owners = by_owner(asked);
-    let mut count = 0;
-    for (owner, indices) in owners.iter().enumerate() {
-        let share = means.share(owners.len() - owner, &asked.is_ended);
-        symbolizer.allot(share.allotment());
-        let stacks = indices.iter().filter_map(|index| asked.stacks.get(*index));
-        for module in modules(stacks) {
-            if count >= MOST_MISSING || asked.is_ended.load(Ordering::Acquire) {
-                break;
-            }
-            symbolizer.look_again(module);
-            if let Some(id) = symbolizer.missing(module) {
-                count += 1;
-                let _ = reply.send(Answer::Missing(id));
-            }
-        }
-        means.settle(share, &symbolizer.allot(stacks::Allotment::unlimited()));
-    }
-    // They are told with the names.
-    let _ = reply.send(Answer::Done(Vec::new()));
 }
 
 #[cfg(test)]

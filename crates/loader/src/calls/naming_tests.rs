@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use super::{Answer, Asked, Request, Stack, StackTable, Symbols, by_owner};
+use super::{Answer, Request, StackTable, Symbols};
+use crate::calls::stack_table::Stack;
 use crate::sample::Frame;
 
 /// Of the calling thread alone, from now on.
@@ -64,7 +65,7 @@ fn without_a_thread_that_names_them_stacks_are_told_by_their_addresses() {
     let nothing = StackTable::default();
     let ask = || symbols.ask(&nothing, Request::Missing, |_| {});
     assert!(ask().is_err());
-    assert_eq!(ask(), Ok(()));
+    assert_eq!(ask(), Ok(None));
 }
 
 /// A file that takes for ever: its thread answers no more. What was named before is there, what was not is counted.
@@ -107,30 +108,4 @@ fn whoever_does_not_want_to_wait_has_what_there_is() {
     let named = symbols.name(&table);
     assert_eq!(named.stacks.len(), 3);
     assert!(!named.problems.iter().any(|line| line.contains("ended")));
-}
-
-#[test]
-fn the_stacks_of_processes_that_were_named_are_kept_apart() {
-    let walk = Arc::new(stacks::Walk {
-        frames: Vec::new(),
-        end: stacks::End::Complete,
-    });
-    let user = |pid| Stack::User(Arc::clone(&walk), pid);
-    let kernel = Stack::Kernel(Arc::from([1]));
-    let asked = Asked {
-        stacks: vec![
-            user(9),
-            user(1),
-            kernel.clone(),
-            user(2),
-            user(7),
-            user(1),
-            kernel,
-        ],
-        named: HashSet::from([1, 2]),
-        is_ended: Arc::default(),
-    };
-    // Children have one share together.
-    let wanted: [&[usize]; 4] = [&[2, 6], &[1, 5], &[3], &[0, 4]];
-    assert_eq!(by_owner(&asked), wanted);
 }

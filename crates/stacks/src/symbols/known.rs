@@ -39,9 +39,10 @@ impl Known {
         }
     }
 
-    /// Another sample has means of its own.
+    /// Another sample, or another attempt, has means of its own.
     pub fn begin_sample(&mut self) {
         self.time_left = None;
+        self.left_out = 0;
     }
 
     /// The build id of a debug file that it lacks: its own or, if that is there, the one that has what several have in common.

@@ -47,6 +47,10 @@ pub struct Symbolizer {
     asked: HashSet<String>,
     /// For what is named now.
     allotment: Allotment,
+    /// What it is not enough for is tried again: that is not told.
+    is_tried_again: bool,
+    /// Something was cut by it since that was asked last.
+    was_cut: bool,
     /// As the sample began.
     memory_before: Option<u64>,
 }
@@ -64,6 +68,8 @@ impl Default for Symbolizer {
             debug_cache: None,
             asked: HashSet::new(),
             allotment: Allotment::unlimited(),
+            is_tried_again: false,
+            was_cut: false,
             memory_before: own_memory(),
         }
     }
@@ -85,6 +91,13 @@ impl Symbolizer {
     /// Another sample begins: files for which there was no room in the one before are tried again.
     pub fn begin_sample(&mut self) {
         self.memory_before = own_memory();
+        self.try_again(false);
+    }
+
+    /// What was cut may be asked for again. `and_again`: what is cut from now on will be, too.
+    pub fn try_again(&mut self, and_again: bool) {
+        self.is_tried_again = and_again;
+        self.was_cut = false;
         self.modules.values_mut().for_each(Known::begin_sample);
         let modules = &self.modules;
         let is_refused = |id: &u64| modules.get(id).is_some_and(|known| known.is_refused);
@@ -95,6 +108,11 @@ impl Symbolizer {
     /// What may be taken from now on, and what is left of what might be before. Without any, there is no limit.
     pub fn allot(&mut self, allotment: Allotment) -> Allotment {
         std::mem::replace(&mut self.allotment, allotment)
+    }
+
+    /// Whether, since this was asked last, there was more to be found than what is allotted is enough for.
+    pub fn was_cut(&mut self) -> bool {
+        std::mem::take(&mut self.was_cut)
     }
 
     /// Of a frame's place: the functions there, innermost first, all but the last inlined. Always one at least, be it
@@ -124,6 +142,10 @@ impl Symbolizer {
     pub fn module(&mut self, module: &Module, address: u64) -> Arc<[SymbolFrame]> {
         let key = (module.id(), address);
         if let Some(frames) = self.kept.get(&key) {
+            if self.is_tried_again {
+                let known = self.modules.get(&module.id());
+                self.was_cut |= known.is_some_and(|known| known.is_refused);
+            }
             return frames.clone();
         }
         let Some(frames) = self.look_up(module, address) else {
@@ -199,7 +221,10 @@ impl Symbolizer {
             problems,
             is_refused,
         } = found;
-        problems.iter().for_each(|line| self.problems.tell(line));
+        // Else some of them are of what was not enough, or of what was broken off.
+        if !is_refused || !(self.is_tried_again || self.allotment.is_ended()) {
+            problems.iter().for_each(|line| self.problems.tell(line));
+        }
         let bytes: u64 = extracts.iter().map(|source| source.bytes).sum();
         let is_first = |known: &Known| known.sources.is_empty();
         if self.bytes + bytes > MOST_BYTES && self.modules.get(&module.id()).is_none_or(is_first) {
@@ -226,8 +251,10 @@ impl Symbolizer {
         if is_over || known.time_left.is_some_and(|left| left.is_zero()) {
             // That somebody does not want to wait is not told for each file.
             known.left_out += u64::from(!self.allotment.is_ended());
+            self.was_cut = true;
             return None;
         }
+        self.was_cut |= known.is_refused;
         let before = cpu_time();
         let mut failure = None;
         let known = self.modules.get(&module.id())?;
