@@ -13,24 +13,21 @@ impl<T> Default for Places<T> {
     }
 }
 
-impl<T: Clone> Places<T> {
+impl<T> Places<T> {
     /// `make`: `None` if it could not be found out now, which is not kept.
     pub fn get_or(
         &mut self,
         module: u64,
         address: u64,
         make: impl FnOnce() -> Option<T>,
-    ) -> Option<T> {
+    ) -> Option<&T> {
         let hash = (address ^ module << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let slot = &mut self.0[hash as usize >> (usize::BITS - SLOTS.ilog2())];
-        match slot {
-            Some((id, at, known)) if *id == module && *at == address => Some(known.clone()),
-            _ => {
-                let known = make()?;
-                *slot = Some((module, address, known.clone()));
-                Some(known)
-            }
+        let is_known = matches!(slot, Some((id, at, _)) if *id == module && *at == address);
+        if !is_known {
+            *slot = Some((module, address, make()?));
         }
+        slot.as_ref().map(|(.., known)| known)
     }
 }
 
@@ -42,8 +39,8 @@ mod tests {
     fn what_is_known_is_not_made_again_and_what_was_not_found_out_is() {
         let mut places = Places::default();
         assert_eq!(places.get_or(1, 2, || None), None);
-        assert_eq!(places.get_or(1, 2, || Some(3)), Some(3));
-        assert_eq!(places.get_or(1, 2, || Some(4)), Some(3));
-        assert_eq!(places.get_or(2, 2, || Some(5)), Some(5));
+        assert_eq!(places.get_or(1, 2, || Some(3)), Some(&3));
+        assert_eq!(places.get_or(1, 2, || Some(4)), Some(&3));
+        assert_eq!(places.get_or(2, 2, || Some(5)), Some(&5));
     }
 }

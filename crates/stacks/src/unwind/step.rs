@@ -87,6 +87,7 @@ impl Stepper {
             Rule::Broken => Err(End::NoUnwindInfo),
             Rule::NoEntry(_) if is_entry(module, address) => Err(End::Complete),
             Rule::NoEntry(way_out) => {
+                let way_out = *way_out;
                 self.without_tables(maps, module, way_out, registers, stack, effort)
             }
             Rule::TooCostly => Err(End::TooCostly),
@@ -112,7 +113,7 @@ impl Stepper {
         address: u64,
         registers: &Registers,
         effort: &mut Effort,
-    ) -> Result<Rule, End> {
+    ) -> Result<&Rule, End> {
         let context = &mut self.context;
         let make = || {
             let id = module.id();
