@@ -14,11 +14,19 @@ const programs = new Programs();
 test.after.always(() => programs.end());
 
 const megabytes = 1e6;
-const bombs = (count: number) => callsThroughBombs(programs, count, 250 * megabytes);
+
+/** The pid of a program that goes through so many, and their paths. */
+async function throughBombs(count: number): Promise<{ pid: number; libraries: string[] }> {
+  const [program, libraries] = callsThroughBombs(programs, count, 250 * megabytes);
+  const pid = await programs.start(program, ...libraries);
+  const last = libraries.at(-1) ?? '';
+  while (!readFileSync(`/proc/${pid}/maps`, 'utf8').includes(last)) await delay(5);
+  return { pid, libraries };
+}
 
 test.serial('an unwind table that takes too much is not run', async (t) => {
   const pid = await programs.start(slowToUnwind(programs, 120_000));
-  const [sample] = await samples('-p', `${pid}`, '-s', '0', '--syscall', 'getpid', '--sample-time', '0.1');
+  const [sample] = await samples('-p', `${pid}`, '-s', '0', '--syscall', 'getpid', '--sample-time', '0.5');
   const events = sample?.syscallEvents ?? [];
   t.true(events.length > 0);
   for (const { userStack, userStackEnd } of events) {
@@ -31,7 +39,7 @@ test.serial('an unwind table that takes too much is not run', async (t) => {
 
 test.serial('one that takes much is run once, and all callers are found', async (t) => {
   const pid = await programs.start(slowToUnwind(programs, 20_000));
-  const [sample] = await samples('-p', `${pid}`, '-s', '0', '--syscall', 'getpid', '--sample-time', '0.1');
+  const [sample] = await samples('-p', `${pid}`, '-s', '0', '--syscall', 'getpid', '--sample-time', '0.5');
   const events = sample?.syscallEvents ?? [];
   t.true(events.length > 0);
   for (const { userStack, userStackEnd } of events) {
@@ -44,9 +52,8 @@ test.serial('one that takes much is run once, and all callers are found', async 
 test.serial(
   'libraries that unpack to much share what there is, and all have the names of their functions',
   async (t) => {
-    const [program, libraries] = bombs(4);
-    const pid = await programs.start(program, ...libraries);
-    const wanted = ['-s', '0', '--syscall', 'clock_nanosleep', '--sample-time', '0.1'];
+    const { pid, libraries } = await throughBombs(4);
+    const wanted = ['-s', '0', '--syscall', 'clock_nanosleep', '--sample-time', '0.5'];
     const [sample] = await samples('-p', `${pid}`, ...wanted);
     const through = sample?.syscallEvents[0]?.userStack.filter(({ symbol }) => symbol === 'hop') ?? [];
     t.deepEqual(
@@ -61,20 +68,34 @@ test.serial(
   },
 );
 
+/** Of a file in /proc; `''`: that thread has ended. */
+function contentOf(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
+}
+
 /** In hundredths of a second: what the thread that finds names has computed. */
 function naming(child: ChildProcess): number {
   const tasks = `/proc/${child.pid}/task`;
-  const threads = readdirSync(tasks).map((tid) => readFileSync(`${tasks}/${tid}/stat`, 'latin1'));
+  const threads = readdirSync(tasks).map((tid) => contentOf(`${tasks}/${tid}/stat`));
   const [thread] = threads.filter((stat) => stat.includes('(kdelay-symbols)'));
   const fields = thread?.replace(/^.*\) /s, '').split(' ') ?? [];
   return Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
 }
 
+/** Whether a signal waits for a thread of it that takes it. */
+function isPending(child: ChildProcess): boolean {
+  const status = readFileSync(`/proc/${child.pid}/status`, 'latin1');
+  return !/^ShdPnd:\s0+$/m.test(status);
+}
+
 /** A capture that is busy with names. */
 async function busy(): Promise<{ child: ChildProcess; ended: Promise<[string, string, unknown[]]> }> {
-  const [program, libraries] = bombs(2);
-  const pid = await programs.start(program, ...libraries);
-  const args = ['capture', '-f', 'json', '-p', `${pid}`, '-s', '0', '--sample-time', '0.1'];
+  const { pid } = await throughBombs(2);
+  const args = ['capture', '-f', 'json', '-p', `${pid}`, '-s', '0', '--sample-time', '0.5'];
   const child = spawn(process.execPath, [cli, ...args, '--syscall', 'clock_nanosleep'], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -106,7 +127,8 @@ for (const [signal, code] of [
   test.serial(`the second ${signal} ends a capture that is busy with names at once`, async (t) => {
     const { child, ended } = await busy();
     child.kill(signal);
-    await delay(1);
+    // Two that are pending at the same time would be one.
+    while (isPending(child));
     child.kill(signal);
     const [stdout, , [status]] = await ended;
     t.is(status, code);
