@@ -239,3 +239,20 @@ test('names and passwords of servers go to the server only', async (t) => {
   t.is(authorization, `Basic ${Buffer.from('me:s ecret').toString('base64')}`);
   t.deepEqual(files.takeProblems(), [`debuginfod: ${url.origin}/x: it answers with status 500`]);
 });
+
+test('who is in a hurry waits for no download, and none is begun after that', async (t) => {
+  const asked = new AbortController();
+  const { url } = await serve(() => asked.abort());
+  const { files } = client([url]);
+  t.false(files.hurry());
+  let rounds = 0;
+  const fetched = files.fetchMissing(async () => {
+    rounds++;
+    return [...ids];
+  });
+  await once(asked.signal, 'abort');
+  t.true(files.hurry());
+  await fetched;
+  t.false(files.hurry());
+  t.is(rounds, 1);
+});

@@ -151,6 +151,10 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
       return rawSample({ window, targets: processes, ...script.sample?.(index) });
     }
 
+    hurry(): void {
+      log('hurry');
+    }
+
     async close(): Promise<void> {
       log('close');
       this.#closed = true;
@@ -218,6 +222,7 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
     },
     findProcesses: async (name) => processes.filter(({ comm }) => comm === name),
     isDebugFileOf: async () => true,
+    exitAtSecondSignal: () => undefined,
     listProbes: async () => script.probes ?? { probes: [], problems: [] },
     busyProcesses: async () => script.busy ?? [],
     doctor: async () => script.diagnosis ?? { capable: true, kernel: '6.18.0', arch: 'x86_64', checks: [] },

@@ -78,6 +78,10 @@ export class FakeSource implements WindowSource {
     return toSample(rawSample({ window }), this.#index++);
   }
 
+  hurry(): void {
+    this.log.push('hurry');
+  }
+
   async discard(): Promise<void> {
     this.log.push('discard');
     this.#take();

@@ -325,3 +325,27 @@ test('a stop trigger that never fires ends the run, and its window is read', asy
   t.is(samples[0]?.stop.by, 'timeout');
   t.is(end, 'stop-timeout');
 });
+
+test('a signal while a sample is read has that end soon, and those of windows that have closed by then', async (t) => {
+  const abort = new AbortController();
+  const source = new FakeSource((self) => self.end('trigger'));
+  source.windowsAhead = 2;
+  const read = source.read.bind(source);
+  source.read = async () => {
+    const sample = await read();
+    abort.abort();
+    return sample;
+  };
+  const { samples, end } = await take(source, { sampleCount: 3, sampleTime: null }, { signal: abort.signal });
+  t.deepEqual(source.log, ['start null', 'start null', 'read', 'hurry', 'stop', 'hurry', 'read']);
+  t.is(samples.length, 2);
+  t.is(end, 'signal');
+});
+
+test('a signal that has ended a window leaves its sample the time that names take', async (t) => {
+  const abort = new AbortController();
+  const source = new FakeSource(() => setImmediate(() => abort.abort()));
+  const { samples } = await take(source, { sampleTime: null }, { signal: abort.signal });
+  t.deepEqual(source.log, ['start null', 'stop', 'read']);
+  t.is(samples.length, 1);
+});

@@ -44,6 +44,8 @@ export class DebugFiles {
   readonly #closing = new AbortController();
   /** How many files each of them concerns. */
   #problems = new Map<string, number>();
+  /** Of the downloads under way. */
+  #fetching: AbortController | null = null;
 
   /** `isDebugFileOf` says whether a file is what was asked for. */
   constructor(
@@ -68,9 +70,18 @@ export class DebugFiles {
       if (ids.length === 0) return;
       onFetch?.(ids.length);
       const until = this.#untilEnded();
+      this.#fetching = until;
       await this.fetch(ids, until.signal);
+      this.#fetching = null;
+      if (until.signal.aborted) return;
       until.abort();
     }
+  }
+
+  /** Ends the downloads of `fetchMissing`; false: there are none. */
+  hurry(): boolean {
+    this.#fetching?.abort();
+    return this.#fetching !== null;
   }
 
   /** Ends the downloads under way: nobody waits for their files any more. */

@@ -52,6 +52,11 @@ export declare class BindingSession {
   /** The oldest window's sample; it must be closed. */
   read(): Promise<BindingSample>
   /**
+   * The reading that is under way, or the next one, ends soon: stacks that are not walked or named by then are counted in its
+   * `stackProblems`.
+   */
+  hurry(): void
+  /**
    * The build ids, in hexadecimal, of debug files that would give the oldest window's sample more names, each told once: to
    * be put into the folder of such files before `read` gives that sample.
    */
@@ -236,7 +241,7 @@ export interface BindingOffCpu {
   /** Indices into the sample's `stacks`; null: unknown. */
   kernelStack: number | null
   userStack: number | null
-  userStackEnd: 'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep' | null
+  userStackEnd: 'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep' | 'too costly' | null
 }
 
 export interface BindingOpenOptions {
@@ -437,7 +442,7 @@ export interface BindingSyscallEvent {
   kernelStack: number | null
   /** Who made the call: an index into the sample's `stacks`; null: unknown. */
   userStack: number | null
-  userStackEnd: 'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep' | null
+  userStackEnd: 'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep' | 'too costly' | null
 }
 
 /** A monitored process. `exe` and `cmdline` are null when it ended before they could be read. */
@@ -535,6 +540,12 @@ export declare function busyProcesses(intervalMs: number, limit: number): Promis
 
 /** Tries every probe on this kernel, and lets go. */
 export declare function doctor(): Promise<BindingDiagnosis>
+
+/**
+ * The second SIGINT or SIGTERM ends this process at once, with 128 and its number, also while threads are busy. `hasCome`: the first
+ * one has come. After the listeners for them were added.
+ */
+export declare function exitAtSecondSignal(hasCome: boolean): void
 
 /** User processes, this one left out, whose name, or whose executable's or first argument's base name, equals `name`. */
 export declare function findProcesses(name: string): Promise<Array<BindingTarget>>

@@ -19,6 +19,7 @@ export type NativeModule = Pick<
   | 'busyProcesses'
   | 'listProbes'
   | 'isDebugFileOf'
+  | 'exitAtSecondSignal'
   | 'doctor'
 >;
 

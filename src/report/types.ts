@@ -780,7 +780,14 @@ export interface SyscallEvent {
    * Whether the user stack reaches the thread's first function, and if not, why; null: there is none.
    */
   userStackEnd:
-    'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep' | null;
+    | 'complete'
+    | 'cut'
+    | 'no unwind information'
+    | 'no frame pointer'
+    | 'invalid'
+    | 'too deep'
+    | 'too costly'
+    | null;
 }
 /**
  * A time off the CPU inside of a system call.
@@ -864,7 +871,14 @@ export interface OffCpu {
    * Whether the user stack reaches the thread's first function, and if not, why; null: there is none.
    */
   userStackEnd:
-    'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep' | null;
+    | 'complete'
+    | 'cut'
+    | 'no unwind information'
+    | 'no frame pointer'
+    | 'invalid'
+    | 'too deep'
+    | 'too costly'
+    | null;
 }
 /**
  * How often Open vSwitch's kernel module handed a packet up, by CPU and result.

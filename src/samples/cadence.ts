@@ -27,6 +27,8 @@ export interface WindowSource {
   wait(options: { triggerTimeout: number | null }): Promise<StopReason>;
   stop(): void;
   read(): Promise<CapturedSample>;
+  /** A read() under way, or the next one, ends soon, with what it has found of stacks and names. */
+  hurry(): void;
   discard(): Promise<void>;
 }
 
@@ -67,6 +69,7 @@ export async function* takeSamples(
   let left = 0;
   let pending = 0;
   let first = true;
+  let hurried = false;
   while (taken < plan.sampleCount) {
     if (!first && pending === 0) {
       const alive = await pause(source, plan.sampleInterval * 1000, signal, clock);
@@ -105,7 +108,14 @@ export async function* takeSamples(
       yield { skipped: window };
       continue;
     }
-    const sample = await source.read();
+    // Aborted before, it has ended the window: the names are worth their time. From the next signal on nobody is asked any more.
+    const hurry = () => {
+      hurried = true;
+      source.hurry();
+    };
+    if (hurried) hurry();
+    signal.addEventListener('abort', hurry);
+    const sample = await source.read().finally(() => signal.removeEventListener('abort', hurry));
     yield { sample: { ...sample, index: taken, samplesSkipped: skipped, callsLeft: left } };
     taken++;
     skipped = 0;

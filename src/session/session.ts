@@ -218,6 +218,15 @@ export class CaptureSession implements AsyncDisposable {
     return { ...sample, stackProblems: [...sample.stackProblems, ...problems], verdict };
   }
 
+  /**
+   * A read() under way, or the next one, ends soon: stacks that are not walked or named by then are counted in `stackProblems` of its
+   * sample. While it downloads debug files, that is ended, and it goes on with those that there are.
+   */
+  hurry(): void {
+    if (this.#debugFiles?.hurry() === true) return;
+    this.#use((session) => session.hurry());
+  }
+
   /** One window of this many seconds and its sample. */
   async sample(seconds: number): Promise<CapturedSample> {
     this.start(seconds);

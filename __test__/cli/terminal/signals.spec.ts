@@ -32,3 +32,13 @@ test('dispose gives the signals back', (t) => {
   listenForSignals(source).dispose();
   t.is(source.listenerCount('SIGINT') + source.listenerCount('SIGTERM'), 0);
 });
+
+test('whoever quits at the second signal is told whether the first has come', (t) => {
+  const source = new FakeProcess();
+  const listener = listenForSignals(source);
+  const told: boolean[] = [];
+  listener.quitAtSecond((hasCome) => told.push(hasCome));
+  source.emit('SIGTERM');
+  listener.quitAtSecond((hasCome) => told.push(hasCome));
+  t.deepEqual(told, [false, true]);
+});

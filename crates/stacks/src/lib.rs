@@ -10,10 +10,12 @@ mod symbols;
 mod unwind;
 
 pub use mapped::arch::{Arch, Registers};
+pub use mapped::effort::Effort;
 pub use mapped::is_there::IsThere;
 pub use mapped::module::{Module, Modules};
 pub use mapped::perf_map::PerfMap;
 pub use mapped::process_maps::{Place, ProcessMaps};
+pub use symbols::grant::Allotment;
 pub use symbols::kernel::KernelSymbols;
 pub use symbols::problems::Problems;
 pub use symbols::symbol_frame::{ModuleName, Source, SymbolFrame};

@@ -8,7 +8,6 @@
 mod support;
 
 use std::fs::File;
-use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use stacks::{
     CopiedStack, MOST_FRAMES, Modules, Place, ProcessMaps, Registers, SymbolFrame, Symbolizer,
     Unwinder,
 };
-use support::{Folder, run, section};
+use support::{Folder, Mapped, executable, run, section};
 
 const SOURCE: &str = r#"
 #include <algorithm>
@@ -50,46 +49,6 @@ impl Random {
     fn below(&mut self, most: u64) -> u64 {
         self.next() % most
     }
-}
-
-/// Executable memory of a file, in this process.
-struct Mapped {
-    start: usize,
-    length: usize,
-}
-
-impl Mapped {
-    fn new(file: &File, offset: usize, length: usize) -> Self {
-        // SAFETY: the kernel chooses where; nothing else is there.
-        let start = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                length,
-                libc::PROT_READ | libc::PROT_EXEC,
-                libc::MAP_PRIVATE,
-                file.as_raw_fd(),
-                offset as i64,
-            )
-        };
-        assert_ne!(start, libc::MAP_FAILED);
-        Self {
-            start: start as usize,
-            length,
-        }
-    }
-}
-
-impl Drop for Mapped {
-    fn drop(&mut self) {
-        // SAFETY: mapped by `new`, and not used by anything.
-        unsafe { libc::munmap(self.start as *mut _, self.length) };
-    }
-}
-
-/// The mapped part of a file begins on a page.
-fn executable(program: &Path) -> (usize, usize) {
-    let (offset, length) = section(program, ".text");
-    (offset & !4095, length + (offset & 4095))
 }
 
 fn walk_everywhere(

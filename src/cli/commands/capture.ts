@@ -40,6 +40,7 @@ async function captureTo(
   signals: SignalListener,
   servers: DebugServers | null,
 ): Promise<ExitStatus> {
+  signals.quitAtSecond(native().exitAtSecondSignal);
   const targets =
     options.command === null
       ? await findTargets(options, native())

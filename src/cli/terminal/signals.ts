@@ -1,4 +1,4 @@
-/** Ctrl-C: the first ends the window and the run in order, the second quits at once. SIGTERM likewise. */
+/** Ctrl-C: the first ends what is under way and the run in order, the second quits at once. SIGTERM likewise. */
 import type { ExitStatus } from '../../errors.js';
 
 export interface SignalSource {
@@ -10,6 +10,8 @@ export interface SignalSource {
 
 export interface SignalListener {
   readonly signal: AbortSignal;
+  /** From here on the second one quits also while threads are busy, and while this one is. */
+  quitAtSecond(exitAtSecondSignal: (hasCome: boolean) => void): void;
   /** What a run exits with that came to nothing because of it; 0 before there was a signal. */
   readonly exitCode: ExitStatus;
   /** Gives the signals their ordinary meaning back. */
@@ -37,6 +39,10 @@ export function listenForSignals(source: SignalSource = process): SignalListener
     signal: controller.signal,
     get exitCode() {
       return exitCode;
+    },
+    quitAtSecond(exitAtSecondSignal) {
+      // process.exit() waits for what runs in Node.js's thread pool, and a listener for this thread.
+      exitAtSecondSignal(controller.signal.aborted);
     },
     dispose() {
       for (const { name, listener } of listeners) source.off(name, listener);

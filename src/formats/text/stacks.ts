@@ -13,6 +13,7 @@ const endings = {
   'no frame pointer': 'cut: no frame pointer leads on',
   invalid: 'cut: the stack makes no sense from here on',
   'too deep': 'cut: too many frames',
+  'too costly': 'cut: to find the caller takes too much',
 } as const;
 
 /** A frame: function, module, source. Without a name, what one needs to find it elsewhere. */

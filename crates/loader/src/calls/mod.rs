@@ -1,8 +1,12 @@
 //! System calls that are recorded one by one, and time off the CPU by stack: from the ring buffers to a sample.
 
 pub mod drain;
+pub mod efforts;
 pub mod kept;
 pub mod longest;
+pub mod means;
+pub mod namer;
+pub mod naming;
 pub mod of_sample;
 pub mod off_cpu;
 pub mod recorded;

@@ -15,7 +15,7 @@ pub struct Calls(Vec<(RecordedCall, StackIndices)>);
 impl Calls {
     pub fn new(recorded: Vec<RecordedCall>, table: &mut StackTable) -> Self {
         let with_indices = recorded.into_iter().map(|call| {
-            let indices = table.add(call.stacks.as_ref());
+            let indices = table.add(call.call.tgid, call.stacks.as_ref());
             (call, indices)
         });
         Self(with_indices.collect())

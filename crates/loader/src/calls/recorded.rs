@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use abi::off_cpu::OffCpuKey;
 use stacks::End;
 
+use crate::calls::naming::{Named, Symbols};
 use crate::calls::of_sample::Calls;
 use crate::calls::off_cpu::merged;
 use crate::calls::recorded_call::{CallStacks, RecordedCall, user_stack_end};
-use crate::calls::stack_table::{Named, StackIndices, StackTable, Symbols};
+use crate::calls::stack_table::{StackIndices, StackTable};
 use crate::sample::{Frame, OffCpu};
 use crate::threads::seen::BlockedTime;
 
@@ -48,7 +49,7 @@ impl Recorded {
             .iter()
             .map(|time| {
                 let stacks = self.stacks.get(&time.key);
-                off_cpu(time, stacks, table.add(stacks))
+                off_cpu(time, stacks, table.add(time.pid, stacks))
             })
             .collect();
         let calls = Calls::new(self.calls, &mut table);
@@ -70,10 +71,11 @@ impl Recorded {
     /// The build ids of debug files that would have more names.
     pub fn missing_debug_files(&self, symbols: &Symbols) -> Vec<String> {
         let mut table = StackTable::default();
-        let of_calls = self.calls.iter().map(|recorded| recorded.stacks.as_ref());
-        let of_times = self.blocked.iter().map(|time| self.stacks.get(&time.key));
-        for stacks in of_calls.chain(of_times) {
-            table.add(stacks);
+        for recorded in &self.calls {
+            table.add(recorded.call.tgid, recorded.stacks.as_ref());
+        }
+        for time in &self.blocked {
+            table.add(time.pid, self.stacks.get(&time.key));
         }
         symbols.missing(&table)
     }

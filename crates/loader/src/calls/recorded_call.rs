@@ -52,5 +52,6 @@ pub fn user_stack_end(stacks: Option<&CallStacks>) -> Option<&'static str> {
         End::NoFramePointer => "no frame pointer",
         End::Invalid => "invalid",
         End::TooDeep => "too deep",
+        End::TooCostly => "too costly",
     })
 }

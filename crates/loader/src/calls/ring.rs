@@ -38,6 +38,8 @@ struct Shared {
     kept: Mutex<Kept>,
     is_awaited: AtomicBool,
     is_closed: AtomicBool,
+    /// Nobody wants to wait for stacks to be walked.
+    is_hurried: AtomicBool,
 }
 
 struct Rings {
@@ -46,6 +48,8 @@ struct Rings {
     off_cpu: Ring,
     stacks: StackReader,
     most_calls: usize,
+    /// Stacks that were not walked since that was told last.
+    not_walked: u64,
 }
 
 /// What was recorded in one window.
@@ -80,10 +84,12 @@ impl EventReader {
                 off_cpu: Ring::new(probes, "OFF_CPU_STACKS")?,
                 stacks,
                 most_calls,
+                not_walked: 0,
             }),
             kept: Mutex::new(Kept::new(most_calls)),
             is_awaited: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
+            is_hurried: AtomicBool::new(false),
         });
         let weak = Arc::downgrade(&shared);
         let thread = std::thread::Builder::new()
@@ -110,7 +116,13 @@ impl EventReader {
         // Held to the end: what a drain has taken out of `kept` is back in it then.
         let mut rings = lock(&self.shared.rings);
         rings.drain(&self.shared);
-        let problems = rings.stacks.take_problems();
+        let mut problems = rings.stacks.take_problems();
+        let not_walked = std::mem::take(&mut rings.not_walked);
+        if not_walked > 0 {
+            problems.push(format!(
+                "{not_walked} user stacks are missing: the search for callers was ended"
+            ));
+        }
         let OfWindow {
             calls,
             stacks,
@@ -127,6 +139,11 @@ impl EventReader {
     /// Forgets what there is of windows up to this one: nobody is going to read them.
     pub fn forget(&self, window: u32) {
         lock(&self.shared.kept).forget(window);
+    }
+
+    /// For as long, user stacks are counted, and not walked.
+    pub fn set_hurried(&self, is_hurried: bool) {
+        self.shared.is_hurried.store(is_hurried, Ordering::Release);
     }
 
     /// Ends what the thread, and whoever takes events out, is about. To close twice is harmless.
@@ -181,6 +198,7 @@ impl Rings {
 
     fn drain_stacked(&mut self, shared: &Shared) {
         let reader = &mut self.stacks;
+        let not_walked = &mut self.not_walked;
         drain(&mut self.stacked, &shared.is_closed, |bytes| {
             if bytes.len() < size_of::<StackedEvent>() {
                 return;
@@ -189,6 +207,7 @@ impl Rings {
             let event = unsafe { bytes.as_ptr().cast::<StackedEvent>().read_unaligned() };
             let copied = &bytes[size_of::<StackedEvent>()..];
             let copied = &copied[..copied.len().min(event.user.bytes as usize)];
+            let copied = to_be_walked(shared, copied, not_walked);
             let call = event.call;
             let has_room = lock(&shared.kept).has_room_for(call.window, call.duration_ns);
             // Where another program begins, nobody has called.
@@ -199,6 +218,7 @@ impl Rings {
 
     fn drain_off_cpu(&mut self, shared: &Shared) {
         let reader = &mut self.stacks;
+        let not_walked = &mut self.not_walked;
         drain(&mut self.off_cpu, &shared.is_closed, |bytes| {
             if bytes.len() < size_of::<OffCpuStack>() {
                 return;
@@ -207,10 +227,20 @@ impl Rings {
             let stack = unsafe { bytes.as_ptr().cast::<OffCpuStack>().read_unaligned() };
             let copied = &bytes[size_of::<OffCpuStack>()..];
             let copied = &copied[..copied.len().min(stack.user.bytes as usize)];
+            let copied = to_be_walked(shared, copied, not_walked);
             let stacks = reader.read_off_cpu(&stack, copied);
             lock(&shared.kept).add_stacks(stack.key, stacks);
         });
     }
+}
+
+/// All of a copied stack, or nothing, which is counted.
+fn to_be_walked<'a>(shared: &Shared, copied: &'a [u8], not_walked: &mut u64) -> &'a [u8] {
+    if copied.is_empty() || !shared.is_hurried.load(Ordering::Acquire) {
+        return copied;
+    }
+    *not_walked += 1;
+    &[]
 }
 
 fn run(shared: &Weak<Shared>) {

@@ -8,10 +8,12 @@ use abi::event::StackedEvent;
 use abi::off_cpu::OffCpuStack;
 use abi::stack::{KERNEL_FRAMES, UserStack};
 use stacks::{
-    Arch, CopiedStack, IsThere, Modules, Problems, ProcessMaps, Registers, Unwinder, Walk,
+    Arch, CopiedStack, End, IsThere, Modules, Problems, ProcessMaps, Registers, Unwinder, Walk,
 };
 
+use crate::calls::efforts::Efforts;
 use crate::calls::recorded_call::{CallStacks, WaitStack};
+use crate::kernel::clock::monotonic_ns;
 use crate::options::UserStacks;
 use crate::targets::identity::{Identity, Process};
 
@@ -37,6 +39,7 @@ pub struct StackReader {
     follow: bool,
     address_spaces: HashMap<u32, AddressSpace>,
     unwinder: Unwinder,
+    efforts: Efforts,
     walks: HashMap<Box<[u64]>, Arc<Walk>>,
     waits: HashSet<Arc<[u64]>>,
     problems: Problems,
@@ -55,6 +58,7 @@ impl StackReader {
             follow,
             address_spaces: HashMap::new(),
             unwinder: Unwinder::new(),
+            efforts: Efforts::new(targets.iter().map(|target| target.pid())),
             walks: HashMap::new(),
             waits: HashSet::new(),
             problems: Problems::default(),
@@ -121,6 +125,7 @@ impl StackReader {
         }
         let maps = self.address_spaces.get_mut(&pid)?.maps.as_mut()?;
         let arch = Arch::ours()?;
+        let effort = self.efforts.at(pid, monotonic_ns());
         let walk = match self.by {
             UserStacks::None => return None,
             UserStacks::Copied { .. } => {
@@ -131,15 +136,20 @@ impl StackReader {
                 };
                 let base = user.base;
                 let copied = CopiedStack { base, bytes: stack };
-                self.unwinder.unwind(maps, &registers, copied)
+                self.unwinder
+                    .unwind_within(maps, &registers, copied, effort)
             }
             UserStacks::ByFramePointer => {
                 let (words, _) = stack.as_chunks();
                 let addresses: Vec<u64> =
                     words.iter().map(|&word| u64::from_ne_bytes(word)).collect();
-                self.unwinder.by_frame_pointers(maps, arch, &addresses)
+                self.unwinder
+                    .by_frame_pointers(maps, arch, &addresses, effort)
             }
         };
+        if walk.end == End::TooCostly {
+            self.efforts.count_cut(pid);
+        }
         Some(self.known_walk(pid, walk))
     }
 
@@ -232,7 +242,10 @@ impl StackReader {
             self.problems
                 .tell(&format!("a mapped file cannot be read: {line}"));
         }
-        self.problems.take()
+        // Each time anew, and with another number: not only once.
+        let mut problems = self.problems.take();
+        problems.extend(self.efforts.take_problems());
+        problems
     }
 }
 

@@ -13,3 +13,4 @@ pub(crate) mod perf_event;
 pub(crate) mod pid_namespace;
 pub(crate) mod privileges;
 pub(crate) mod refusal;
+pub mod second_signal;

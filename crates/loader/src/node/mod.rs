@@ -12,3 +12,4 @@ mod probes;
 mod processes;
 mod sample;
 mod session;
+mod signals;

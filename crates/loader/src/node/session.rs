@@ -277,6 +277,13 @@ impl BindingSession {
         AsyncTask::new(ReadTask(Arc::clone(&self.session)))
     }
 
+    /// The reading that is under way, or the next one, ends soon: stacks that are not walked or named by then are counted in its
+    /// `stackProblems`.
+    #[napi]
+    pub fn hurry(&self) {
+        self.session.hurry();
+    }
+
     /// The build ids, in hexadecimal, of debug files that would give the oldest window's sample more names, each told once: to
     /// be put into the folder of such files before `read` gives that sample.
     #[napi(ts_return_type = "Promise<Array<string>>")]

@@ -54,7 +54,7 @@ pub struct SyscallEvent {
     #[cfg_attr(
         feature = "node",
         napi(
-            ts_type = "'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep'"
+            ts_type = "'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep' | 'too costly'"
         )
     )]
     pub user_stack_end: Option<String>,
@@ -79,7 +79,7 @@ pub struct OffCpu {
     #[cfg_attr(
         feature = "node",
         napi(
-            ts_type = "'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep'"
+            ts_type = "'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep' | 'too costly'"
         )
     )]
     pub user_stack_end: Option<String>,

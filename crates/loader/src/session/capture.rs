@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use abi::control::UNTIL_CLOSED;
 
-use crate::calls::stack_table::Symbols;
+use crate::calls::naming::Symbols;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::clock::monotonic_ns;
 use crate::options::Options;
@@ -99,7 +99,9 @@ impl CaptureSession {
             targets,
             remarks,
             symbols: (options.events.is_some() || options.off_cpu)
-                .then(|| Symbols::start(options.debug_cache.clone()))
+                .then(|| {
+                    Symbols::start(options.debug_cache.clone(), pids.iter().copied().collect())
+                })
                 .transpose()?,
         };
         harvester::start(Arc::clone(&session.shared))?;
@@ -250,6 +252,12 @@ impl CaptureSession {
     /// The oldest window's sample; it must be closed. The next one is the oldest then. If it cannot be read for a reason that
     /// may pass, as when there are too many open files, it can be tried again.
     pub fn read(&self) -> Result<Sample> {
+        let sample = self.read_and_name();
+        self.set_hurried(false);
+        sample
+    }
+
+    fn read_and_name(&self) -> Result<Sample> {
         let (mut sample, recorded) = self.lock_reader().read(&self.shared)?;
         if let Some(symbols) = &self.symbols {
             let described = recorded.described(symbols);
@@ -261,6 +269,24 @@ impl CaptureSession {
             sample.losses.frames_unresolved = described.frames_unresolved;
         }
         Ok(sample)
+    }
+
+    /// The reading that is under way, or the next one, ends soon: stacks that are not walked or named by then are counted, and the
+    /// sample says so.
+    pub fn hurry(&self) {
+        self.set_hurried(true);
+    }
+
+    fn set_hurried(&self, is_hurried: bool) {
+        if let Some(symbols) = &self.symbols {
+            symbols.set_hurried(is_hurried);
+        }
+        // Where it is closed, nothing is walked any more.
+        if let Ok(attached) = self.shared.attached()
+            && let Some(events) = &attached.events
+        {
+            events.set_hurried(is_hurried);
+        }
     }
 
     /// The build ids, in hexadecimal, of debug files that would give the oldest window's sample more names, each told once: to

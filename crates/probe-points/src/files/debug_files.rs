@@ -12,12 +12,14 @@ use object::read::ReadRef;
 
 use crate::error::{Error, Result};
 use crate::files::cache::read;
-use crate::files::elf::Elf;
+use crate::files::elf::{Elf, LONGEST_NOTE};
 use crate::files::open::{Root, open_file};
 use crate::files::symbols::Functions;
 use crate::files::xz;
 
 const DEBUG_FOLDER: &str = "/usr/lib/debug";
+/// Of symbols that are packed inside: no more than they may become.
+const MOST_PACKED: u64 = 64 << 20;
 /// Of a file whose checksum is computed.
 const MOST_CHECKED: u64 = 2 << 30;
 
@@ -97,7 +99,8 @@ pub fn by_build_id(id: &[u8]) -> PathBuf {
 
 /// `.gnu_debuglink`: a file name and, on the next multiple of four bytes, its checksum.
 pub fn debug_link<'a, R: ReadRef<'a>>(elf: &Elf, data: R) -> Option<(OsString, u32)> {
-    let bytes = elf.section(b".gnu_debuglink")?.data(data)?;
+    let section = elf.section(b".gnu_debuglink")?;
+    let bytes = section.short_data(data, LONGEST_NOTE)?;
     let end = bytes.iter().position(|&byte| byte == 0)?;
     let checksum = bytes
         .get((end + 1).next_multiple_of(4)..)?
@@ -139,7 +142,17 @@ fn add_embedded<'a, R: ReadRef<'a>>(functions: &mut Functions, elf: &Elf, data: 
     functions.add(&Elf::parse(&bytes[..])?, &bytes[..])
 }
 
+/// How many bytes `.gnu_debugdata` becomes, as far as it says so.
+pub fn unpacked_bytes<'a, R: ReadRef<'a>>(elf: &Elf, data: R) -> Option<u64> {
+    xz::announced(packed(elf, data)?)
+}
+
 /// `.gnu_debugdata`: an ELF file with the symbols that `.dynsym` lacks.
 pub fn unpacked<'a, R: ReadRef<'a>>(elf: &Elf, data: R) -> Option<Vec<u8>> {
-    xz::unpacked(elf.section(b".gnu_debugdata")?.data(data)?)
+    xz::unpacked(packed(elf, data)?)
+}
+
+fn packed<'a, R: ReadRef<'a>>(elf: &Elf, data: R) -> Option<&'a [u8]> {
+    elf.section(b".gnu_debugdata")?
+        .short_data(data, MOST_PACKED)
 }

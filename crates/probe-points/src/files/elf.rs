@@ -16,6 +16,10 @@ use crate::error::{Error, Result};
 const MOST_HEADERS: usize = 100_000;
 /// Longer names are cut: none of those looked for is.
 const LONGEST_SECTION_NAME: usize = 64;
+/// Of the names of all sections. It is read whole, of every mapped file.
+const MOST_NAME_BYTES: u64 = 8 << 20;
+/// Of a section with a note, or with a link to another file.
+pub const LONGEST_NOTE: u64 = 64 << 10;
 
 #[derive(Debug)]
 pub struct Segment {
@@ -91,6 +95,7 @@ impl Elf {
             Err(_) => None,
         };
         let names = names
+            .filter(|section| section.sh_size(endian).into() <= MOST_NAME_BYTES)
             .and_then(|section| section.data(endian, data).ok())
             .unwrap_or_default();
         Ok(Self {
@@ -193,7 +198,7 @@ impl Elf {
         /// As long as SHA-512.
         const LONGEST: usize = 64;
         let section = self.section(b".note.gnu.build-id")?;
-        let bytes = section.data(data)?;
+        let bytes = section.short_data(data, LONGEST_NOTE)?;
         self.notes(bytes)
             .find(|note| note.kind == NT_GNU_BUILD_ID && note.name == b"GNU\0")
             .map(|note| note.description.to_vec())
@@ -208,6 +213,11 @@ impl Section {
             return Some(&[]);
         }
         data.read_bytes_at(self.offset, self.bytes).ok()
+    }
+
+    /// The same, if it is no longer than that: a file may say that anything is as long as itself.
+    pub fn short_data<'a, R: ReadRef<'a>>(&self, data: R, longest: u64) -> Option<&'a [u8]> {
+        (self.bytes <= longest).then(|| self.data(data)).flatten()
     }
 }
 

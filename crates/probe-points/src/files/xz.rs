@@ -10,6 +10,24 @@ const MOST_BYTES: usize = 64 << 20;
 
 /// `None`: it is malformed, too large, or of a kind that is not known.
 pub fn unpacked(packed: &[u8]) -> Option<Vec<u8>> {
+    let chunks = chunks(packed)?;
+    let (packed_bytes, bytes) = sizes(chunks)?;
+    let mut unpacked = Limited {
+        bytes: Vec::new(),
+        most: bytes,
+    };
+    lzma_rs::lzma2_decompress(&mut chunks.take(packed_bytes as u64), &mut unpacked).ok()?;
+    Some(unpacked.bytes)
+}
+
+/// How many bytes it says that it becomes.
+pub fn announced(packed: &[u8]) -> Option<u64> {
+    let (_, bytes) = sizes(chunks(packed)?)?;
+    Some(bytes as u64)
+}
+
+/// Those of its first block.
+fn chunks(packed: &[u8]) -> Option<&[u8]> {
     const STREAM_HEADER: usize = 12;
     const LZMA2_FILTER: u8 = 0x21;
     if !packed.starts_with(b"\xfd7zXZ\0") {
@@ -31,14 +49,7 @@ pub fn unpacked(packed: &[u8]) -> Option<Vec<u8>> {
     if *block.get(at)? != LZMA2_FILTER {
         return None;
     }
-    let chunks = block.get((usize::from(words) + 1) * 4..)?;
-    let (packed_bytes, bytes) = sizes(chunks)?;
-    let mut unpacked = Limited {
-        bytes: Vec::new(),
-        most: bytes,
-    };
-    lzma_rs::lzma2_decompress(&mut chunks.take(packed_bytes as u64), &mut unpacked).ok()?;
-    Some(unpacked.bytes)
+    block.get((usize::from(words) + 1) * 4..)
 }
 
 /// Of the chunks, packed and unpacked.

@@ -2,6 +2,8 @@
 
 mod allowance;
 pub mod arch;
+pub mod cpu_time;
+pub mod effort;
 pub mod eh_frame_header;
 pub mod is_there;
 pub mod memory_file;

@@ -51,6 +51,11 @@ impl Module {
         self.build_id.get_or_init(read).as_deref()
     }
 
+    /// Whether they are known: then it costs nothing to look at them.
+    pub(crate) fn has_tables(&self) -> bool {
+        self.tables.get().is_some()
+    }
+
     /// Empty if the file has none, or none that can be understood.
     pub(crate) fn tables(&self) -> &Tables {
         self.tables.get_or_init(|| {

@@ -34,6 +34,23 @@ pub fn section_bytes(file: &File, section: &Section, most_bytes: u64) -> io::Res
     unpacked(&bytes, most_bytes)
 }
 
+/// How many bytes a section becomes, as far as it says so.
+pub fn announced_bytes(file: &File, section: &Section) -> u64 {
+    if section.kind == SHT_NOBITS {
+        return 0;
+    }
+    if section.flags & u64::from(SHF_COMPRESSED) == 0 {
+        return section.bytes;
+    }
+    let mut header = [0; size_of::<Header>()];
+    // What is not there is not unpacked either.
+    if file.read_exact_at(&mut header, section.offset).is_err() {
+        return 0;
+    }
+    let size = from_bytes::<Header>(&header).map(|(header, _)| header.ch_size.get(LittleEndian));
+    size.unwrap_or_default().max(section.bytes)
+}
+
 /// A section with its header, if it does not become more than that.
 pub fn unpacked(section: &[u8], most_bytes: u64) -> io::Result<Vec<u8>> {
     let (header, packed) =

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use object::elf::{PF_X, PT_LOAD};
 use probe_points::elf::Elf;
@@ -14,6 +14,7 @@ use probe_points::open::Root;
 use probe_points::{Error, Result, escaped, open_mapped};
 
 use crate::mapped::allowance::Allowance;
+use crate::mapped::cpu_time::cpu_time;
 use crate::mapped::is_there::IsThere;
 use crate::mapped::memory_file;
 use crate::mapped::module::{Module, Modules};
@@ -24,6 +25,8 @@ const MOST_AREAS: usize = 8192;
 /// Of the vDSO: it has two pages.
 const LONGEST_VDSO: u64 = 1 << 20;
 const MOST_PROBLEMS: usize = 100;
+/// Of sections and segments, of all files together. One has some forty, and may have a hundred thousand.
+const MOST_HEADERS: usize = 1 << 20;
 
 /// Where an address is.
 #[derive(Clone, Debug)]
@@ -158,9 +161,10 @@ impl ProcessMaps {
         let path = self.folder.join("maps");
         let text = fs::read(&path).map_err(|error| Error::io(path.display(), &error))?;
         let problems_before = self.problems.len();
+        let mut headers_left = MOST_HEADERS;
         let areas: Vec<Area> = maps::executable(&text)
             .take(MOST_AREAS)
-            .map(|mapping| self.area(&mapping))
+            .map(|mapping| self.area(&mapping, &mut headers_left))
             .collect();
         // Else all of it may be of another process, which has got the pid.
         if !self.is_there.ask() {
@@ -177,7 +181,7 @@ impl ProcessMaps {
         Ok(())
     }
 
-    fn area(&mut self, mapping: &Mapping) -> Area {
+    fn area(&mut self, mapping: &Mapping, headers_left: &mut usize) -> Area {
         let mut area = Area {
             start: mapping.start,
             end: mapping.end,
@@ -189,7 +193,12 @@ impl ProcessMaps {
             _ => return area,
         };
         let bias = module.and_then(|module| {
+            if *headers_left == 0 {
+                return Err("files before it have too many sections".to_owned());
+            }
             let elf = module.object().elf().map_err(|error| error.to_string())?;
+            let headers = elf.sections.len() + elf.segments.len();
+            *headers_left = headers_left.saturating_sub(headers);
             let bias = bias(elf, mapping).ok_or("it is not what the file's headers say")?;
             Ok((module, bias))
         });
@@ -237,17 +246,6 @@ impl ProcessMaps {
         let module = read().map_err(|error| error.to_string())?;
         Ok(self.vdso.insert(module).clone())
     }
-}
-
-/// The thread's own: what it waits for a CPU is nobody's effort.
-fn cpu_time() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the call fills in the one value that it is given.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
 /// Where this process has its own, if that is of so many bytes: a 32-bit process has another.

@@ -1,13 +1,14 @@
 //! The unwind tables of a file, read as a whole: a stack needs a few parts of them, many stacks need most.
 
+use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gimli::{
-    BaseAddresses, CieOrFde, DebugFrame, EhFrame, EndianSlice, FrameDescriptionEntry, LittleEndian,
-    UnwindSection,
+    BaseAddresses, CieOrFde, CommonInformationEntry, DebugFrame, EhFrame, EndianSlice,
+    FrameDescriptionEntry, LittleEndian, Section, UnwindOffset, UnwindSection,
 };
-use object::elf::{PT_GNU_EH_FRAME, PT_LOAD, SHT_NOBITS};
+use object::elf::{CompressionHeader64, PT_GNU_EH_FRAME, PT_LOAD, SHT_NOBITS};
 use object::read::ReadRef;
 use probe_points::elf::{Elf, Section as ElfSection};
 
@@ -19,8 +20,15 @@ use crate::mapped::packed::unpacked;
 const LONGEST_SECTION: u64 = 256 << 20;
 /// Entries of an index that is made here.
 const MOST_ENTRIES: usize = 4 << 20;
-/// Of one entry. Those of the longest functions take some KiB.
+/// Of one entry. Those of the longest functions take some KiB. What it costs to run it is another question (`unwind::cost`).
 const LONGEST_ENTRY: usize = 256 << 10;
+/// Of what entries have in common: some tens of bytes. It is parsed again for each entry that is looked at.
+const LONGEST_COMMON: usize = 4 << 10;
+/// To find an entry and to parse it, in units of effort (`mapped::effort`); for each so many bytes of what is in common one more.
+const ENTRY_UNITS: u64 = 4;
+const COMMON_BYTES_PER_UNIT: usize = 8;
+/// For one index. The largest programs take some four million.
+const MOST_INDEX_UNITS: u64 = 32 << 20;
 const SHF_COMPRESSED: u64 = 0x800;
 
 pub type Bytes<'a> = EndianSlice<'a, LittleEndian>;
@@ -40,8 +48,8 @@ pub struct Tables {
     bases: BaseAddresses,
     eh_index: OnceLock<Index>,
     debug_index: OnceLock<Index>,
-    /// Where a program begins: nothing has called it.
-    pub entry: u64,
+    /// That were copied or unpacked for them, in vain or not.
+    worked_bytes: u64,
 }
 
 impl Tables {
@@ -49,7 +57,6 @@ impl Tables {
     pub fn read<'a, R: ReadRef<'a>>(elf: &Elf, data: R, left: &AtomicU64) -> Self {
         let mut tables = Self {
             arch: Arch::of_machine(elf.machine).filter(|_| elf.is_64),
-            entry: elf.entry,
             ..Self::default()
         };
         if tables.arch.is_none() || elf.endian != object::Endianness::Little {
@@ -64,10 +71,12 @@ impl Tables {
             let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
             taken.is_ok()
         };
-        let take = |range: Option<(u64, u64)>| {
+        let mut worked_bytes = 0;
+        let mut take = |range: Option<(u64, u64)>| {
             let Some((offset, bytes)) = range.filter(|(_, bytes)| *bytes <= LONGEST_SECTION) else {
                 return Vec::new();
             };
+            worked_bytes += bytes;
             if !is_left(bytes) {
                 return Vec::new();
             }
@@ -85,6 +94,7 @@ impl Tables {
         tables.bases = std::mem::take(&mut tables.bases).set_eh_frame(at);
         tables.debug_frame = match elf.section(b".debug_frame") {
             Some(section) if section.flags & SHF_COMPRESSED != 0 => {
+                worked_bytes += unpacked_bytes(section, data).min(LONGEST_SECTION);
                 let most = left.load(Ordering::Relaxed).min(LONGEST_SECTION);
                 let found = unpacked_section(section, data, most);
                 found
@@ -93,6 +103,7 @@ impl Tables {
             }
             section => take(section.and_then(plain)),
         };
+        tables.worked_bytes = worked_bytes;
         tables
     }
 
@@ -104,6 +115,11 @@ impl Tables {
             bases: BaseAddresses::default().set_eh_frame(address),
             ..Self::default()
         }
+    }
+
+    /// What it took to read them.
+    pub fn worked_bytes(&self) -> u64 {
+        self.worked_bytes
     }
 
     /// What they take, as counted when they were read.
@@ -147,8 +163,8 @@ impl Tables {
         &self.bases
     }
 
-    /// The entry of `.eh_frame` for the function that holds an address.
-    pub fn eh_entry(&self, address: u64) -> Option<Fde<'_>> {
+    /// The entry of `.eh_frame` for the function that holds an address. `units`: what it takes is added to them.
+    pub fn eh_entry(&self, address: u64, units: &mut u64) -> Option<Fde<'_>> {
         let section = self.eh_frame();
         if self.eh_frame.is_empty() {
             return None;
@@ -156,22 +172,22 @@ impl Tables {
         if let Some(header) = EhFrameHeader::new(&self.header, self.header_address) {
             let entry = header.entry(address)?;
             let offset = entry.checked_sub(self.eh_frame_address)?;
-            return entry_at(&section, &self.bases, offset, address);
+            return entry_at(&section, &self.bases, offset, address, units);
         }
-        let index = self.eh_index.get_or_init(|| index(&section, &self.bases));
-        indexed(&section, &self.bases, index, address)
+        let make = || index(&section, &self.bases, units);
+        let index = self.eh_index.get_or_init(make);
+        indexed(&section, &self.bases, index, address, units)
     }
 
     /// The same of `.debug_frame`.
-    pub fn debug_entry(&self, address: u64) -> Option<Fde<'_>> {
+    pub fn debug_entry(&self, address: u64, units: &mut u64) -> Option<Fde<'_>> {
         if self.debug_frame.is_empty() {
             return None;
         }
         let section = self.debug_frame();
-        let index = self
-            .debug_index
-            .get_or_init(|| index(&section, &self.bases));
-        indexed(&section, &self.bases, index, address)
+        let make = || index(&section, &self.bases, units);
+        let index = self.debug_index.get_or_init(make);
+        indexed(&section, &self.bases, index, address, units)
     }
 }
 
@@ -204,28 +220,48 @@ fn unpacked_section<'a, R: ReadRef<'a>>(
     unpacked(packed, most).ok()
 }
 
+/// As many as the section says that it becomes.
+fn unpacked_bytes<'a, R: ReadRef<'a>>(section: &ElfSection, data: R) -> u64 {
+    data.read_at::<CompressionHeader64<object::endian::LittleEndian>>(section.offset)
+        .map_or(0, |header| header.ch_size.get(object::endian::LittleEndian))
+}
+
 fn plain(section: &ElfSection) -> Option<(u64, u64)> {
     let is_there = section.kind != SHT_NOBITS && section.flags & SHF_COMPRESSED == 0;
     is_there.then_some((section.offset, section.bytes))
 }
 
-fn index<'a, S>(section: &S, bases: &BaseAddresses) -> Index
+/// What several entries have in common, by where it is.
+type Commons<'a> = HashMap<usize, CommonInformationEntry<Bytes<'a>>>;
+
+fn index<'a, S>(section: &S, bases: &BaseAddresses, units: &mut u64) -> Index
 where
-    S: UnwindSection<Bytes<'a>>,
+    S: UnwindSection<Bytes<'a>> + Section<Bytes<'a>>,
 {
     let mut found = Vec::new();
     let mut entries = section.entries(bases);
-    // As far as it can be understood.
+    let mut commons = Commons::new();
+    let mut own = 0;
+    // As far as it can be understood, in bearable time.
     while let Ok(Some(entry)) = entries.next() {
+        own += ENTRY_UNITS;
         if let CieOrFde::Fde(partial) = entry
-            && let Ok(fde) = partial.parse(S::cie_from_offset)
+            && let Ok(fde) = partial.parse(|section: &S, bases, offset| {
+                let at = UnwindOffset::into(offset);
+                if let Some(known) = commons.get(&at) {
+                    return Ok(known.clone());
+                }
+                let common = common(section, bases, offset, &mut own)?;
+                Ok(commons.entry(at).or_insert(common).clone())
+            })
         {
             found.push((fde.initial_address(), fde.offset() as u64));
         }
-        if found.len() >= MOST_ENTRIES {
+        if found.len() >= MOST_ENTRIES || own > MOST_INDEX_UNITS {
             break;
         }
     }
+    *units += own;
     found.sort_unstable();
     found
 }
@@ -235,24 +271,58 @@ fn indexed<'a, S>(
     bases: &BaseAddresses,
     index: &Index,
     address: u64,
+    units: &mut u64,
 ) -> Option<Fde<'a>>
 where
-    S: UnwindSection<Bytes<'a>>,
+    S: UnwindSection<Bytes<'a>> + Section<Bytes<'a>>,
 {
     let last = index.partition_point(|(start, _)| *start <= address);
     let (_, offset) = index.get(last.checked_sub(1)?)?;
-    entry_at(section, bases, *offset, address)
+    entry_at(section, bases, *offset, address, units)
 }
 
-fn entry_at<'a, S>(section: &S, bases: &BaseAddresses, offset: u64, address: u64) -> Option<Fde<'a>>
+fn entry_at<'a, S>(
+    section: &S,
+    bases: &BaseAddresses,
+    offset: u64,
+    address: u64,
+    units: &mut u64,
+) -> Option<Fde<'a>>
 where
-    S: UnwindSection<Bytes<'a>>,
+    S: UnwindSection<Bytes<'a>> + Section<Bytes<'a>>,
 {
+    *units += ENTRY_UNITS;
     let offset = S::Offset::from(usize::try_from(offset).ok()?);
-    let fde = section.fde_from_offset(bases, offset, S::cie_from_offset);
-    // Otherwise to run it takes too long.
-    let is_short =
-        |fde: &Fde<'_>| fde.entry_len() <= LONGEST_ENTRY && fde.cie().entry_len() <= LONGEST_ENTRY;
+    let parse = |section: &S, bases: &_, offset| common(section, bases, offset, units);
+    let fde = section.fde_from_offset(bases, offset, parse);
+    // Otherwise even to count what it takes takes too long.
+    let is_short = |fde: &Fde<'_>| fde.entry_len() <= LONGEST_ENTRY;
     fde.ok()
         .filter(|fde| fde.contains(address) && is_short(fde))
+}
+
+/// What an entry has in common with others, if it is as short as that should be: gimli goes through all of its augmentations.
+fn common<'a, S>(
+    section: &S,
+    bases: &BaseAddresses,
+    offset: S::Offset,
+    units: &mut u64,
+) -> gimli::Result<CommonInformationEntry<Bytes<'a>>>
+where
+    S: UnwindSection<Bytes<'a>> + Section<Bytes<'a>>,
+{
+    let at: usize = UnwindOffset::into(offset);
+    let start = section.reader().slice().get(at..).unwrap_or_default();
+    let number = |bytes: &[u8]| bytes.first_chunk().map(|first| u32::from_le_bytes(*first));
+    // 64-bit DWARF begins with a length that is none, and has its own after that.
+    let length = match number(start) {
+        Some(u32::MAX) => start.get(4..).and_then(number),
+        length => length,
+    };
+    let length = length.map_or(usize::MAX, |length| length as usize);
+    if length > LONGEST_COMMON {
+        return Err(gimli::Error::NotCieId(at as u64));
+    }
+    *units += (length / COMMON_BYTES_PER_UNIT) as u64;
+    section.cie_from_offset(bases, offset)
 }

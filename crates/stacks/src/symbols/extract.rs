@@ -7,16 +7,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use probe_points::cache::Cache;
-use probe_points::elf::{Elf, Section};
+use probe_points::elf::{Elf, LONGEST_NOTE, Section};
 use probe_points::open::{Root, fd_path, open_file};
 use probe_points::{by_build_id, has_build_id};
 
 use crate::symbols::cached::cached;
 use crate::symbols::extract_elf::{self, Part};
+use crate::symbols::grant::Grant;
 use crate::symbols::marker_symbols;
 use crate::symbols::pair::Pair;
 use crate::symbols::split::package;
-use crate::symbols::vet::{Found, look};
+use crate::symbols::vet::{Found, Places, look};
 
 const SYMBOLS: [&[u8]; 5] = [
     b".symtab",
@@ -65,8 +66,9 @@ impl Extract {
         root: &Root,
         cache: Option<&Path>,
         most_bytes: u64,
+        grant: &mut Grant,
     ) -> io::Result<Self> {
-        let whole = || {
+        let mut whole = || {
             let link = common_link(file);
             let found = link
                 .as_ref()
@@ -74,21 +76,22 @@ impl Extract {
             let id = link.map(|(_, id)| id);
             let lacks_common = id.clone().filter(|_| found.is_none());
             let common = match found.zip(id) {
-                Some((file, id)) => Some((Self::write(&file, most_bytes, true, None)?, id)),
+                Some((file, id)) => Some((Self::write(&file, most_bytes, grant, true, None)?, id)),
                 None => None,
             };
-            let mut extract = Self::write(file, most_bytes, true, common)?;
-            if extract.vet()? {
-                extract.add_package(file, root, most_bytes)?;
+            let mut extract = Self::write(file, most_bytes, grant, true, common)?;
+            if extract.vet(grant)? {
+                extract.add_package(file, root, most_bytes, grant)?;
             }
             io::Result::Ok(Self {
                 lacks_common,
                 ..extract
             })
         };
-        whole().or_else(|why| {
+        let found = whole();
+        found.or_else(|why| {
             let problem = Some(format!("debug information is left out: {why}"));
-            let plain = Self::write(file, most_bytes, false, None)?;
+            let plain = Self::write(file, most_bytes, grant, false, None)?;
             Ok(Self { problem, ..plain })
         })
     }
@@ -101,7 +104,13 @@ impl Extract {
     }
 
     /// If its debug information is split. Without those units functions have their names from the symbol table.
-    fn add_package(&mut self, file: &File, root: &Root, most_bytes: u64) -> io::Result<()> {
+    fn add_package(
+        &mut self,
+        file: &File,
+        root: &Root,
+        most_bytes: u64,
+        grant: &mut Grant,
+    ) -> io::Result<()> {
         let own = std::fs::read_link(fd_path(file))?;
         let left = most_bytes.saturating_sub(self.bytes);
         let lacking = |why: &dyn std::fmt::Display| {
@@ -109,7 +118,7 @@ impl Extract {
                 "debug information is split, and inlined functions are unknown: {why}"
             ))
         };
-        match package(&self.file, &own, root, left) {
+        match package(&self.file, &own, root, left, grant) {
             Ok(None) => {}
             Ok(Some(found)) if found.is_empty() => {
                 self.problem =
@@ -131,6 +140,7 @@ impl Extract {
     fn write(
         file: &File,
         most_bytes: u64,
+        grant: &mut Grant,
         with_debug_info: bool,
         common: Option<(Self, Vec<u8>)>,
     ) -> io::Result<Self> {
@@ -149,10 +159,10 @@ impl Extract {
                 _ => Part::Leave,
             }
         };
-        let (copy, places) = extract_elf::write(file, &elf, &data, most_bytes, part)?;
+        let (copy, places) = extract_elf::write(file, &elf, &data, most_bytes, grant, part)?;
         let place = |name: &[u8]| places.iter().find(|(n, _)| n == name).map(|(_, at)| *at);
         if let (Some(symbols), Some(names)) = (place(b".symtab"), place(b".strtab")) {
-            marker_symbols::hide(&copy, symbols, names)?;
+            marker_symbols::hide(&copy, symbols, names, grant)?;
         }
         let has = |name: &[u8]| places.iter().any(|(n, (_, bytes))| n == name && *bytes > 0);
         let mut extract = Self {
@@ -170,7 +180,7 @@ impl Extract {
     }
 
     /// Its own debug information, and the common one. Whether its own is split.
-    fn vet(&self) -> io::Result<bool> {
+    fn vet(&self, grant: &mut Grant) -> io::Result<bool> {
         let mut found = Found::default();
         if self.has_debug_info {
             let data = Cache::new(&self.file)?;
@@ -179,21 +189,33 @@ impl Extract {
                 let section = elf.section(name);
                 section.map_or((0, 0), |section| (section.offset, section.bytes))
             };
-            found = look(&self.file, place(b".debug_info"), place(b".debug_abbrev"))?;
+            let places = Places {
+                info: place(b".debug_info"),
+                abbrev: place(b".debug_abbrev"),
+                line: place(b".debug_line"),
+                ranges: place(b".debug_ranges"),
+                range_lists: place(b".debug_rnglists"),
+            };
+            found = look(&self.file, places, grant)?;
             if found.is_hostile {
                 return Err(io::Error::other(
                     "its inlined calls are nested too deep, or it takes too long to read",
                 ));
             }
         }
-        self._common.as_deref().map_or(Ok(false), Self::vet)?;
+        if let Some(common) = &self._common {
+            common.vet(grant)?;
+        }
         Ok(found.is_split)
     }
 }
 
 fn common_link(file: &File) -> Option<(PathBuf, Vec<u8>)> {
     let data = Cache::new(file).ok()?;
-    let link = Elf::parse(&data).ok()?.section(COMMON)?.data(&data)?;
+    let link = Elf::parse(&data)
+        .ok()?
+        .section(COMMON)?
+        .short_data(&data, LONGEST_NOTE)?;
     let end = link.iter().position(|&byte| byte == 0)?;
     let (path, id) = (&link[..end], &link[end + 1..]);
     let path = PathBuf::from(OsStr::from_bytes(path));

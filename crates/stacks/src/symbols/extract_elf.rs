@@ -16,7 +16,8 @@ use probe_points::cache::Cache;
 use probe_points::elf::{Elf, Section};
 
 use crate::mapped::memory_file;
-use crate::mapped::packed::{invalid, section_bytes};
+use crate::mapped::packed::{announced_bytes, invalid, section_bytes};
+use crate::symbols::grant::Grant;
 
 type Header = FileHeader64<LittleEndian>;
 type SectionHeader = SectionHeader64<LittleEndian>;
@@ -34,13 +35,14 @@ pub enum Part {
 /// A section that was written: where it is in the new file, offset and bytes.
 pub type Places = Vec<(Vec<u8>, (u64, u64))>;
 
-/// `part` says what becomes of each section, once. At most so many bytes are written.
+/// `part` says what becomes of each section, once. At most so many bytes are written, and none if all would be more than is granted.
 pub fn write(
     file: &File,
     elf: &Elf,
     data: &Cache<'_>,
     most_bytes: u64,
-    mut part: impl FnMut(&Section) -> Part,
+    grant: &mut Grant,
+    part: impl FnMut(&Section) -> Part,
 ) -> io::Result<(File, Places)> {
     if !elf.is_64 || elf.endian != Endianness::Little {
         return Err(invalid("not of 64 bits, little-endian"));
@@ -52,6 +54,15 @@ pub fn write(
     if !is_plain || names_index >= count {
         return Err(invalid("too many sections"));
     }
+    let parts: Vec<Part> = elf.sections.iter().map(part).collect();
+    let copied = elf.sections.iter().zip(&parts);
+    let copied = copied.filter(|(_, part)| matches!(part, Part::Copy));
+    let bytes = copied.map(|(section, _)| announced_bytes(file, section));
+    let bytes: u64 = bytes.fold(0, u64::saturating_add);
+    if bytes > most_bytes {
+        return Err(invalid("its symbols are too large"));
+    }
+    grant.take(bytes)?;
     let mut out = Out {
         file: memory_file::empty()?,
         left: most_bytes,
@@ -62,11 +73,14 @@ pub fn write(
     let at = out.write(programs.map_err(|()| invalid("no segments"))?)?;
     header.e_phoff = U64::new(LE, at);
     let (mut headers, mut names, mut places) = (Vec::new(), vec![0], Places::new());
-    for (index, section) in elf.sections.iter().enumerate() {
+    for (index, (section, part)) in elf.sections.iter().zip(parts).enumerate() {
+        if grant.is_over() {
+            return Err(invalid("to copy them takes too long"));
+        }
         let at = header.e_shoff.get(LE) + (index * size_of::<SectionHeader>()) as u64;
         let mut new: SectionHeader = *pod(data, at)?;
         new.sh_name = U32::new(LE, 0);
-        let place = match part(section) {
+        let place = match part {
             _ if section.kind == SHT_NOBITS || index == names_index => None,
             Part::Leave => None,
             Part::Copy => Some(out.copy(file, section)?),

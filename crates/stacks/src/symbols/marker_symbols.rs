@@ -9,16 +9,26 @@ use object::elf::{STB_LOCAL, STT_NOTYPE, STT_SECTION, Sym64};
 use object::endian::LittleEndian;
 use object::pod::{bytes_of, slice_from_all_bytes};
 
+use crate::symbols::grant::Grant;
+
 type Symbol = Sym64<LittleEndian>;
 const SYMBOLS_AT_ONCE: u64 = 1 << 14;
 const ANNOBIN: &[u8; 8] = b".annobin";
 
 /// Makes them into something else that has no name. `symbols`, `names`: where the tables are in the file, offset and bytes.
-pub fn hide(file: &File, symbols: (u64, u64), names: (u64, u64)) -> io::Result<()> {
+pub fn hide(
+    file: &File,
+    symbols: (u64, u64),
+    names: (u64, u64),
+    grant: &mut Grant,
+) -> io::Result<()> {
     const BYTES: u64 = size_of::<Symbol>() as u64;
     let (from, end) = (symbols.0, symbols.0 + symbols.1 / BYTES * BYTES);
     let mut chunk = Vec::new();
     for at in (from..end).step_by((SYMBOLS_AT_ONCE * BYTES) as usize) {
+        if grant.is_over() {
+            return Err(io::Error::other("its symbols take too long to read"));
+        }
         chunk.resize((end - at).min(SYMBOLS_AT_ONCE * BYTES) as usize, 0);
         file.read_exact_at(&mut chunk, at)?;
         let entries: &[Symbol] = slice_from_all_bytes(&chunk)
@@ -54,6 +64,7 @@ mod tests {
 
     use super::hide;
     use crate::mapped::memory_file;
+    use crate::symbols::grant::Allotment;
 
     #[test]
     fn only_markers_are_hidden() {
@@ -82,7 +93,8 @@ mod tests {
         .collect();
         let file = memory_file::with_bytes(&[&names[..], &table].concat()).unwrap();
         let start = names.len() as u64;
-        hide(&file, (start, table.len() as u64), (0, start)).unwrap();
+        let mut grant = Allotment::unlimited().grant();
+        hide(&file, (start, table.len() as u64), (0, start), &mut grant).unwrap();
         let mut found = vec![0; table.len()];
         file.read_exact_at(&mut found, start).unwrap();
         let kinds: Vec<u8> = found.chunks(24).map(|entry| entry[4]).collect();

@@ -6,7 +6,6 @@ use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use gimli::{
     AttributeValue, DebugAbbrev, DebugInfo, Dwarf, DwarfFileType, DwarfPackage, DwoId, EndianSlice,
@@ -16,7 +15,8 @@ use probe_points::cache::Cache;
 use probe_points::elf::Elf;
 use probe_points::open::Root;
 
-use crate::mapped::packed::section_bytes;
+use crate::mapped::packed::{announced_bytes, section_bytes};
+use crate::symbols::grant::Grant;
 use crate::symbols::package::{Package, Unit};
 use crate::symbols::vet::look_at_unit;
 
@@ -24,8 +24,6 @@ type Slice<'a> = EndianSlice<'a, LittleEndian>;
 
 /// Of one program. Browsers have some 30,000.
 const MOST_UNITS: usize = 1 << 16;
-/// To look for them, before what was found has to do.
-const LONGEST: Duration = Duration::from_secs(10);
 
 /// What a program says of a unit that is elsewhere.
 struct Skeleton {
@@ -40,11 +38,11 @@ pub fn package(
     program: &Path,
     root: &Root,
     most_bytes: u64,
+    grant: &mut Grant,
 ) -> io::Result<Option<Package>> {
-    let sections = Sections::read(extract, most_bytes, |id| Some(id.name()))?;
+    let sections = Sections::read(extract, most_bytes, grant, |id| Some(id.name()))?;
     let dwarf = sections.dwarf();
-    let until = Instant::now() + LONGEST;
-    let skeletons = skeletons(&dwarf, until);
+    let skeletons = skeletons(&dwarf, grant);
     if skeletons.is_empty() {
         return Ok(None);
     }
@@ -53,9 +51,9 @@ pub fn package(
     together.push(".dwp");
     let mut broken = None;
     if let Ok(file) = root.open_file(Path::new(&together)) {
-        let sections = Sections::read(&file, most_bytes, SectionId::dwo_name);
+        let sections = Sections::read(&file, most_bytes, grant, SectionId::dwo_name);
         let added = sections.and_then(|sections| {
-            add_from_package(&mut package, &sections, &dwarf, &skeletons, until)
+            add_from_package(&mut package, &sections, &dwarf, &skeletons, grant)
         });
         if !package.is_empty() {
             return Ok(Some(package));
@@ -64,12 +62,12 @@ pub fn package(
     }
     for Skeleton { id, path } in skeletons {
         let left = most_bytes.saturating_sub(package.bytes());
-        if left == 0 || Instant::now() > until {
+        if left == 0 || grant.is_over() {
             break;
         }
         // One that is gone or broken is missed by itself.
         if let Ok(file) = root.open_file(&path)
-            && let Ok(sections) = Sections::read(&file, left, SectionId::dwo_name)
+            && let Ok(sections) = Sections::read(&file, left, grant, SectionId::dwo_name)
         {
             let mut own = sections.dwarf();
             own.file_type = DwarfFileType::Dwo;
@@ -83,11 +81,11 @@ pub fn package(
     }
 }
 
-fn skeletons(dwarf: &Dwarf<Slice<'_>>, until: Instant) -> Vec<Skeleton> {
+fn skeletons(dwarf: &Dwarf<Slice<'_>>, grant: &mut Grant) -> Vec<Skeleton> {
     let mut found = Vec::new();
     let mut units = dwarf.units();
     while let Ok(Some(header)) = units.next() {
-        if found.len() == MOST_UNITS || Instant::now() > until {
+        if found.len() == MOST_UNITS || grant.is_over() {
             break;
         }
         let Ok(unit) = dwarf.unit(header) else {
@@ -111,7 +109,7 @@ fn add_from_package(
     sections: &Sections,
     program: &Dwarf<Slice<'_>>,
     skeletons: &[Skeleton],
-    until: Instant,
+    grant: &mut Grant,
 ) -> io::Result<()> {
     let empty = EndianSlice::new(&[][..], LittleEndian);
     let load = |id| gimli::Result::Ok(sections.get(id));
@@ -120,7 +118,7 @@ fn add_from_package(
         return Ok(());
     };
     for skeleton in skeletons {
-        if Instant::now() > until {
+        if grant.is_over() {
             break;
         }
         if let Ok(Some(unit)) = whole.find_cu(DwoId(skeleton.id), program) {
@@ -142,7 +140,9 @@ fn add(package: &mut Package, dwarf: &Dwarf<Slice<'_>>, id: u64, strings: u32) -
         }
         let begin = header.offset().to_debug_info_offset(&header)?.0;
         let unit = info.get(begin..)?.get(..header.length_including_self())?;
-        if look_at_unit(unit, &abbrev).is_hostile {
+        // Its lists are in the package, which is read by nobody before it is made.
+        let all = |_, _, _| Ok(true);
+        if look_at_unit(unit, &abbrev, all).ok()?.is_hostile {
             return None;
         }
         let unit = Unit {
@@ -202,6 +202,7 @@ impl Sections {
     fn read(
         file: &File,
         most_bytes: u64,
+        grant: &mut Grant,
         name: impl Fn(SectionId) -> Option<&'static str>,
     ) -> io::Result<Self> {
         let data = Cache::new(file)?;
@@ -214,6 +215,7 @@ impl Sections {
         for id in Self::WANTED {
             let section = name(id).and_then(|name| elf.section(name.as_bytes()));
             if let Some(section) = section {
+                grant.take(announced_bytes(file, section))?;
                 let bytes = section_bytes(file, section, left)?;
                 left -= bytes.len() as u64;
                 found.push((id, bytes));

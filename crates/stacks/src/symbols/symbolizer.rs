@@ -4,24 +4,31 @@ use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use blazesym::symbolize::Symbolizer as Blazesym;
 
-use probe_points::hexadecimal;
-
+use crate::mapped::cpu_time::cpu_time;
 use crate::mapped::module::Module;
 use crate::mapped::process_maps::Place;
+use crate::symbols::grant::Allotment;
 use crate::symbols::kernel::KernelSymbols;
 use crate::symbols::known::Known;
 use crate::symbols::named::{blazesym, named};
+use crate::symbols::own_memory::own_memory;
 use crate::symbols::problems::Problems;
 use crate::symbols::sources::{Sources, sources};
-use crate::symbols::symbol_frame::{ModuleName, SymbolFrame, text};
+use crate::symbols::symbol_frame::{SymbolFrame, text};
 
 /// Looked-up addresses kept. Beyond that, all are looked up again.
 const MOST_KEPT: usize = 1 << 18;
 /// Copies of symbols kept, of all modules together.
 const MOST_BYTES: u64 = 1 << 30;
+/// By which this process may grow while the frames of a sample are named. A line of debug information takes up to sixteen times as
+/// much in memory, and which ones are read, blazesym alone knows.
+const MOST_MEMORY: u64 = 1 << 30;
+/// What takes less has not read much.
+const LONG: Duration = Duration::from_millis(5);
 
 struct Panicked;
 
@@ -38,6 +45,14 @@ pub struct Symbolizer {
     debug_cache: Option<PathBuf>,
     /// Build ids that [`Self::missing`] has told.
     asked: HashSet<String>,
+    /// For what is named now.
+    allotment: Allotment,
+    /// What it is not enough for is tried again: that is not told.
+    is_tried_again: bool,
+    /// Something was cut by it since that was asked last.
+    was_cut: bool,
+    /// As the sample began.
+    memory_before: Option<u64>,
 }
 
 impl Default for Symbolizer {
@@ -52,6 +67,10 @@ impl Default for Symbolizer {
             problems: Problems::default(),
             debug_cache: None,
             asked: HashSet::new(),
+            allotment: Allotment::unlimited(),
+            is_tried_again: false,
+            was_cut: false,
+            memory_before: own_memory(),
         }
     }
 }
@@ -69,6 +88,33 @@ impl Symbolizer {
         }
     }
 
+    /// Another sample begins: files for which there was no room in the one before are tried again.
+    pub fn begin_sample(&mut self) {
+        self.memory_before = own_memory();
+        self.try_again(false);
+    }
+
+    /// What was cut may be asked for again. `and_again`: what is cut from now on will be, too.
+    pub fn try_again(&mut self, and_again: bool) {
+        self.is_tried_again = and_again;
+        self.was_cut = false;
+        self.modules.values_mut().for_each(Known::begin_sample);
+        let modules = &self.modules;
+        let is_refused = |id: &u64| modules.get(id).is_some_and(|known| known.is_refused);
+        // Their names may be less than what they will be.
+        self.kept.retain(|(id, _), _| !is_refused(id));
+    }
+
+    /// What may be taken from now on, and what is left of what might be before. Without any, there is no limit.
+    pub fn allot(&mut self, allotment: Allotment) -> Allotment {
+        std::mem::replace(&mut self.allotment, allotment)
+    }
+
+    /// Whether, since this was asked last, there was more to be found than what is allotted is enough for.
+    pub fn was_cut(&mut self) -> bool {
+        std::mem::take(&mut self.was_cut)
+    }
+
     /// Of a frame's place: the functions there, innermost first, all but the last inlined. Always one at least, be it
     /// without a name.
     pub fn place(&mut self, place: &Place, pc: u64) -> Arc<[SymbolFrame]> {
@@ -76,8 +122,10 @@ impl Symbolizer {
             Place::Module { module, address } => self.module(module, *address),
             Place::Generated { address, names } => {
                 let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
-                if names.find(*address).is_none() {
+                if names.find(*address).is_none() && !self.allotment.is_over() {
+                    let before = cpu_time();
                     names.read_on();
+                    self.allotment.spend(cpu_time().saturating_sub(before));
                 }
                 let mut frame = SymbolFrame::unnamed(None, *address);
                 if let Some((name, start)) = names.find(*address) {
@@ -94,9 +142,17 @@ impl Symbolizer {
     pub fn module(&mut self, module: &Module, address: u64) -> Arc<[SymbolFrame]> {
         let key = (module.id(), address);
         if let Some(frames) = self.kept.get(&key) {
+            if self.is_tried_again {
+                let known = self.modules.get(&module.id());
+                self.was_cut |= known.is_some_and(|known| known.is_refused);
+            }
             return frames.clone();
         }
-        let frames = self.look_up(module, address);
+        let Some(frames) = self.look_up(module, address) else {
+            let known = self.modules.get(&module.id());
+            let name = known.map(|known| known.name.clone());
+            return Arc::new([SymbolFrame::unnamed(name, address)]);
+        };
         if self.kept.len() >= MOST_KEPT {
             self.kept.clear();
         }
@@ -121,6 +177,15 @@ impl Symbolizer {
 
     /// What is missing, one line each, each once.
     pub fn take_problems(&mut self) -> Vec<String> {
+        for known in self.modules.values_mut() {
+            let count = std::mem::take(&mut known.left_out);
+            if count > 0 {
+                self.problems.tell(&format!(
+                    "{}: {count} frames have no names: to find them takes longer than is left for this sample",
+                    known.name.path
+                ));
+            }
+        }
         self.problems.take()
     }
 
@@ -143,10 +208,33 @@ impl Symbolizer {
         if !before.is_some_and(|id| self.asked.contains(&id)) {
             return;
         }
-        let Sources { extracts, problems } = sources(module, self.debug_cache.as_deref());
-        problems.iter().for_each(|line| self.problems.tell(line));
+        self.load_better(module);
+    }
+
+    /// Looks for symbols that are better than those that there are.
+    fn load_better(&mut self, module: &Module) {
+        let mut grant = self.allotment.grant();
+        let found = sources(module, self.debug_cache.as_deref(), &mut grant);
+        self.allotment.settle(&grant);
+        let Sources {
+            extracts,
+            problems,
+            is_refused,
+        } = found;
+        // Else some of them are of what was not enough, or of what was broken off.
+        if !is_refused || !(self.is_tried_again || self.allotment.is_ended()) {
+            problems.iter().for_each(|line| self.problems.tell(line));
+        }
         let bytes: u64 = extracts.iter().map(|source| source.bytes).sum();
-        if !extracts.iter().any(|source| source.has_debug_info) {
+        let is_first = |known: &Known| known.sources.is_empty();
+        if self.bytes + bytes > MOST_BYTES && self.modules.get(&module.id()).is_none_or(is_first) {
+            self.reset();
+        }
+        let known = self.modules.entry(module.id());
+        let known = known.or_insert_with(|| Known::new(module));
+        known.is_refused = is_refused;
+        known.time_left = Some(grant.time());
+        if !is_first(known) && !extracts.iter().any(|source| source.has_debug_info) {
             return;
         }
         // Those before stay open: blazesym knows them by their descriptors, which must not become another file's.
@@ -155,12 +243,21 @@ impl Symbolizer {
         self.kept.retain(|(id, _), _| *id != module.id());
     }
 
-    fn look_up(&mut self, module: &Module, address: u64) -> Arc<[SymbolFrame]> {
+    /// `None`: there is no time for it.
+    fn look_up(&mut self, module: &Module, address: u64) -> Option<Arc<[SymbolFrame]>> {
         self.load(module);
-        let Some(known) = self.modules.get(&module.id()) else {
-            return Arc::new([SymbolFrame::unnamed(None, address)]);
-        };
+        let is_over = self.allotment.is_over();
+        let known = self.modules.get_mut(&module.id())?;
+        if is_over || known.time_left.is_some_and(|left| left.is_zero()) {
+            // That somebody does not want to wait is not told for each file.
+            known.left_out += u64::from(!self.allotment.is_ended());
+            self.was_cut = true;
+            return None;
+        }
+        self.was_cut |= known.is_refused;
+        let before = cpu_time();
         let mut failure = None;
+        let known = self.modules.get(&module.id())?;
         let found = self.find(known, address, &mut failure);
         if let Some(why) = failure {
             let why = text(why.as_bytes());
@@ -169,13 +266,30 @@ impl Symbolizer {
                 "{path}: its debug information cannot be read: {why}"
             ));
         }
+        let took = cpu_time().saturating_sub(before);
+        self.allotment.spend(took);
+        if let Some(left) =
+            (self.modules.get_mut(&module.id())).and_then(|it| it.time_left.as_mut())
+        {
+            *left = left.saturating_sub(took);
+        }
         match found {
-            Ok(frames) => frames,
+            Ok(frames) => {
+                if took > LONG && self.has_grown() {
+                    self.distrust(module, "takes too much memory");
+                }
+                Some(frames)
+            }
             Err(Panicked) => {
-                self.distrust(module);
+                self.distrust(module, "is not intact");
                 self.look_up(module, address)
             }
         }
+    }
+
+    fn has_grown(&self) -> bool {
+        let grown = own_memory().zip(self.memory_before);
+        grown.is_some_and(|(now, before)| now.saturating_sub(before) > MOST_MEMORY)
     }
 
     /// `failure`: why there may be less than the debug information has.
@@ -196,7 +310,7 @@ impl Symbolizer {
     }
 
     /// Makes do without a module's debug information or, if that was not it, without its symbols.
-    fn distrust(&mut self, module: &Module) {
+    fn distrust(&mut self, module: &Module, why: &str) {
         self.blazesym = blazesym();
         let Some(known) = self.modules.get_mut(&module.id()) else {
             return;
@@ -213,29 +327,24 @@ impl Symbolizer {
             known.sources.clear();
         }
         self.problems
-            .tell(&format!("{}: its {what} is not intact", known.name.path));
+            .tell(&format!("{}: its {what} {why}", known.name.path));
     }
 
+    /// Once; what was refused, once in each sample.
     fn load(&mut self, module: &Module) {
-        if self.modules.contains_key(&module.id()) {
+        let time = self.allotment.of_one();
+        if let Some(known) = self.modules.get_mut(&module.id()) {
+            let was_asked = known.time_left.replace(known.time_left.unwrap_or(time));
+            if !known.is_refused || was_asked.is_some() {
+                return;
+            }
+        }
+        if self.allotment.is_over() {
+            let known = self.modules.entry(module.id());
+            known.or_insert_with(|| Known::new(module)).time_left = None;
             return;
         }
-        let Sources { extracts, problems } = sources(module, self.debug_cache.as_deref());
-        problems.iter().for_each(|line| self.problems.tell(line));
-        let bytes: u64 = extracts.iter().map(|source| source.bytes).sum();
-        if self.bytes + bytes > MOST_BYTES {
-            self.reset();
-        }
-        self.bytes += bytes;
-        let name = Arc::new(ModuleName {
-            path: text(module.path()),
-            build_id: module.build_id().map(hexadecimal),
-        });
-        let known = Known {
-            name,
-            sources: extracts,
-        };
-        self.modules.insert(module.id(), known);
+        self.load_better(module);
     }
 
     /// Lets go of all copies, and keeps the names.

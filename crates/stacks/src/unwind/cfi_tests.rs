@@ -6,7 +6,7 @@ use gimli::Register;
 
 use crate::mapped::arch::{Arch, Registers};
 use crate::mapped::tables::Tables;
-use crate::unwind::cfi::{Context, rule, run};
+use crate::unwind::cfi::{self, Context};
 use crate::unwind::copied_stack::CopiedStack;
 use crate::unwind::expression::Failure;
 use crate::unwind::rules::Rule;
@@ -40,12 +40,16 @@ fn tables(arch: Arch, augmentation: &[u8], common: &[u8], own: &[u8]) -> Tables 
     Tables::of_eh_frame(arch, section, 0)
 }
 
+fn rule(tables: &Tables, address: u64) -> Rule {
+    cfi::rule(tables, &mut Context::new(), address, &mut 0)
+}
+
 fn stack(words: &[u64]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
 fn compact(tables: &Tables, registers: &mut Registers, words: &[u64]) {
-    let Rule::Compact(rule) = rule(tables, &mut Context::new(), START + 8) else {
+    let Rule::Compact(rule) = rule(tables, START + 8) else {
         panic!("not compact");
     };
     let bytes = stack(words);
@@ -111,9 +115,9 @@ fn where_nothing_has_called() {
     // The return address is undefined.
     for (arch, ra) in [(Arch::X86_64, 16), (Arch::Aarch64, 30)] {
         let tables = tables(arch, b"zR", &[0x0c, 7, 8], &[0x07, ra]);
-        let found = rule(&tables, &mut Context::new(), START);
+        let found = rule(&tables, START);
         assert!(matches!(found, Rule::Complete), "{found:?}");
-        let found = rule(&tables, &mut Context::new(), START + 256);
+        let found = rule(&tables, START + 256);
         assert!(matches!(found, Rule::NoEntry(None)), "{found:?}");
     }
 }
@@ -123,15 +127,16 @@ fn evaluated(expression: &[u8], words: &[u64]) -> Result<(Registers, bool), Fail
     let head = [0x0f, expression.len() as u8];
     let own = [&head[..], expression, &[0x80 | 16, 1]].concat();
     let tables = tables(Arch::X86_64, b"zRS", &[], &own);
-    let found = rule(&tables, &mut Context::new(), START);
-    assert!(matches!(found, Rule::Complex), "{found:?}");
+    let Rule::Complex(rule) = rule(&tables, START) else {
+        panic!("not complex");
+    };
     let bytes = stack(words);
     let stack = CopiedStack {
         base: STACK,
         bytes: &bytes,
     };
     let registers = Registers::x86_64(START, STACK, STACK + 8);
-    run(&tables, &mut Context::new(), START, &registers, &stack)
+    rule.apply(&tables, &registers, &stack)
 }
 
 #[test]
@@ -169,6 +174,63 @@ fn long_entries_are_not_run() {
     // Each row as long as the one before.
     let own = vec![0x0a; 300_000];
     let tables = tables(Arch::X86_64, b"zR", &[0x0c, 7, 8], &own);
-    let found = rule(&tables, &mut Context::new(), START);
+    let found = rule(&tables, START);
     assert!(matches!(found, Rule::NoEntry(None)), "{found:?}");
+}
+
+/// Few bytes that would copy a row of many rules over and over.
+#[test]
+fn entries_that_cost_too_much_are_not_run() {
+    // Rules for many registers, and then states that are remembered and given back at once.
+    let rules: Vec<u8> = (17..120).flat_map(|register| [0x05, register, 0]).collect();
+    let repeated = |count: usize| [0x0a, 0x0b].repeat(count);
+    let own = |count| [&rules[..], &repeated(count)].concat();
+    let costs = |own: &[u8]| {
+        let tables = tables(Arch::X86_64, b"zR", &[0x0c, 7, 8, 0x80 | 16, 1], own);
+        let mut units = 0;
+        let found = cfi::rule(&tables, &mut Context::new(), START, &mut units);
+        (matches!(found, Rule::TooCostly), units)
+    };
+    let (is_too_costly, units) = costs(&own(1000));
+    assert!(!is_too_costly);
+    // Each pair is a copy and a step.
+    assert!((33_000..34_000).contains(&units), "{units}");
+    let (is_too_costly, units) = costs(&own(120_000));
+    assert!(is_too_costly);
+    // What is counted is not run: a unit for each instruction up to there.
+    assert!(units < 70_000, "{units}");
+}
+
+/// What entries have in common is parsed for each of them.
+#[test]
+fn what_is_in_common_is_short() {
+    for (length, is_known) in [(1000, true), (100_000, false)] {
+        let augmentation = [b"zR".to_vec(), vec![b'S'; length]].concat();
+        let tables = tables(
+            Arch::X86_64,
+            &augmentation,
+            &[0x0c, 7, 8, 0x80 | 16, 1],
+            &[],
+        );
+        let mut units = 0;
+        let found = cfi::rule(&tables, &mut Context::new(), START, &mut units);
+        assert_eq!(!matches!(found, Rule::NoEntry(None)), is_known, "{found:?}");
+        assert!(units < 1000, "{units}");
+    }
+}
+
+#[test]
+fn expressions_that_go_back_cost_all_that_they_may_do() {
+    let units = |expression: &[u8]| {
+        let head = [0x0f, expression.len() as u8];
+        let own = [&head[..], expression, &[0x80 | 16, 1]].concat();
+        let tables = tables(Arch::X86_64, b"zR", &[], &own);
+        match rule(&tables, START) {
+            Rule::Complex(rule) => rule.units(),
+            other => panic!("{other:?}"),
+        }
+    };
+    // *(rbp - 8); a jump to itself.
+    assert_eq!(units(&[0x76, 0x78, 0x06]), 2);
+    assert_eq!(units(&[0x2f, 0xfd, 0xff]), 1000);
 }

@@ -7,9 +7,15 @@ use crate::mapped::tables::Bytes;
 use crate::unwind::copied_stack::CopiedStack;
 
 /// Operations of one expression. Those of compilers have up to some 20.
-const MOST_OPERATIONS: u32 = 1000;
+pub const MOST_OPERATIONS: u32 = 1000;
 /// Reads of memory and registers.
 const MOST_REQUESTS: usize = 1000;
+
+pub const ENCODING: Encoding = Encoding {
+    address_size: 8,
+    format: Format::Dwarf32,
+    version: 5,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -26,12 +32,7 @@ pub fn evaluate(
     registers: &Registers,
     stack: &CopiedStack<'_>,
 ) -> Result<u64, Failure> {
-    let encoding = Encoding {
-        address_size: 8,
-        format: Format::Dwarf32,
-        version: 5,
-    };
-    let mut evaluation = expression.evaluation(encoding);
+    let mut evaluation = expression.evaluation(ENCODING);
     evaluation.set_max_iterations(MOST_OPERATIONS);
     if let Some(initial) = initial {
         evaluation.set_initial_value(initial);

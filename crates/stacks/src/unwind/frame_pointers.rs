@@ -1,6 +1,7 @@
 //! Stacks that the kernel walked by frame pointers.
 
 use crate::mapped::arch::{Arch, Registers};
+use crate::mapped::effort::Effort;
 use crate::mapped::process_maps::{Place, ProcessMaps};
 use crate::unwind::unwinder::Unwinder;
 use crate::unwind::walk::{End, FoundBy, Frame, Walk};
@@ -12,6 +13,7 @@ impl Unwinder {
         maps: &mut ProcessMaps,
         arch: Arch,
         addresses: &[u64],
+        effort: &mut Effort,
     ) -> Walk {
         let frames: Vec<Frame> = addresses
             .iter()
@@ -33,7 +35,7 @@ impl Unwinder {
                 Arch::X86_64 => Registers::x86_64(frame.pc, 0, 0),
                 Arch::Aarch64 => Registers::aarch64(frame.pc, 0, 0, 0),
             };
-            self.stepper.is_first(&frame.place, &registers)
+            self.stepper.is_first(&frame.place, &registers, effort)
         });
         let end = match is_first {
             true => End::Complete,

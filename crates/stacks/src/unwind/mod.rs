@@ -3,9 +3,12 @@
 pub mod cfi;
 #[cfg(test)]
 mod cfi_tests;
+pub mod complex;
 pub mod copied_stack;
+pub mod cost;
 pub mod expression;
 pub mod frame_pointers;
+pub mod places;
 pub mod rules;
 pub mod signal_frame;
 pub mod step;

@@ -1,20 +1,22 @@
-//! How to get from a function's registers to its caller's, in a form that is quick to apply, and a cache of such rules.
+//! How to get from a function's registers to its caller's, in a form that is quick to apply.
+
+use std::sync::Arc;
 
 use gimli::Register;
 
 use crate::mapped::arch::{MOST_REGISTERS, Registers};
+use crate::unwind::complex::Complex;
 use crate::unwind::copied_stack::CopiedStack;
+use crate::unwind::places::Places;
 
 /// x86-64 has six that functions save, and the return address; AArch64 twelve, of which few functions save more.
 const MOST_SAVED: usize = 10;
-/// Entries of the cache. A stack of a large program needs some tens, all of its stacks some 10,000.
-const SLOTS: usize = 1 << 14;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Rule {
     Compact(Compact),
-    /// The unwind tables have to be run: they contain expressions.
-    Complex,
+    /// It takes expressions.
+    Complex(Arc<Complex>),
     /// Nothing has called it.
     Complete,
     /// It is a signal trampoline without unwind information.
@@ -23,6 +25,8 @@ pub enum Rule {
     NoEntry(Option<Compact>),
     /// Unwind information that makes no sense.
     Broken,
+    /// Unwind information that takes more than any compiler writes.
+    TooCostly,
 }
 
 /// The CFA is a register's value and an offset; the others lie at offsets from it.
@@ -106,27 +110,4 @@ fn number(register: Register) -> Option<u8> {
     (usize::from(number) < MOST_REGISTERS).then_some(number)
 }
 
-/// Keyed by a module's id and an address in its own terms. A collision drops the older rule.
-#[derive(Debug)]
-pub struct Rules(Box<[Option<(u64, u64, Rule)>]>);
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self(vec![None; SLOTS].into())
-    }
-}
-
-impl Rules {
-    pub fn get_or(&mut self, module: u64, address: u64, make: impl FnOnce() -> Rule) -> Rule {
-        let hash = (address ^ module << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let slot = &mut self.0[hash as usize >> (usize::BITS - SLOTS.ilog2())];
-        match slot {
-            Some((id, at, rule)) if *id == module && *at == address => *rule,
-            _ => {
-                let rule = make();
-                *slot = Some((module, address, rule));
-                rule
-            }
-        }
-    }
-}
+pub type Rules = Places<Rule>;

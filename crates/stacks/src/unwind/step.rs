@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use crate::mapped::arch::{Arch, Registers};
+use crate::mapped::effort::Effort;
 use crate::mapped::module::Module;
 use crate::mapped::process_maps::{Place, ProcessMaps};
 use crate::unwind::cfi::{self, Context};
 use crate::unwind::copied_stack::CopiedStack;
 use crate::unwind::expression::Failure;
+use crate::unwind::places::Places;
 use crate::unwind::rules::{Compact, Rule, Rules};
 use crate::unwind::walk::{End, FoundBy};
 use crate::unwind::{signal_frame, way_out};
@@ -26,10 +28,15 @@ const fn called(by: FoundBy) -> Stepped {
     }
 }
 
+/// To read a few bytes of a mapped file, in units of effort.
+const READ_UNITS: u64 = 64;
+
 #[derive(Default)]
 pub struct Stepper {
     context: Context,
     rules: Rules,
+    /// Places, and whether a call is before them.
+    calls: Places<bool>,
 }
 
 impl Stepper {
@@ -40,18 +47,34 @@ impl Stepper {
         place: &Place,
         registers: &mut Registers,
         stack: &CopiedStack<'_>,
+        effort: &mut Effort,
     ) -> Result<Stepped, End> {
         let Place::Module { module, address } = place else {
             return by_frame_pointer(registers, stack);
         };
         let address = *address;
-        match self.rule(module, address, registers) {
+        match self.rule(module, address, registers, effort)? {
             Rule::Compact(rule) => match rule.apply(registers, stack) {
                 Ok(()) => Ok(called(FoundBy::UnwindInfo)),
                 Err(Some(at)) => Err(not_copied(at, stack)),
                 Err(None) => Err(End::NoUnwindInfo),
             },
-            Rule::Complex => self.run(module, address, registers, stack),
+            Rule::Complex(rule) => {
+                if !effort.allows(module.id()) {
+                    return Err(End::TooCostly);
+                }
+                effort.spend(module.id(), rule.units());
+                let (caller, is_signal) = match rule.apply(module.tables(), registers, stack) {
+                    Ok(found) => found,
+                    Err(Failure::NotCopied(at)) => return Err(not_copied(at, stack)),
+                    Err(Failure::Other) => return Err(End::NoUnwindInfo),
+                };
+                *registers = caller;
+                Ok(Stepped {
+                    by: FoundBy::UnwindInfo,
+                    is_signal,
+                })
+            }
             Rule::Complete => Err(End::Complete),
             Rule::SignalFrame => {
                 let found = signal_frame::interrupted(registers, stack);
@@ -63,146 +86,191 @@ impl Stepper {
             }
             Rule::Broken => Err(End::NoUnwindInfo),
             Rule::NoEntry(_) if is_entry(module, address) => Err(End::Complete),
-            Rule::NoEntry(way_out) => without_tables(maps, module, way_out, registers, stack),
+            Rule::NoEntry(way_out) => {
+                let way_out = *way_out;
+                self.without_tables(maps, module, way_out, registers, stack, effort)
+            }
+            Rule::TooCostly => Err(End::TooCostly),
         }
     }
 
     /// Whether nothing has called the function there.
-    pub fn is_first(&mut self, place: &Place, registers: &Registers) -> bool {
+    pub fn is_first(&mut self, place: &Place, registers: &Registers, effort: &mut Effort) -> bool {
         let Place::Module { module, address } = place else {
             return false;
         };
-        match self.rule(module, *address, registers) {
-            Rule::Complete => true,
-            Rule::NoEntry(_) => is_entry(module, *address),
+        match self.rule(module, *address, registers, effort) {
+            Ok(Rule::Complete) => true,
+            Ok(Rule::NoEntry(_)) => is_entry(module, *address),
             _ => false,
         }
     }
 
-    fn rule(&mut self, module: &Module, address: u64, registers: &Registers) -> Rule {
-        let context = &mut self.context;
-        let make = || rule(module, context, registers, address);
-        self.rules.get_or(module.id(), address, make)
-    }
-
-    fn run(
+    /// Fails where it is not known, and nothing may be spent on finding it.
+    fn rule(
         &mut self,
         module: &Module,
         address: u64,
+        registers: &Registers,
+        effort: &mut Effort,
+    ) -> Result<&Rule, End> {
+        let context = &mut self.context;
+        let make = || {
+            let id = module.id();
+            if !effort.allows(id) {
+                return None;
+            }
+            if !module.has_tables() {
+                if !effort.allows_tables() {
+                    return None;
+                }
+                effort.spend_tables(id, module.tables().worked_bytes());
+            }
+            let mut units = 0;
+            let rule = rule(module, context, registers, address, &mut units);
+            effort.spend(id, units);
+            Some(rule)
+        };
+        let found = self.rules.get_or(module.id(), address, make);
+        found.ok_or(End::TooCostly)
+    }
+
+    /// What is found is no more than likely, so it has to lead to where something was called.
+    fn without_tables(
+        &mut self,
+        maps: &ProcessMaps,
+        module: &Module,
+        way_out: Option<Compact>,
         registers: &mut Registers,
         stack: &CopiedStack<'_>,
+        effort: &mut Effort,
     ) -> Result<Stepped, End> {
-        let ran = cfi::run(
-            module.tables(),
-            &mut self.context,
-            address,
-            registers,
-            stack,
-        );
-        match ran {
-            Ok((caller, is_signal)) => {
-                *registers = caller;
-                Ok(Stepped {
-                    by: FoundBy::UnwindInfo,
-                    is_signal,
-                })
+        let mut caller = registers.clone();
+        if let Some(rule) = way_out {
+            match rule.apply(&mut caller, stack) {
+                Ok(()) => {
+                    let from = self.called_from(maps, registers.arch, caller.pc, effort)?;
+                    if from.is_some() {
+                        *registers = caller;
+                        return Ok(called(FoundBy::Instructions));
+                    }
+                }
+                Err(Some(at)) if stack.is_cut_at(at) => return Err(End::CutStack),
+                _ => {}
             }
-            Err(Failure::NotCopied(at)) => Err(not_copied(at, stack)),
-            Err(Failure::Other) => Err(End::NoUnwindInfo),
         }
+        let mut caller = registers.clone();
+        let stepped = by_frame_pointer(&mut caller, stack);
+        let is_code = !matches!(maps.find(caller.pc.wrapping_sub(1)), Place::Unknown);
+        let has_caller = stepped.is_ok() && is_code;
+        if !has_caller
+            && !is_go(module)
+            && let Some(found) = self.first_function(maps, registers, stack, effort)?
+        {
+            return Ok(found);
+        }
+        let stepped = stepped?;
+        *registers = caller;
+        Ok(stepped)
+    }
+
+    /// Where that address is, if a call is before it.
+    fn called_from(
+        &mut self,
+        maps: &ProcessMaps,
+        arch: Arch,
+        pc: u64,
+        effort: &mut Effort,
+    ) -> Result<Option<(Arc<Module>, u64)>, End> {
+        let Place::Module { module, address } = maps.find(pc.wrapping_sub(1)) else {
+            return Ok(None);
+        };
+        let look = || {
+            if !effort.allows(module.id()) {
+                return None;
+            }
+            effort.spend(module.id(), READ_UNITS);
+            let after = address.wrapping_add(1);
+            Some(way_out::is_after_call(arch, &module, after))
+        };
+        let is_after_call = self.calls.get_or(module.id(), address, look);
+        Ok(is_after_call
+            .ok_or(End::TooCostly)?
+            .then_some((module, address)))
+    }
+
+    /// Of a function that never returns, as that which calls `main` and then `exit`: the place where the program or the thread
+    /// began is near on the stack.
+    fn first_function(
+        &mut self,
+        maps: &ProcessMaps,
+        registers: &mut Registers,
+        stack: &CopiedStack<'_>,
+        effort: &mut Effort,
+    ) -> Result<Option<Stepped>, End> {
+        const FARTHEST: u64 = 16;
+        let Some(sp) = registers.sp() else {
+            return Ok(None);
+        };
+        for word in 0..FARTHEST {
+            let Some(at) = sp.checked_add(word * 8) else {
+                break;
+            };
+            let Some(pc) = stack.word(at) else {
+                break;
+            };
+            let Some((module, address)) = self.called_from(maps, registers.arch, pc, effort)?
+            else {
+                continue;
+            };
+            let mut is_exit = || {
+                effort.spend(module.id(), READ_UNITS);
+                way_out::is_thread_exit(registers.arch, &module, address.wrapping_add(1))
+            };
+            if is_entry(&module, address) || is_exit() {
+                registers.pc = pc;
+                registers.set(registers.arch.sp(), Some(at.wrapping_add(8)));
+                registers.set(registers.arch.fp(), None);
+                return Ok(Some(called(FoundBy::FramePointer)));
+            }
+        }
+        Ok(None)
     }
 }
 
-fn rule(module: &Module, context: &mut Context, registers: &Registers, address: u64) -> Rule {
+fn rule(
+    module: &Module,
+    context: &mut Context,
+    registers: &Registers,
+    address: u64,
+    units: &mut u64,
+) -> Rule {
     let tables = module.tables();
     if tables.arch.is_some_and(|arch| arch != registers.arch) {
         return Rule::Broken;
     }
-    match cfi::rule(tables, context, address) {
-        Rule::NoEntry(_) if is_trampoline(module, registers, address) => Rule::SignalFrame,
+    match cfi::rule(tables, context, address, units) {
+        Rule::NoEntry(_) if is_trampoline(module, registers, address) => {
+            *units += 2 * READ_UNITS;
+            Rule::SignalFrame
+        }
         Rule::NoEntry(_) => {
+            *units += 3 * READ_UNITS;
             // What runs next: of a return address, the byte before it was looked up.
             let next = address.wrapping_add(registers.pc.wrapping_sub(address) & 1);
             match way_out::is_thread_exit(registers.arch, module, next) {
                 true => Rule::Complete,
-                false => Rule::NoEntry(way_out::rule(registers.arch, module, next)),
+                false => Rule::NoEntry(way_out::rule(registers.arch, module, next, units)),
             }
         }
         rule => rule,
     }
 }
 
-/// What is found is no more than likely, so it has to lead to where something was called.
-fn without_tables(
-    maps: &ProcessMaps,
-    module: &Module,
-    way_out: Option<Compact>,
-    registers: &mut Registers,
-    stack: &CopiedStack<'_>,
-) -> Result<Stepped, End> {
-    let mut caller = registers.clone();
-    if let Some(rule) = way_out {
-        match rule.apply(&mut caller, stack) {
-            Ok(()) if called_from(maps, registers.arch, caller.pc).is_some() => {
-                *registers = caller;
-                return Ok(called(FoundBy::Instructions));
-            }
-            Err(Some(at)) if stack.is_cut_at(at) => return Err(End::CutStack),
-            _ => {}
-        }
-    }
-    let mut caller = registers.clone();
-    let stepped = by_frame_pointer(&mut caller, stack);
-    let is_code = !matches!(maps.find(caller.pc.wrapping_sub(1)), Place::Unknown);
-    let has_caller = stepped.is_ok() && is_code;
-    if !has_caller
-        && !is_go(module)
-        && let Some(found) = first_function(maps, registers, stack)
-    {
-        return Ok(found);
-    }
-    let stepped = stepped?;
-    *registers = caller;
-    Ok(stepped)
-}
-
 /// Its functions leave their stack for the thread's own, where the program begins, too, but did not call them.
 fn is_go(module: &Module) -> bool {
     let elf = module.object().elf();
     elf.is_ok_and(|elf| elf.section(b".note.go.buildid").is_some())
-}
-
-/// Where that address is, if a call is before it.
-fn called_from(maps: &ProcessMaps, arch: Arch, pc: u64) -> Option<(Arc<Module>, u64)> {
-    let Place::Module { module, address } = maps.find(pc.wrapping_sub(1)) else {
-        return None;
-    };
-    way_out::is_after_call(arch, &module, address.wrapping_add(1)).then_some((module, address))
-}
-
-/// Of a function that never returns, as that which calls `main` and then `exit`: the place where the program or the thread
-/// began is near on the stack.
-fn first_function(
-    maps: &ProcessMaps,
-    registers: &mut Registers,
-    stack: &CopiedStack<'_>,
-) -> Option<Stepped> {
-    const FARTHEST: u64 = 16;
-    let sp = registers.sp()?;
-    let found = (0..FARTHEST).map_while(|word| {
-        let at = sp.checked_add(word * 8)?;
-        Some((at, stack.word(at)?))
-    });
-    let (at, pc) = found.into_iter().find(|(_, pc)| {
-        called_from(maps, registers.arch, *pc).is_some_and(|(module, address)| {
-            is_entry(&module, address)
-                || way_out::is_thread_exit(registers.arch, &module, address.wrapping_add(1))
-        })
-    })?;
-    registers.pc = pc;
-    registers.set(registers.arch.sp(), Some(at.wrapping_add(8)));
-    registers.set(registers.arch.fp(), None);
-    Some(called(FoundBy::FramePointer))
 }
 
 /// It is returned to, at its beginning: the address looked up is one byte before, except in the first frame.
@@ -221,8 +289,13 @@ fn is_trampoline(module: &Module, registers: &Registers, address: u64) -> bool {
 fn is_entry(module: &Module, address: u64) -> bool {
     /// In bytes.
     const LONGEST: u64 = 80;
-    let entry = module.tables().entry;
-    entry != 0 && (entry..entry + LONGEST).contains(&address)
+    let elf = module.object().elf();
+    let elf = elf.ok().filter(|elf| elf.is_64 && elf.entry != 0);
+    elf.is_some_and(|elf| {
+        let arch = Arch::of_machine(elf.machine);
+        let within = address.checked_sub(elf.entry);
+        arch.is_some() && within.is_some_and(|within| within < LONGEST)
+    })
 }
 
 /// Generated code keeps them, and other code that has no unwind information sometimes.

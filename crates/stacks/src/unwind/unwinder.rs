@@ -1,6 +1,7 @@
 //! The walk from a thread's registers up to where its stack begins.
 
 use crate::mapped::arch::Registers;
+use crate::mapped::effort::Effort;
 use crate::mapped::process_maps::{Place, ProcessMaps};
 use crate::unwind::copied_stack::CopiedStack;
 use crate::unwind::step::Stepper;
@@ -17,12 +18,23 @@ impl Unwinder {
         Self::default()
     }
 
-    /// `maps` are read again if an address is in none of them.
+    /// However much that costs.
     pub fn unwind(
         &mut self,
         maps: &mut ProcessMaps,
         registers: &Registers,
         stack: CopiedStack<'_>,
+    ) -> Walk {
+        self.unwind_within(maps, registers, stack, &mut Effort::unlimited())
+    }
+
+    /// `maps` are read again if an address is in none of them.
+    pub fn unwind_within(
+        &mut self,
+        maps: &mut ProcessMaps,
+        registers: &Registers,
+        stack: CopiedStack<'_>,
+        effort: &mut Effort,
     ) -> Walk {
         let mut frames: Vec<Frame> = Vec::with_capacity(32);
         let mut registers = registers.clone();
@@ -54,28 +66,29 @@ impl Unwinder {
                 break End::Invalid;
             }
             let before = registers.sp();
-            let stepped = match self
-                .stepper
-                .step(maps, &frame.place, &mut registers, &stack)
-            {
-                Ok(stepped) => stepped,
-                // The outermost frame is marked so.
-                Err(End::NoUnwindInfo)
-                    if found_by == FoundBy::FramePointer
-                        && registers.get(registers.arch.fp()) == Some(0) =>
+            let stepped =
+                match self
+                    .stepper
+                    .step(maps, &frame.place, &mut registers, &stack, effort)
                 {
-                    break End::Complete;
-                }
-                // The handler had a stack of its own, and the copy is of that.
-                Err(End::Invalid)
-                    if is_exact
-                        && found_by != FoundBy::Registers
-                        && registers.sp().and_then(|sp| stack.word(sp)).is_none() =>
-                {
-                    break End::CutStack;
-                }
-                Err(end) => break end,
-            };
+                    Ok(stepped) => stepped,
+                    // The outermost frame is marked so.
+                    Err(End::NoUnwindInfo)
+                        if found_by == FoundBy::FramePointer
+                            && registers.get(registers.arch.fp()) == Some(0) =>
+                    {
+                        break End::Complete;
+                    }
+                    // The handler had a stack of its own, and the copy is of that.
+                    Err(End::Invalid)
+                        if is_exact
+                            && found_by != FoundBy::Registers
+                            && registers.sp().and_then(|sp| stack.word(sp)).is_none() =>
+                    {
+                        break End::CutStack;
+                    }
+                    Err(end) => break end,
+                };
             if stepped.is_signal {
                 // Nothing was called in the trampoline: the kernel made the handler return to it.
                 frame.is_exact = true;

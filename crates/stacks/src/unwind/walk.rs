@@ -21,6 +21,8 @@ pub enum End {
     Invalid,
     /// There are more than [`MOST_FRAMES`].
     TooDeep,
+    /// To find the caller costs more than may be spent on it: by its unwind tables, or by what its process has cost before.
+    TooCostly,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,10 +24,15 @@ const RETURN_ADDRESS: Register = Register(16);
 /// `mov $60, %al`, `syscall`, `hlt`.
 const THREAD_EXIT: &[u8] = b"\x89\xc7\x31\xc0\xb0\x3c\x0f\x05\xf4";
 
-/// To the caller, from an instruction that runs next. `None`: it does not return, or by ways that cannot be followed.
-pub fn rule(arch: Arch, module: &Module, address: u64) -> Option<Compact> {
+/// What it takes to follow an instruction, and to read some more of them, in units of effort.
+const INSTRUCTION_UNITS: u64 = 8;
+const CHUNK_UNITS: u64 = 128;
+
+/// To the caller, from an instruction that runs next. `None`: it does not return, or by ways that cannot be followed. `units`: what
+/// it took is added to them.
+pub fn rule(arch: Arch, module: &Module, address: u64, units: &mut u64) -> Option<Compact> {
     match arch {
-        Arch::X86_64 => Walk::new(Text::new(module)).until_return(address),
+        Arch::X86_64 => Walk::new(Text::new(module)).until_return(address, units),
         // Its compilers keep frame pointers.
         Arch::Aarch64 => None,
     }
@@ -163,7 +168,14 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn until_return(mut self, address: u64) -> Option<Compact> {
+    fn until_return(mut self, address: u64, units: &mut u64) -> Option<Compact> {
+        let found = self.follow_all(address);
+        *units += self.seen.len() as u64 * INSTRUCTION_UNITS;
+        *units += self.text.chunks as u64 * CHUNK_UNITS;
+        found
+    }
+
+    fn follow_all(&mut self, address: u64) -> Option<Compact> {
         let at = |base| Sum { base, offset: 0 };
         let mut state = State {
             address,

@@ -8,6 +8,7 @@
 )]
 
 mod gdb;
+mod mapped;
 mod threads;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 use stacks::{CopiedStack, End, Frame, Modules, ProcessMaps, SymbolFrame, Symbolizer, Unwinder};
 
 pub use gdb::{TRAMPOLINE, plain};
+pub use mapped::{Mapped, executable};
 pub use threads::{Stopped, wait_until_blocked};
 
 /// Four functions that call each other, the last of which waits; the stack is deeper than two pages.
