@@ -68,8 +68,9 @@ pub struct Entry {
 pub struct Words {
     /// As `Config::replaced`.
     pub replaced: u64,
-    /// A function may begin twice: Go's, which call for a larger stack, or let another goroutine run, and then begin again.
-    pub begin_again: bool,
+    /// Of a function that may begin twice, its length: Go's call for a larger stack, or let another goroutine run, and then begin
+    /// again. Else 0.
+    pub again_within: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +93,6 @@ pub enum Returned {
     Left,
 }
 
-/// A return address is pushed below the frame; nobody calls from further into a function than this.
-const LONGEST_FUNCTION: u64 = 1 << 20;
 const WORD: u64 = size_of::<u64>() as u64;
 
 impl Words {
@@ -132,7 +131,7 @@ impl Call {
             return Entered::Outermost;
         }
         if entry.frame == self.frame {
-            return if words.begin_again && self.begins_again(entry, word) {
+            return if words.again_within > 0 && self.begins_again(entry, words, word) {
                 Entered::Again
             } else {
                 Entered::Outermost
@@ -148,14 +147,15 @@ impl Call {
     }
 
     /// Whether the function had come no further than to its call for a larger stack: the address to which that was to return is
-    /// below its frame, where else the function saves a register. On the stack that it had then.
+    /// below its frame, where else the function saves a register. On the stack that it had then. Nobody else's is: of other functions
+    /// the addresses are outside of this one.
     #[inline(always)]
-    fn begins_again(&self, entry: &Entry, word: impl Fn(u64) -> Option<u64>) -> bool {
+    fn begins_again(&self, entry: &Entry, words: Words, word: impl Fn(u64) -> Option<u64>) -> bool {
         if entry.return_address != self.return_address {
             return false;
         }
         let below = self.base.wrapping_add(self.frame).wrapping_sub(WORD);
-        word(below).is_some_and(|word| word.wrapping_sub(entry.pc) < LONGEST_FUNCTION)
+        word(below).is_some_and(|word| word.wrapping_sub(entry.pc) < words.again_within)
     }
 
     /// What a return on the stack of this call is, by the frame at the return instruction or right after it.

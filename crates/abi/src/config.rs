@@ -46,6 +46,8 @@ pub struct Config {
     pub stack_shift: u32,
     /// What return probes put in the place of return addresses, as in [`crate::calls`].
     pub replaced: u64,
+    /// Of the pair's function; 0: unknown.
+    pub function_bytes: u64,
     /// The calls of the poll family, as in [`Events::calls`].
     pub polls: [u64; CALL_WORDS],
     pub events: Events,
@@ -180,6 +182,7 @@ impl Config {
         pair: NO_PAIR,
         stack_shift: 0,
         replaced: NEVER_REPLACED,
+        function_bytes: 0,
         polls: [0; CALL_WORDS],
         events: Events::NONE,
         offsets: Offsets {
@@ -219,6 +222,6 @@ impl Config {
 
 const _: () = assert!(
     size_of::<Events>() == 32 + 8 * CALL_WORDS
-        && size_of::<Config>() == 72 + 8 * CALL_WORDS + size_of::<Events>() + size_of::<Offsets>(),
+        && size_of::<Config>() == 80 + 8 * CALL_WORDS + size_of::<Events>() + size_of::<Offsets>(),
     "Config has padding"
 );

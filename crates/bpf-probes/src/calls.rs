@@ -106,7 +106,11 @@ pub fn entered(ctx: &ProbeContext) {
     };
     let words = Words {
         replaced,
-        begin_again: config!(pair) == OF_GOROUTINES && stack.base != 0,
+        again_within: if config!(pair) == OF_GOROUTINES && stack.base != 0 {
+            config!(function_bytes)
+        } else {
+            0
+        },
     };
     let known = stack.known();
     let entered = if known.is_none() {

@@ -9,6 +9,7 @@ use super::{
 };
 
 const START: u64 = 0x40_1000;
+const FUNCTION_BYTES: u64 = 0x80;
 const TRAMPOLINE: u64 = 0x7fff_e000;
 
 /// What a word on a stack becomes as its call is entered.
@@ -23,7 +24,7 @@ enum Returns {
 fn words(replaced: u64) -> Words {
     Words {
         replaced,
-        begin_again: false,
+        again_within: 0,
     }
 }
 
@@ -55,7 +56,8 @@ fn any_step(throws: bool, moves: bool) -> impl Strategy<Value = Step> {
         |(is_function, words, site, writes, again)| Step::Call {
             is_function,
             words: 2 * words,
-            site: START + 0x10_0000 * site + 5,
+            // In functions close by.
+            site: START + FUNCTION_BYTES * site + 5,
             writes,
             again,
         },
@@ -321,7 +323,7 @@ proptest! {
     /// The same on stacks that move, of functions that begin twice.
     #[test]
     fn a_function_that_begins_again_is_one_call(steps in any_steps(true, true)) {
-        let rules = Words { replaced: NEVER_REPLACED, begin_again: true };
+        let rules = Words { replaced: NEVER_REPLACED, again_within: FUNCTION_BYTES };
         play(&mut several(true), &steps, Returns::Plain(rules));
     }
 }
@@ -379,7 +381,7 @@ fn an_entry_further_in_is_nested_while_the_return_address_stands() {
 fn a_function_that_had_come_further_does_not_begin_again() {
     let rules = Words {
         replaced: NEVER_REPLACED,
-        begin_again: true,
+        again_within: FUNCTION_BYTES,
     };
     let before = Call {
         base: 0x9000,

@@ -182,6 +182,7 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         pair: NO_PAIR,
         stack_shift: 0,
         replaced: NEVER_REPLACED,
+        function_bytes: 0,
         polls: [0; CALL_WORDS],
         events: Events::NONE,
         has_task_registers: u32::from(btf.has_enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs")),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use abi::calls::{BY_PAGE, NEVER_REPLACED, OF_GOROUTINES, OF_KERNEL, OF_THREADS, UNKNOWN};
 use abi::config::{Config, NO_OFFSET};
 use probe_points::elf::Elf;
-use probe_points::{Location, Objects, Point, ReturnProbes, Trigger};
+use probe_points::{Kernel, Location, Objects, Point, ReturnProbes, Trigger};
 
 use crate::error::{Error, Result};
 use crate::kernel::kallsyms;
@@ -33,6 +33,8 @@ pub struct Pair {
     calls_of: u32,
     /// As `Config::replaced`.
     replaced: u64,
+    /// 0: unknown.
+    function_bytes: u64,
 }
 
 impl Pair {
@@ -77,6 +79,7 @@ impl Pair {
         }
         config.pair = self.calls_of;
         config.replaced = if CALLS_PUSH { self.replaced } else { UNKNOWN };
+        config.function_bytes = self.function_bytes;
         config.stack_shift = stack_bytes().ilog2();
     }
 }
@@ -99,6 +102,7 @@ fn of_kernel(entered: &[u8], returning: &[u8]) -> Option<Pair> {
     Some(Pair {
         calls_of: OF_KERNEL,
         replaced: trampolines.into_iter().flatten().next().unwrap_or(UNKNOWN),
+        function_bytes: 0,
     })
 }
 
@@ -109,8 +113,12 @@ fn of_user(
     objects: &[(Arc<Process>, Objects)],
 ) -> Result<Option<Pair>> {
     let mut begins = Vec::new();
+    let mut function_bytes = 0;
     for (_, objects) in objects {
-        begins.extend(probe_points::resolve(entry, objects, ReturnProbes::AtEnds)?);
+        let resolved =
+            probe_points::resolve_with(&Kernel::running(), entry, objects, ReturnProbes::AtEnds)?;
+        begins.extend(resolved.points);
+        function_bytes = resolved.function_bytes.max(function_bytes);
     }
     if places(begins.iter())? != places(start.iter().copied())? {
         return Ok(None);
@@ -118,6 +126,7 @@ fn of_user(
     let mut pair = Pair {
         calls_of: OF_THREADS,
         replaced: NEVER_REPLACED,
+        function_bytes,
     };
     for point in start.iter().chain(stop) {
         let Point::User {

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use loader::kernel::own_thread::{own_tid, raise_priority};
+use loader::options::AttachMode;
+use loader::sample::{TaskInstead, Thread};
 
 use super::load::{pin_to_cpu_0, spin};
 use super::support::assert_adds_up;
@@ -20,66 +22,72 @@ fn poll_nothing(timeout_ms: i32) {
 
 #[test]
 fn who_ran_instead_is_the_competitor_on_that_cpu() {
-    const BUSY: Duration = Duration::from_millis(300);
+    /// Beside a load others may have most of the CPU, and more turns in one wait than are remembered.
+    const ATTEMPTS: usize = 10;
     for mode in MODES {
-        let session = open(mode);
-        let begun = Arc::new(AtomicUsize::new(0));
-        let competing = || {
-            let begun = Arc::clone(&begun);
-            move || {
-                pin_to_cpu_0();
-                // Before whatever else wants this CPU.
-                raise_priority();
-                // However late the other one gets there, it has to take the CPU from this one.
-                begun.fetch_add(1, Ordering::SeqCst);
-                while begun.load(Ordering::SeqCst) < 2 {
-                    std::hint::spin_loop();
-                }
-                spin(BUSY);
-            }
-        };
-        let starved = Worker::new(competing());
-        let competitor = Worker::new(competing());
-        session.start(None).unwrap();
-        starved.go.send(()).unwrap();
-        competitor.go.send(()).unwrap();
-        starved.done.recv().unwrap();
-        competitor.done.recv().unwrap();
-        let sample = closed_by_hand(&session);
-        assert_adds_up(&sample);
-        let seen = thread(&sample, starved.tid);
-        let ran_instead = &seen.ran_instead;
-        assert!(seen.ready.preempted.count > 0, "{seen:?}");
-        assert!(
-            ran_instead
-                .tasks
-                .iter()
-                .any(|task| task.tid == competitor.tid
-                    && task.pid == std::process::id()
-                    && task.total_ns > seen.ready.preempted.total_ns / 4),
-            "{mode:?}: {seen:?}"
-        );
-        assert!(
-            !ran_instead.tasks.iter().any(|task| task.tid == starved.tid),
-            "{ran_instead:?}"
-        );
-        let on_cpu_0 = ran_instead
-            .cpus
-            .iter()
-            .find(|queue| queue.cpu == 0)
-            .unwrap();
-        assert!(
-            on_cpu_0.total_ns > seen.ready.preempted.total_ns / 2,
-            "{ran_instead:?}"
-        );
-        // Other tests may make more turns in one wait than are remembered.
-        assert!(
-            ran_instead.unattributed_ns < seen.ready.total_ns / 4,
-            "{ran_instead:?}"
-        );
-        starved.end();
-        competitor.end();
+        let mut seen = Vec::new();
+        let is_found = (0..ATTEMPTS).any(|_| {
+            let (starved, competitor) = starved_by_competitor(mode);
+            let found = is_starved_by(&starved, competitor);
+            seen.push(starved);
+            found
+        });
+        assert!(is_found, "{mode:?}: {seen:?}");
     }
+}
+
+/// What is said of a thread that shares a CPU with another one, and that one's tid.
+fn starved_by_competitor(mode: AttachMode) -> (Thread, u32) {
+    const BUSY: Duration = Duration::from_millis(300);
+    let session = open(mode);
+    let begun = Arc::new(AtomicUsize::new(0));
+    let competing = || {
+        let begun = Arc::clone(&begun);
+        move || {
+            pin_to_cpu_0();
+            // Before whatever else wants this CPU.
+            raise_priority();
+            // However late the other one gets there, it has to take the CPU from this one.
+            begun.fetch_add(1, Ordering::SeqCst);
+            while begun.load(Ordering::SeqCst) < 2 {
+                std::hint::spin_loop();
+            }
+            spin(BUSY);
+        }
+    };
+    let starved = Worker::new(competing());
+    let competitor = Worker::new(competing());
+    session.start(None).unwrap();
+    starved.go.send(()).unwrap();
+    competitor.go.send(()).unwrap();
+    starved.done.recv().unwrap();
+    competitor.done.recv().unwrap();
+    let sample = closed_by_hand(&session);
+    assert_adds_up(&sample);
+    let found = (thread(&sample, starved.tid).clone(), competitor.tid);
+    starved.end();
+    competitor.end();
+    found
+}
+
+/// Whether most of its waits for that CPU are the competitor's, as far as others left it any of it. Its own they never are.
+fn is_starved_by(starved: &Thread, competitor: u32) -> bool {
+    let Thread {
+        ready, ran_instead, ..
+    } = starved;
+    assert!(
+        !ran_instead.tasks.iter().any(|task| task.tid == starved.tid),
+        "{starved:?}"
+    );
+    let preempted_ns = ready.preempted.total_ns;
+    let is_its = |task: &TaskInstead| {
+        task.tid == competitor && task.pid == std::process::id() && task.total_ns > preempted_ns / 4
+    };
+    let on_cpu_0 = ran_instead.cpus.iter().find(|queue| queue.cpu == 0);
+    ready.preempted.count > 0
+        && ran_instead.tasks.iter().any(is_its)
+        && on_cpu_0.is_some_and(|queue| queue.total_ns > preempted_ns / 2)
+        && ran_instead.unattributed_ns < ready.total_ns / 4
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub enum Point {
 #[derive(Clone, Debug, Default)]
 pub struct Resolved {
     pub points: Vec<Point>,
+    /// Of the function that begins at its place, the longest if there are several; 0: none does, or how far it goes is not known.
+    pub function_bytes: u64,
     /// What whoever gave it should know, one line each.
     pub remarks: Vec<String>,
 }
@@ -47,7 +49,7 @@ impl From<Vec<Point>> for Resolved {
     fn from(points: Vec<Point>) -> Self {
         Self {
             points,
-            remarks: Vec::new(),
+            ..Self::default()
         }
     }
 }

@@ -95,6 +95,11 @@ fn resolved(object: &Object, located: &Located, returns: Option<ReturnProbes>) -
     let mut resolved = Resolved::default();
     resolved.remarks.extend(located.remark.clone());
     for place in &located.places {
+        let bytes = place
+            .function
+            .as_ref()
+            .map_or(0, |code| code.end - code.start);
+        resolved.function_bytes = resolved.function_bytes.max(bytes);
         let Some(returns) = returns else {
             resolved.points.push(Place::at(place.offset).of(object));
             continue;
