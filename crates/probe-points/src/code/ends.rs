@@ -11,8 +11,8 @@ use std::ops::Range;
 use crate::code::flow::{Condition, Flow};
 use crate::code::jump_table::{Code, Loaded, leads_inside};
 use crate::code::leads::Leads;
-use crate::code::machine::is_nop;
 use crate::code::walk::Walk;
+use crate::files::elf::Elf;
 use crate::files::object::Object;
 
 /// To other code, or by a register, in one function.
@@ -144,7 +144,7 @@ impl Walk<'_> {
             instructions: self
                 .steps
                 .iter()
-                .filter_map(|(at, step)| Some((*at, self.code(*at)?.get(..step.bytes as usize)?)))
+                .filter_map(|(at, step)| Some((*at, self.instruction(*at, step)?)))
                 .collect(),
             read: &|address, bytes| self.read(address, bytes),
             is_inside: &|address| self.is_inside(address),
@@ -191,15 +191,12 @@ impl Walk<'_> {
     }
 
     fn is_padding(&self, at: u64) -> bool {
-        let (Some(code), Some(step)) = (self.code(at), self.steps.get(&at)) else {
-            return false;
-        };
-        step.flow == Flow::Nowhere || is_nop(self.machine, &code[..step.bytes as usize])
+        let step = self.steps.get(&at);
+        step.is_some_and(|step| step.flow == Flow::Nowhere || self.is_nop(at, step))
     }
 
     /// Go's compiler puts nothing but instructions among instructions, and makes no unwind tables.
     fn is_go(&self) -> bool {
-        let elf = self.object.elf();
-        elf.is_ok_and(|elf| elf.section(b".go.buildinfo").is_some())
+        self.object.elf().is_ok_and(Elf::is_go)
     }
 }

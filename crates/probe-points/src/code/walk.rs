@@ -19,6 +19,7 @@ const MOST_PARTS: usize = 64;
 pub struct Part {
     pub range: Range<u64>,
     bytes: Vec<u8>,
+    heights: Heights,
 }
 
 /// Instructions of other code that are looked at.
@@ -68,8 +69,6 @@ pub struct Walk<'a> {
     pub steps: BTreeMap<u64, Step>,
     /// Those of them that no way is known to.
     pub swept: BTreeSet<u64>,
-    /// By where the part begins that they are of.
-    heights: BTreeMap<u64, Heights>,
     /// How much more of other code is looked at.
     pub looks_left: Cell<u32>,
 }
@@ -87,7 +86,6 @@ impl<'a> Walk<'a> {
             parts: Vec::new(),
             steps: BTreeMap::new(),
             swept: BTreeSet::new(),
-            heights: BTreeMap::new(),
             looks_left: Cell::new(MOST_LOOKS),
         };
         let start = function.start;
@@ -123,9 +121,11 @@ impl<'a> Walk<'a> {
         if code.is_empty() || code.len() as u64 != bytes {
             return Err("it ends beyond its file".to_owned());
         }
-        let heights = self.tables.heights(range.start);
-        self.heights.insert(range.start, heights);
-        self.parts.push(Part { range, bytes: code });
+        self.parts.push(Part {
+            heights: self.tables.heights(range.start),
+            range,
+            bytes: code,
+        });
         Ok(())
     }
 
@@ -141,6 +141,16 @@ impl<'a> Walk<'a> {
     pub fn code(&self, address: u64) -> Option<&[u8]> {
         let part = self.part(address)?;
         part.bytes.get((address - part.range.start) as usize..)
+    }
+
+    /// The bytes of an instruction.
+    pub fn instruction(&self, at: u64, step: &Step) -> Option<&[u8]> {
+        self.code(at)?.get(..step.bytes as usize)
+    }
+
+    pub fn is_nop(&self, at: u64, step: &Step) -> bool {
+        let code = self.instruction(at, step);
+        code.is_some_and(|code| is_nop(self.machine, code))
     }
 
     /// Along all ways from there.
@@ -189,14 +199,8 @@ impl<'a> Walk<'a> {
 
     fn is_behind_call(&self, at: u64) -> bool {
         let mut steps = self.steps.range(..=at).rev();
-        let is_padding = |at: u64, step: &Step| {
-            let code = self
-                .code(at)
-                .and_then(|code| code.get(..step.bytes as usize));
-            code.is_some_and(|code| is_nop(self.machine, code))
-        };
         steps
-            .find(|(at, step)| !is_padding(**at, step))
+            .find(|(at, step)| !self.is_nop(**at, step))
             .is_some_and(|(at, step)| step.flow == Flow::Call && self.part(*at).is_some())
     }
 
@@ -274,8 +278,7 @@ impl<'a> Walk<'a> {
 
     /// As the tables have it, where they describe how the function ends: some compilers leave that out.
     pub fn is_as_at_start(&self, address: u64) -> Option<bool> {
-        let part = self.part(address)?;
-        self.heights.get(&part.range.start)?.is_as_at_start(address)
+        self.part(address)?.heights.is_as_at_start(address)
     }
 
     pub fn read(&self, address: u64, bytes: usize) -> Option<Vec<u8>> {

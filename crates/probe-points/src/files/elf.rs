@@ -135,6 +135,11 @@ impl Elf {
         self.sections.iter().find(|section| section.name == name)
     }
 
+    /// Whether Go's linker made it.
+    pub fn is_go(&self) -> bool {
+        self.section(b".go.buildinfo").is_some()
+    }
+
     /// Where in the file the instruction at an address is; `None`: no executable segment holds it.
     pub fn code_offset(&self, address: u64) -> Option<u64> {
         self.file_offset(address, PF_X)
