@@ -6,6 +6,9 @@ import type { Sample } from '../../src/report/types.js';
 import { assertRefused, kdelay, run, samples } from './cli.js';
 import { Programs } from './programs.js';
 
+/** What they are about are instructions of x86. */
+const onX86 = process.arch === 'x64' ? test.serial : test.serial.skip;
+
 const programs = new Programs();
 test.after.always(() => programs.end());
 
@@ -52,21 +55,18 @@ __asm__(".globl work\\n.type work,@function\\nwork:\\n.cfi_startproc\\n"
 void step(void) { getppid(); }
 int main(int argc, char **argv) { for (int n = 0;; n++) { work(argc > 1 ? 1 : n % 2); usleep(1000); } }`;
 
-(process.arch === 'x64' ? test.serial : test.serial.skip)(
-  'a conditional jump to another function is a return when it is taken',
-  async (t) => {
-    const program = programs.compile('cc', 'c', conditional, '-O2');
-    const pid = await programs.start(program);
-    const triggers = ['--start-trigger', 'up:work', '--stop-trigger', 'ur:work', '--sample-count', '40'];
-    const taken = await samples('-p', String(pid), '--trigger-timeout', '30', ...triggers);
-    // One call before the jump, and one more if it is not taken.
-    const counts = taken.map(getppids).sort();
-    t.deepEqual([...new Set(counts)], [1, 2]);
-    const always = await programs.start(program, 'odd');
-    const odd = await samples('-p', String(always), '--trigger-timeout', '30', ...triggers);
-    t.deepEqual([...new Set(odd.map(getppids))], [1]);
-  },
-);
+onX86('a conditional jump to another function is a return when it is taken', async (t) => {
+  const program = programs.compile('cc', 'c', conditional, '-O2');
+  const pid = await programs.start(program);
+  const triggers = ['--start-trigger', 'up:work', '--stop-trigger', 'ur:work', '--sample-count', '40'];
+  const taken = await samples('-p', String(pid), '--trigger-timeout', '30', ...triggers);
+  // One call before the jump, and one more if it is not taken.
+  const counts = taken.map(getppids).sort();
+  t.deepEqual([...new Set(counts)], [1, 2]);
+  const always = await programs.start(program, 'odd');
+  const odd = await samples('-p', String(always), '--trigger-timeout', '30', ...triggers);
+  t.deepEqual([...new Set(odd.map(getppids))], [1]);
+});
 
 test.serial('stacks go on above a function with a trigger at its return', async (t) => {
   const source = `
@@ -135,10 +135,8 @@ int main(void) { for (unsigned n = 0;; n++) { if (magic(n) != 0x12345678u) retur
   t.regex(readFileSync(`/proc/${pid}/stat`, 'utf8'), /\) [SR]/);
 });
 
-(process.arch === 'x64' ? test.serial : test.serial.skip)(
-  'what the kernel refuses has a reason',
-  async (t) => {
-    const source = `
+onX86('what the kernel refuses has a reason', async (t) => {
+  const source = `
 #include <unistd.h>
 __attribute__((used)) static int counter;
 void locked(void); void trap(void); void notrack(void);
@@ -147,17 +145,16 @@ __asm__(".macro function name\\n.globl \\\\name\\n.type \\\\name,@function\\n\\\
   "function notrack\\nnotrack jmp *%rax\\n.size notrack,.-notrack\\n"
   "function trap\\nint3\\nret\\n.size trap,.-trap\\n");
 int main(int argc, char **argv) { for (;;) { locked(); if (argc > 5) { trap(); notrack(); } usleep(1000); } }`;
-    const pid = await programs.start(programs.compile('cc', 'c', source, '-O1'));
-    for (const [name, reason] of [
-      ['locked', /a locked instruction/],
-      ['notrack', /notrack/],
-      ['trap', /a breakpoint itself/],
-    ] as const) {
-      assertRefused(t, kdelay('capture', '-p', String(pid), '--start-trigger', `up:${name}`), 66, reason);
-    }
-    t.is(run('kill', ['-0', String(pid)]).status, 0);
-  },
-);
+  const pid = await programs.start(programs.compile('cc', 'c', source, '-O1'));
+  for (const [name, reason] of [
+    ['locked', /a locked instruction/],
+    ['notrack', /notrack/],
+    ['trap', /a breakpoint itself/],
+  ] as const) {
+    assertRefused(t, kdelay('capture', '-p', String(pid), '--start-trigger', `up:${name}`), 66, reason);
+  }
+  t.is(run('kill', ['-0', String(pid)]).status, 0);
+});
 
 test.serial('a function whose ends cannot be found is refused, unless a uretprobe is allowed', async (t) => {
   const source = `

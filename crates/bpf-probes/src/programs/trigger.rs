@@ -5,15 +5,14 @@ use core::ffi::c_void;
 
 use abi::control::{Command, DONE, FAILED, FILLED_AT_ONCE};
 use abi::jump;
-use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_probe_read_user};
 use aya_ebpf::macros::{kprobe, tracepoint};
 use aya_ebpf::maps::Stack;
 use aya_ebpf::programs::{ProbeContext, RawTracePointContext, TracePointContext};
 
 use crate::calls;
-use crate::kernel::{Access, Direct};
-use crate::maps::{FREE_CHUNKS, FREE_THREADS, config, config_place};
+use crate::kernel::probed_register;
+use crate::maps::{FREE_CHUNKS, FREE_THREADS, config};
 use crate::targets::is_target;
 use crate::window;
 
@@ -43,9 +42,8 @@ fn stop() -> u32 {
 /// its first byte; the second has the condition.
 #[inline(always)]
 fn is_taken(ctx: &ProbeContext) -> bool {
-    let registers = ctx.as_ptr().cast::<u8>().cast_const();
-    let pc = Direct::member_u64::<{ config_place!(offsets.regs_pc) }>(registers);
-    let flags = Direct::member_u64::<{ config_place!(offsets.regs_flags) }>(registers);
+    let pc = probed_register!(ctx, regs_pc);
+    let flags = probed_register!(ctx, regs_flags);
     // SAFETY: the helper checks the address.
     let code = unsafe { bpf_probe_read_user((pc + 1) as *const u8) };
     // The instruction itself has just been fetched from there: it does not fail.

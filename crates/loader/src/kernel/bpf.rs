@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use crate::error::{Error, Result};
+use crate::kernel::page::page_bytes;
 use aya_obj::generated::{
     bpf_attach_type, bpf_attr, bpf_cmd, bpf_map_type, bpf_prog_info, bpf_prog_type,
 };
@@ -64,8 +65,7 @@ fn create_array(
 pub fn create_ring_buffer() -> io::Result<OwnedFd> {
     let mut attr = zeroed_attr();
     attr.__bindgen_anon_1.map_type = bpf_map_type::BPF_MAP_TYPE_RINGBUF as u32;
-    // SAFETY: sysconf has no preconditions.
-    attr.__bindgen_anon_1.max_entries = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u32;
+    attr.__bindgen_anon_1.max_entries = page_bytes() as u32;
     // SAFETY: no addresses.
     unsafe { bpf_descriptor(bpf_cmd::BPF_MAP_CREATE, &mut attr) }
 }

@@ -9,6 +9,7 @@ pub(crate) mod kallsyms;
 pub(crate) mod machine;
 pub mod offsets;
 pub mod own_thread;
+pub(crate) mod page;
 pub(crate) mod perf_event;
 pub(crate) mod pid_namespace;
 pub(crate) mod privileges;

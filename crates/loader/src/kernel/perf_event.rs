@@ -12,6 +12,8 @@ use aya_obj::generated::{
 use memmap2::{MmapMut, MmapOptions};
 use probe_points::ProbePmu;
 
+use crate::kernel::page::page_bytes;
+
 const PERF_TYPE_TRACEPOINT: u32 = 2;
 
 /// What fires.
@@ -49,10 +51,8 @@ impl ThreadEvent {
     /// Of an event that has a `tid`. The breakpoint is there from now on, and runs no program yet.
     pub fn open(event: &Event<'_>) -> io::Result<Self> {
         let event = open(event)?;
-        // SAFETY: sysconf has no preconditions.
-        let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
         // SAFETY: the event's own page, which the kernel fills and nobody here reads.
-        let page = unsafe { MmapOptions::new().len(page_bytes).map_mut(&event) }?;
+        let page = unsafe { MmapOptions::new().len(page_bytes()).map_mut(&event) }?;
         Ok(Self { event, _page: page })
     }
 

@@ -5,6 +5,8 @@ use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 
+use crate::kernel::page::page_bytes;
+
 /// The values of an array map that was made with `BPF_F_MMAPABLE`.
 pub struct MappedArray<T> {
     base: NonNull<T>,
@@ -27,9 +29,7 @@ impl<T> MappedArray<T> {
                 "the kernel rounds values up to 8 bytes"
             )
         };
-        // SAFETY: sysconf has no preconditions.
-        let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
-        let bytes = (length * size_of::<T>()).next_multiple_of(page_bytes);
+        let bytes = (length * size_of::<T>()).next_multiple_of(page_bytes());
         // SAFETY: a new shared mapping at an address of the kernel's choice; it touches no memory of ours. The kernel
         // refuses it if the map is smaller.
         let base = unsafe {

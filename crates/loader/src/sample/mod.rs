@@ -35,6 +35,18 @@ pub struct Target {
     pub cmdline: Option<Vec<String>>,
 }
 
+impl Target {
+    /// Of which only that is known.
+    pub fn named(pid: u32, comm: &str) -> Self {
+        Self {
+            pid,
+            comm: comm.to_owned(),
+            exe: None,
+            cmdline: None,
+        }
+    }
+}
+
 /// Packets that Open vSwitch's datapath handed over to user space: how often `ovs_dp_upcall` returned this, on this CPU.
 #[cfg_attr(
     feature = "node",

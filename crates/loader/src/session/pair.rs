@@ -12,13 +12,14 @@ use probe_points::{Kernel, Location, Objects, Point, ReturnProbes, Trigger};
 
 use crate::error::{Error, Result};
 use crate::kernel::kallsyms;
+use crate::kernel::page::page_bytes;
 use crate::targets::identity::Process;
 
 /// On x86 a call puts its return address on the stack.
 const CALLS_PUSH: bool = cfg!(target_arch = "x86_64");
 
 /// Of the kernel's stacks, with pages of up to that size.
-const LEAST_STACK_BYTES: u64 = 1 << 14;
+const LEAST_STACK_BYTES: usize = 1 << 14;
 
 /// Where kretprobes let functions return to: since Linux 5.19, since 5.16, and before.
 const TRAMPOLINES: [&[u8]; 3] = [
@@ -85,10 +86,8 @@ impl Pair {
 }
 
 /// A stack takes a page at least, and is aligned to its size.
-fn stack_bytes() -> u64 {
-    // SAFETY: sysconf has no preconditions.
-    let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    u64::try_from(page_bytes).map_or(LEAST_STACK_BYTES, |bytes| bytes.max(LEAST_STACK_BYTES))
+fn stack_bytes() -> usize {
+    page_bytes().max(LEAST_STACK_BYTES)
 }
 
 fn of_kernel(entered: &[u8], returning: &[u8]) -> Option<Pair> {
@@ -114,9 +113,9 @@ fn of_user(
 ) -> Result<Option<Pair>> {
     let mut begins = Vec::new();
     let mut function_bytes = 0;
+    let kernel = Kernel::running();
     for (_, objects) in objects {
-        let resolved =
-            probe_points::resolve_with(&Kernel::running(), entry, objects, ReturnProbes::AtEnds)?;
+        let resolved = probe_points::resolve_with(&kernel, entry, objects, ReturnProbes::AtEnds)?;
         begins.extend(resolved.points);
         function_bytes = resolved.function_bytes.max(function_bytes);
     }
@@ -128,6 +127,8 @@ fn of_user(
         replaced: NEVER_REPLACED,
         function_bytes,
     };
+    // All places of one file share it: it is read once.
+    let mut read: Option<&Arc<File>> = None;
     for point in start.iter().chain(stop) {
         let Point::User {
             file, is_return, ..
@@ -135,14 +136,19 @@ fn of_user(
         else {
             continue;
         };
+        if *is_return && pair.replaced == NEVER_REPLACED {
+            pair.replaced = BY_PAGE;
+        }
+        if read.is_some_and(|read| Arc::ptr_eq(read, file)) {
+            continue;
+        }
+        read = Some(file);
         let elf = probe_points::read(file, |data| Elf::parse(data))?;
-        if elf.section(b".go.buildinfo").is_some() {
+        if elf.is_go() {
             pair.calls_of = OF_GOROUTINES;
         }
         if !elf.is_64 {
             pair.replaced = UNKNOWN;
-        } else if *is_return && pair.replaced == NEVER_REPLACED {
-            pair.replaced = BY_PAGE;
         }
     }
     Ok(Some(pair))

@@ -234,41 +234,25 @@ impl Reader {
                 *leader = thread;
             }
         }
+        // Of one that has ended, what it executed is gone with it.
         let described = |pid: u32, comm: &str| {
-            let process = there.get(&pid)?;
+            let process = there.get(&pid);
             let target = |pid| Ok(process::target_or(pid, comm));
-            process.while_there(target).ok().flatten()
+            let found = process.and_then(|process| process.while_there(target).ok().flatten());
+            found.unwrap_or_else(|| Target::named(pid, comm))
         };
         for target in &mut self.targets {
             // The process's own name is its leader's, which changes as it executes a program.
             let leader = leaders.get(&target.pid);
             let leader = leader.filter(|leader| leader.tid == target.pid);
-            let Some(leader) = leader.filter(|leader| leader.comm != target.comm) else {
-                continue;
-            };
-            match described(target.pid, &leader.comm) {
-                Some(now) => *target = now,
-                // What it executed is gone with it.
-                None => {
-                    *target = Target {
-                        pid: target.pid,
-                        comm: leader.comm.clone(),
-                        exe: None,
-                        cmdline: None,
-                    }
-                }
+            if let Some(leader) = leader.filter(|leader| leader.comm != target.comm) {
+                *target = described(target.pid, &leader.comm);
             }
         }
         let known: HashSet<u32> = self.targets.iter().map(|target| target.pid).collect();
         for &pid in pids.iter().filter(|pid| !known.contains(pid)) {
             let comm = leaders.get(&pid).map_or("", |thread| thread.comm.as_str());
-            self.targets
-                .push(described(pid, comm).unwrap_or_else(|| Target {
-                    pid,
-                    comm: comm.to_owned(),
-                    exe: None,
-                    cmdline: None,
-                }));
+            self.targets.push(described(pid, comm));
         }
     }
 

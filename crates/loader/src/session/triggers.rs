@@ -85,13 +85,9 @@ impl ResolvedTrigger {
             points: Vec::new(),
             remarks: Vec::new(),
         };
+        let kernel = Kernel::running();
         for (process, objects) in objects {
-            let found = probe_points::resolve_with(
-                &Kernel::running(),
-                &resolved.trigger,
-                objects,
-                returns,
-            )?;
+            let found = probe_points::resolve_with(&kernel, &resolved.trigger, objects, returns)?;
             for remark in found.remarks {
                 let remark = format!("{text}: {remark}");
                 if !resolved.remarks.contains(&remark) {

@@ -167,12 +167,7 @@ pub fn will_be(pid: u32, program: &Path, command_line: Option<Vec<String>>) -> T
 pub fn target_or(pid: u32, comm: &str) -> Target {
     match stat(&format!("/proc/{pid}")) {
         Ok(Some(stat)) => target(pid, stat.comm),
-        _ => Target {
-            pid,
-            comm: comm.to_owned(),
-            exe: None,
-            cmdline: None,
-        },
+        _ => Target::named(pid, comm),
     }
 }
 
