@@ -68,7 +68,7 @@ impl Extract {
         most_bytes: u64,
         grant: &mut Grant,
     ) -> io::Result<Self> {
-        let mut whole = || {
+        let whole = |grant: &mut Grant| {
             let link = common_link(file);
             let found = link
                 .as_ref()
@@ -88,7 +88,9 @@ impl Extract {
                 ..extract
             })
         };
-        let found = whole();
+        let mut most = grant.most();
+        let found = whole(&mut most);
+        grant.settle(&most);
         found.or_else(|why| {
             let problem = Some(format!("debug information is left out: {why}"));
             let plain = Self::write(file, most_bytes, grant, false, None)?;

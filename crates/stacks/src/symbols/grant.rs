@@ -1,5 +1,6 @@
 //! What it may take to name the frames of a target: so many bytes copied or unpacked, and so much of the thread's time, for the whole
-//! of it, and of either no more than most of what is left for a single file. So what a file is made to take, others still have.
+//! of it, and of either no more than most of what is left for a single file, and of that no more than most for its debug information. So
+//! what a file is made to take, others still have, and its own symbol table.
 
 use std::io;
 use std::sync::Arc;
@@ -100,6 +101,27 @@ impl Grant {
         Ok(())
     }
 
+    /// Most of what is left, for the debug information: were all of it taken by that, none would be left for the symbol table.
+    pub fn most(&self) -> Self {
+        let (parts, of) = MOST_OF_ONE;
+        let now = cpu_time();
+        Self {
+            bytes: self.bytes / u64::from(of) * u64::from(parts),
+            since: now,
+            until: now.saturating_add(self.time() / of * parts),
+            is_ended: Arc::clone(&self.is_ended),
+            taken: 0,
+            is_refused: false,
+        }
+    }
+
+    /// What was taken of a part of it is gone.
+    pub fn settle(&mut self, part: &Self) {
+        self.bytes = self.bytes.saturating_sub(part.taken);
+        self.taken = self.taken.saturating_add(part.taken);
+        self.is_refused |= part.is_refused;
+    }
+
     /// What is left of the time.
     pub fn time(&self) -> Duration {
         self.until.saturating_sub(cpu_time())
@@ -137,6 +159,27 @@ mod tests {
             allotment.settle(&grant);
             assert_eq!(allotment.bytes, left);
         }
+    }
+
+    #[test]
+    fn debug_information_that_takes_all_it_may_leaves_some_for_the_symbols() {
+        let mut grant = Allotment {
+            time: Duration::from_secs(4),
+            ..allotment(1 << 30)
+        }
+        .grant();
+        let mut most = grant.most();
+        assert!(most.time() < grant.time() - Duration::from_millis(700));
+        let left = grant.bytes - most.bytes;
+        most.take(most.bytes).unwrap();
+        assert!(most.take(1).is_err());
+        grant.settle(&most);
+        assert_eq!((grant.bytes, grant.is_refused), (left, true));
+        assert!(left > 0 && grant.take(left).is_ok());
+        // What either has taken, the file has.
+        let mut all = allotment(1 << 30);
+        all.settle(&grant);
+        assert_eq!(all.bytes, 1 << 28);
     }
 
     #[test]
