@@ -14,6 +14,7 @@ export function rawThread(over: Partial<Binding.BindingThread> = {}): Binding.Bi
     tid: 100,
     comm: 'main',
     exited: false,
+    kernelOnly: false,
     syscalls: [],
     run: { count: 0, totalNs: 0, minNs: null, maxNs: null, clippedNs: 0, histogram: null },
     ready: {
@@ -47,6 +48,7 @@ export const emptyBudget: Binding.BindingBudget = {
   wallNs: 0,
   userNs: 0,
   kernelNs: 0,
+  kernelOutsideCallsNs: 0,
   readyWokenNs: 0,
   readyPreemptedNs: 0,
   blockedNs: 0,
@@ -72,6 +74,8 @@ export function rawSyscall(
     readyNs: 0,
     blockedNs: 0,
     stoppedNs: 0,
+    refused: 0,
+    refusedErrno: null,
     histogram: null,
     ...over,
   };
@@ -283,8 +287,9 @@ export function busyThread(over: Partial<Binding.BindingThread> = {}): Binding.B
     faults: { minor: 1200, major: 2, blockedNs: 1_000_000 },
     budget: {
       wallNs: 500_000_000,
-      userNs: 60_000_000,
+      userNs: 50_000_000,
       kernelNs: 36_000_000,
+      kernelOutsideCallsNs: 10_000_000,
       readyWokenNs: 20_077,
       readyPreemptedNs: 3650,
       blockedNs: 402_000_000,

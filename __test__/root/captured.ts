@@ -83,7 +83,7 @@ export function counts({ syscalls }: Thread): Record<string, number> {
 /** What the budget's parts have too much or too little. */
 export function budgetError({ budget }: Thread): number {
   const { wallNs, ...parts } = budget;
-  return Object.values(parts).reduce((sum, part) => sum + part, 0) - wallNs;
+  return Object.values(parts).reduce<number>((sum, part) => sum + (part ?? 0), 0) - wallNs;
 }
 
 export function assertAddsUp(t: ExecutionContext, { threads, losses }: CapturedSample): void {

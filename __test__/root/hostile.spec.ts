@@ -17,7 +17,7 @@ const megabytes = 1e6;
 
 /** The pid of a program that goes through so many, and their paths. */
 async function throughBombs(count: number): Promise<{ pid: number; libraries: string[] }> {
-  const [program, libraries] = callsThroughBombs(programs, count, 250 * megabytes);
+  const [program, libraries] = callsThroughBombs(programs, count, 230 * megabytes);
   const pid = await programs.start(program, ...libraries);
   const last = libraries.at(-1) ?? '';
   while (!readFileSync(`/proc/${pid}/maps`, 'utf8').includes(last)) await delay(5);

@@ -59,4 +59,31 @@ export const runningCases: readonly Case[] = [
     text: /computed in user code for 80 % of its time: that is not for the kernel to answer\.$/,
     next: /^perf record -g -t 101 /,
   },
+  {
+    rule: 'user-code',
+    title: 'what cannot be told from the kernel is not called so',
+    provokes: thread({ userNs: 400 * ms, kernelOutsideCallsNs: null }),
+    not: thread({ userNs: 200 * ms, kernelOutsideCallsNs: 200 * ms }),
+    text: /ran outside of system calls for 80 % of its time; how much of that was in user code is not known/,
+    next: /^perf record -g -t 101 /,
+  },
+  {
+    rule: 'exceptions',
+    title: 'most of the time in page faults',
+    provokes: thread(
+      { userNs: 100 * ms, kernelOutsideCallsNs: 300 * ms },
+      { faults: { minor: 9000, major: 0, blockedNs: 0 } },
+    ),
+    not: thread({ userNs: 400 * ms, kernelOutsideCallsNs: null }),
+    text: /in the kernel outside of system calls, in page faults or other exceptions, for 60 % of its time; page faults: 0 with a read from a disk, 9,000 without\.$/,
+    next: /^perf record -g -t 101 /,
+  },
+  {
+    rule: 'exceptions',
+    title: 'a thread that never leaves the kernel',
+    provokes: thread({ kernelOutsideCallsNs: 300 * ms }, { kernelOnly: true }),
+    not: thread({ kernelOutsideCallsNs: 20 * ms }, { kernelOnly: true }),
+    text: /worked in the kernel for its process for 60 % of its time, by what that asked for before\.$/,
+    next: /^perf record -g -t 101 /,
+  },
 ];

@@ -9,7 +9,7 @@ export const ms = 1_000_000;
 
 /** Half a second; what is not given was spent in a poll. */
 export function thread(times: Partial<Budget>, over: Partial<RawThread> = {}): RawThread {
-  const given = Object.values(times).reduce((sum, ns) => sum + ns, 0);
+  const given = Object.values(times).reduce<number>((sum, ns) => sum + (ns ?? 0), 0);
   const idleNs = 500 * ms - given;
   const poll = rawSyscall('epoll_wait', 232, {
     count: 5,

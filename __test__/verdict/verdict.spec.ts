@@ -100,7 +100,7 @@ test('what a thread was blocked in is said of locks and of page faults, and what
   });
   t.is(
     verdict({ threads: [busy] }).summary[0],
-    'a\u00a0b (tid 100), 500 ms: 40 % in user code, 50 % blocked (30 % futex, a lock or idle; 20 % page faults etc.), 10 % unknown.',
+    'a\u00a0b (tid 100), 500 ms: 40 % in user code, 50 % blocked (30 % futex, a lock or idle; 20 % outside of calls), 10 % unknown.',
   );
 });
 

@@ -83,8 +83,15 @@ export declare class BindingSession {
  */
 export interface BindingBudget {
   wallNs: number
+  /** In user code; with all time on a CPU outside of calls where `kernelOutsideCallsNs` is null. */
   userNs: number
+  /** In system calls. */
   kernelNs: number
+  /**
+   * In the kernel outside of calls: page faults and other exceptions, the ways into calls and out of them. Measured by the timer's
+   * ticks, but of threads that never leave the kernel; null: too few of them.
+   */
+  kernelOutsideCallsNs: number | null
   readyWokenNs: number
   readyPreemptedNs: number
   blockedNs: number
@@ -410,6 +417,10 @@ export interface BindingSyscall {
   readyNs: number
   blockedNs: number
   stoppedNs: number
+  /** Calls that were refused before they began, as seccomp's filters have it; they are no part of what stands above. */
+  refused: number
+  /** The error that all of them returned; null: there are none, there is no error, or not all have the same. */
+  refusedErrno: string | null
   /**
    * Four buckets to each power of two, from 32 ns on; the first holds all shorter durations too, the last one all longer ones.
    * Null: counters wrapped.
@@ -471,6 +482,8 @@ export interface BindingThread {
   comm: string
   /** Began to exit inside the window. */
   exited: boolean
+  /** It never leaves the kernel, and works there for its process: io_uring's and vhost's workers. */
+  kernelOnly: boolean
   syscalls: Array<BindingSyscall>
   run: BindingRun
   ready: BindingReady

@@ -22,18 +22,49 @@ export function toProcesses(
       pid,
       comm: comms.get(pid) ?? null,
       threads: own.length,
-      budget: mapBudget((key) => Number(sumNs(own.map(({ budget }) => budget[key])))),
+      budget: toBudget(sumBudgets(own)),
     }));
 }
 
-/** Exact. */
-export type BudgetSum = Record<keyof Budget, bigint>;
+type Part = Exclude<keyof Budget, 'kernelOutsideCallsNs'>;
+
+/** Exact; as in `Budget` the kernel's part outside of calls is null if it is not known. */
+export type BudgetSum = Record<Part, bigint> & {
+  kernelOutsideCallsNs: bigint | null;
+};
+
+/** Of all time outside of calls: if the kernel's part of more than that is not known, it is not known of the whole. */
+const leastUnknown = 10n;
 
 export function sumBudgets(threads: readonly Thread[]): BudgetSum {
-  return mapBudget((key) => sumNs(threads.map(({ budget }) => budget[key])));
+  const budgets = threads.map(({ budget }) => budget);
+  const sum = sumParts((key) => sumNs(budgets.map((budget) => budget[key])));
+  const inKernelNs = sumNs(budgets.map(({ kernelOutsideCallsNs }) => kernelOutsideCallsNs ?? 0));
+  const unknownNs = sumNs(
+    budgets.map(({ kernelOutsideCallsNs, userNs }) => (kernelOutsideCallsNs === null ? userNs : 0)),
+  );
+  const outsideNs = sum.userNs + inKernelNs;
+  return unknownNs * leastUnknown > outsideNs
+    ? inOrder({ ...sum, userNs: outsideNs }, null)
+    : inOrder(sum, inKernelNs);
 }
 
-function mapBudget<T>(value: (key: keyof Budget) => T): Record<keyof Budget, T> {
+function toBudget({ kernelOutsideCallsNs, ...sum }: BudgetSum): Budget {
+  return inOrder(
+    sumParts((key) => Number(sum[key])),
+    kernelOutsideCallsNs === null ? null : Number(kernelOutsideCallsNs),
+  );
+}
+
+/** As threads have it. */
+function inOrder<T>(
+  { wallNs, userNs, kernelNs, ...others }: Record<Part, T>,
+  kernelOutsideCallsNs: T | null,
+): Record<Part, T> & { kernelOutsideCallsNs: T | null } {
+  return { wallNs, userNs, kernelNs, kernelOutsideCallsNs, ...others };
+}
+
+function sumParts<T>(value: (key: Part) => T): Record<Part, T> {
   return {
     wallNs: value('wallNs'),
     userNs: value('userNs'),

@@ -5,12 +5,13 @@ import { compareText } from './order.js';
 import type { LongPoll, RanInstead, Ready, Run, Syscall, Thread } from './types.js';
 
 export function toThread(raw: Binding.BindingThread): Thread {
-  const { pid, tid, comm, exited, stopped, faults, budget } = raw;
+  const { pid, tid, comm, exited, kernelOnly, stopped, faults, budget } = raw;
   return {
     pid,
     tid,
     comm,
     exited,
+    kernelOnly,
     syscalls: raw.syscalls.map(toSyscall).sort(byTotal),
     run: toRun(raw.run),
     ready: toReady(raw.ready),
@@ -29,7 +30,7 @@ export function toThread(raw: Binding.BindingThread): Thread {
 }
 
 function toSyscall(raw: Binding.BindingSyscall): Syscall {
-  const { name, number, abi, inFlightNs, readyNs, blockedNs, stoppedNs } = raw;
+  const { name, number, abi, inFlightNs, readyNs, blockedNs, stoppedNs, refused, refusedErrno } = raw;
   const times = toWaits(raw);
   return {
     name,
@@ -40,6 +41,8 @@ function toSyscall(raw: Binding.BindingSyscall): Syscall {
     readyNs,
     blockedNs,
     stoppedNs,
+    refused,
+    refusedErrno,
     ...spread(raw.histogram, times),
   };
 }

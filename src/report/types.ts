@@ -354,13 +354,17 @@ export interface Budget {
    */
   wallNs: number;
   /**
-   * Nanoseconds on a CPU in user mode.
+   * Nanoseconds on a CPU in user mode; where kernelOutsideCallsNs is null, all those outside of system calls.
    */
   userNs: number;
   /**
    * Nanoseconds on a CPU inside system calls, interrupts taken out.
    */
   kernelNs: number;
+  /**
+   * Nanoseconds on a CPU in the kernel outside of system calls, interrupts taken out: page faults and other exceptions, the ways into calls and out of them. It is measured by what the kernel's timer finds at its ticks, but of threads that never leave the kernel, as io_uring's workers; null: too few ticks tell.
+   */
+  kernelOutsideCallsNs: number | null;
   /**
    * Nanoseconds waiting for a CPU after a wakeup.
    */
@@ -410,6 +414,10 @@ export interface Thread {
    * The thread began to exit inside the window.
    */
   exited: boolean;
+  /**
+   * It never leaves the kernel and works there for its process, as io_uring's and vhost's workers do: it is in no call, and blocked while there is no work.
+   */
+  kernelOnly: boolean;
   /**
    * System calls by totalNs, largest first.
    */
@@ -473,6 +481,14 @@ export interface Syscall {
    * Nanoseconds of totalNs and inFlightNs together in which the thread was stopped. What is left was on a CPU, interrupts included.
    */
   stoppedNs: number;
+  /**
+   * Calls that the kernel refused on the way in, as seccomp's filters have it. They are not among count: no event shows when they began.
+   */
+  refused: number;
+  /**
+   * The name of the error that all of those returned; null: there were none, they returned no error, or not all the same.
+   */
+  refusedErrno: string | null;
   /**
    * Of the histogram; null: there is none, or it is empty.
    */
@@ -930,6 +946,7 @@ export interface Finding {
     | 'many-calls'
     | 'kernel-code'
     | 'user-code'
+    | 'exceptions'
     | 'stopped'
     | 'page-faults'
     | 'long-poll'

@@ -32,7 +32,7 @@ const leastRan = 0.05;
 export function threadFacts(thread: Thread, windowNs: number): ThreadFacts {
   const { budget, syscalls, faults } = thread;
   const { wallNs } = budget;
-  const ranNs = budget.userNs + budget.kernelNs;
+  const ranNs = onCpuOf(budget);
   const readyNs = budget.readyWokenNs + budget.readyPreemptedNs;
   const interruptNs = budget.hardIrqNs + budget.softIrqNs;
   const lockNs = blockedNs(syscalls.filter((call) => kindOf(call) === 'lock'));
@@ -52,7 +52,7 @@ export function threadFacts(thread: Thread, windowNs: number): ThreadFacts {
       readyNs +
       interruptNs +
       budget.stoppedNs +
-      faults.blockedNs +
+      (thread.kernelOnly ? 0 : faults.blockedNs) +
       blockedNs(working) +
       (lock === 'no' ? 0 : lockNs),
     working,
@@ -63,6 +63,10 @@ export function threadFacts(thread: Thread, windowNs: number): ThreadFacts {
   };
 }
 
+function onCpuOf({ userNs, kernelNs, kernelOutsideCallsNs }: Thread['budget']): number {
+  return userNs + kernelNs + (kernelOutsideCallsNs ?? 0);
+}
+
 /** A loop waits in its poll when it is idle, hence not in a lock. Of other threads it cannot be known, but for workers without work. */
 function lockEvidence({ syscalls, budget }: Thread, lockNs: number): ThreadFacts['lock'] {
   if (lockNs === 0) return 'no';
@@ -71,8 +75,7 @@ function lockEvidence({ syscalls, budget }: Thread, lockNs: number): ThreadFacts
   );
   const isIdleIn = lockNs >= idleShare * budget.wallNs;
   if (polls) return isIdleIn ? 'possible' : 'likely';
-  const ranNs = budget.userNs + budget.kernelNs;
-  return !isIdleIn && ranNs >= leastRan * budget.wallNs ? 'possible' : 'no';
+  return !isIdleIn && onCpuOf(budget) >= leastRan * budget.wallNs ? 'possible' : 'no';
 }
 
 function isWork(call: Syscall, thread: Thread): boolean {

@@ -18,6 +18,8 @@ export const limits = {
   callsPerSecond: 100_000,
   /** A rate of fewer events is that of a moment. */
   leastEvents: 1000,
+  /** Tenths of its time are what a program notices that the kernel works for without having been asked. */
+  exceptionShare: 0.1,
   /** More than half: what is left to the kernel cannot be the larger part. */
   userShare: 0.5,
   /** A healthy process is never stopped: it is for somebody's debugger or shell. Below it, it may be a tracer's attaching. */

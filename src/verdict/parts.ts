@@ -2,10 +2,10 @@
 import { onCpuNs } from '../report/syscalls.js';
 import { isIdleCpu } from '../report/tasks.js';
 import type { Syscall, Thread, Waker } from '../report/types.js';
-import { shortTime, wholePercent } from '../units.js';
+import { shortTime, wholeNumber, wholePercent } from '../units.js';
 import { kindOf } from './call-kinds.js';
 import type { ThreadFacts } from './facts.js';
-import { called, nameOf } from './words.js';
+import { called, nameOf, placeOutsideCalls } from './words.js';
 
 /** Of waits that the window's edges cut nobody knows who had the CPU meanwhile. */
 function isMostlyCut({ thread: { ready }, readyNs }: ThreadFacts): boolean {
@@ -119,6 +119,22 @@ export function mostInCall({ thread: { syscalls }, calls }: ThreadFacts, by: 'co
   return `, most in ${called(most)} (${wholePercent(size(most), whole)} of ${what})`;
 }
 
+/** `3 with a read from a disk, 1,201 without`; null: there were none, or the kernel does not say. */
+export function faultKinds({ thread: { faults } }: ThreadFacts): string | null {
+  const { minor, major } = faults;
+  if (faultCount(faults) === 0) return null;
+  return [
+    major === null
+      ? 'an unknown number of reads from a disk'
+      : `${wholeNumber(major)} with a read from a disk`,
+    minor === null ? 'an unknown number without' : `${wholeNumber(minor)} without`,
+  ].join(', ');
+}
+
+export function faultCount({ minor, major }: Thread['faults']): number {
+  return (minor ?? 0) + (major ?? 0);
+}
+
 /** Nobody reads more of them. */
 const mostParts = 3;
 
@@ -129,12 +145,13 @@ export function outsidePoll({ thread, readyNs, interruptNs }: ThreadFacts): stri
     .filter((call) => kindOf(call) !== 'idle')
     .map((call) => [call.blockedNs, `blocked in ${called(call)}`] as const);
   const parts = [
-    [budget.userNs, 'in user code'] as const,
+    [budget.userNs, placeOutsideCalls(budget)] as const,
     [budget.kernelNs, 'in the kernel'] as const,
+    [budget.kernelOutsideCallsNs ?? 0, 'in the kernel outside of calls'] as const,
     [readyNs, 'waiting for a CPU'] as const,
     [interruptNs, 'interrupted'] as const,
     [budget.stoppedNs, 'stopped'] as const,
-    [faults.blockedNs, 'blocked in page faults'] as const,
+    [faults.blockedNs, 'blocked outside of calls'] as const,
     ...blocked,
   ].sort(([a], [b]) => b - a);
   const whole = parts.reduce((sum, [ns]) => sum + ns, 0);

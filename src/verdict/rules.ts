@@ -7,6 +7,8 @@ import type { ThreadFacts } from './facts.js';
 import { limits } from './limits.js';
 import {
   callRate,
+  faultCount,
+  faultKinds,
   heldBy,
   interruptedMost,
   longestCall,
@@ -147,8 +149,35 @@ export const threadRules: readonly ThreadRule[] = [
       const { userNs } = facts.thread.budget;
       return when(reaches(userNs, facts, limits.userShare), userNs);
     },
-    says: (facts) =>
-      `computed in user code for ${share(facts.thread.budget.userNs, facts)} of its time: that is not for the kernel to answer`,
+    says(facts) {
+      const { budget } = facts.thread;
+      const part = share(budget.userNs, facts);
+      return budget.kernelOutsideCallsNs === null
+        ? `ran outside of system calls for ${part} of its time; how much of that was in user code is not known: too few of the timer’s ticks tell`
+        : `computed in user code for ${part} of its time: that is not for the kernel to answer`;
+    },
+    next: ({ thread: { tid } }) => `perf record -g -t ${tid} -- sleep 5`,
+  },
+  {
+    id: 'exceptions',
+    atStake(facts) {
+      const ns = facts.thread.budget.kernelOutsideCallsNs ?? 0;
+      return when(reaches(ns, facts, limits.exceptionShare), ns);
+    },
+    says(facts) {
+      const { budget, kernelOnly } = facts.thread;
+      const part = share(budget.kernelOutsideCallsNs ?? 0, facts);
+      if (kernelOnly)
+        return `worked in the kernel for its process for ${part} of its time, by what that asked for before`;
+      const kinds = faultKinds(facts);
+      const by = kinds === null ? 'no page faults were counted' : `page faults: ${kinds}`;
+      const rate = callRate(facts);
+      const calls =
+        rate >= limits.callsPerSecond
+          ? `; ${wholeNumber(rate)} calls a second, each with its way in and out`
+          : '';
+      return `was in the kernel outside of system calls, in page faults or other exceptions, for ${part} of its time; ${by}${calls}`;
+    },
     next: ({ thread: { tid } }) => `perf record -g -t ${tid} -- sleep 5`,
   },
   {
@@ -161,24 +190,24 @@ export const threadRules: readonly ThreadRule[] = [
   {
     id: 'page-faults',
     atStake(facts) {
-      const { blockedNs, minor, major } = facts.thread.faults;
-      const count = (minor ?? 0) + (major ?? 0);
+      const { faults, kernelOnly } = facts.thread;
+      if (kernelOnly) return null;
+      const count = faultCount(faults);
       const areMany = count >= limits.leastEvents && count >= limits.faultsPerSecond * (facts.wallNs / 1e9);
-      return when(reaches(blockedNs, facts, limits.faultShare) || areMany, blockedNs);
+      return when(reaches(faults.blockedNs, facts, limits.faultShare) || areMany, faults.blockedNs);
     },
     says(facts) {
-      const { blockedNs, minor, major } = facts.thread.faults;
-      const counts = [
-        major === null
-          ? 'an unknown number of reads from a disk'
-          : `${wholeNumber(major)} with a read from a disk`,
-        minor === null ? 'an unknown number without' : `${wholeNumber(minor)} without`,
-      ].join(', ');
-      const blocked = `was blocked outside of system calls, in page faults and the like, for ${share(blockedNs, facts)} of its time`;
-      const rate = wholeNumber(Math.round(((minor ?? 0) + (major ?? 0)) / (facts.wallNs / 1e9)));
-      return reaches(blockedNs, facts, limits.faultShare)
-        ? `${blocked}; page faults: ${counts}`
-        : `had ${rate} page faults a second (${counts})`;
+      const { faults } = facts.thread;
+      const kinds = faultKinds(facts);
+      if (!reaches(faults.blockedNs, facts, limits.faultShare)) {
+        const rate = wholeNumber(Math.round(faultCount(faults) / (facts.wallNs / 1e9)));
+        return `had ${rate} page faults a second (${kinds})`;
+      }
+      const isByFaults = faults.major === null || faults.major > 0;
+      const where = isByFaults ? ', in page faults and the like,' : '';
+      const why =
+        kinds === null ? 'no page faults were counted: it was something else' : `page faults: ${kinds}`;
+      return `was blocked outside of system calls${where} for ${share(faults.blockedNs, facts)} of its time; ${why}`;
     },
     next: ({ thread: { pid } }) => `perf record -e page-faults -g -p ${pid} -- sleep 5`,
   },

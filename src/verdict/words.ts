@@ -31,6 +31,11 @@ export function times(count: number): string {
   return count === 1 ? 'once' : `${count} times`;
 }
 
+/** Where a thread is on a CPU in no call, as far as that is known. */
+export function placeOutsideCalls({ kernelOutsideCallsNs }: Budget): string {
+  return kernelOutsideCallsNs === null ? 'on a CPU outside of calls' : 'in user code';
+}
+
 /** What a percent rounds to is left out where it is 0. */
 const leastShare = 0.005;
 
@@ -38,8 +43,9 @@ const leastShare = 0.005;
 export function activities(budget: Budget, blocked: readonly BlockedPart[]): string {
   const { wallNs } = budget;
   const parts: ReadonlyArray<readonly [number, string]> = [
-    [budget.userNs, 'in user code'],
+    [budget.userNs, placeOutsideCalls(budget)],
     [budget.kernelNs, 'in the kernel'],
+    [budget.kernelOutsideCallsNs ?? 0, 'in the kernel outside of calls'],
     [budget.readyWokenNs + budget.readyPreemptedNs, 'waiting for a CPU'],
     [budget.blockedNs, `blocked${blockedIn(blocked, wallNs)}`],
     [budget.stoppedNs, 'stopped'],
@@ -65,7 +71,7 @@ function blockedIn(parts: readonly BlockedPart[], wallNs: number): string {
 }
 
 function blockedCall(call: string | null): string {
-  if (call === null) return 'page faults etc.';
+  if (call === null) return 'outside of calls';
   const [name = call] = call.split('/');
   return `${nameOf(call)}${remarks[kindOf({ name })] ?? ''}`;
 }

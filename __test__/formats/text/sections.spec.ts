@@ -66,7 +66,7 @@ test('the parts of the blocked time add up to it: five calls, the others, and wh
   const parts = rows('TIME BUDGET', rawThread({ syscalls, budget, faults }));
   t.deepEqual(parts.slice(0, -4), [
     'blocked | 1,000 | 100.00',
-    'blocked: page faults etc. | 400 | 40.00',
+    'blocked: outside calls | 400 | 40.00',
     'blocked: call6 | 60 | 6.00',
     'blocked: call5 | 50 | 5.00',
     'blocked: call4 | 40 | 4.00',
@@ -149,6 +149,32 @@ for (const [title, ranInstead, expected] of [
     t.deepEqual(rows('RAN INSTEAD', rawThread({ ready, ranInstead })), [...expected]);
   });
 }
+
+test('calls that were refused stand behind those of the same name, or alone', (t) => {
+  const none = { count: 0, totalNs: 0, maxNs: 0 };
+  const syscalls = [
+    rawSyscall('read', 0, { refused: 3, refusedErrno: 'EPERM' }),
+    rawSyscall('getppid', 110, { ...none, refused: 1000 }),
+  ];
+  t.deepEqual(rows('SYSCALL STATISTICS', rawThread({ syscalls })).slice(0, 4), [
+    'read | 0 | 1 | 1,000 | 1,000 | 0 | 1,000 | 0 | 0 | - | - | -',
+    'read (refused: EPERM) | 0 | 3',
+    'getppid (refused) | 110 | 1000',
+    'TOTAL( - poll): | 1 | 1,000 | 0 | 1,000 | 0 | 0',
+  ]);
+});
+
+test('where user code cannot be told from the kernel the budget does not', (t) => {
+  const rowsOf = (kernelOutsideCallsNs: number | null) =>
+    rows(
+      'TIME BUDGET',
+      rawThread({
+        budget: { ...emptyBudget, wallNs: 1000, userNs: 400, kernelOutsideCallsNs, blockedNs: 0 },
+      }),
+    );
+  t.is(rowsOf(null)[0], 'outside calls | 400 | 40.00');
+  t.deepEqual(rowsOf(600).slice(0, 2), ['user | 400 | 40.00', 'kernel (faults, exceptions) | 600 | 60.00']);
+});
 
 test('page faults that are unknown are no section; a known count beside an unknown one is', (t) => {
   t.deepEqual(

@@ -48,6 +48,9 @@ pub struct Config {
     pub replaced: u64,
     /// Of the pair's function; 0: unknown.
     pub function_bytes: u64,
+    /// The flags of a task that mark a thread which never leaves the kernel.
+    pub kernel_only_flags: u32,
+    pub reserved: u32,
     /// The calls of the poll family, as in [`Events::calls`].
     pub polls: [u64; CALL_WORDS],
     pub events: Events,
@@ -132,7 +135,6 @@ pub struct Offsets {
     pub regs_lr: u32,
     /// x86's alone.
     pub regs_flags: u32,
-    pub reserved: u32,
     /// Where Go has its goroutine.
     pub regs_g: u32,
     pub task_mm: u32,
@@ -141,6 +143,14 @@ pub struct Offsets {
     /// Both, or neither.
     pub task_min_flt: u32,
     pub task_maj_flt: u32,
+    /// Both, or neither.
+    pub task_utime: u32,
+    pub task_stime: u32,
+    pub task_flags: u32,
+    /// `seccomp.mode`: not 0 where calls may be refused.
+    pub task_seccomp: u32,
+    /// What a call returns, while it is on the way in `-ENOSYS` (x86), or still the first argument (arm64).
+    pub regs_result: u32,
     /// For whether a process ends: in `task_struct` this,
     pub task_signal: u32,
     /// and in `signal_struct` these.
@@ -155,6 +165,11 @@ pub struct Offsets {
 }
 
 impl Config {
+    /// `PF_IO_WORKER`.
+    pub const IO_WORKER: u32 = 0x10;
+    /// `PF_USER_WORKER`, since Linux 6.4 (54e6842d0775). Before, the bit means something else, or nothing.
+    pub const USER_WORKER: u32 = 0x4000;
+
     pub fn as_bytes(&self) -> &[u8] {
         // SAFETY: `repr(C)` and without padding (asserted below), so that all its bytes are values.
         unsafe { core::slice::from_raw_parts((&raw const *self).cast(), size_of::<Self>()) }
@@ -183,6 +198,8 @@ impl Config {
         stack_shift: 0,
         replaced: NEVER_REPLACED,
         function_bytes: 0,
+        kernel_only_flags: 0,
+        reserved: 0,
         polls: [0; CALL_WORDS],
         events: Events::NONE,
         offsets: Offsets {
@@ -203,12 +220,16 @@ impl Config {
             regs_fp: NO_OFFSET,
             regs_lr: NO_OFFSET,
             regs_flags: NO_OFFSET,
-            reserved: NO_OFFSET,
             regs_g: NO_OFFSET,
             task_mm: NO_OFFSET,
             task_cpu: NO_OFFSET,
             task_min_flt: NO_OFFSET,
             task_maj_flt: NO_OFFSET,
+            task_utime: NO_OFFSET,
+            task_stime: NO_OFFSET,
+            task_flags: NO_OFFSET,
+            task_seccomp: NO_OFFSET,
+            regs_result: NO_OFFSET,
             task_signal: NO_OFFSET,
             signal_flags: NO_OFFSET,
             signal_live: NO_OFFSET,
@@ -222,6 +243,6 @@ impl Config {
 
 const _: () = assert!(
     size_of::<Events>() == 32 + 8 * CALL_WORDS
-        && size_of::<Config>() == 80 + 8 * CALL_WORDS + size_of::<Events>() + size_of::<Offsets>(),
+        && size_of::<Config>() == 88 + 8 * CALL_WORDS + size_of::<Events>() + size_of::<Offsets>(),
     "Config has padding"
 );

@@ -106,10 +106,36 @@ pub struct SyscallRow {
     /// Of both, the time off the CPU.
     pub off_cpu: OffCpuTime,
     /// 1: a call of the poll family.
-    pub is_poll: u32,
-    pub reserved: u32,
+    pub is_poll: u8,
+    /// 1: not all of those that were refused had the same result.
+    pub refused_variously: u8,
+    /// The error of the first one; 0: none.
+    pub refused_errno: u16,
+    /// Calls that the kernel refused on the way in. They are not among `durations`: nobody saw them begin.
+    pub refused: u32,
     pub histogram: Histogram,
 }
+
+impl SyscallRow {
+    /// `result`: of such a call.
+    #[inline(always)]
+    pub fn refuse(&mut self, result: i64) {
+        let errno = if (-MOST_ERRNO..0).contains(&result) {
+            -result as u16
+        } else {
+            0
+        };
+        if self.refused == 0 {
+            self.refused_errno = errno;
+        } else if self.refused_errno != errno {
+            self.refused_variously = 1;
+        }
+        self.refused = self.refused.saturating_add(1);
+    }
+}
+
+/// `MAX_ERRNO` of `include/linux/err.h`.
+const MOST_ERRNO: i64 = 4095;
 
 const _: () = assert!(
     size_of::<SyscallRow>() == 8 + 24 + 8 + 24 + 8 + 4 * BUCKETS,

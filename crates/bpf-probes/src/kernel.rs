@@ -9,6 +9,7 @@ use abi::config::NO_OFFSET;
 use abi::placeholder;
 use abi::stack::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserRegisters};
 use abi::syscall::SyscallKey;
+use abi::thread::record::CpuTimes;
 use abi::who::COMM_WORDS;
 use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid, bpf_get_current_task, bpf_probe_read_kernel,
@@ -390,6 +391,58 @@ impl<A: Access> Task<A> {
             member!(A::member_u64, self.pointer, task_min_flt),
             member!(A::member_u64, self.pointer, task_maj_flt),
         )
+    }
+
+    /// Its user and system time.
+    #[inline(always)]
+    pub fn cpu_times(self) -> CpuTimes {
+        if config!(offsets.task_utime) == NO_OFFSET {
+            return CpuTimes::default();
+        }
+        CpuTimes {
+            user_ns: member!(A::member_u64, self.pointer, task_utime),
+            system_ns: member!(A::member_u64, self.pointer, task_stime),
+        }
+    }
+
+    /// Whether it never leaves the kernel. What its registers hold is what the thread that made it has entered it with.
+    #[inline(always)]
+    pub fn is_kernel_only(self) -> bool {
+        config!(offsets.task_flags) != NO_OFFSET
+            && member!(A::member_u32, self.pointer, task_flags) & config!(kernel_only_flags) != 0
+    }
+
+    /// Whether seccomp may refuse its calls.
+    #[inline(always)]
+    pub fn is_filtered(self) -> bool {
+        // An `int`, at least.
+        config!(offsets.task_seccomp) != NO_OFFSET
+            && member!(Probed::member_u32, self.pointer, task_seccomp) != 0
+    }
+
+    /// The call that it is on the way into, by its registers: the kernel has entered it, and has no result for it yet.
+    #[inline(always)]
+    pub fn call_not_begun(self) -> Option<SyscallKey> {
+        const ENOSYS: u64 = 38;
+        let registers = A::registers(self.pointer);
+        if registers.is_null()
+            || config!(offsets.regs_syscall) == NO_OFFSET
+            || config!(offsets.regs_result) == NO_OFFSET
+        {
+            return None;
+        }
+        let number = member!(Probed::member_u32, registers, regs_syscall);
+        if (number as i32) < 0 {
+            return None;
+        }
+        let result = member!(Probed::member_u64, registers, regs_result);
+        // On arm64 the first argument is kept apart; on x86 it never is where the result is.
+        let first = config!(offsets.arguments[0]);
+        let is_unchanged = config!(offsets.regs_flags) == NO_OFFSET
+            && first != NO_OFFSET
+            && result == Probed::read_u64(registers, first);
+        let has_none = config!(offsets.regs_flags) != NO_OFFSET && result == ENOSYS.wrapping_neg();
+        (is_unchanged || has_none).then(|| SyscallKey::new(number.into(), self.in_compat_syscall()))
     }
 
     /// Whether its process ends with it: all threads are to exit, or this is the last one that does.

@@ -148,7 +148,11 @@ fn fill<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadR
     record.faults_before = record.faults;
     record.phase = SyscallPhase::Unknown;
     record.first_syscall = SyscallKey::NONE;
-    if let Some(call) = task.syscall_in_registers() {
+    let is_kernel_only = task.is_kernel_only();
+    record.kernel_only = is_kernel_only.into();
+    if is_kernel_only {
+        record.phase = SyscallPhase::KernelOnly;
+    } else if let Some(call) = task.syscall_in_registers() {
         record.was_inside(call);
     }
     Some(record)

@@ -12,10 +12,15 @@ use crate::maps::{FREE_CHUNKS, SYSCALL_ROWS, config_has};
 pub fn count_syscall(
     record: &mut ThreadRecord,
     end: SyscallEnd,
-    number_in_registers: impl FnOnce() -> SyscallKey,
+    key_in_registers: impl FnOnce() -> SyscallKey,
+    result: impl FnOnce() -> i64,
 ) {
     match end {
         SyscallEnd::Orphan => {}
+        SyscallEnd::Refused => match row(record, key_in_registers()) {
+            Some(row) => row.refuse(result()),
+            None => lose_call(record),
+        },
         SyscallEnd::Whole { key, duration_ns } => {
             let Some(row) = row(record, key) else {
                 return lose_call(record);
@@ -34,7 +39,7 @@ pub fn count_syscall(
         } => {
             let key = match key {
                 Some(key) => key,
-                None => number_in_registers(),
+                None => key_in_registers(),
             };
             let Some(row) = row(record, key) else {
                 return lose_call(record);

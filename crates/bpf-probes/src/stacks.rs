@@ -8,7 +8,7 @@ use abi::stack::{
     FRAME_POINTER_BYTES, KERNEL_FRAME_BYTES, MOST_STACK_BYTES, STACK_PAGE_BYTES, UserRegisters,
     UserStack,
 };
-use abi::thread::record::{Activity, SyscallPhase, ThreadRecord};
+use abi::thread::record::{Activity, ThreadRecord};
 use abi::waits::{Wait, Waits};
 use aya_ebpf::helpers::generated::{bpf_get_stack, bpf_probe_read_kernel, bpf_probe_read_user};
 
@@ -23,7 +23,7 @@ const BPF_F_USER_STACK: u64 = 1 << 8;
 /// Whether the thread is in a call that may be recorded: it began in this window.
 #[inline(always)]
 fn is_in_call(record: &ThreadRecord) -> bool {
-    record.phase as u8 == SyscallPhase::Inside as u8 && record.syscall_since_ns != 0
+    record.phase.is_in_call() && record.syscall_since_ns != 0
 }
 
 #[inline(always)]

@@ -1,6 +1,6 @@
 /** Where time went: as a table, and as a bar that needs no colour. */
 import { escapeText } from '../../escape.js';
-import { sumBudgets } from '../../report/processes.js';
+import { type BudgetSum, sumBudgets } from '../../report/processes.js';
 import { type BlockedPart, blockedParts } from '../../report/syscalls.js';
 import type { Budget, Thread } from '../../report/types.js';
 import { apportion, percent, thousands } from '../../units.js';
@@ -19,6 +19,7 @@ interface Activity {
 const activities: readonly Activity[] = [
   { key: 'userNs', label: 'user', letter: 'U' },
   { key: 'kernelNs', label: 'kernel', letter: 'K' },
+  { key: 'kernelOutsideCallsNs', label: 'kernel (faults, exceptions)', letter: 'F' },
   { key: 'readyWokenNs', label: 'ready (woken)', letter: 'W' },
   { key: 'readyPreemptedNs', label: 'ready (preempted)', letter: 'P' },
   { key: 'blockedNs', label: 'blocked', letter: 'B' },
@@ -27,6 +28,18 @@ const activities: readonly Activity[] = [
   { key: 'softIrqNs', label: 'soft irq', letter: 'I' },
   { key: 'unknownNs', label: 'unknown', letter: '?' },
 ];
+
+/** Where user code cannot be told from the kernel, outside of calls, that is no time of user code's. */
+function named({
+  kernelOutsideCallsNs,
+}: Pick<BudgetSum | Budget, 'kernelOutsideCallsNs'>): readonly Activity[] {
+  if (kernelOutsideCallsNs !== null) return activities;
+  return activities.map((activity) =>
+    activity.key === 'userNs' ? { ...activity, label: outsideCalls } : activity,
+  );
+}
+
+const outsideCalls = 'outside calls';
 
 export function threadBudgetRows(thread: Thread): Cell[][] {
   return budgetRows([thread], 'wall');
@@ -41,10 +54,11 @@ export function processBudgetRows(threads: readonly Thread[]): Cell[][] {
 function budgetRows(threads: readonly Thread[], whole: string): Cell[][] {
   const budget = sumBudgets(threads);
   const row = (label: string, ns: bigint): Cell[] => [label, thousands(ns), percent(ns, budget.wallNs)];
-  const shown = activities.filter(({ key }) => key === 'unknownNs' || budget[key] > 0);
+  const times = named(budget).map((activity) => ({ ...activity, ns: budget[activity.key] ?? 0n }));
+  const shown = times.filter(({ key, ns }) => key === 'unknownNs' || ns > 0);
   return [
-    ...shown.flatMap(({ key, label }) => [
-      row(label, budget[key]),
+    ...shown.flatMap(({ key, label, ns }) => [
+      row(label, ns),
       ...(key === 'blockedNs' ? blockedRows(threads, budget.blockedNs, row) : []),
     ]),
     row(`TOTAL (${whole}):`, budget.wallNs),
@@ -66,7 +80,7 @@ function blockedRows(
   const left = sum(parts.slice(mostCalls));
   const unattributedNs = blockedNs - sum(parts);
   const rows = shown.map(({ call, blockedNs }) =>
-    row(`  blocked: ${call === null ? 'page faults etc.' : escapeText(call)}`, blockedNs),
+    row(`  blocked: ${call === null ? outsideCalls : escapeText(call)}`, blockedNs),
   );
   if (left > 0) rows.push(row(`  blocked: ${parts.length - shown.length} others`, left));
   if (unattributedNs > 0) rows.push(row('  blocked: not known', unattributedNs));
@@ -78,10 +92,10 @@ const barLength = 50;
 /** A letter for each fiftieth of the time, and what the letters mean; nothing of nothing. */
 export function barLines(budget: Budget): string[] {
   const lengths = apportion(
-    activities.map(({ key }) => budget[key]),
+    activities.map(({ key }) => budget[key] ?? 0),
     barLength,
   );
-  const drawn = activities.map((activity, index) => ({ ...activity, length: lengths[index] ?? 0 }));
+  const drawn = named(budget).map((activity, index) => ({ ...activity, length: lengths[index] ?? 0 }));
   const bar = drawn.map(({ letter, length }) => letter.repeat(length)).join('');
   if (bar === '') return [];
   const legend = drawn.filter(({ length }) => length > 0).map(({ letter, label }) => `${letter} ${label}`);

@@ -30,15 +30,9 @@ export const syscallColumns = [
 ];
 
 export function syscallRows(syscalls: readonly Syscall[]): Cell[][] {
-  const rows: Cell[][] = syscalls.map((call) => [
-    escapeText(callName(call)),
-    call.number,
-    call.count,
-    thousands(call.totalNs),
-    extreme(call.maxNs),
-    thousands(call.inFlightNs),
-    ...activityCells(call),
-    ...percentileCells(call.percentiles),
+  const rows = syscalls.flatMap((call) => [
+    ...(isRefusedOnly(call) ? [] : [callRow(call)]),
+    ...(call.refused > 0 ? [refusedRow(call)] : []),
   ]);
   const sum = sumSyscalls(syscalls);
   if (sum.count > 0 || sum.inFlightNs > 0) {
@@ -53,6 +47,29 @@ export function syscallRows(syscalls: readonly Syscall[]): Cell[][] {
     ]);
   }
   return rows;
+}
+
+function isRefusedOnly({ count, inFlightNs, refused }: Syscall): boolean {
+  return refused > 0 && count === 0 && inFlightNs === 0;
+}
+
+function callRow(call: Syscall): Cell[] {
+  return [
+    escapeText(callName(call)),
+    call.number,
+    call.count,
+    thousands(call.totalNs),
+    extreme(call.maxNs),
+    thousands(call.inFlightNs),
+    ...activityCells(call),
+    ...percentileCells(call.percentiles),
+  ];
+}
+
+/** Refused before they began: there is no time to tell of. */
+function refusedRow(call: Syscall): Cell[] {
+  const error = call.refusedErrno === null ? '' : `: ${call.refusedErrno}`;
+  return [`${escapeText(callName(call))} (refused${error})`, call.number, call.refused];
 }
 
 function activityCells(times: Parameters<typeof onCpuNs>[0]): Cell[] {

@@ -114,7 +114,8 @@ impl ThreadRecord {
         } else if self.activity == Activity::Stopped {
             self.stopped_clipped_ns += from(self.off_cpu_since_ns, self.begin_ns);
         }
-        (self.phase == SyscallPhase::Inside)
+        self.phase
+            .is_in_call()
             .then(|| (self.syscall, from(self.syscall_since_ns, self.begin_ns)))
     }
 
@@ -124,6 +125,9 @@ impl ThreadRecord {
         self.hard_irq_ns += other.hard_irq_ns;
         self.soft_irq_ns += other.soft_irq_ns;
         self.interrupted_ns += other.hard_irq_ns + other.soft_irq_ns;
+        self.irq_ticked.user_ns += other.irq_ticked.user_ns;
+        self.irq_ticked.system_ns += other.irq_ticked.system_ns;
+        self.irq_ticks += other.irq_ticks;
         for (own, others) in self.soft_irqs.iter_mut().zip(&other.soft_irqs) {
             own.count += others.count;
             own.total_ns += others.total_ns;

@@ -3,7 +3,7 @@
 
 use crate::irq::SOFT_IRQ_VECTORS;
 use crate::jumpless::bounded;
-use crate::thread::record::{Activity, ThreadRecord};
+use crate::thread::record::{Activity, CpuTimes, SyscallPhase, ThreadRecord};
 
 impl ThreadRecord {
     /// An interrupt, which may not write what the thread's own events write, notes what contradicts them.
@@ -47,6 +47,23 @@ impl ThreadRecord {
         self.hard_irq_ns += duration_ns;
         self.interrupted_ns += duration_ns;
         Some(duration_ns)
+    }
+
+    /// At the end of a hard interrupt, before [`Self::hard_irq_exited`]. A timer's tick accounts the time since the one before it, all
+    /// of it, to what it has interrupted: user code or the kernel.
+    #[inline(always)]
+    pub fn hard_irq_accounted(&mut self, now: CpuTimes) {
+        let before = self.irq_cpu_times;
+        let is_outside = matches!(self.activity, Activity::User | Activity::Unseen)
+            && matches!(self.phase, SyscallPhase::Outside | SyscallPhase::Born)
+            && !self.is_busy();
+        let has_ticked = now.user_ns > before.user_ns || now.system_ns > before.system_ns;
+        // At 0 its beginning was not seen.
+        if has_ticked && is_outside && self.hard_irq_since_ns != 0 {
+            self.irq_ticked.user_ns += now.user_ns.saturating_sub(before.user_ns);
+            self.irq_ticked.system_ns += now.system_ns.saturating_sub(before.system_ns);
+            self.irq_ticks += 1;
+        }
     }
 
     #[inline(always)]

@@ -18,22 +18,24 @@ pub enum Activity {
     User = 2,
     /// In a system call, on a CPU.
     Kernel = 3,
+    /// On a CPU, of a thread that is never anywhere but in the kernel.
+    KernelOnly = 4,
     /// Runnable since it was woken.
-    ReadyWoken = 4,
+    ReadyWoken = 5,
     /// Runnable since it was switched out while it could go on.
-    ReadyPreempted = 5,
+    ReadyPreempted = 6,
     /// Runnable since before the window began.
-    ReadyUnknown = 6,
-    Blocked = 7,
+    ReadyUnknown = 7,
+    Blocked = 8,
     /// Stopped by job control or by a tracer.
-    Stopped = 8,
+    Stopped = 9,
     /// Of these two no record's `activity` is ever: an interrupt does not change what it interrupts.
-    HardIrq = 9,
-    SoftIrq = 10,
+    HardIrq = 10,
+    SoftIrq = 11,
     /// Switched out for the last time.
-    Ended = 11,
+    Ended = 12,
     /// Not what a thread does: time for which an event is missing, so that nobody knows. Of no record's `activity`.
-    Lost = 12,
+    Lost = 13,
 }
 
 pub const ACTIVITIES: usize = 16;
@@ -45,9 +47,23 @@ pub enum SyscallPhase {
     /// No system call event yet.
     Unknown = 0,
     Outside = 1,
-    Inside = 2,
+    /// Created in the window: the end of the call that created it is its first event on some processors.
+    Born = 2,
+    /// Of a thread that never leaves the kernel: it works there for its process, as io_uring's and vhost's workers do.
+    KernelOnly = 3,
     /// In `exit`: there is no way back to user code.
-    Exiting = 3,
+    Exiting = 4,
+    Inside = 5,
+    /// Blocked, or on a CPU since, on the way into a call that has not begun: seccomp asks somebody.
+    Held = 6,
+}
+
+impl SyscallPhase {
+    /// In a call, or held on the way into one.
+    #[inline(always)]
+    pub fn is_in_call(self) -> bool {
+        self as u8 >= Self::Inside as u8
+    }
 }
 
 /// Page faults of a thread since its birth, as the kernel counts them.
@@ -56,6 +72,14 @@ pub enum SyscallPhase {
 pub struct Faults {
     pub minor: u64,
     pub major: u64,
+}
+
+/// Of a thread, as the kernel accounts it: by the timer's ticks, where it does not do so at each way into the kernel.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CpuTimes {
+    pub user_ns: u64,
+    pub system_ns: u64,
 }
 
 /// A name that a thread was given by another one, which may not write its record.
@@ -140,7 +164,14 @@ pub struct ThreadRecord {
     pub first_activity: Activity,
     /// 1: an interrupt has found the thread on a CPU.
     pub irq_seen: u8,
-    pub reserved: [u8; 2],
+    /// 1: it never leaves the kernel. (Its phase is another one once it exits.)
+    pub kernel_only: u8,
+    pub reserved: u8,
+    /// The thread's user and system time as the hard interrupt began, as the kernel accounts them.
+    pub irq_cpu_times: CpuTimes,
+    /// What timer ticks have added to either outside of calls, and how many did.
+    pub irq_ticked: CpuTimes,
+    pub irq_ticks: u64,
     /// Time in handlers of hard interrupts, and in soft interrupts net of the hard ones in them: interrupted.
     pub hard_irq_ns: u64,
     pub soft_irq_ns: u64,
@@ -217,6 +248,7 @@ const _: () = assert!(
             + 96
             + 64
             + 88
+            + 40
             + 136
             + 8 * ACTIVITIES
             + 24 * SOFT_IRQ_VECTORS

@@ -54,6 +54,8 @@ impl SwitchOut {
 pub enum SyscallEnd {
     /// No call was open: the child's side of `clone`, or an end whose beginning was lost.
     Orphan,
+    /// Of a call that has not begun: the kernel refused it on the way in, as seccomp's filters have it.
+    Refused,
     /// Began and ended inside the window.
     Whole { key: SyscallKey, duration_ns: u64 },
     /// Cut by the window's edge or by the thread's exit; the time is the part inside the window. The key is `None` if
@@ -69,7 +71,10 @@ pub enum SyscallEnd {
 impl Activity {
     #[inline(always)]
     pub fn is_on_cpu(self) -> bool {
-        matches!(self, Self::OnCpu | Self::User | Self::Kernel)
+        matches!(
+            self,
+            Self::OnCpu | Self::User | Self::Kernel | Self::KernelOnly
+        )
     }
 
     #[inline(always)]
@@ -140,8 +145,9 @@ impl ThreadRecord {
             SyscallPhase::Unknown => Activity::OnCpu,
             // On the way out of the kernel the registers still hold the call that is over: the next event decides.
             SyscallPhase::Inside if self.syscall_since_ns == 0 => Activity::OnCpu,
-            SyscallPhase::Outside => Activity::User,
-            SyscallPhase::Inside | SyscallPhase::Exiting => Activity::Kernel,
+            SyscallPhase::Outside | SyscallPhase::Born => Activity::User,
+            SyscallPhase::Inside | SyscallPhase::Held | SyscallPhase::Exiting => Activity::Kernel,
+            SyscallPhase::KernelOnly => Activity::KernelOnly,
         }
     }
 
@@ -211,7 +217,7 @@ impl ThreadRecord {
             return None;
         }
         let off_cpu = self.take_off_cpu();
-        (self.phase as u8 == SyscallPhase::Inside as u8).then_some((self.syscall, off_cpu))
+        self.phase.is_in_call().then_some((self.syscall, off_cpu))
     }
 
     /// There was no row for it: it stays the open call's until there is one, or with the call it is lost.
@@ -227,7 +233,9 @@ impl ThreadRecord {
         self.since_ns = now_ns;
         self.off_cpu_since_ns = now_ns;
         self.activity = Activity::ReadyWoken;
-        self.phase = SyscallPhase::Outside;
+        if self.phase as u8 != SyscallPhase::KernelOnly as u8 {
+            self.phase = SyscallPhase::Born;
+        }
     }
 
     /// When an event of the thread's own counts. Linux 7 may preempt its program between the reading of the clock and

@@ -23,6 +23,21 @@ impl ThreadRecord {
         }
     }
 
+    /// The thread has been switched out outside of any call, blocked, and its registers say that it is on the way into this one.
+    #[inline(always)]
+    pub fn held(&mut self, now_ns: u64, key: SyscallKey) {
+        // No call's, until now.
+        self.take_off_cpu();
+        self.phase = SyscallPhase::Held;
+        self.syscall = key;
+        self.syscall_since_ns = now_ns;
+    }
+
+    #[inline(always)]
+    pub fn is_blocked_outside_calls(&self) -> bool {
+        self.is_at(Activity::Blocked, SyscallPhase::Outside)
+    }
+
     /// The open call's time inside the window.
     #[inline(always)]
     fn syscall_elapsed(&mut self, now_ns: u64) -> Option<u64> {
@@ -74,10 +89,10 @@ impl ThreadRecord {
 
     #[inline(always)]
     fn enter_syscall(&mut self, now_ns: u64, key: SyscallKey) {
-        if !self.settle_plainly(now_ns, Activity::User, SyscallPhase::Outside)
-            || self.syscall_since_ns == 0
-        {
-            self.settle_before_call(now_ns);
+        let is_plain = self.settle_plainly(now_ns, Activity::User, SyscallPhase::Outside)
+            && self.syscall_since_ns != 0;
+        if !is_plain && self.settle_before_call(now_ns, key) {
+            return;
         }
         self.activity = Activity::Kernel;
         self.phase = SyscallPhase::Inside;
@@ -85,9 +100,10 @@ impl ThreadRecord {
         self.syscall_since_ns = now_ns;
     }
 
-    /// A function of its own, as what is rare. Not `cold`: aya finds functions in `.text` only.
+    /// A function of its own, as what is rare. Not `cold`: aya finds functions in `.text` only. Whether the call had begun already, as it
+    /// was held.
     #[inline(never)]
-    fn settle_before_call(&mut self, now_ns: u64) {
+    fn settle_before_call(&mut self, now_ns: u64, key: SyscallKey) -> bool {
         // It was in user code until now: what the registers hold is the call that begins.
         self.assume(Activity::User);
         self.require_on_cpu(now_ns);
@@ -97,19 +113,34 @@ impl ThreadRecord {
             // In no call.
             self.take_off_cpu();
         }
+        let was_held = self.phase as u8 == SyscallPhase::Held as u8 && self.syscall == key;
+        if was_held {
+            self.activity = Activity::Kernel;
+            self.phase = SyscallPhase::Inside;
+        }
+        was_held
     }
 
+    /// `is_filtered`: whether the thread's calls may be refused before they begin.
     #[inline(always)]
-    pub fn syscall_exited(&mut self, now_ns: u64) -> SyscallEnd {
+    pub fn syscall_exited(
+        &mut self,
+        now_ns: u64,
+        is_filtered: impl FnOnce() -> bool,
+    ) -> SyscallEnd {
         let now_ns = self.begin_event(now_ns);
-        let end = self.exit_syscall(now_ns);
+        let end = self.exit_syscall(now_ns, is_filtered);
         self.end_event();
         end
     }
 
     #[inline(always)]
-    fn exit_syscall(&mut self, now_ns: u64) -> SyscallEnd {
+    fn exit_syscall(&mut self, now_ns: u64, is_filtered: impl FnOnce() -> bool) -> SyscallEnd {
         if !self.settle_plainly(now_ns, Activity::Kernel, SyscallPhase::Inside) {
+            if self.may_not_have_begun() && is_filtered() {
+                self.settle_after_doubtful_call(now_ns);
+                return SyscallEnd::Orphan;
+            }
             self.settle_after_call(now_ns);
         }
         let end = match self.phase {
@@ -124,7 +155,7 @@ impl ThreadRecord {
                     None => SyscallEnd::Orphan,
                 }
             }
-            SyscallPhase::Inside => match self.syscall_elapsed(now_ns) {
+            SyscallPhase::Inside | SyscallPhase::Held => match self.syscall_elapsed(now_ns) {
                 Some(duration_ns) => SyscallEnd::Whole {
                     key: self.syscall,
                     duration_ns,
@@ -142,17 +173,45 @@ impl ThreadRecord {
                     None => SyscallEnd::Orphan,
                 }
             }
-            SyscallPhase::Outside | SyscallPhase::Exiting => SyscallEnd::Orphan,
+            SyscallPhase::Outside => SyscallEnd::Refused,
+            SyscallPhase::Born | SyscallPhase::Exiting | SyscallPhase::KernelOnly => {
+                SyscallEnd::Orphan
+            }
         };
         self.activity = Activity::User;
         self.phase = SyscallPhase::Outside;
         end
     }
 
+    /// Of the call that ends now: whether no event says where the thread was before.
+    #[inline(always)]
+    fn may_not_have_begun(&self) -> bool {
+        self.phase as u8 == SyscallPhase::Unknown as u8
+            || self.activity as u8 == Activity::Unseen as u8
+                && self.phase as u8 == SyscallPhase::Inside as u8
+                && self.irq_seen == 0
+    }
+
+    /// Such a call of a thread whose calls may be refused: what it did until now, on a CPU, nobody knows.
+    #[inline(never)]
+    fn settle_after_doubtful_call(&mut self, now_ns: u64) {
+        self.assume(Activity::OnCpu);
+        self.require_on_cpu(now_ns);
+        self.settle(now_ns);
+        self.resolve_on_cpu(Activity::Lost);
+        self.take_off_cpu();
+        self.activity = Activity::User;
+        self.phase = SyscallPhase::Outside;
+    }
+
     /// As [`Self::settle_before_call`].
     #[inline(never)]
     fn settle_after_call(&mut self, now_ns: u64) {
-        self.assume(Activity::Kernel);
+        self.assume(match self.phase {
+            // Of a call that is refused.
+            SyscallPhase::Outside => Activity::User,
+            _ => Activity::Kernel,
+        });
         self.require_on_cpu(now_ns);
         self.settle(now_ns);
     }
@@ -175,7 +234,7 @@ impl ThreadRecord {
         if self.phase as u8 == SyscallPhase::Inside as u8 {
             self.resolve_on_cpu(Activity::Kernel);
         }
-        if self.phase as u8 == SyscallPhase::Inside as u8
+        if self.phase.is_in_call()
             && let Some(duration_ns) = self.syscall_elapsed(now_ns)
         {
             end = SyscallEnd::Cut {

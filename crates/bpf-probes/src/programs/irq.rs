@@ -9,7 +9,7 @@ use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 
 use crate::arguments::Arguments;
-use crate::kernel::{Access, Probed};
+use crate::kernel::{Access, Probed, Task};
 use crate::losses::lose;
 use crate::maps::{HARD_IRQS, config};
 use crate::programs::entry_points::probe;
@@ -19,21 +19,47 @@ use crate::window::Moment;
 
 const IRQ_NONE: u32 = 0;
 
-/// The interrupted thread's record, if it is monitored and the window is open.
-#[inline(always)]
-fn interrupted<C: Arguments>() -> Option<(&'static mut ThreadRecord, Moment)> {
-    let task = C::Access::current_target()?;
-    let mut moment = Moment::in_window()?;
-    let record = find(task, &mut moment)?;
-    Some((record, moment))
+/// A thread of the monitored processes that an interrupt has found on a CPU.
+struct Interrupted<A: Access> {
+    task: Task<A>,
+    record: &'static mut ThreadRecord,
+    now_ns: u64,
+}
+
+impl<A: Access> Interrupted<A> {
+    /// If it is monitored and the window is open.
+    #[inline(always)]
+    fn find() -> Option<Self> {
+        let task = A::current_target()?;
+        let mut moment = Moment::in_window()?;
+        let record = find(task, &mut moment)?;
+        Some(Self {
+            task,
+            record,
+            now_ns: moment.now_ns,
+        })
+    }
+
+    #[inline(always)]
+    fn hard_irq_entered(self, action: u64) {
+        self.record.hard_irq_entered(self.now_ns, action);
+        self.record.irq_cpu_times = self.task.cpu_times();
+    }
+
+    /// Returns the thread's record and how long it took.
+    #[inline(always)]
+    fn hard_irq_exited(self, action: u64) -> Option<(&'static mut ThreadRecord, u64)> {
+        self.record.hard_irq_accounted(self.task.cpu_times());
+        let duration_ns = self.record.hard_irq_exited(self.now_ns, action)?;
+        Some((self.record, duration_ns))
+    }
 }
 
 /// `irq_handler_entry(int irq, struct irqaction *action)`
 #[inline(always)]
 fn hard_entry<C: Arguments>(ctx: &C) -> Option<()> {
     who::enter_hard_irq(Who::HardIrq, ctx.number(0) as u32, ctx.pointer(1) as u64);
-    let (record, moment) = interrupted::<C>()?;
-    record.hard_irq_entered(moment.now_ns, ctx.pointer(1) as u64);
+    Interrupted::<C::Access>::find()?.hard_irq_entered(ctx.pointer(1) as u64);
     None
 }
 
@@ -42,9 +68,9 @@ fn hard_entry<C: Arguments>(ctx: &C) -> Option<()> {
 #[inline(always)]
 fn hard_exit<C: Arguments>(ctx: &C) -> Option<()> {
     who::exit_hard_irq();
-    let (record, moment) = interrupted::<C>()?;
     let action = ctx.pointer(1);
-    let duration_ns = record.hard_irq_exited(moment.now_ns, action as u64)?;
+    let found = Interrupted::<C::Access>::find()?;
+    let (record, duration_ns) = found.hard_irq_exited(action as u64)?;
     if ctx.number(2) as u32 == IRQ_NONE {
         return None;
     }
@@ -62,17 +88,16 @@ fn hard_exit<C: Arguments>(ctx: &C) -> Option<()> {
 fn vector_entry<C: Arguments>(ctx: &C) -> Option<()> {
     let vector = ctx.number(0);
     who::enter_hard_irq(Who::LocalIrq, vector as u32, vector);
-    let (record, moment) = interrupted::<C>()?;
-    record.hard_irq_entered(moment.now_ns, vector);
+    Interrupted::<C::Access>::find()?.hard_irq_entered(vector);
     None
 }
 
 #[inline(always)]
 fn vector_exit<C: Arguments>(ctx: &C) -> Option<()> {
     who::exit_hard_irq();
-    let (record, moment) = interrupted::<C>()?;
     let vector = ctx.number(0);
-    let duration_ns = record.hard_irq_exited(moment.now_ns, vector)?;
+    let found = Interrupted::<C::Access>::find()?;
+    let (record, duration_ns) = found.hard_irq_exited(vector)?;
     let key = HardIrqKey {
         action: vector,
         slot: record.slot,
@@ -130,8 +155,10 @@ pub fn vector_exit_raw(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn soft_entry<C: Arguments>(ctx: &C) -> Option<()> {
     who::enter_soft_irq(ctx.number(0) as u32);
-    let (record, moment) = interrupted::<C>()?;
-    record.soft_irq_entered(moment.now_ns, ctx.number(0) as u32);
+    let found = Interrupted::<C::Access>::find()?;
+    found
+        .record
+        .soft_irq_entered(found.now_ns, ctx.number(0) as u32);
     None
 }
 
@@ -139,8 +166,10 @@ fn soft_entry<C: Arguments>(ctx: &C) -> Option<()> {
 #[inline(always)]
 fn soft_exit<C: Arguments>(ctx: &C) -> Option<()> {
     who::exit_soft_irq();
-    let (record, moment) = interrupted::<C>()?;
-    record.soft_irq_exited(moment.now_ns, ctx.number(0) as u32);
+    let found = Interrupted::<C::Access>::find()?;
+    found
+        .record
+        .soft_irq_exited(found.now_ns, ctx.number(0) as u32);
     None
 }
 

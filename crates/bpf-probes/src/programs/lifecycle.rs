@@ -26,7 +26,7 @@ fn exit<C: Arguments>(_: &C) -> Option<()> {
     let record = find(task, &mut moment)?;
     let end = record.exiting(moment.now_ns);
     // A cut at exit always has its key.
-    count_syscall(record, end, || SyscallKey::new(u64::MAX, false));
+    count_syscall(record, end, || SyscallKey::new(u64::MAX, false), || 0);
     None
 }
 

@@ -1,6 +1,6 @@
 //! The scheduler's events: who runs, who waits for a CPU, who sleeps.
 
-use abi::thread::record::{Activity, ENDED_BYTES, Ended};
+use abi::thread::record::{Activity, ENDED_BYTES, Ended, ThreadRecord};
 use abi::thread::state::SwitchOut;
 use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
 
@@ -34,6 +34,7 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     if is_target(prev.tgid()) {
         if let Some(record) = find(prev, &mut moment) {
             record.switched_out(moment.now_ns, || why(ctx, prev));
+            hold(prev, record, moment.now_ns);
             note_faults(record, prev);
             who::note_queue(prev, record, moment);
             stacks::note_switch_out(ctx, record);
@@ -50,6 +51,16 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
         who::attribute_noted_wait(here);
     }
     None
+}
+
+/// Blocked, and in no call: on the way into one, perhaps.
+#[inline(always)]
+fn hold<A: Access>(prev: Task<A>, record: &mut ThreadRecord, now_ns: u64) {
+    if record.is_blocked_outside_calls()
+        && let Some(key) = prev.call_not_begun()
+    {
+        record.held(now_ns, key);
+    }
 }
 
 #[inline(always)]

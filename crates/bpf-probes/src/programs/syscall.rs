@@ -30,21 +30,22 @@ fn exit<C: Arguments>(ctx: &C) -> Option<()> {
     let task = C::Access::current_target()?;
     let mut moment = Moment::in_window_or_after()?;
     let record = find(task, &mut moment)?;
-    let end = record.syscall_exited(moment.now_ns);
+    let end = record.syscall_exited(moment.now_ns, || task.is_filtered());
     if let SyscallEnd::Whole { key, duration_ns } = end
         && event::is_wanted(key, duration_ns)
     {
         event::record(ctx, record, moment, key, duration_ns);
     }
     // The number comes from the call's beginning, because `execve` and `rt_sigreturn` change the registers; only a
-    // call that began before the window has none.
-    count_syscall(record, end, || {
+    // call that began before the window, or never, has none.
+    let key = || {
         let number = match config!(offsets.regs_syscall) {
             NO_OFFSET => u32::MAX,
             offset => C::Access::read_u32(ctx.pointer(0), offset),
         };
         SyscallKey::new(number.into(), task.in_compat_syscall())
-    });
+    };
+    count_syscall(record, end, key, || ctx.number(1) as i64);
     None
 }
 

@@ -41,6 +41,19 @@ fn register(btf: &Btf, name: &str, index: u32) -> u32 {
     offset.map_or(NO_OFFSET, |offset| offset + within)
 }
 
+/// The flags of threads of a process that never leave the kernel.
+fn kernel_only_flags(btf: &Btf) -> u32 {
+    let has_user_workers = btf
+        .member_offset("kernel_clone_args", "user_worker")
+        .is_some();
+    Config::IO_WORKER
+        | if has_user_workers {
+            Config::USER_WORKER
+        } else {
+            0
+        }
+}
+
 /// What could not be found, and what that switches off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingOffset {
@@ -90,6 +103,11 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         .member_offset("task_struct", "min_flt")
         .zip(btf.member_offset("task_struct", "maj_flt"))
         .unzip();
+    let (utime, stime) = btf
+        .member_offset("task_struct", "utime")
+        .zip(btf.member_offset("task_struct", "stime"))
+        .unzip();
+    let task = |path| btf.member_offset("task_struct", path).unwrap_or(NO_OFFSET);
     let offsets = Offsets {
         task_pid: required("pid")?,
         task_tgid: required("tgid")?,
@@ -129,13 +147,12 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         } else {
             NO_OFFSET
         },
-        reserved: NO_OFFSET,
         regs_g: if IS_X86 {
             register(btf, "r14", 0)
         } else {
             register(btf, "regs", 28)
         },
-        task_mm: btf.member_offset("task_struct", "mm").unwrap_or(NO_OFFSET),
+        task_mm: task("mm"),
         // In `thread_info` since 5.16 (bcf9033e5449).
         task_cpu: optional(
             btf.member_offset("task_struct", "thread_info.cpu")
@@ -145,9 +162,16 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         ),
         task_min_flt: min_flt.unwrap_or(NO_OFFSET),
         task_maj_flt: maj_flt.unwrap_or(NO_OFFSET),
-        task_signal: btf
-            .member_offset("task_struct", "signal")
-            .unwrap_or(NO_OFFSET),
+        task_utime: utime.unwrap_or(NO_OFFSET),
+        task_stime: stime.unwrap_or(NO_OFFSET),
+        task_flags: task("flags"),
+        task_seccomp: task("seccomp.mode"),
+        regs_result: if IS_X86 {
+            register(btf, "ax", 0)
+        } else {
+            register(btf, "regs", 0)
+        },
+        task_signal: task("signal"),
         signal_flags: btf
             .member_offset("signal_struct", "flags")
             .unwrap_or(NO_OFFSET),
@@ -183,6 +207,8 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         stack_shift: 0,
         replaced: NEVER_REPLACED,
         function_bytes: 0,
+        kernel_only_flags: kernel_only_flags(btf),
+        reserved: 0,
         polls: [0; CALL_WORDS],
         events: Events::NONE,
         has_task_registers: u32::from(btf.has_enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs")),

@@ -24,6 +24,10 @@ pub struct SyscallStatistics {
     pub ready_ns: i64,
     pub blocked_ns: i64,
     pub stopped_ns: i64,
+    /// Calls that were refused before they began, as seccomp's filters have it; they are no part of what stands above.
+    pub refused: i64,
+    /// The error that all of them returned; null: there are none, there is no error, or not all have the same.
+    pub refused_errno: Option<String>,
     /// Four buckets to each power of two, from 32 ns on; the first holds all shorter durations too, the last one all longer ones.
     /// Null: counters wrapped.
     pub histogram: Option<Vec<u32>>,
@@ -227,8 +231,13 @@ pub struct Faults {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Budget {
     pub wall_ns: i64,
+    /// In user code; with all time on a CPU outside of calls where `kernelOutsideCallsNs` is null.
     pub user_ns: i64,
+    /// In system calls.
     pub kernel_ns: i64,
+    /// In the kernel outside of calls: page faults and other exceptions, the ways into calls and out of them. Measured by the timer's
+    /// ticks, but of threads that never leave the kernel; null: too few of them.
+    pub kernel_outside_calls_ns: Option<i64>,
     pub ready_woken_ns: i64,
     pub ready_preempted_ns: i64,
     pub blocked_ns: i64,
@@ -250,6 +259,8 @@ pub struct Thread {
     pub comm: String,
     /// Began to exit inside the window.
     pub exited: bool,
+    /// It never leaves the kernel, and works there for its process: io_uring's and vhost's workers.
+    pub kernel_only: bool,
     pub syscalls: Vec<SyscallStatistics>,
     pub run: Run,
     pub ready: Ready,

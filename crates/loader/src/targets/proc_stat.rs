@@ -3,6 +3,8 @@
 use std::fs;
 use std::io;
 
+use abi::config::Config;
+
 use crate::names::text::printable;
 
 /// The fields of `/proc/…/stat` that are used here.
@@ -49,6 +51,12 @@ impl Stat {
         /// From `include/linux/sched.h`: a thread of the kernel's own.
         const PF_KTHREAD: u64 = 0x0020_0000;
         self.flags & PF_KTHREAD != 0
+    }
+
+    /// A thread of a process that works for it in the kernel. (Before Linux 5.18 the second flag may be that of a process which loads
+    /// modules.)
+    pub fn is_kernel_only(&self) -> bool {
+        self.flags & u64::from(Config::IO_WORKER | Config::USER_WORKER) != 0
     }
 
     pub fn is_stopped(&self) -> bool {

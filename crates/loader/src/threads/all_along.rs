@@ -11,18 +11,27 @@ use crate::threads::syscalls::{in_flight, settle_calls};
 pub fn all_along(first: &FirstEvent, wall_ns: u64) -> Thread {
     let wall_ns = wall_ns as i64;
     let mut thread = without_events(first.pid, first.tid, first.comm.clone(), wall_ns);
+    thread.kernel_only = first.is_kernel_only;
     let budget = &mut thread.budget;
     budget.unknown_ns = 0;
+    let is_in_user_code = first.activity == Activity::User;
+    budget.kernel_outside_calls_ns = (!is_in_user_code).then_some(0);
     match first.activity {
         Activity::User => budget.user_ns = wall_ns,
         Activity::Kernel => budget.kernel_ns = wall_ns,
+        Activity::KernelOnly => budget.kernel_outside_calls_ns = Some(wall_ns),
         Activity::Blocked => budget.blocked_ns = wall_ns,
         Activity::Stopped => budget.stopped_ns = wall_ns,
         Activity::ReadyUnknown => budget.ready_preempted_ns = wall_ns,
-        _ => budget.unknown_ns = wall_ns,
+        _ => {
+            budget.kernel_outside_calls_ns = None;
+            budget.unknown_ns = wall_ns;
+        }
     }
     match first.activity {
-        Activity::User | Activity::Kernel | Activity::OnCpu => thread.run.clipped_ns = wall_ns,
+        Activity::User | Activity::Kernel | Activity::KernelOnly | Activity::OnCpu => {
+            thread.run.clipped_ns = wall_ns;
+        }
         Activity::ReadyUnknown => thread.ready.clipped_ns = wall_ns,
         Activity::Stopped => thread.stopped.clipped_ns = wall_ns,
         _ => {}

@@ -100,12 +100,17 @@ fn watch(before: HashMap<(u32, u32), CpuTicks>, open: &[OpenThread]) -> HashMap<
     modes
 }
 
-fn settle(OpenThread { thread, open_ns }: &mut OpenThread, mode: Mode) {
-    let open_ns = *open_ns;
+fn settle(open: &mut OpenThread, mode: Mode) {
+    let open_ns = open.open_ns;
+    let thread = &mut open.thread;
     let had_events = thread.run.clipped_ns > 0 || thread.run.count > 0;
     match mode {
         Mode::User => {
             thread.budget.user_ns += open_ns;
+            thread.budget.unknown_ns -= open_ns;
+        }
+        Mode::Kernel if thread.kernel_only => {
+            thread.budget.kernel_outside_calls_ns = Some(open_ns);
             thread.budget.unknown_ns -= open_ns;
         }
         Mode::Kernel => {

@@ -14,6 +14,7 @@ use crate::sample::{
     Budget, Faults, HardIrq, Interval, LocalIrq, LongPoll, Ready, Run, SoftIrq, Stopped,
     SyscallStatistics, Thread,
 };
+use crate::threads::outside_calls::OutsideCalls;
 use crate::threads::seen::{FirstEvent, SeenThread};
 use crate::threads::syscalls::{histogram, settle_calls};
 use crate::threads::who;
@@ -96,6 +97,7 @@ pub fn thread(
         record.woken_by_others,
     );
     let long_polls = record.long_poll;
+    let outside_calls = OutsideCalls::of(&record);
     let mut thread = Thread {
         pid: record.tgid,
         tid: record.tid,
@@ -103,6 +105,7 @@ pub fn thread(
         // Who waited for it may go on before its last switch. What came after the window stands at its end.
         exited: record.phase == SyscallPhase::Exiting
             || record.activity == Activity::Ended && record.end_ns < stop_ns,
+        kernel_only: record.kernel_only != 0,
         syscalls,
         run: Run {
             count: record.run.count as i64,
@@ -142,8 +145,9 @@ pub fn thread(
         faults: faults(&record),
         budget: Budget {
             wall_ns: end_ns.saturating_sub(record.begin_ns) as i64,
-            user_ns: of(Activity::User),
+            user_ns: outside_calls.user_ns,
             kernel_ns: of(Activity::Kernel),
+            kernel_outside_calls_ns: outside_calls.kernel_ns,
             ready_woken_ns: of(Activity::ReadyWoken),
             // Ready since before the window, it was more likely preempted than woken just then.
             ready_preempted_ns: of(Activity::ReadyPreempted) + of(Activity::ReadyUnknown),

@@ -32,6 +32,7 @@ fn each_activity_has_its_time() {
         wall_ns: 1_000,
         user_ns: 100 + 100 + 50 + 95 - 50,
         kernel_ns: 100 + 90,
+        kernel_outside_calls_ns: None,
         ready_woken_ns: 10 + 5,
         ready_preempted_ns: 50,
         blocked_ns: 300,

@@ -104,42 +104,29 @@ fn without_events(
     }
     let wall_ns = stop_ns.saturating_sub(start_ns);
     let mut thread = all_along::without_events(pid, tid, stat.comm.clone(), wall_ns as i64);
+    thread.kernel_only = stat.is_kernel_only();
     if stat.state == 'R' {
         return Some(thread);
     }
-    thread.budget.unknown_ns = 0;
-    match stat.state {
-        _ if stat.is_stopped() => {
-            thread.budget.stopped_ns = wall_ns as i64;
-            thread.stopped.clipped_ns = wall_ns as i64;
-            let off_cpu = OffCpuTime {
-                stopped_ns: wall_ns,
-                ..OffCpuTime::default()
-            };
-            name_blocking_call(&mut thread, wall_ns, off_cpu, conventions);
-        }
-        _ => {
-            thread.budget.blocked_ns = wall_ns as i64;
-            let off_cpu = OffCpuTime {
-                blocked_ns: wall_ns,
-                ..OffCpuTime::default()
-            };
-            name_blocking_call(&mut thread, wall_ns, off_cpu, conventions);
-        }
+    let budget = &mut thread.budget;
+    budget.unknown_ns = 0;
+    budget.kernel_outside_calls_ns = Some(0);
+    let mut off_cpu = OffCpuTime::default();
+    if stat.is_stopped() {
+        budget.stopped_ns = wall_ns as i64;
+        thread.stopped.clipped_ns = wall_ns as i64;
+        off_cpu.stopped_ns = wall_ns;
+    } else {
+        budget.blocked_ns = wall_ns as i64;
+        off_cpu.blocked_ns = wall_ns;
+    }
+    // Of one that never leaves the kernel it is the call of the thread that made it.
+    let call = (!thread.kernel_only).then(|| blocking_call((pid, tid), conventions));
+    match call.flatten() {
+        Some(call) => add_blocking_call(&mut thread, call, wall_ns, off_cpu, 0),
+        None => settle_calls(&mut thread),
     }
     Some(thread)
-}
-
-/// Puts the call that a blocked thread is in on its account.
-fn name_blocking_call(
-    thread: &mut Thread,
-    duration_ns: u64,
-    off_cpu: OffCpuTime,
-    conventions: &mut Conventions,
-) {
-    if let Some(call) = blocking_call((thread.pid, thread.tid), conventions) {
-        add_blocking_call(thread, call, duration_ns, off_cpu, 0);
-    }
 }
 
 /// `None`: it blocks without one, in a page fault for example.

@@ -7,6 +7,7 @@ pub mod cpu_mode;
 pub mod from_record;
 pub mod idle;
 pub mod merge;
+mod outside_calls;
 pub mod records;
 pub mod seen;
 pub mod shares;

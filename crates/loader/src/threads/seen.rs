@@ -65,6 +65,7 @@ pub struct FirstEvent {
     pub tid: u32,
     pub comm: String,
     pub start_time_ns: u64,
+    pub is_kernel_only: bool,
     pub activity: Activity,
     /// The call that it was in; `NONE`: in none, or the kernel does not say.
     pub syscall: SyscallKey,
@@ -77,6 +78,7 @@ impl FirstEvent {
             tid: record.tid,
             comm: name_of(&record.comm),
             start_time_ns: record.start_time_ns,
+            is_kernel_only: record.kernel_only != 0,
             activity: record.first_activity,
             syscall: record.first_syscall,
         }

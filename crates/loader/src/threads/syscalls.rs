@@ -5,6 +5,7 @@ use abi::histogram::Histogram;
 use abi::syscall::{SyscallKey, SyscallRow};
 use abi::thread::close::OpenCall;
 
+use crate::names::errors::errno_name;
 use crate::names::syscalls;
 use crate::sample::{SyscallStatistics, Thread};
 use crate::threads::shares::hold_within;
@@ -27,6 +28,8 @@ pub fn statistics(rows: &[SyscallRow], open: OpenCall) -> Vec<SyscallStatistics>
             count: row.durations.count as i64,
             total_ns: row.durations.total_ns as i64,
             max_ns: row.durations.max_ns as i64,
+            refused: row.refused.into(),
+            refused_errno: refused_errno(row).map(str::to_owned),
             histogram: histogram(&row.histogram, row.durations.count),
             ..in_flight_off_cpu(row.key, in_flight_ns, off_cpu)
         });
@@ -36,6 +39,11 @@ pub fn statistics(rows: &[SyscallRow], open: OpenCall) -> Vec<SyscallStatistics>
         statistics.push(in_flight_off_cpu(key, open_ns, off_cpu));
     }
     statistics
+}
+
+fn refused_errno(row: &SyscallRow) -> Option<&'static str> {
+    let is_one = row.refused > 0 && row.refused_variously == 0;
+    is_one.then(|| errno_name(-i64::from(row.refused_errno)))?
 }
 
 /// A call of which the window saw no whole one.

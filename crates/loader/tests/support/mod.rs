@@ -33,6 +33,7 @@ pub fn assert_adds_up(sample: &Sample) {
         let budget = &thread.budget;
         let sum = budget.user_ns
             + budget.kernel_ns
+            + budget.kernel_outside_calls_ns.unwrap_or(0)
             + budget.ready_woken_ns
             + budget.ready_preempted_ns
             + budget.blocked_ns

@@ -88,9 +88,9 @@ impl Extract {
                 ..extract
             })
         };
-        let mut most = grant.most();
-        let found = whole(&mut most);
-        grant.settle(&most);
+        let mut part = grant.for_debug_information();
+        let found = whole(&mut part);
+        grant.settle(&part);
         found.or_else(|why| {
             let problem = Some(format!("debug information is left out: {why}"));
             let plain = Self::write(file, most_bytes, grant, false, None)?;

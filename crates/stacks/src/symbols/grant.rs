@@ -12,6 +12,9 @@ use crate::mapped::cpu_time::cpu_time;
 /// A single file may have so many parts of so many.
 const MOST_OF_ONE: (u32, u32) = (3, 4);
 
+/// Of a file's bytes, one of so many is kept for its symbols. They are a tenth of what debug information is, or less.
+const SYMBOLS_PART: u64 = 16;
+
 /// For a target.
 #[derive(Clone, Debug)]
 pub struct Allotment {
@@ -101,12 +104,12 @@ impl Grant {
         Ok(())
     }
 
-    /// Most of what is left, for the debug information: were all of it taken by that, none would be left for the symbol table.
-    pub fn most(&self) -> Self {
+    /// What of it the debug information may take: were that all, none would be left for the symbol table.
+    pub fn for_debug_information(&self) -> Self {
         let (parts, of) = MOST_OF_ONE;
         let now = cpu_time();
         Self {
-            bytes: self.bytes / u64::from(of) * u64::from(parts),
+            bytes: self.bytes - self.bytes / SYMBOLS_PART,
             since: now,
             until: now.saturating_add(self.time() / of * parts),
             is_ended: Arc::clone(&self.is_ended),
@@ -168,12 +171,12 @@ mod tests {
             ..allotment(1 << 30)
         }
         .grant();
-        let mut most = grant.most();
-        assert!(most.time() < grant.time() - Duration::from_millis(700));
-        let left = grant.bytes - most.bytes;
-        most.take(most.bytes).unwrap();
-        assert!(most.take(1).is_err());
-        grant.settle(&most);
+        let mut part = grant.for_debug_information();
+        assert!(part.time() < grant.time() - Duration::from_millis(700));
+        let left = grant.bytes - part.bytes;
+        part.take(part.bytes).unwrap();
+        assert!(part.take(1).is_err());
+        grant.settle(&part);
         assert_eq!((grant.bytes, grant.is_refused), (left, true));
         assert!(left > 0 && grant.take(left).is_ok());
         // What either has taken, the file has.

@@ -21,7 +21,7 @@ fn a_call_that_blocks_is_kernel_then_blocked_then_ready() {
         stopped_ns: 0,
     };
     assert_eq!(thread.attribute_off_cpu(), Some((key(FUTEX), off_cpu)));
-    let end = thread.syscall_exited(160);
+    let end = thread.syscall_exited(160, || false);
     assert_eq!(
         end,
         SyscallEnd::Whole {
@@ -68,7 +68,7 @@ fn off_cpu_time_for_which_there_is_no_row_waits_for_one_and_ends_with_its_call()
         "both waits at once"
     );
     thread.leave_off_cpu(blocked_ns(35));
-    thread.syscall_exited(70);
+    thread.syscall_exited(70, || false);
     assert_eq!(
         thread.take_off_cpu(),
         blocked_ns(35),
@@ -90,7 +90,7 @@ fn a_call_open_at_the_start_is_cut_and_never_counted() {
     thread.woken(150);
     thread.switched_in(160);
     assert_eq!(
-        thread.syscall_exited(170),
+        thread.syscall_exited(170, || false),
         SyscallEnd::Cut {
             key: None,
             duration_ns: 70,
@@ -125,7 +125,7 @@ fn the_registers_name_the_call_that_was_open_at_the_start() {
         "its end decides whether it is the call's"
     );
     assert_eq!(
-        thread.syscall_exited(170),
+        thread.syscall_exited(170, || false),
         SyscallEnd::Cut {
             key: Some(key(FUTEX)),
             duration_ns: 70,
@@ -166,7 +166,7 @@ fn registers_of_a_call_that_is_over_do_not_make_user_time_kernel_time() {
         (390, 0)
     );
     assert_eq!(
-        thread.syscall_exited(410),
+        thread.syscall_exited(410, || false),
         SyscallEnd::Whole {
             key: key(FUTEX),
             duration_ns: 10
@@ -180,7 +180,7 @@ fn the_registers_at_the_beginning_of_a_call_are_that_calls_own() {
     thread.was_inside(Some(key(READ)));
     thread.syscall_entered(150, key(READ));
     assert_eq!(
-        thread.syscall_exited(160),
+        thread.syscall_exited(160, || false),
         SyscallEnd::Whole {
             key: key(READ),
             duration_ns: 10
@@ -233,7 +233,7 @@ fn an_orphan_end_of_a_call_is_ignored() {
     child.born(10);
     child.switched_in(20);
     assert_eq!(
-        child.syscall_exited(25),
+        child.syscall_exited(25, || false),
         SyscallEnd::Orphan,
         "the child's side of clone"
     );
@@ -280,4 +280,107 @@ fn off_the_cpu_from_its_poll_is_from_the_end_of_one_to_the_beginning_of_the_next
     );
     assert_eq!(thread.long_poll_min_ns, 30);
     assert_eq!(thread.long_poll_histogram.iter().sum::<u32>(), 2);
+}
+
+#[test]
+fn an_end_without_a_beginning_is_a_call_that_was_refused() {
+    let mut thread = record(0);
+    thread.was_inside(None);
+    thread.hard_irq_entered(5, 7);
+    thread.hard_irq_exited(6, 7);
+    assert_eq!(thread.syscall_exited(40, || true), SyscallEnd::Refused);
+    assert_eq!(thread.syscall_exited(50, || true), SyscallEnd::Refused);
+    thread.syscall_entered(60, key(READ));
+    assert_eq!(
+        thread.syscall_exited(70, || true),
+        SyscallEnd::Whole {
+            key: key(READ),
+            duration_ns: 10
+        }
+    );
+    thread.closed(100);
+    assert_eq!(spent(&thread, Activity::User), 99 - 10);
+    assert_eq!(spent(&thread, Activity::Kernel), 10);
+}
+
+#[test]
+fn what_came_before_a_call_that_may_have_been_refused_is_unknown() {
+    for is_filtered in [true, false] {
+        // The registers hold the call's number either way.
+        let mut thread = record(0);
+        thread.was_inside(Some(key(READ)));
+        let cut = SyscallEnd::Cut {
+            key: Some(key(READ)),
+            duration_ns: 40,
+            off_cpu: OffCpuTime::default(),
+        };
+        let expected = if is_filtered { SyscallEnd::Orphan } else { cut };
+        assert_eq!(thread.syscall_exited(40, || is_filtered), expected);
+        thread.closed(100);
+        let (known, unknown) = (Activity::Kernel, Activity::Lost);
+        let before = if is_filtered { unknown } else { known };
+        assert_eq!(spent(&thread, before), 40);
+        assert_eq!(spent(&thread, Activity::User), 60);
+    }
+}
+
+#[test]
+fn a_wait_for_a_supervisor_is_the_call_s_whether_it_goes_on_or_not() {
+    for goes_on in [false, true] {
+        let mut thread = record(0);
+        thread.syscall_entered(1, key(READ));
+        thread.syscall_exited(2, || true);
+        thread.switched_out(10, || SwitchOut::Blocked);
+        assert!(thread.is_blocked_outside_calls());
+        thread.held(10, key(FUTEX));
+        thread.woken(50);
+        thread.switched_in(55);
+        let off_cpu = OffCpuTime {
+            ready_ns: 5,
+            blocked_ns: 40,
+            stopped_ns: 0,
+        };
+        assert_eq!(thread.attribute_off_cpu(), Some((key(FUTEX), off_cpu)));
+        if goes_on {
+            thread.syscall_entered(60, key(FUTEX));
+        }
+        let whole = SyscallEnd::Whole {
+            key: key(FUTEX),
+            duration_ns: 60,
+        };
+        assert_eq!(thread.syscall_exited(70, || true), whole);
+        thread.closed(100);
+        assert_eq!(spent(&thread, Activity::Kernel), 1 + 15);
+        assert_eq!(spent(&thread, Activity::User), 1 + 8 + 30);
+    }
+}
+
+#[test]
+fn another_call_than_the_one_that_was_held_begins_by_itself() {
+    let mut thread = record(0);
+    thread.was_inside(None);
+    thread.switched_out(10, || SwitchOut::Blocked);
+    thread.held(10, key(FUTEX));
+    thread.woken(50);
+    thread.switched_in(55);
+    thread.syscall_entered(60, key(READ));
+    let whole = SyscallEnd::Whole {
+        key: key(READ),
+        duration_ns: 10,
+    };
+    assert_eq!(thread.syscall_exited(70, || true), whole);
+}
+
+#[test]
+fn a_thread_that_never_leaves_the_kernel_is_in_no_call() {
+    let mut worker = record(0);
+    worker.phase = SyscallPhase::KernelOnly;
+    worker.born(10);
+    worker.switched_in(20);
+    worker.switched_out(30, || SwitchOut::Blocked);
+    worker.woken(50);
+    worker.switched_in(60);
+    assert_eq!(worker.closed(100).call, None);
+    assert_eq!(spent(&worker, Activity::KernelOnly), 10 + 40);
+    assert_eq!(spent(&worker, Activity::User), 0);
 }

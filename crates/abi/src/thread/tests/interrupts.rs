@@ -1,7 +1,7 @@
 //! Hard and soft interrupts, inside each other and in the middle of an event.
 
 use super::{FUTEX, READ, key, once, record, spent};
-use crate::thread::record::Activity;
+use crate::thread::record::{Activity, CpuTimes, SyscallPhase};
 
 #[test]
 fn a_hard_irq_inside_a_soft_irq_is_net_in_both() {
@@ -56,4 +56,44 @@ fn an_interrupt_open_at_the_stop_is_interrupt_time() {
         ),
         (60, 20, 20)
     );
+}
+
+#[test]
+fn ticks_tell_user_code_from_the_kernel_outside_of_calls_only() {
+    let at = |user_ns, system_ns| CpuTimes { user_ns, system_ns };
+    // Whether it has ticked, and outside of any call.
+    for (phase, after, counted) in [
+        (SyscallPhase::Outside, at(14, 20), at(4, 0)),
+        (SyscallPhase::Outside, at(10, 24), at(0, 4)),
+        (SyscallPhase::Born, at(10, 24), at(0, 4)),
+        // Another device's.
+        (SyscallPhase::Outside, at(10, 20), at(0, 0)),
+        (SyscallPhase::Inside, at(10, 24), at(0, 0)),
+        (SyscallPhase::Unknown, at(10, 24), at(0, 0)),
+        (SyscallPhase::KernelOnly, at(10, 24), at(0, 0)),
+    ] {
+        let mut thread = record(0);
+        thread.phase = phase;
+        thread.hard_irq_entered(20, 7);
+        thread.irq_cpu_times = at(10, 20);
+        thread.hard_irq_accounted(after);
+        thread.hard_irq_exited(26, 7);
+        assert_eq!(thread.irq_ticked, counted, "{phase:?}");
+        assert_eq!(thread.irq_ticks, u64::from(counted != at(0, 0)));
+    }
+}
+
+#[test]
+fn a_tick_whose_beginning_was_not_seen_or_in_the_middle_of_an_event_does_not_count() {
+    let mut thread = record(0);
+    thread.phase = SyscallPhase::Outside;
+    let after = CpuTimes {
+        user_ns: 400,
+        system_ns: 300,
+    };
+    thread.hard_irq_accounted(after);
+    thread.hard_irq_entered(20, 7);
+    thread.busy = 1;
+    thread.hard_irq_accounted(after);
+    assert_eq!(thread.irq_ticks, 0);
 }

@@ -13,7 +13,7 @@ fn time_around_a_switch_that_was_not_reported_is_lost_and_not_made_up() {
     thread.syscall_entered(5, key(FUTEX));
     thread.switched_out(10, || SwitchOut::Blocked);
     assert_eq!(
-        thread.syscall_exited(40),
+        thread.syscall_exited(40, || false),
         SyscallEnd::Whole {
             key: key(FUTEX),
             duration_ns: 35

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{FUTEX, READ, key, record, spent};
 use crate::durations::OffCpuTime;
-use crate::thread::record::{Activity, SyscallPhase, ThreadRecord};
+use crate::thread::record::{Activity, ThreadRecord};
 use crate::thread::state::{SwitchOut, SyscallEnd};
 
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,10 @@ enum Event {
     HardOut(u64),
     SoftIn(u32),
     SoftOut(u32),
+    /// Of a thread that is blocked outside of calls.
+    Held(u64),
+    /// Of a thread whose calls may be refused.
+    FilteredExit,
 }
 
 fn apply(thread: &mut ThreadRecord, event: Event, now_ns: u64) -> SyscallEnd {
@@ -27,12 +31,18 @@ fn apply(thread: &mut ThreadRecord, event: Event, now_ns: u64) -> SyscallEnd {
         Event::Out(why) => thread.switched_out(now_ns, || why),
         Event::Wakeup => thread.woken(now_ns),
         Event::Enter(number) => thread.syscall_entered(now_ns, key(number)),
-        Event::Exit => return thread.syscall_exited(now_ns),
+        Event::Exit => return thread.syscall_exited(now_ns, || false),
         Event::Exiting => return thread.exiting(now_ns),
         Event::HardIn(action) => thread.hard_irq_entered(now_ns, action),
         Event::HardOut(action) => {
             thread.hard_irq_exited(now_ns, action);
         }
+        Event::Held(number) => {
+            if thread.is_blocked_outside_calls() {
+                thread.held(now_ns, key(number));
+            }
+        }
+        Event::FilteredExit => return thread.syscall_exited(now_ns, || true),
         Event::SoftIn(vector) => thread.soft_irq_entered(now_ns, vector),
         Event::SoftOut(vector) => thread.soft_irq_exited(now_ns, vector),
     }
@@ -52,6 +62,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         (0u64..400).prop_map(Event::Enter),
         Just(Event::Exit),
         Just(Event::Exiting),
+        (0u64..3).prop_map(Event::Held),
+        Just(Event::FilteredExit),
         (1u64..4).prop_map(Event::HardIn),
         (1u64..4).prop_map(Event::HardOut),
         (0u32..10).prop_map(Event::SoftIn),
@@ -79,7 +91,7 @@ impl Calls {
                 self.cut_ns += duration_ns;
                 self.off_cpu.add(off_cpu);
             }
-            SyscallEnd::Orphan => {}
+            SyscallEnd::Orphan | SyscallEnd::Refused => {}
         }
         if matches!(event, Event::In)
             && let Some((_, off_cpu)) = thread.attribute_off_cpu()
@@ -295,13 +307,17 @@ fn possible(thread: &ThreadRecord, choice: u8) -> Event {
             6 => Event::HardOut(1),
             _ => Event::SoftOut(1),
         },
-        Activity::Unseen | Activity::OnCpu | Activity::User | Activity::Kernel => match choice {
+        Activity::Unseen
+        | Activity::OnCpu
+        | Activity::User
+        | Activity::Kernel
+        | Activity::KernelOnly => match choice {
             0 => Event::Out(SwitchOut::Runnable),
             1 => Event::Out(SwitchOut::Blocked),
             2 => Event::Out(SwitchOut::Stopped),
             3 => Event::HardIn(1),
             4 => Event::SoftIn(2),
-            _ if thread.phase == SyscallPhase::Inside => Event::Exit,
+            _ if thread.phase.is_in_call() => Event::Exit,
             _ => Event::Enter(FUTEX),
         },
         Activity::ReadyWoken | Activity::ReadyPreempted | Activity::ReadyUnknown => Event::In,
