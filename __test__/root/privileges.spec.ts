@@ -96,7 +96,7 @@ test('CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE, both: calls in which others’ thr
 test('CAP_SYSLOG: functions of the kernel', async (t) => {
   const symbols = (capabilities: string[]) =>
     copy
-      .capture(capabilities, Number(pid), '-s', '1000000', '--event-limit', '1')
+      .capture(capabilities, Number(pid), '-s', '1000000', '--event-limit', '20')
       .samples[0]?.syscallEvents?.flatMap(
         ({ kernelStack }) => kernelStack?.map(({ symbol }) => symbol) ?? [],
       );
@@ -121,7 +121,7 @@ test('CAP_CHECKPOINT_RESTORE: functions of a program that was deleted', async (t
         '-s',
         '1000000',
         '--event-limit',
-        '1',
+        '20',
       )
       .samples[0]?.syscallEvents?.flatMap(({ userStack }) => userStack?.map(({ symbol }) => symbol) ?? []);
   t.false(stacks()?.includes('Perl_pp_sselect'));

@@ -48,7 +48,7 @@ export class PublicCopy {
 
   /** A short capture that must succeed, and what was said beside it. */
   capture(capabilities: readonly string[], pid: number, ...options: string[]): Report & { stderr: string } {
-    const args = ['capture', '-p', String(pid), '-f', 'json', '--sample-time', '0.05', ...options];
+    const args = ['capture', '-p', String(pid), '-f', 'json', '--sample-time', '0.25', ...options];
     const { status, stdout, stderr } = this.kdelay(capabilities, ...args);
     if (status !== 0) throw new Error(`exit code ${status}: ${stderr}`);
     return { ...(JSON.parse(stdout) as Report), stderr };
