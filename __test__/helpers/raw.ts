@@ -39,9 +39,9 @@ export function rawThread(over: Partial<Binding.BindingThread> = {}): Binding.Bi
   };
 }
 
-/** Counts of all buckets, of which these are not empty. */
+/** Of these buckets. */
 export function rawHistogram(counts: Readonly<Record<number, number>>): number[] {
-  return Array.from({ length: 128 }, (_, index) => counts[index] ?? 0);
+  return Object.entries(counts).flatMap(([bucket, count]) => [Number(bucket), count]);
 }
 
 export const emptyBudget: Binding.BindingBudget = {
@@ -53,6 +53,7 @@ export const emptyBudget: Binding.BindingBudget = {
   readyPreemptedNs: 0,
   blockedNs: 0,
   stoppedNs: 0,
+  frozenNs: 0,
   hardIrqNs: 0,
   softIrqNs: 0,
   unknownNs: 0,
@@ -294,6 +295,7 @@ export function busyThread(over: Partial<Binding.BindingThread> = {}): Binding.B
       readyPreemptedNs: 3650,
       blockedNs: 402_000_000,
       stoppedNs: 1_000_005,
+      frozenNs: 0,
       hardIrqNs: 281_000,
       softIrqNs: 49_913,
       unknownNs: 645_355,

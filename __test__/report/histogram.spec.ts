@@ -12,7 +12,7 @@ test('a histogram lists non-empty buckets; the first takes 0, the last has no en
 });
 
 test('each bucket begins where the one before ends', (t) => {
-  const every = toHistogram(Array.from({ length: 128 }, () => 1)) ?? [];
+  const every = toHistogram(Array.from({ length: 128 }, (_, bucket) => [bucket, 1]).flat()) ?? [];
   t.is(every.length, 128);
   for (const [index, bucket] of every.entries()) {
     if (index > 0) t.is(every[index - 1]?.toNs, bucket.fromNs);
@@ -20,7 +20,7 @@ test('each bucket begins where the one before ends', (t) => {
 });
 
 test('an empty histogram is empty, an unknown one null, and neither has percentiles', (t) => {
-  t.deepEqual(toHistogram([0, 0]), []);
+  t.deepEqual(toHistogram([]), []);
   t.is(toHistogram(null), null);
   t.is(percentiles([], { maxNs: 7 }), null);
   t.is(percentiles(null, { maxNs: 7 }), null);
@@ -64,14 +64,14 @@ test('percentiles are at most an eighth off, whatever the durations, and within 
     const durations = Array.from({ length }, () => Math.floor(40 * 2 ** (next() * spread))).sort(
       (a, b) => a - b,
     );
-    const counts = rawHistogram({});
+    const counts: Record<number, number> = {};
     for (const ns of durations) {
       const bucket = bucketOf(ns);
       counts[bucket] = (counts[bucket] ?? 0) + 1;
     }
     const extremes = { minNs: durations[0] ?? 0, maxNs: durations.at(-1) ?? 0 };
     for (const known of [extremes, { maxNs: extremes.maxNs }, {}]) {
-      const found = percentiles(toHistogram(counts), known);
+      const found = percentiles(toHistogram(rawHistogram(counts)), known);
       if (found === null) return t.fail();
       for (const [key, share] of [
         ['p50Ns', 50],

@@ -87,7 +87,7 @@ test('nothing counted has no shortest and no longest', (t) => {
 });
 
 test('a measured 0 stays 0', (t) => {
-  const run = { count: 1, totalNs: 0, minNs: 0, maxNs: 0, clippedNs: 0, histogram: [1] };
+  const run = { count: 1, totalNs: 0, minNs: 0, maxNs: 0, clippedNs: 0, histogram: [0, 1] };
   const [thread] = toSample(rawSample({ threads: [rawThread({ run })] }), 0).threads;
   t.is(thread?.run.minNs, 0);
 });

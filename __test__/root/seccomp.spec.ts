@@ -139,7 +139,7 @@ for (const how of ['refuses', 'goes-on'] as const) {
     t.is(call.count + call.refused, 40);
     t.true(call.count > 30, `${call.count}`);
     t.true(
-      call.blockedNs > 0.8 * truth.ns && call.totalNs <= truth.ns,
+      call.blockedNs + call.readyNs > 0.8 * truth.ns && call.totalNs <= truth.ns,
       `${call.blockedNs} ${call.totalNs} ${truth.ns}`,
     );
     t.true(worker.faults.blockedNs < 0.1 * truth.ns, `${worker.faults.blockedNs}`);

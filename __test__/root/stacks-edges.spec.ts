@@ -122,3 +122,55 @@ int main(int n, char **t) { for (;;) sink += before(n); }`;
   assertLikeGdb(t, calls, gdbFrames(programs.folder, pid, 'clock_nanosleep'));
   assertChain(t, calls[0]?.userStack ?? [], ['wait_here', 'aligned', 'before', 'main']);
 });
+
+test.serial('a function without unwind tables that never returns, in the middle of a stack', async (t) => {
+  const source = `
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+static struct timespec nap_time = { 0, 3000000 };
+__attribute__((noinline)) void nap(void) { syscall(SYS_clock_nanosleep, 0, 0, &nap_time, 0); __asm__ volatile(""); }
+__attribute__((noinline, noreturn)) void serve_for_ever(void) { for (;;) nap(); }
+__attribute__((noinline)) void begin(int n) { if (n) serve_for_ever(); __asm__ volatile(""); }
+__attribute__((noinline)) int set_up(int n) { begin(n); __asm__ volatile(""); return n; }
+int main(int count, char **words) { int n = set_up(count); __asm__ volatile(""); return n; }`;
+  const flags = ['-static', '-O2', '-fomit-frame-pointer', '-fno-asynchronous-unwind-tables'];
+  const pid = await programs.start(programs.compile('musl-gcc', 'c', source, ...flags));
+  const { calls } = await record(pid, 'clock_nanosleep');
+  t.true(calls.length > 0);
+  for (const { userStack, userStackEnd } of calls) {
+    const functions = names(userStack);
+    t.true(functions.includes('nap'), `${functions}`);
+    // Its callers are there, or the stack is not whole.
+    const isWhole = ['begin', 'set_up', 'main'].every((name) => functions.includes(name));
+    t.is(userStackEnd === 'complete', isWhole, `${userStackEnd}: ${functions}`);
+  }
+});
+
+test.serial(
+  'generated code that keeps another value than the frame’s where the frame pointer is',
+  async (t) => {
+    const source = `
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+/* middle: push %rbp; xor %ebp,%ebp; call leaf; pop %rbp; ret
+   leaf: push %rbp; mov %rsp,%rbp; mov $230,%eax; xor %edi,%edi; xor %esi,%esi; xor %r10d,%r10d; syscall; pop %rbp; ret */
+static const unsigned char code[] = {
+  0x55, 0x31, 0xed, 0xe8, 2, 0, 0, 0, 0x5d, 0xc3,
+  0x55, 0x48, 0x89, 0xe5, 0xb8, 230, 0, 0, 0, 0x31, 0xff, 0x31, 0xf6, 0x45, 0x31, 0xd2, 0x0f, 0x05, 0x5d, 0xc3};
+static struct timespec nap_time = { 0, 3000000 };
+int main(void) {
+  void *made = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  memcpy(made, code, sizeof code);
+  for (;;) ((void (*)(long, long, void *))made)(0, 0, &nap_time);
+}`;
+    const pid = await programs.start(programs.compile('gcc', 'c', source, ...plain));
+    const { calls } = await record(pid, 'clock_nanosleep');
+    t.true(calls.length > 0);
+    for (const { userStack, userStackEnd } of calls) {
+      const functions = names(userStack);
+      t.is(userStackEnd === 'complete', functions.includes('main'), `${userStackEnd}: ${functions}`);
+    }
+  },
+);

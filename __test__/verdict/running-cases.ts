@@ -68,6 +68,14 @@ export const runningCases: readonly Case[] = [
     next: /^perf record -g -t 101 /,
   },
   {
+    rule: 'frozen',
+    title: 'for half of the time',
+    provokes: thread({ frozenNs: 250 * ms }),
+    not: thread({ stoppedNs: 250 * ms }),
+    text: /was frozen for 50 % of its time \(250 ms\): by the freezer of its control group, or with the machine\.$/,
+    next: /^cat \/proc\/100\/cgroup$/,
+  },
+  {
     rule: 'exceptions',
     title: 'most of the time in page faults',
     provokes: thread(

@@ -96,6 +96,8 @@ export interface BindingBudget {
   readyPreemptedNs: number
   blockedNs: number
   stoppedNs: number
+  /** By the freezer of its control group, or with the machine. */
+  frozenNs: number
   hardIrqNs: number
   softIrqNs: number
   unknownNs: number
@@ -422,8 +424,8 @@ export interface BindingSyscall {
   /** The error that all of them returned; null: there are none, there is no error, or not all have the same. */
   refusedErrno: string | null
   /**
-   * Four buckets to each power of two, from 32 ns on; the first holds all shorter durations too, the last one all longer ones.
-   * Null: counters wrapped.
+   * Pairs, in rising order: the number of a bucket that is not empty, and its count. There are four buckets to each power of two, from
+   * 32 ns on; the first holds all shorter durations too, the last one all longer ones. Null: counters wrapped.
    */
   histogram: Array<number> | null
 }

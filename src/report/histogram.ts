@@ -5,14 +5,14 @@ import type { HistogramBucket, Percentiles } from './types.js';
 const bounds: readonly number[] = histogramBoundsNs;
 const [leastNs] = histogramBoundsNs;
 
-/** From the counts of all buckets to those that are not empty. */
-export function toHistogram(counts: readonly number[] | null): HistogramBucket[] | null {
-  if (counts === null) return null;
+/** `pairs`: the number of each bucket that is not empty, and its count. */
+export function toHistogram(pairs: readonly number[] | null): HistogramBucket[] | null {
+  if (pairs === null) return null;
   // In a loop, as there is one for each call of each thread.
   const buckets: HistogramBucket[] = [];
-  for (let index = 0; index < counts.length; index++) {
-    const count = counts[index] ?? 0;
-    if (count === 0) continue;
+  for (let at = 0; at < pairs.length; at += 2) {
+    const index = pairs[at] ?? 0;
+    const count = pairs[at + 1] ?? 0;
     const fromNs = index === 0 ? 0 : (bounds[index] ?? 0);
     buckets.push({ fromNs, toNs: bounds[index + 1] ?? null, count });
   }

@@ -73,6 +73,7 @@ function sumParts<T>(value: (key: Part) => T): Record<Part, T> {
     readyPreemptedNs: value('readyPreemptedNs'),
     blockedNs: value('blockedNs'),
     stoppedNs: value('stoppedNs'),
+    frozenNs: value('frozenNs'),
     hardIrqNs: value('hardIrqNs'),
     softIrqNs: value('softIrqNs'),
     unknownNs: value('unknownNs'),

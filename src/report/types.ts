@@ -382,6 +382,10 @@ export interface Budget {
    */
   stoppedNs: number;
   /**
+   * Nanoseconds frozen, by the freezer of its control group or with the machine.
+   */
+  frozenNs: number;
+  /**
    * Nanoseconds in hard interrupts, local timer and inter-processor ones among them.
    */
   hardIrqNs: number;
@@ -948,6 +952,7 @@ export interface Finding {
     | 'user-code'
     | 'exceptions'
     | 'stopped'
+    | 'frozen'
     | 'page-faults'
     | 'long-poll'
     | 'steal';

@@ -4,9 +4,20 @@ import type { Syscall } from '../report/types.js';
 
 /**
  * `idle`: a thread with nothing to do is blocked there, so its time says nothing. `lock`: another thread has to go on first; an idle
- * worker waits there, too. `receive`: data that may come from a disk, or whenever the other end likes.
+ * worker waits there, too. `receive`: data that may come from a disk, or whenever the other end likes. `multiplexed`: of 32-bit programs, one
+ * call for all that can be done with a socket, or with semaphores and queues. `child`: what it has begun has to execute a program first, or to end.
+ * `open`: of a file, or of a FIFO.
  */
-export type CallKind = 'idle' | 'lock' | 'receive' | 'send' | 'storage' | 'other';
+export type CallKind =
+  | 'idle'
+  | 'lock'
+  | 'receive'
+  | 'multiplexed'
+  | 'send'
+  | 'child'
+  | 'open'
+  | 'storage'
+  | 'other';
 
 const names: Readonly<Record<Exclude<CallKind, 'other'>, readonly string[]>> = {
   idle: [
@@ -35,6 +46,9 @@ const names: Readonly<Record<Exclude<CallKind, 'other'>, readonly string[]>> = {
     'semtimedop',
     'semtimedop_time64',
     'flock',
+    // Of what they do, only waiting for a lock (F_SETLKW, F_OFD_SETLKW) takes time.
+    'fcntl',
+    'fcntl64',
   ],
   receive: [
     'read',
@@ -52,7 +66,24 @@ const names: Readonly<Record<Exclude<CallKind, 'other'>, readonly string[]>> = {
     'io_pgetevents',
     'io_uring_enter',
   ],
-  send: ['write', 'writev', 'send', 'sendto', 'sendmsg', 'sendmmsg', 'sendfile', 'sendfile64', 'connect'],
+  multiplexed: ['socketcall', 'ipc'],
+  send: [
+    'write',
+    'writev',
+    'send',
+    'sendto',
+    'sendmsg',
+    'sendmmsg',
+    'sendfile',
+    'sendfile64',
+    'connect',
+    'msgsnd',
+    'mq_timedsend',
+    'mq_timedsend_time64',
+  ],
+  // With CLONE_VFORK, as posix_spawn has it, or else not for long.
+  child: ['vfork', 'clone', 'clone3'],
+  open: ['open', 'openat', 'openat2'],
   storage: [
     'pread64',
     'preadv',
@@ -72,9 +103,6 @@ const names: Readonly<Record<Exclude<CallKind, 'other'>, readonly string[]>> = {
     'copy_file_range',
     'getdents',
     'getdents64',
-    'open',
-    'openat',
-    'openat2',
     'stat',
     'lstat',
     'statx',
@@ -102,7 +130,10 @@ export const waitedFor: Readonly<Record<CallKind, string>> = {
   idle: 'nothing to do',
   lock: 'a lock, or nothing to do',
   receive: 'a disk, the network, or an other end that had nothing to say',
+  multiplexed: 'a socket, a semaphore or a message queue, or an other end that had nothing to say',
   send: 'a disk, the network, or an other end that does not take it',
+  child: 'its child to execute a program or to end',
+  open: 'a disk or a file system, or, of a FIFO, its other end',
   storage: 'a disk or a file system',
   other: 'something in the kernel',
 };

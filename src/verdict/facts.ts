@@ -26,6 +26,11 @@ export interface ThreadFacts {
 /** A worker without work is in one call nearly all along. What its few times of work leave is not evidence. */
 const idleShare = 0.9;
 
+/** Of the time in which it could have done something: not of that in which it was stopped or frozen. */
+function isNearlyAllOf(ns: number, { wallNs, stoppedNs, frozenNs }: Thread['budget']): boolean {
+  return ns >= idleShare * (wallNs - stoppedNs - frozenNs);
+}
+
 /** Below it, a thread that waits for others has hardly anything that it could be late with. */
 const leastRan = 0.05;
 
@@ -52,6 +57,7 @@ export function threadFacts(thread: Thread, windowNs: number): ThreadFacts {
       readyNs +
       interruptNs +
       budget.stoppedNs +
+      budget.frozenNs +
       (thread.kernelOnly ? 0 : faults.blockedNs) +
       blockedNs(working) +
       (lock === 'no' ? 0 : lockNs),
@@ -68,21 +74,37 @@ function onCpuOf({ userNs, kernelNs, kernelOutsideCallsNs }: Thread['budget']): 
 }
 
 /** A loop waits in its poll when it is idle, hence not in a lock. Of other threads it cannot be known, but for workers without work. */
-function lockEvidence({ syscalls, budget }: Thread, lockNs: number): ThreadFacts['lock'] {
-  if (lockNs === 0) return 'no';
+function lockEvidence(thread: Thread, lockNs: number): ThreadFacts['lock'] {
+  const { syscalls, budget } = thread;
+  if (lockNs === 0 || isSleep(thread, lockNs)) return 'no';
   const polls = syscalls.some(
     ({ name, count, blockedNs }) => pollFamily.has(name) && count > 0 && blockedNs > 0,
   );
-  const isIdleIn = lockNs >= idleShare * budget.wallNs;
+  const isIdleIn = isNearlyAllOf(lockNs, budget);
   if (polls) return isIdleIn ? 'possible' : 'likely';
   return !isIdleIn && onCpuOf(budget) >= leastRan * budget.wallNs ? 'possible' : 'no';
 }
 
 function isWork(call: Syscall, thread: Thread): boolean {
   const kind = kindOf(call);
-  if (kind === 'idle' || kind === 'lock') return false;
-  if (kind !== 'receive') return true;
-  return call.blockedNs < idleShare * thread.budget.wallNs || isWokenByDisk(thread);
+  if (kind === 'idle' || kind === 'lock' || isSleep(thread, call.blockedNs)) return false;
+  if (kind !== 'receive' && kind !== 'multiplexed') return true;
+  return !isNearlyAllOf(call.blockedNs, thread.budget) || isWokenByDisk(thread);
+}
+
+/** As kernels name it: the local one of x86, and those with an interrupt line. */
+const timer = /timer|hpet/i;
+
+/**
+ * Whether most of this time, of all in which the thread was blocked, was ended by a timer, even if a timer also ended all that it was
+ * blocked elsewhere: it slept for as long as it wished.
+ */
+function isSleep({ wokenBy, budget }: Thread, blockedNs: number): boolean {
+  const byTimerNs = wokenBy
+    .filter(({ by, name }) => by !== 'task' && by !== 'others' && timer.test(name))
+    .reduce((sum, waker) => sum + waker.blockedNs, 0);
+  const elsewhereNs = budget.blockedNs - blockedNs;
+  return blockedNs > 0 && (byTimerNs - elsewhereNs) * 2 > blockedNs;
 }
 
 /** As their drivers name them. */

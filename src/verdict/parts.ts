@@ -1,7 +1,7 @@
 /** What the rules pick out of a thread's numbers. */
 import { onCpuNs } from '../report/syscalls.js';
 import { isIdleCpu } from '../report/tasks.js';
-import type { Syscall, Thread, Waker } from '../report/types.js';
+import type { Syscall, Thread } from '../report/types.js';
 import { shortTime, wholeNumber, wholePercent } from '../units.js';
 import { kindOf } from './call-kinds.js';
 import type { ThreadFacts } from './facts.js';
@@ -57,12 +57,17 @@ export function longestReady({ thread: { ready }, wallNs }: ThreadFacts): string
   return cut > whole ? `at least ${shortTime(cut)}` : `up to ${shortTime(whole)}`;
 }
 
-/** The task that ended at least half of the thread's waits for others; null: it may have ended any of its other waits as well. */
-export function wokenFromLocks({ thread: { wokenBy, budget }, lockNs }: ThreadFacts): Waker | null {
-  const elsewhereNs = budget.blockedNs - lockNs;
-  const isSure = (waker: Waker): boolean =>
-    waker.by === 'task' && (waker.blockedNs - elsewhereNs) * 2 >= lockNs;
-  return wokenBy.find(isSure) ?? null;
+/**
+ * `; mostly woken by NAME (tid N)`: the task that ended at least half of that much time blocked, even if it ended all that the thread was
+ * blocked elsewhere as well. Nothing if none surely did.
+ */
+export function wokenBy({ thread: { wokenBy: wakers, budget } }: ThreadFacts, blockedNs: number): string {
+  const elsewhereNs = budget.blockedNs - blockedNs;
+  const waker = wakers.find(
+    ({ by, blockedNs: byNs }) => by === 'task' && byNs > elsewhereNs && (byNs - elsewhereNs) * 2 >= blockedNs,
+  );
+  if (waker === undefined) return '';
+  return `; mostly woken by ${nameOf(waker.name)}${waker.tid === 0 ? '' : ` (tid ${waker.tid})`}`;
 }
 
 /** How long the longest one took; where edges cut it, it took `atLeast` that. */
@@ -151,6 +156,7 @@ export function outsidePoll({ thread, readyNs, interruptNs }: ThreadFacts): stri
     [readyNs, 'waiting for a CPU'] as const,
     [interruptNs, 'interrupted'] as const,
     [budget.stoppedNs, 'stopped'] as const,
+    [budget.frozenNs, 'frozen'] as const,
     [faults.blockedNs, 'blocked outside of calls'] as const,
     ...blocked,
   ].sort(([a], [b]) => b - a);

@@ -17,9 +17,9 @@ import {
   lookAtCpu,
   mostInCall,
   outsidePoll,
-  wokenFromLocks,
+  wokenBy,
 } from './parts.js';
-import { called, isPlainWord, nameOf, times } from './words.js';
+import { called, isPlainWord, times } from './words.js';
 
 /** Its sentence goes on after the thread's name. */
 export interface ThreadRule {
@@ -61,12 +61,7 @@ export const threadRules: readonly ThreadRule[] = [
         lock === 'likely'
           ? 'likely a lock, as it polls when it has nothing to do'
           : 'a lock, or nothing to do';
-      const waker = wokenFromLocks(facts);
-      const by =
-        waker === null
-          ? ''
-          : `; mostly woken by ${nameOf(waker.name)}${waker.tid === 0 ? '' : ` (tid ${waker.tid})`}`;
-      return `was blocked for another thread (futex and the like) for ${share(lockNs, facts)} of its time: ${why}${by}`;
+      return `was blocked for another thread (futex and the like) for ${share(lockNs, facts)} of its time: ${why}${wokenBy(facts, lockNs)}`;
     },
     next: ({ thread: { pid } }) => `kdelay capture -p ${pid} --off-cpu --sample-time 2`,
   },
@@ -87,7 +82,7 @@ export const threadRules: readonly ThreadRule[] = [
       const length = `${atLeast ? 'at least ' : ''}${shortTime(ns)}`;
       const where = `${wholePercent(call.blockedNs, spent)} blocked, for ${waitedFor[kindOf(call)]}`;
       const ready = call.readyNs > 0 ? `; ${wholePercent(call.readyNs, spent)} waiting for a CPU` : '';
-      return `was in one ${called(call)} for ${length}. Of all its time there: ${where}${ready}`;
+      return `was in one ${called(call)} for ${length}. Of all its time there: ${where}${ready}${wokenBy(facts, call.blockedNs)}`;
     },
     next(facts) {
       const name = longestCall(facts)?.name ?? '';
@@ -186,6 +181,13 @@ export const threadRules: readonly ThreadRule[] = [
     says: (facts) =>
       `was stopped for ${share(facts.thread.budget.stoppedNs, facts)} of its time (${shortTime(facts.thread.budget.stoppedNs)}): by a signal or a debugger`,
     next: ({ thread: { pid, tid } }) => `grep -E '^(State|TracerPid):' /proc/${pid}/task/${tid}/status`,
+  },
+  {
+    id: 'frozen',
+    atStake: ({ thread: { budget } }) => when(budget.frozenNs >= limits.stoppedNs, budget.frozenNs),
+    says: (facts) =>
+      `was frozen for ${share(facts.thread.budget.frozenNs, facts)} of its time (${shortTime(facts.thread.budget.frozenNs)}): by the freezer of its control group, or with the machine`,
+    next: ({ thread: { pid } }) => `cat /proc/${pid}/cgroup`,
   },
   {
     id: 'page-faults',

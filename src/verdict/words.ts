@@ -49,6 +49,7 @@ export function activities(budget: Budget, blocked: readonly BlockedPart[]): str
     [budget.readyWokenNs + budget.readyPreemptedNs, 'waiting for a CPU'],
     [budget.blockedNs, `blocked${blockedIn(blocked, wallNs)}`],
     [budget.stoppedNs, 'stopped'],
+    [budget.frozenNs, 'frozen'],
     [budget.hardIrqNs + budget.softIrqNs, 'interrupted'],
     [budget.unknownNs, 'unknown'],
   ];

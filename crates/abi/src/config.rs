@@ -50,7 +50,8 @@ pub struct Config {
     pub function_bytes: u64,
     /// The flags of a task that mark a thread which never leaves the kernel.
     pub kernel_only_flags: u32,
-    pub reserved: u32,
+    /// The bit of the byte at `task_frozen`.
+    pub frozen_mask: u32,
     /// The calls of the poll family, as in [`Events::calls`].
     pub polls: [u64; CALL_WORDS],
     pub events: Events,
@@ -147,6 +148,9 @@ pub struct Offsets {
     pub task_utime: u32,
     pub task_stime: u32,
     pub task_flags: u32,
+    /// Whether its control group's freezer has it.
+    pub task_frozen: u32,
+    pub reserved: u32,
     /// `seccomp.mode`: not 0 where calls may be refused.
     pub task_seccomp: u32,
     /// What a call returns, while it is on the way in `-ENOSYS` (x86), or still the first argument (arm64).
@@ -169,6 +173,8 @@ impl Config {
     pub const IO_WORKER: u32 = 0x10;
     /// `PF_USER_WORKER`, since Linux 6.4 (54e6842d0775). Before, the bit means something else, or nothing.
     pub const USER_WORKER: u32 = 0x4000;
+    /// `PF_FROZEN`, until Linux 6.1 has a state for it. Later the bit means something else.
+    pub const FROZEN: u32 = 0x1_0000;
 
     pub fn as_bytes(&self) -> &[u8] {
         // SAFETY: `repr(C)` and without padding (asserted below), so that all its bytes are values.
@@ -199,7 +205,7 @@ impl Config {
         replaced: NEVER_REPLACED,
         function_bytes: 0,
         kernel_only_flags: 0,
-        reserved: 0,
+        frozen_mask: 0,
         polls: [0; CALL_WORDS],
         events: Events::NONE,
         offsets: Offsets {
@@ -228,6 +234,8 @@ impl Config {
             task_utime: NO_OFFSET,
             task_stime: NO_OFFSET,
             task_flags: NO_OFFSET,
+            task_frozen: NO_OFFSET,
+            reserved: NO_OFFSET,
             task_seccomp: NO_OFFSET,
             regs_result: NO_OFFSET,
             task_signal: NO_OFFSET,

@@ -5,7 +5,7 @@ use core::hint::assert_unchecked;
 use core::marker::PhantomData;
 
 use abi::COMM_BYTES;
-use abi::config::NO_OFFSET;
+use abi::config::{Config, NO_OFFSET};
 use abi::placeholder;
 use abi::stack::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserRegisters};
 use abi::syscall::SyscallKey;
@@ -410,6 +410,18 @@ impl<A: Access> Task<A> {
     pub fn is_kernel_only(self) -> bool {
         config!(offsets.task_flags) != NO_OFFSET
             && member!(A::member_u32, self.pointer, task_flags) & config!(kernel_only_flags) != 0
+    }
+
+    /// Whether a freezer has it: its control group's, or, before there was a state for that, the machine's or that of a group of the first kind.
+    #[inline(always)]
+    pub fn is_frozen(self) -> bool {
+        let is_by_group = config!(frozen_mask) != 0
+            && u32::from(member!(A::member_u8, self.pointer, task_frozen)) & config!(frozen_mask)
+                != 0;
+        let has_flag = config!(has_prev_state) == 0
+            && config!(offsets.task_flags) != NO_OFFSET
+            && member!(A::member_u32, self.pointer, task_flags) & Config::FROZEN != 0;
+        is_by_group || has_flag
     }
 
     /// Whether seccomp may refuse its calls.

@@ -24,6 +24,7 @@ const activities: readonly Activity[] = [
   { key: 'readyPreemptedNs', label: 'ready (preempted)', letter: 'P' },
   { key: 'blockedNs', label: 'blocked', letter: 'B' },
   { key: 'stoppedNs', label: 'stopped', letter: 'S' },
+  { key: 'frozenNs', label: 'frozen', letter: 'Z' },
   { key: 'hardIrqNs', label: 'hard irq', letter: 'H' },
   { key: 'softIrqNs', label: 'soft irq', letter: 'I' },
   { key: 'unknownNs', label: 'unknown', letter: '?' },

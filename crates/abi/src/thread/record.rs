@@ -36,6 +36,8 @@ pub enum Activity {
     Ended = 12,
     /// Not what a thread does: time for which an event is missing, so that nobody knows. Of no record's `activity`.
     Lost = 13,
+    /// By its control group's freezer, or with the machine.
+    Frozen = 14,
 }
 
 pub const ACTIVITIES: usize = 16;

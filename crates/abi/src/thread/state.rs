@@ -22,6 +22,7 @@ pub enum SwitchOut {
     Runnable,
     Blocked,
     Stopped,
+    Frozen,
     /// For good.
     Dead,
 }
@@ -30,6 +31,8 @@ impl SwitchOut {
     const TASK_STOPPED: u64 = 0x4;
     const TASK_TRACED: u64 = 0x8;
     const TASK_DEAD: u64 = 0x80;
+    /// Since Linux 6.1 (f5d39b020809).
+    const TASK_FROZEN: u64 = 0x8000;
 
     /// `preempt` decides first: a task that is preempted on its way to sleep is still runnable
     /// (Linux 02f726949f2b), whatever its state says. A task of PREEMPT_RT that waits for a lock which spins elsewhere is no
@@ -43,6 +46,8 @@ impl SwitchOut {
             Self::Dead
         } else if prev_state & (Self::TASK_STOPPED | Self::TASK_TRACED) != 0 {
             Self::Stopped
+        } else if prev_state & Self::TASK_FROZEN != 0 {
+            Self::Frozen
         } else {
             Self::Blocked
         }
@@ -188,7 +193,7 @@ impl ThreadRecord {
         self.accumulated_ns[bounded::<ACTIVITIES>(to as usize)] += resolved_ns;
     }
 
-    /// All its time off the CPU.
+    /// All its time off the CPU; a call does not tell the two ways apart in which somebody else stops it.
     #[inline(always)]
     fn off_cpu(&self) -> OffCpuTime {
         let of = |activity: Activity| self.accumulated_ns[activity as usize];
@@ -197,7 +202,7 @@ impl ThreadRecord {
                 + of(Activity::ReadyPreempted)
                 + of(Activity::ReadyUnknown),
             blocked_ns: of(Activity::Blocked),
-            stopped_ns: of(Activity::Stopped),
+            stopped_ns: of(Activity::Stopped) + of(Activity::Frozen),
         }
     }
 

@@ -91,6 +91,7 @@ impl ThreadRecord {
             SwitchOut::Runnable => self.activity = Activity::ReadyPreempted,
             SwitchOut::Blocked => self.activity = Activity::Blocked,
             SwitchOut::Stopped => self.activity = Activity::Stopped,
+            SwitchOut::Frozen => self.activity = Activity::Frozen,
             SwitchOut::Dead => {
                 self.activity = Activity::Ended;
                 self.end_ns = now_ns;
@@ -131,7 +132,7 @@ impl ThreadRecord {
                 self.settle(now_ns);
                 self.first_blocked_ns = self.accumulated_ns[Activity::Blocked as usize];
             }
-            Activity::Blocked => self.settle(now_ns),
+            Activity::Blocked | Activity::Frozen => self.settle(now_ns),
             Activity::Stopped => {
                 self.settle(now_ns);
                 self.end_stopped(now_ns);

@@ -119,10 +119,14 @@ fn report_end(ended: &Ended) {
 #[inline(always)]
 fn why<C: Arguments>(ctx: &C, prev: Task<C::Access>) -> SwitchOut {
     let preempt = ctx.number(0) & 0xff != 0;
-    if config!(has_prev_state) != 0 {
+    let why = if config!(has_prev_state) != 0 {
         SwitchOut::new(preempt, ctx.number(3) & 0xffff_ffff)
     } else {
         SwitchOut::new(preempt && prev.is_queued(), prev.state())
+    };
+    match why {
+        SwitchOut::Blocked if prev.is_frozen() => SwitchOut::Frozen,
+        _ => why,
     }
 }
 

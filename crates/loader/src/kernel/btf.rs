@@ -139,6 +139,12 @@ impl Btf {
     /// Bytes from the start of a structure to a member, given as a path such as `thread_info.status`. Members of
     /// anonymous structures and unions count as the outer one's. `None`: there is no such member.
     pub fn member_offset(&self, structure: &str, path: &str) -> Option<u32> {
+        let bits = self.member_bits(structure, path)?;
+        bits.is_multiple_of(8).then_some(bits / 8)
+    }
+
+    /// The same in bits, for members that are some of a word's.
+    pub fn member_bits(&self, structure: &str, path: &str) -> Option<u32> {
         let mut id = self.find(structure, KIND_STRUCT)?;
         let mut bits = 0u32;
         for name in path.split('.') {
@@ -146,7 +152,7 @@ impl Btf {
             bits = bits.checked_add(offset)?;
             id = member_type;
         }
-        bits.is_multiple_of(8).then_some(bits / 8)
+        Some(bits)
     }
 
     /// The number by which programs are attached to a function.

@@ -107,6 +107,7 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         .member_offset("task_struct", "utime")
         .zip(btf.member_offset("task_struct", "stime"))
         .unzip();
+    let frozen = btf.member_bits("task_struct", "frozen");
     let task = |path| btf.member_offset("task_struct", path).unwrap_or(NO_OFFSET);
     let offsets = Offsets {
         task_pid: required("pid")?,
@@ -165,6 +166,8 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         task_utime: utime.unwrap_or(NO_OFFSET),
         task_stime: stime.unwrap_or(NO_OFFSET),
         task_flags: task("flags"),
+        task_frozen: frozen.map_or(NO_OFFSET, |bits| bits / 8),
+        reserved: NO_OFFSET,
         task_seccomp: task("seccomp.mode"),
         regs_result: if IS_X86 {
             register(btf, "ax", 0)
@@ -208,7 +211,7 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         replaced: NEVER_REPLACED,
         function_bytes: 0,
         kernel_only_flags: kernel_only_flags(btf),
-        reserved: 0,
+        frozen_mask: frozen.map_or(0, |bits| 1 << (bits % 8)),
         polls: [0; CALL_WORDS],
         events: Events::NONE,
         has_task_registers: u32::from(btf.has_enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs")),

@@ -28,8 +28,8 @@ pub struct SyscallStatistics {
     pub refused: i64,
     /// The error that all of them returned; null: there are none, there is no error, or not all have the same.
     pub refused_errno: Option<String>,
-    /// Four buckets to each power of two, from 32 ns on; the first holds all shorter durations too, the last one all longer ones.
-    /// Null: counters wrapped.
+    /// Pairs, in rising order: the number of a bucket that is not empty, and its count. There are four buckets to each power of two, from
+    /// 32 ns on; the first holds all shorter durations too, the last one all longer ones. Null: counters wrapped.
     pub histogram: Option<Vec<u32>>,
 }
 
@@ -242,6 +242,8 @@ pub struct Budget {
     pub ready_preempted_ns: i64,
     pub blocked_ns: i64,
     pub stopped_ns: i64,
+    /// By the freezer of its control group, or with the machine.
+    pub frozen_ns: i64,
     pub hard_irq_ns: i64,
     pub soft_irq_ns: i64,
     pub unknown_ns: i64,

@@ -8,7 +8,7 @@ use abi::control::UNTIL_CLOSED;
 
 use crate::calls::naming::Symbols;
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::clock::monotonic_ns;
+use crate::kernel::clock::{self, monotonic_ns};
 use crate::options::Options;
 use crate::sample::{Start, Stop, StopReason, Target};
 use crate::session::attached::{Attached, Opened};
@@ -45,6 +45,7 @@ pub struct CaptureSession {
 impl CaptureSession {
     /// Attaches the probes. Nothing is counted before [`Self::start`].
     pub fn open(options: &Options) -> Result<Self> {
+        clock::require_known()?;
         let mut pids = options.pids.clone();
         pids.dedup();
         let mut unique = HashSet::new();

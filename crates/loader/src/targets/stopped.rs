@@ -1,6 +1,7 @@
-//! Threads that are stopped as a window opens: their first event, a wakeup, does not tell a stop from a sleep.
+//! Threads that somebody has halted as a window opens, by a stop or a freezer: their first event, a wakeup, does not tell that from a sleep.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::fs;
 
 use crate::error::{Error, Result};
 use crate::kernel::clock::monotonic_ns;
@@ -9,15 +10,25 @@ use crate::targets::proc_stat::Stat;
 use crate::targets::process::thread_folder;
 use crate::targets::{proc_stat, process};
 
-/// Those that were stopped at a time.
+/// What keeps a thread from going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// A signal, or a tracer.
+    Stop,
+    /// Its control group's freezer.
+    Freezer,
+}
+
+/// Those that were halted at a time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StoppedThreads {
     /// When all of them had been looked at.
     at_ns: u64,
-    tids: HashSet<u32>,
+    /// By tid.
+    halts: HashMap<u32, Halt>,
 }
 
-/// What is known of those that were stopped when a window began.
+/// What is known of those that were halted when a window began.
 #[derive(Clone, Debug, Default)]
 pub struct StoppedAtStart {
     /// Before it began: when it was opened or armed.
@@ -27,12 +38,12 @@ pub struct StoppedAtStart {
 }
 
 impl StoppedAtStart {
-    /// Those that were stopped, among the threads whose first event in the window came then. A look that came after a thread's
+    /// Those that were halted, among the threads whose first event in the window came then. A look that came after a thread's
     /// first event tells nothing of the time before it.
-    pub fn at_first_event(&self, first_event_ns: u64) -> &HashSet<u32> {
+    pub fn at_first_event(&self, first_event_ns: u64) -> &HashMap<u32, Halt> {
         match &self.after {
-            Some(after) if after.at_ns <= first_event_ns => &after.tids,
-            _ => &self.before.tids,
+            Some(after) if after.at_ns <= first_event_ns => &after.halts,
+            _ => &self.before.halts,
         }
     }
 }
@@ -40,44 +51,57 @@ impl StoppedAtStart {
 impl StoppedThreads {
     /// By now.
     pub fn of<'a>(processes: impl IntoIterator<Item = &'a Process>) -> Result<Self> {
-        let mut tids = HashSet::new();
+        let mut halts = HashMap::new();
         for process in processes {
-            let of_process = process.while_there(stopped_threads)?;
-            tids.extend(of_process.unwrap_or_default());
+            let of_process = process.while_there(halted_threads)?;
+            halts.extend(of_process.unwrap_or_default());
         }
         Ok(Self {
             at_ns: monotonic_ns(),
-            tids,
+            halts,
         })
     }
 }
 
-/// Only looked for where the leader is stopped, or has ended before the others: a stop is a whole process's.
-fn stopped_threads(pid: u32) -> Result<HashSet<u32>> {
-    let is = |path: &str, state: fn(&Stat) -> bool| -> Result<bool> {
-        let stat = proc_stat::stat(path).map_err(|error| Error::io(path, &error))?;
-        Ok(stat.is_some_and(|stat| state(&stat)))
-    };
-    let may_be_stopped = |leader: &Stat| leader.is_stopped() || leader.is_dead();
-    let mut stopped = HashSet::new();
-    if is(&format!("/proc/{pid}"), may_be_stopped)? {
+/// Only looked for where the leader is halted, or has ended before the others: that is done to whole processes.
+fn halted_threads(pid: u32) -> Result<HashMap<u32, Halt>> {
+    let stat = |path: &str| proc_stat::stat(path).map_err(|error| Error::io(path, &error));
+    let mut halts = HashMap::new();
+    let leader = thread_folder(pid, pid);
+    let may_be_halted =
+        stat(&leader)?.is_some_and(|stat| stat.is_dead() || halt(&leader, &stat).is_some());
+    if may_be_halted {
         for tid in process::tids(pid)? {
-            if is(&thread_folder(pid, tid), Stat::is_stopped)? {
-                stopped.insert(tid);
-            }
+            let folder = thread_folder(pid, tid);
+            let halt = stat(&folder)?.and_then(|stat| halt(&folder, &stat));
+            halts.extend(halt.map(|halt| (tid, halt)));
         }
     }
-    Ok(stopped)
+    Ok(halts)
+}
+
+/// What halts the thread whose folder in /proc that is.
+pub fn halt(folder: &str, stat: &Stat) -> Option<Halt> {
+    /// Where frozen threads are: control groups' of the second kind, as the compiler had it, and those of all others.
+    const FREEZERS: [&str; 3] = ["do_freezer_trap", "get_signal", "__refrigerator"];
+    if stat.is_stopped() {
+        return Some(Halt::Stop);
+    }
+    let may_be_frozen = matches!(stat.state, 'S' | 'D');
+    // Without the right to look at it, the file says 0.
+    let is_there = |place: String| FREEZERS.contains(&place.trim_end());
+    (may_be_frozen && fs::read_to_string(format!("{folder}/wchan")).is_ok_and(is_there))
+        .then_some(Halt::Freezer)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{StoppedAtStart, StoppedThreads};
+    use super::{Halt, StoppedAtStart, StoppedThreads};
 
     fn stopped(at_ns: u64, tid: u32) -> StoppedThreads {
         StoppedThreads {
             at_ns,
-            tids: [tid].into(),
+            halts: [(tid, Halt::Stop)].into(),
         }
     }
 
@@ -87,7 +111,7 @@ mod tests {
             before: stopped(10, 1),
             after: Some(stopped(30, 2)),
         };
-        let known = |first_event_ns| looks.at_first_event(first_event_ns).iter().copied().next();
+        let known = |first_event_ns| looks.at_first_event(first_event_ns).keys().copied().next();
         assert_eq!(known(30), Some(2), "nothing had happened to it by then");
         assert_eq!(
             known(29),

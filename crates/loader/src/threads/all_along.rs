@@ -22,6 +22,7 @@ pub fn all_along(first: &FirstEvent, wall_ns: u64) -> Thread {
         Activity::KernelOnly => budget.kernel_outside_calls_ns = Some(wall_ns),
         Activity::Blocked => budget.blocked_ns = wall_ns,
         Activity::Stopped => budget.stopped_ns = wall_ns,
+        Activity::Frozen => budget.frozen_ns = wall_ns,
         Activity::ReadyUnknown => budget.ready_preempted_ns = wall_ns,
         _ => {
             budget.kernel_outside_calls_ns = None;
@@ -63,9 +64,9 @@ pub fn without_events(pid: u32, tid: u32, comm: String, wall_ns: i64) -> Thread 
         },
         ..Thread::default()
     };
-    thread.run.histogram = Some(vec![0; abi::histogram::BUCKETS]);
-    thread.ready.histogram = Some(vec![0; abi::histogram::BUCKETS]);
-    thread.long_poll.histogram = Some(vec![0; abi::histogram::BUCKETS]);
+    thread.run.histogram = Some(Vec::new());
+    thread.ready.histogram = Some(Vec::new());
+    thread.long_poll.histogram = Some(Vec::new());
     thread
 }
 

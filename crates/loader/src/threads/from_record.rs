@@ -1,6 +1,6 @@
 //! From a thread's record to the thread of a sample.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use abi::durations::{Durations, OffCpuTime};
 use abi::syscall::SyscallKey;
@@ -14,6 +14,7 @@ use crate::sample::{
     Budget, Faults, HardIrq, Interval, LocalIrq, LongPoll, Ready, Run, SoftIrq, Stopped,
     SyscallStatistics, Thread,
 };
+use crate::targets::stopped::Halt;
 use crate::threads::outside_calls::OutsideCalls;
 use crate::threads::seen::{FirstEvent, SeenThread};
 use crate::threads::syscalls::{histogram, settle_calls};
@@ -30,8 +31,9 @@ pub struct Parts {
     pub unattributed: OffCpuTime,
 }
 
-/// The time before a thread's first event, a wakeup, was taken for blocked: it was stopped.
-fn was_stopped(
+/// The time before a thread's first event, a wakeup, was taken for blocked: it was halted.
+fn was_halted(
+    halt: Halt,
     first_blocked_ns: u64,
     first_syscall: SyscallKey,
     spent: &mut [u64; ACTIVITIES],
@@ -40,7 +42,11 @@ fn was_stopped(
     // Of that, what a stop before the wakeup has left.
     let moved_ns = first_blocked_ns.min(spent[Activity::Blocked as usize]);
     spent[Activity::Blocked as usize] -= moved_ns;
-    spent[Activity::Stopped as usize] += moved_ns;
+    let activity = match halt {
+        Halt::Stop => Activity::Stopped,
+        Halt::Freezer => Activity::Frozen,
+    };
+    spent[activity as usize] += moved_ns;
     // To the call that it was in, if it was in one, it was attributed as blocked.
     let call = syscalls.iter_mut().find(|call| is_of(call, first_syscall));
     if let Some(call) = call {
@@ -61,7 +67,7 @@ pub fn thread(
     record: ThreadRecord,
     parts: Parts,
     stop_ns: u64,
-    stopped_at_start: &HashSet<u32>,
+    halted_at_start: &HashMap<u32, Halt>,
 ) -> SeenThread {
     let Parts {
         mut syscalls,
@@ -72,13 +78,19 @@ pub fn thread(
     } = parts;
     let mut spent = record.accumulated_ns;
     let mut stopped_clipped_ns = record.stopped_clipped_ns;
-    if record.first_blocked_ns > 0 && stopped_at_start.contains(&record.tid) {
-        stopped_clipped_ns += was_stopped(
+    if record.first_blocked_ns > 0
+        && let Some(&halt) = halted_at_start.get(&record.tid)
+    {
+        let halted_ns = was_halted(
+            halt,
             record.first_blocked_ns,
             record.first_syscall,
             &mut spent,
             &mut syscalls,
         );
+        if halt == Halt::Stop {
+            stopped_clipped_ns += halted_ns;
+        }
     }
     let of = |activity: Activity| spent[activity as usize] as i64;
     let end_ns = if record.end_ns != 0 {
@@ -153,6 +165,7 @@ pub fn thread(
             ready_preempted_ns: of(Activity::ReadyPreempted) + of(Activity::ReadyUnknown),
             blocked_ns: of(Activity::Blocked),
             stopped_ns: of(Activity::Stopped),
+            frozen_ns: of(Activity::Frozen),
             hard_irq_ns: of(Activity::HardIrq),
             soft_irq_ns: of(Activity::SoftIrq),
             unknown_ns: of(Activity::Unseen) + of(Activity::OnCpu) + of(Activity::Lost),

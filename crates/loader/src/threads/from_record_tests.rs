@@ -37,6 +37,7 @@ fn each_activity_has_its_time() {
         ready_preempted_ns: 50,
         blocked_ns: 300,
         stopped_ns: 100,
+        frozen_ns: 0,
         hard_irq_ns: 20,
         soft_irq_ns: 30,
         unknown_ns: 0,

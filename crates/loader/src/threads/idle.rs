@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::sample::Thread;
 use crate::targets::identity::{Identity, still_there};
 use crate::targets::process::thread_folder;
+use crate::targets::stopped::{self, Halt};
 use crate::targets::{proc_stat, process};
 use crate::threads::all_along;
 use crate::threads::convention::Conventions;
@@ -98,7 +99,8 @@ fn without_events(
     clock: StartTime,
     conventions: &mut Conventions,
 ) -> Option<Thread> {
-    let stat = proc_stat::stat(&thread_folder(pid, tid)).ok().flatten()?;
+    let folder = thread_folder(pid, tid);
+    let stat = proc_stat::stat(&folder).ok().flatten()?;
     if stat.is_dead() || clock.began_after(&stat, stop_ns) {
         return None;
     }
@@ -112,16 +114,22 @@ fn without_events(
     budget.unknown_ns = 0;
     budget.kernel_outside_calls_ns = Some(0);
     let mut off_cpu = OffCpuTime::default();
-    if stat.is_stopped() {
-        budget.stopped_ns = wall_ns as i64;
-        thread.stopped.clipped_ns = wall_ns as i64;
-        off_cpu.stopped_ns = wall_ns;
-    } else {
-        budget.blocked_ns = wall_ns as i64;
-        off_cpu.blocked_ns = wall_ns;
+    let halt = stopped::halt(&folder, &stat);
+    match halt {
+        Some(Halt::Stop) => {
+            budget.stopped_ns = wall_ns as i64;
+            thread.stopped.clipped_ns = wall_ns as i64;
+            off_cpu.stopped_ns = wall_ns;
+        }
+        Some(Halt::Freezer) => budget.frozen_ns = wall_ns as i64,
+        None => {
+            budget.blocked_ns = wall_ns as i64;
+            off_cpu.blocked_ns = wall_ns;
+        }
     }
-    // Of one that never leaves the kernel it is the call of the thread that made it.
-    let call = (!thread.kernel_only).then(|| blocking_call((pid, tid), conventions));
+    // Of one that never leaves the kernel it is the call of the thread that made it, and of a frozen one the one that it has left.
+    let is_in_call = !thread.kernel_only && halt != Some(Halt::Freezer);
+    let call = is_in_call.then(|| blocking_call((pid, tid), conventions));
     match call.flatten() {
         Some(call) => add_blocking_call(&mut thread, call, wall_ns, off_cpu, 0),
         None => settle_calls(&mut thread),

@@ -198,8 +198,8 @@ pub fn read(
             who: rows.who.remove(&record.slot).unwrap_or_default(),
             unattributed: open.off_cpu,
         };
-        let stopped_at_start = stopped.at_first_event(record.begin_ns + record.first_blocked_ns);
-        let thread = from_record::thread(record, parts, stop_ns, stopped_at_start);
+        let halted_at_start = stopped.at_first_event(record.begin_ns + record.first_blocked_ns);
+        let thread = from_record::thread(record, parts, stop_ns, halted_at_start);
         seen.add(identity, thread);
     }
     Ok(())

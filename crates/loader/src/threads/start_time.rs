@@ -1,13 +1,14 @@
 //! When a task began, on the clock of the windows.
 
-use crate::kernel::clock::monotonic_ns;
+use crate::kernel::clock::{boottime_offset_ns, suspended_ns};
 use crate::targets::proc_stat::Stat;
 
 /// /proc counts from boot, in ticks, and goes on counting while the machine sleeps.
 #[derive(Clone, Copy)]
 pub struct StartTime {
     tick_ns: u64,
-    suspended_ns: u64,
+    /// What /proc adds: the time that the machine slept, and the time namespace's offset.
+    added_ns: i64,
 }
 
 impl StartTime {
@@ -16,7 +17,7 @@ impl StartTime {
         let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64;
         Self {
             tick_ns: 1_000_000_000 / ticks,
-            suspended_ns: boottime_ns().saturating_sub(monotonic_ns()),
+            added_ns: (suspended_ns() as i64).saturating_add(boottime_offset_ns()),
         }
     }
 
@@ -24,7 +25,7 @@ impl StartTime {
     fn earliest_ns(self, stat: &Stat) -> u64 {
         stat.start_ticks
             .saturating_mul(self.tick_ns)
-            .saturating_sub(self.suspended_ns)
+            .saturating_add_signed(-self.added_ns)
     }
 
     /// Surely.
@@ -38,19 +39,10 @@ impl StartTime {
     }
 }
 
-fn boottime_ns() -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `time` is a valid timespec, and the clock exists since 2.6.39.
-    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{StartTime, Stat, monotonic_ns};
+    use super::{StartTime, Stat};
+    use crate::kernel::clock::monotonic_ns;
 
     #[test]
     fn a_task_is_younger_or_older_only_if_it_surely_is() {

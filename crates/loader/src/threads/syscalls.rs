@@ -53,7 +53,7 @@ pub fn in_flight(key: SyscallKey, in_flight_ns: u64) -> SyscallStatistics {
         number: key.number(),
         abi: syscalls::abi_name(key.abi()).to_owned(),
         in_flight_ns: in_flight_ns as i64,
-        histogram: Some(vec![0; abi::histogram::BUCKETS]),
+        histogram: Some(Vec::new()),
         ..SyscallStatistics::default()
     }
 }
@@ -84,13 +84,16 @@ pub fn settle_calls(thread: &mut Thread) {
     let ready_ns = budget.ready_woken_ns + budget.ready_preempted_ns;
     hold_within(syscalls, ready_ns, |call| &mut call.ready_ns);
     hold_within(syscalls, budget.blocked_ns, |call| &mut call.blocked_ns);
-    hold_within(syscalls, budget.stopped_ns, |call| &mut call.stopped_ns);
+    let stopped_ns = budget.stopped_ns + budget.frozen_ns;
+    hold_within(syscalls, stopped_ns, |call| &mut call.stopped_ns);
     let in_calls_ns: i64 = syscalls.iter().map(|call| call.blocked_ns).sum();
     faults.blocked_ns = budget.blocked_ns - in_calls_ns;
 }
 
-/// The buckets are 32 bits wide: when one has wrapped, the sum no longer is the count, and the histogram is unknown.
+/// The number of each bucket that is not empty, and its count. The buckets are 32 bits wide: when one has wrapped, the sum no longer is
+/// the count, and the histogram is unknown.
 pub fn histogram(histogram: &Histogram, count: u64) -> Option<Vec<u32>> {
     let sum: u64 = histogram.iter().map(|&bucket| u64::from(bucket)).sum();
-    (sum == count).then(|| histogram.to_vec())
+    let used = (0u32..).zip(histogram).filter(|(_, count)| **count > 0);
+    (sum == count).then(|| used.flat_map(|(bucket, &count)| [bucket, count]).collect())
 }

@@ -1,7 +1,5 @@
 //! Records as the programs leave them: made by the state machine that the programs run, from timelines.
 
-use std::collections::HashSet;
-
 use abi::durations::Durations;
 use abi::syscall::{SyscallKey, SyscallRow};
 use abi::thread::record::ThreadRecord;
@@ -9,6 +7,7 @@ use abi::thread::state::{SwitchOut, SyscallEnd};
 use abi::who::{Who, WhoKey, WhoRow};
 
 use crate::sample::{Budget, Thread};
+use crate::targets::stopped::Halt;
 use crate::threads::from_record::{self, Parts};
 use crate::threads::seen::SeenThread;
 use crate::threads::syscalls::statistics;
@@ -139,7 +138,10 @@ impl Recorded {
             unattributed: open.off_cpu,
             ..Parts::default()
         };
-        let stopped: HashSet<u32> = was_stopped.then_some(TID).into_iter().collect();
+        let stopped = was_stopped
+            .then_some((TID, Halt::Stop))
+            .into_iter()
+            .collect();
         from_record::thread(self.record, parts, stop_ns, &stopped)
     }
 
@@ -175,7 +177,7 @@ pub fn budget_sum(budget: &Budget) -> i64 {
     parts_of(budget).iter().sum()
 }
 
-pub fn parts_of(budget: &Budget) -> [i64; 10] {
+pub fn parts_of(budget: &Budget) -> [i64; 11] {
     [
         budget.user_ns,
         budget.kernel_ns,
@@ -184,6 +186,7 @@ pub fn parts_of(budget: &Budget) -> [i64; 10] {
         budget.ready_preempted_ns,
         budget.blocked_ns,
         budget.stopped_ns,
+        budget.frozen_ns,
         budget.hard_irq_ns,
         budget.soft_irq_ns,
         budget.unknown_ns,

@@ -176,7 +176,7 @@ fn off_the_cpu_from_its_poll_is_the_time_between_two() {
             off_cpu.min_ns < off_cpu.max_ns && off_cpu.total_ns < seen.budget.wall_ns,
             "{off_cpu:?}"
         );
-        let in_buckets: u32 = off_cpu.histogram.iter().flatten().sum();
+        let in_buckets: u32 = off_cpu.histogram.iter().flatten().skip(1).step_by(2).sum();
         assert_eq!(in_buckets, 2);
         worker.end();
     }

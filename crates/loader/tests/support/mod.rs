@@ -38,6 +38,7 @@ pub fn assert_adds_up(sample: &Sample) {
             + budget.ready_preempted_ns
             + budget.blocked_ns
             + budget.stopped_ns
+            + budget.frozen_ns
             + budget.hard_irq_ns
             + budget.soft_irq_ns
             + budget.unknown_ns;

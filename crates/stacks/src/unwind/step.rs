@@ -199,8 +199,8 @@ impl Stepper {
             .then_some((module, address)))
     }
 
-    /// Of a function that never returns, as that which calls `main` and then `exit`: the place where the program or the thread
-    /// began is near on the stack.
+    /// Of a function that never returns, as that which calls `main` and then `exit`: the first return address on the stack leads to where
+    /// the program or the thread began. If it leads elsewhere, that may be its caller, or a word that was left there.
     fn first_function(
         &mut self,
         maps: &ProcessMaps,
@@ -227,12 +227,13 @@ impl Stepper {
                 effort.spend(module.id(), READ_UNITS);
                 way_out::is_thread_exit(registers.arch, &module, address.wrapping_add(1))
             };
-            if is_entry(&module, address) || is_exit() {
-                registers.pc = pc;
-                registers.set(registers.arch.sp(), Some(at.wrapping_add(8)));
-                registers.set(registers.arch.fp(), None);
-                return Ok(Some(called(FoundBy::FramePointer)));
+            if !is_entry(&module, address) && !is_exit() {
+                break;
             }
+            registers.pc = pc;
+            registers.set(registers.arch.sp(), Some(at.wrapping_add(8)));
+            registers.set(registers.arch.fp(), None);
+            return Ok(Some(called(FoundBy::FramePointer)));
         }
         Ok(None)
     }
@@ -265,6 +266,10 @@ fn rule(
         }
         rule => rule,
     }
+}
+
+pub fn is_in_go(place: &Place) -> bool {
+    matches!(place, Place::Module { module, .. } if is_go(module))
 }
 
 /// Its functions leave their stack for the thread's own, where the program begins, too, but did not call them.

@@ -4,7 +4,7 @@ use crate::mapped::arch::Registers;
 use crate::mapped::effort::Effort;
 use crate::mapped::process_maps::{Place, ProcessMaps};
 use crate::unwind::copied_stack::CopiedStack;
-use crate::unwind::step::Stepper;
+use crate::unwind::step::{Stepper, is_in_go};
 use crate::unwind::walk::{End, FoundBy, Frame, MOST_FRAMES, Walk};
 
 /// Keeps what it has learned about instructions. It may walk stacks of any number of processes.
@@ -72,10 +72,11 @@ impl Unwinder {
                     .step(maps, &frame.place, &mut registers, &stack, effort)
                 {
                     Ok(stepped) => stepped,
-                    // The outermost frame is marked so.
+                    // Go marks the first frame of a goroutine so. In other code that says nothing: the register may hold anything.
                     Err(End::NoUnwindInfo)
                         if found_by == FoundBy::FramePointer
-                            && registers.get(registers.arch.fp()) == Some(0) =>
+                            && registers.get(registers.arch.fp()) == Some(0)
+                            && is_in_go(&frame.place) =>
                     {
                         break End::Complete;
                     }

@@ -8,8 +8,8 @@ pub const MOST_FRAMES: usize = 512;
 /// How a walk ended. All but [`End::Complete`] mean that callers are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// At the function that nothing has called: unwind information says so, a program begins there, or a chain of frame
-    /// pointers ends as it should, in zero.
+    /// At the function that nothing has called: unwind information says so, a program, a thread or a goroutine begins there, or it returns
+    /// to the address 0.
     Complete,
     /// The copy of the stack is too short, or does not hold the stack that a signal handler or a coroutine left.
     CutStack,

@@ -55,7 +55,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         prop_oneof![
             Just(SwitchOut::Runnable),
             Just(SwitchOut::Blocked),
-            Just(SwitchOut::Stopped)
+            Just(SwitchOut::Stopped),
+            Just(SwitchOut::Frozen)
         ]
         .prop_map(Event::Out),
         Just(Event::Wakeup),
@@ -169,7 +170,7 @@ proptest! {
         calls.close(&mut thread, stop_ns);
         prop_assert!(calls.whole_ns + calls.cut_ns <= stop_ns - 1_000);
         prop_assert!(calls.off_cpu.blocked_ns <= spent(&thread, Activity::Blocked));
-        prop_assert!(calls.off_cpu.stopped_ns <= spent(&thread, Activity::Stopped));
+        prop_assert!(calls.off_cpu.stopped_ns <= spent(&thread, Activity::Stopped) + spent(&thread, Activity::Frozen));
         prop_assert_eq!(thread.accumulated_ns.iter().sum::<u64>(), stop_ns - 1_000);
         prop_assert_eq!(thread.negative_intervals, 0);
         prop_assert_eq!(thread.run_histogram.iter().sum::<u32>() as u64, thread.run.count);
@@ -242,7 +243,7 @@ proptest! {
             prop_assert_eq!(off_cpu, calls.off_cpu);
             prop_assert!(calls.whole_ns + calls.cut_ns <= stop_ns - 1_000_000);
             prop_assert!(calls.off_cpu.blocked_ns <= spent(&thread, Activity::Blocked));
-            prop_assert!(calls.off_cpu.stopped_ns <= spent(&thread, Activity::Stopped));
+            prop_assert!(calls.off_cpu.stopped_ns <= spent(&thread, Activity::Stopped) + spent(&thread, Activity::Frozen));
         }
     }
 
@@ -321,7 +322,7 @@ fn possible(thread: &ThreadRecord, choice: u8) -> Event {
             _ => Event::Enter(FUTEX),
         },
         Activity::ReadyWoken | Activity::ReadyPreempted | Activity::ReadyUnknown => Event::In,
-        Activity::Blocked | Activity::Stopped => Event::Wakeup,
+        Activity::Blocked | Activity::Stopped | Activity::Frozen => Event::Wakeup,
         Activity::Ended | Activity::HardIrq | Activity::SoftIrq | Activity::Lost => {
             unreachable!("{:?}", thread.activity)
         }
