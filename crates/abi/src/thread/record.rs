@@ -60,6 +60,13 @@ pub enum SyscallPhase {
     Held = 6,
 }
 
+const _: () = assert!(
+    SyscallPhase::Born as u8 == SyscallPhase::Outside as u8 + 1
+        && SyscallPhase::Born as u8 + 1 == SyscallPhase::KernelOnly as u8
+        && SyscallPhase::Held as u8 == SyscallPhase::Inside as u8 + 1,
+    "phases are told apart by one comparison"
+);
+
 impl SyscallPhase {
     /// In a call, or held on the way into one.
     #[inline(always)]

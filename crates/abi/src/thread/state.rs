@@ -22,7 +22,6 @@ pub enum SwitchOut {
     Runnable,
     Blocked,
     Stopped,
-    Frozen,
     /// For good.
     Dead,
 }
@@ -32,7 +31,7 @@ impl SwitchOut {
     const TASK_TRACED: u64 = 0x8;
     const TASK_DEAD: u64 = 0x80;
     /// Since Linux 6.1 (f5d39b020809).
-    const TASK_FROZEN: u64 = 0x8000;
+    pub const TASK_FROZEN: u64 = 0x8000;
 
     /// `preempt` decides first: a task that is preempted on its way to sleep is still runnable
     /// (Linux 02f726949f2b), whatever its state says. A task of PREEMPT_RT that waits for a lock which spins elsewhere is no
@@ -46,8 +45,6 @@ impl SwitchOut {
             Self::Dead
         } else if prev_state & (Self::TASK_STOPPED | Self::TASK_TRACED) != 0 {
             Self::Stopped
-        } else if prev_state & Self::TASK_FROZEN != 0 {
-            Self::Frozen
         } else {
             Self::Blocked
         }

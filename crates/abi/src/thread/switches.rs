@@ -1,7 +1,7 @@
 //! Switches and wakeups: when the thread is on a CPU, ready for one, blocked or stopped, and for how long each time.
 
 use crate::histogram::bucket;
-use crate::thread::record::{Activity, ThreadRecord};
+use crate::thread::record::{Activity, SyscallPhase, ThreadRecord};
 use crate::thread::state::SwitchOut;
 
 impl ThreadRecord {
@@ -91,12 +91,24 @@ impl ThreadRecord {
             SwitchOut::Runnable => self.activity = Activity::ReadyPreempted,
             SwitchOut::Blocked => self.activity = Activity::Blocked,
             SwitchOut::Stopped => self.activity = Activity::Stopped,
-            SwitchOut::Frozen => self.activity = Activity::Frozen,
             SwitchOut::Dead => {
                 self.activity = Activity::Ended;
                 self.end_ns = now_ns;
             }
         }
+    }
+
+    /// Switched out just now, in no call that has begun: threads are frozen there, and asked whether they may make a call.
+    #[inline(always)]
+    pub fn is_blocked_outside_calls(&self) -> bool {
+        self.phase as u8 <= SyscallPhase::Born as u8
+            && self.activity as u8 == Activity::Blocked as u8
+    }
+
+    /// So it is, and a freezer has it.
+    #[inline(always)]
+    pub fn froze(&mut self) {
+        self.activity = Activity::Frozen;
     }
 
     #[inline(always)]

@@ -33,11 +33,6 @@ impl ThreadRecord {
         self.syscall_since_ns = now_ns;
     }
 
-    #[inline(always)]
-    pub fn is_blocked_outside_calls(&self) -> bool {
-        self.is_at(Activity::Blocked, SyscallPhase::Outside)
-    }
-
     /// The open call's time inside the window.
     #[inline(always)]
     fn syscall_elapsed(&mut self, now_ns: u64) -> Option<u64> {

@@ -34,7 +34,9 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     if is_target(prev.tgid()) {
         if let Some(record) = find(prev, &mut moment) {
             record.switched_out(moment.now_ns, || why(ctx, prev));
-            hold(prev, record, moment.now_ns);
+            if record.is_blocked_outside_calls() {
+                tell_why_blocked(ctx, prev, record, moment.now_ns);
+            }
             note_faults(record, prev);
             who::note_queue(prev, record, moment);
             stacks::note_switch_out(ctx, record);
@@ -53,12 +55,18 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     None
 }
 
-/// Blocked, and in no call: on the way into one, perhaps.
+/// In no call: frozen, or on the way into one; else in a page fault, or the like.
 #[inline(always)]
-fn hold<A: Access>(prev: Task<A>, record: &mut ThreadRecord, now_ns: u64) {
-    if record.is_blocked_outside_calls()
-        && let Some(key) = prev.call_not_begun()
-    {
+fn tell_why_blocked<C: Arguments>(
+    ctx: &C,
+    prev: Task<C::Access>,
+    record: &mut ThreadRecord,
+    now_ns: u64,
+) {
+    let has_state = config!(has_prev_state) != 0 && ctx.number(3) & SwitchOut::TASK_FROZEN != 0;
+    if has_state || prev.is_frozen() {
+        record.froze();
+    } else if let Some(key) = prev.call_not_begun() {
         record.held(now_ns, key);
     }
 }
@@ -119,14 +127,10 @@ fn report_end(ended: &Ended) {
 #[inline(always)]
 fn why<C: Arguments>(ctx: &C, prev: Task<C::Access>) -> SwitchOut {
     let preempt = ctx.number(0) & 0xff != 0;
-    let why = if config!(has_prev_state) != 0 {
+    if config!(has_prev_state) != 0 {
         SwitchOut::new(preempt, ctx.number(3) & 0xffff_ffff)
     } else {
         SwitchOut::new(preempt && prev.is_queued(), prev.state())
-    };
-    match why {
-        SwitchOut::Blocked if prev.is_frozen() => SwitchOut::Frozen,
-        _ => why,
     }
 }
 

@@ -21,6 +21,8 @@ enum Event {
     SoftOut(u32),
     /// Of a thread that is blocked outside of calls.
     Held(u64),
+    /// Likewise.
+    Froze,
     /// Of a thread whose calls may be refused.
     FilteredExit,
 }
@@ -42,6 +44,11 @@ fn apply(thread: &mut ThreadRecord, event: Event, now_ns: u64) -> SyscallEnd {
                 thread.held(now_ns, key(number));
             }
         }
+        Event::Froze => {
+            if thread.is_blocked_outside_calls() {
+                thread.froze();
+            }
+        }
         Event::FilteredExit => return thread.syscall_exited(now_ns, || true),
         Event::SoftIn(vector) => thread.soft_irq_entered(now_ns, vector),
         Event::SoftOut(vector) => thread.soft_irq_exited(now_ns, vector),
@@ -55,8 +62,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         prop_oneof![
             Just(SwitchOut::Runnable),
             Just(SwitchOut::Blocked),
-            Just(SwitchOut::Stopped),
-            Just(SwitchOut::Frozen)
+            Just(SwitchOut::Stopped)
         ]
         .prop_map(Event::Out),
         Just(Event::Wakeup),
@@ -64,6 +70,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::Exit),
         Just(Event::Exiting),
         (0u64..3).prop_map(Event::Held),
+        Just(Event::Froze),
         Just(Event::FilteredExit),
         (1u64..4).prop_map(Event::HardIn),
         (1u64..4).prop_map(Event::HardOut),
