@@ -41,15 +41,24 @@ impl Root {
         regular(&self.open_path(path)?)
     }
 
+    /// The same, if it is one itself, and no symbolic link to one. (Folders on the way may be links.)
+    pub fn open_file_itself(&self, path: &Path) -> io::Result<File> {
+        regular(&self.open_path_as(path, libc::O_NOFOLLOW)?)
+    }
+
     pub fn read_folder(&self, path: &Path) -> io::Result<std::fs::ReadDir> {
         std::fs::read_dir(fd_path(&self.open_path(path)?))
     }
 
     fn open_path(&self, path: &Path) -> io::Result<File> {
+        self.open_path_as(path, 0)
+    }
+
+    fn open_path_as(&self, path: &Path, flags: i32) -> io::Result<File> {
         let path = CString::new(path.as_os_str().as_bytes())?;
         // SAFETY: a structure of integers, for which zero is valid.
         let mut how: libc::open_how = unsafe { std::mem::zeroed() };
-        how.flags = (libc::O_PATH | libc::O_CLOEXEC) as u64;
+        how.flags = (libc::O_PATH | libc::O_CLOEXEC | flags) as u64;
         how.resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS;
         // SAFETY: a terminated string and a structure of the size given, both alive during the call.
         let fd = unsafe {

@@ -10,5 +10,6 @@ pub mod memory_file;
 pub mod module;
 pub mod packed;
 pub mod perf_map;
+mod perf_map_file;
 pub mod process_maps;
 pub mod tables;

@@ -1,12 +1,11 @@
 //! `/tmp/perf-PID.map`: names that runtimes write for the code that they generate.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::sync::Arc;
 
 use probe_points::open::Root;
+
+use crate::mapped::perf_map_file::{PerfMapFile, PerfMapPlace};
 
 /// Read of it. Large programs write some 10 MiB.
 const MOST_BYTES: u64 = 128 << 20;
@@ -15,12 +14,15 @@ const MOST_NAMES: usize = 1_000_000;
 const LONGEST_LINE: usize = 4096;
 const CHUNK: usize = 1 << 16;
 
-/// Grows as the process goes on. What has been read stays when it ends.
+/// Grows as the process goes on, and may be written anew. What has been read stays when it ends.
 #[derive(Debug, Default)]
 pub struct PerfMap {
-    place: Option<(Arc<Root>, String)>,
-    file: Option<File>,
-    read: u64,
+    place: Option<PerfMapPlace>,
+    file: Option<PerfMapFile>,
+    /// Why what is there is not read.
+    problem: Option<String>,
+    /// Whoever asks whether it is current, as of when that was done last.
+    as_of: u64,
     /// The begin of a line whose end was not there yet.
     rest: Vec<u8>,
     /// By first address: the end, and where the name is. They do not overlap.
@@ -29,41 +31,60 @@ pub struct PerfMap {
 }
 
 impl PerfMap {
-    /// In the process's own mount namespace, by its id in its own pid namespace.
+    /// See [`PerfMapPlace::of_process`].
     pub fn of_process(pid: u32, root: &Arc<Root>) -> Self {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-        let id = ids.and_then(|ids| ids.split_ascii_whitespace().next_back());
-        let id = id.map_or_else(|| pid.to_string(), str::to_owned);
         let mut map = Self {
-            place: Some((root.clone(), format!("/tmp/perf-{id}.map"))),
+            place: Some(PerfMapPlace::of_process(pid, root)),
             ..Self::default()
         };
         map.read_on();
         map
     }
 
-    /// What has been written since; nothing if there is no such file, or it cannot be read.
-    pub fn read_on(&mut self) {
-        if self.file.is_none()
-            && let Some((root, path)) = &self.place
-        {
-            self.file = root.open_file(Path::new(path)).ok();
+    /// As of a time that is numbered by whoever asks: looks once for each whether the file has been replaced or written anew.
+    pub fn be_current(&mut self, as_of: u64) {
+        if as_of != self.as_of {
+            self.as_of = as_of;
+            self.read_on();
         }
-        let Some(file) = self.file.take() else {
+    }
+
+    /// What has been written since; all of it, if it was written anew. If there is no such file any more, or none that is to be read, what
+    /// is known stays.
+    pub fn read_on(&mut self) {
+        match self.place.as_ref().map(PerfMapPlace::open) {
+            None | Some(Ok(None)) => {}
+            Some(Ok(Some(file))) => {
+                self.problem = None;
+                let goes_on = |before: &PerfMapFile| before.is_continued_by(&file);
+                if !self.file.as_ref().is_some_and(goes_on) {
+                    self.rest.clear();
+                    self.items.clear();
+                    self.names.clear();
+                    self.file = Some(file);
+                }
+            }
+            Some(Err(problem)) => {
+                self.problem = Some(problem);
+                return;
+            }
+        }
+        let Some(mut file) = self.file.take() else {
             return;
         };
         let mut chunk = vec![0; CHUNK];
-        while self.read < MOST_BYTES {
-            match file.read_at(&mut chunk, self.read) {
-                Ok(count) if count > 0 => {
-                    self.read += count as u64;
-                    self.add(&chunk[..count]);
-                }
-                _ => break,
+        loop {
+            match file.read_on(&mut chunk, MOST_BYTES) {
+                0 => break,
+                count => self.add(&chunk[..count]),
             }
         }
         self.file = Some(file);
+    }
+
+    /// Why what is there is not read.
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 
     /// Text that follows what has been added.

@@ -53,6 +53,7 @@ pub struct Symbolizer {
     was_cut: bool,
     /// As the sample began.
     memory_before: Option<u64>,
+    samples: u64,
 }
 
 impl Default for Symbolizer {
@@ -71,6 +72,7 @@ impl Default for Symbolizer {
             is_tried_again: false,
             was_cut: false,
             memory_before: own_memory(),
+            samples: 1,
         }
     }
 }
@@ -91,6 +93,7 @@ impl Symbolizer {
     /// Another sample begins: files for which there was no room in the one before are tried again.
     pub fn begin_sample(&mut self) {
         self.memory_before = own_memory();
+        self.samples += 1;
         self.try_again(false);
     }
 
@@ -122,10 +125,16 @@ impl Symbolizer {
             Place::Module { module, address } => self.module(module, *address),
             Place::Generated { address, names } => {
                 let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
-                if names.find(*address).is_none() && !self.allotment.is_over() {
+                if !self.allotment.is_over() {
                     let before = cpu_time();
-                    names.read_on();
+                    names.be_current(self.samples);
+                    if names.find(*address).is_none() {
+                        names.read_on();
+                    }
                     self.allotment.spend(cpu_time().saturating_sub(before));
+                }
+                if let Some(problem) = names.problem() {
+                    self.problems.tell(problem);
                 }
                 let mut frame = SymbolFrame::unnamed(None, *address);
                 if let Some((name, start)) = names.find(*address) {
