@@ -150,8 +150,9 @@ pub struct Offsets {
     pub task_flags: u32,
     /// Whether its control group's freezer has it.
     pub task_frozen: u32,
-    pub reserved: u32,
-    /// `seccomp.mode`: not 0 where calls may be refused.
+    /// Not 0 where calls may be refused, by a tracer,
+    pub task_ptrace: u32,
+    /// and by a filter: `seccomp.mode`.
     pub task_seccomp: u32,
     /// What a call returns, while it is on the way in `-ENOSYS` (x86), or still the first argument (arm64).
     pub regs_result: u32,
@@ -235,7 +236,7 @@ impl Config {
             task_stime: NO_OFFSET,
             task_flags: NO_OFFSET,
             task_frozen: NO_OFFSET,
-            reserved: NO_OFFSET,
+            task_ptrace: NO_OFFSET,
             task_seccomp: NO_OFFSET,
             regs_result: NO_OFFSET,
             task_signal: NO_OFFSET,

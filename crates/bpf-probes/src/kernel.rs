@@ -424,12 +424,16 @@ impl<A: Access> Task<A> {
         is_by_group || has_flag
     }
 
-    /// Whether seccomp may refuse its calls.
+    /// Whether its calls may be refused before they begin: by seccomp, or a tracer. Without either, an end without a beginning is one whose
+    /// beginning the kernel has not reported.
     #[inline(always)]
-    pub fn is_filtered(self) -> bool {
-        // An `int`, at least.
-        config!(offsets.task_seccomp) != NO_OFFSET
-            && member!(Probed::member_u32, self.pointer, task_seccomp) != 0
+    pub fn may_be_refused(self) -> bool {
+        // Both are of an `int`'s width.
+        let is_filtered = config!(offsets.task_seccomp) != NO_OFFSET
+            && member!(Probed::member_u32, self.pointer, task_seccomp) != 0;
+        is_filtered
+            || config!(offsets.task_ptrace) != NO_OFFSET
+                && member!(Probed::member_u32, self.pointer, task_ptrace) != 0
     }
 
     /// The call that it is on the way into, by its registers: the kernel has entered it, and has no result for it yet.

@@ -116,66 +116,64 @@ impl ThreadRecord {
         was_held
     }
 
-    /// `is_filtered`: whether the thread's calls may be refused before they begin.
+    /// `may_be_refused`: whether the thread's calls may be, before they begin.
     #[inline(always)]
-    pub fn syscall_exited(
-        &mut self,
-        now_ns: u64,
-        is_filtered: impl FnOnce() -> bool,
-    ) -> SyscallEnd {
+    pub fn syscall_exited(&mut self, now_ns: u64, may_be_refused: impl Fn() -> bool) -> SyscallEnd {
         let now_ns = self.begin_event(now_ns);
-        let end = self.exit_syscall(now_ns, is_filtered);
+        let end = self.exit_syscall(now_ns, may_be_refused);
         self.end_event();
         end
     }
 
     #[inline(always)]
-    fn exit_syscall(&mut self, now_ns: u64, is_filtered: impl FnOnce() -> bool) -> SyscallEnd {
+    fn exit_syscall(&mut self, now_ns: u64, may_be_refused: impl Fn() -> bool) -> SyscallEnd {
         if !self.settle_plainly(now_ns, Activity::Kernel, SyscallPhase::Inside) {
-            if self.may_not_have_begun() && is_filtered() {
+            if self.may_not_have_begun() && may_be_refused() {
                 self.settle_after_doubtful_call(now_ns);
                 return SyscallEnd::Orphan;
             }
             self.settle_after_call(now_ns);
         }
-        let end = match self.phase {
-            SyscallPhase::Inside if self.syscall_since_ns == 0 => {
-                self.resolve_on_cpu(Activity::Kernel);
-                match self.syscall_elapsed(now_ns) {
-                    Some(duration_ns) => SyscallEnd::Cut {
-                        key: Some(self.syscall),
-                        duration_ns,
-                        off_cpu: self.take_off_cpu(),
-                    },
-                    None => SyscallEnd::Orphan,
-                }
-            }
-            SyscallPhase::Inside | SyscallPhase::Held => match self.syscall_elapsed(now_ns) {
+        let began_ns = self.syscall_since_ns;
+        let end = if self.phase.is_in_call() && began_ns != 0 {
+            match self.elapsed(began_ns, now_ns) {
                 Some(duration_ns) => SyscallEnd::Whole {
                     key: self.syscall,
                     duration_ns,
                 },
                 None => SyscallEnd::Orphan,
-            },
-            SyscallPhase::Unknown => {
-                self.resolve_on_cpu(Activity::Kernel);
-                match self.elapsed(self.begin_ns, now_ns) {
-                    Some(duration_ns) => SyscallEnd::Cut {
-                        key: None,
-                        duration_ns,
-                        off_cpu: self.take_off_cpu(),
-                    },
-                    None => SyscallEnd::Orphan,
-                }
             }
-            SyscallPhase::Outside => SyscallEnd::Refused,
-            SyscallPhase::Born | SyscallPhase::Exiting | SyscallPhase::KernelOnly => {
-                SyscallEnd::Orphan
-            }
+        } else {
+            self.end_unseen_call(now_ns, may_be_refused)
         };
         self.activity = Activity::User;
         self.phase = SyscallPhase::Outside;
         end
+    }
+
+    /// Of which no event has shown the beginning.
+    #[inline(always)]
+    fn end_unseen_call(&mut self, now_ns: u64, may_be_refused: impl Fn() -> bool) -> SyscallEnd {
+        let (key, elapsed_ns) = match self.phase {
+            SyscallPhase::Inside => {
+                self.resolve_on_cpu(Activity::Kernel);
+                (Some(self.syscall), self.syscall_elapsed(now_ns))
+            }
+            SyscallPhase::Unknown => {
+                self.resolve_on_cpu(Activity::Kernel);
+                (None, self.elapsed(self.begin_ns, now_ns))
+            }
+            SyscallPhase::Outside if may_be_refused() => return SyscallEnd::Refused,
+            _ => return SyscallEnd::Orphan,
+        };
+        match elapsed_ns {
+            Some(duration_ns) => SyscallEnd::Cut {
+                key,
+                duration_ns,
+                off_cpu: self.take_off_cpu(),
+            },
+            None => SyscallEnd::Orphan,
+        }
     }
 
     /// Of the call that ends now: whether no event says where the thread was before.
@@ -203,7 +201,7 @@ impl ThreadRecord {
     #[inline(never)]
     fn settle_after_call(&mut self, now_ns: u64) {
         self.assume(match self.phase {
-            // Of a call that is refused.
+            // Of a call that is refused, or whose beginning was lost.
             SyscallPhase::Outside => Activity::User,
             _ => Activity::Kernel,
         });

@@ -30,7 +30,7 @@ fn exit<C: Arguments>(ctx: &C) -> Option<()> {
     let task = C::Access::current_target()?;
     let mut moment = Moment::in_window_or_after()?;
     let record = find(task, &mut moment)?;
-    let end = record.syscall_exited(moment.now_ns, || task.is_filtered());
+    let end = record.syscall_exited(moment.now_ns, || task.may_be_refused());
     if let SyscallEnd::Whole { key, duration_ns } = end
         && event::is_wanted(key, duration_ns)
     {

@@ -167,7 +167,7 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         task_stime: stime.unwrap_or(NO_OFFSET),
         task_flags: task("flags"),
         task_frozen: frozen.map_or(NO_OFFSET, |bits| bits / 8),
-        reserved: NO_OFFSET,
+        task_ptrace: task("ptrace"),
         task_seccomp: task("seccomp.mode"),
         regs_result: if IS_X86 {
             register(btf, "ax", 0)

@@ -290,6 +290,8 @@ fn an_end_without_a_beginning_is_a_call_that_was_refused() {
     thread.hard_irq_exited(6, 7);
     assert_eq!(thread.syscall_exited(40, || true), SyscallEnd::Refused);
     assert_eq!(thread.syscall_exited(50, || true), SyscallEnd::Refused);
+    // Of a thread whose calls nobody refuses, its beginning was lost.
+    assert_eq!(thread.syscall_exited(55, || false), SyscallEnd::Orphan);
     thread.syscall_entered(60, key(READ));
     assert_eq!(
         thread.syscall_exited(70, || true),
