@@ -50,12 +50,13 @@ impl ThreadRecord {
     }
 
     /// At the end of a hard interrupt, before [`Self::hard_irq_exited`]. A timer's tick accounts the time since the one before it, all
-    /// of it, to what it has interrupted: user code or the kernel.
+    /// of it, to what it has interrupted: user code or the kernel, and not a soft interrupt here, whose time is its own.
     #[inline(always)]
     pub fn hard_irq_accounted(&mut self, now: CpuTimes) {
         let before = self.irq_cpu_times;
         let is_outside = matches!(self.activity, Activity::User | Activity::Unseen)
             && matches!(self.phase, SyscallPhase::Outside | SyscallPhase::Born)
+            && self.soft_irq_since_ns == 0
             && !self.is_busy();
         let has_ticked = now.user_ns > before.user_ns || now.system_ns > before.system_ns;
         // At 0 its beginning was not seen.

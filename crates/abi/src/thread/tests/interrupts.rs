@@ -84,7 +84,7 @@ fn ticks_tell_user_code_from_the_kernel_outside_of_calls_only() {
 }
 
 #[test]
-fn a_tick_whose_beginning_was_not_seen_or_in_the_middle_of_an_event_does_not_count() {
+fn a_tick_counts_that_was_seen_whole_and_in_the_middle_of_nothing() {
     let mut thread = record(0);
     thread.phase = SyscallPhase::Outside;
     let after = CpuTimes {
@@ -95,5 +95,11 @@ fn a_tick_whose_beginning_was_not_seen_or_in_the_middle_of_an_event_does_not_cou
     thread.hard_irq_entered(20, 7);
     thread.busy = 1;
     thread.hard_irq_accounted(after);
+    thread.busy = 0;
+    thread.soft_irq_entered(10, 3);
+    thread.hard_irq_accounted(after);
     assert_eq!(thread.irq_ticks, 0);
+    thread.soft_irq_exited(30, 3);
+    thread.hard_irq_accounted(after);
+    assert_eq!(thread.irq_ticks, 1);
 }
