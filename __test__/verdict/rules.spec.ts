@@ -99,3 +99,38 @@ test('no command holds a name that somebody chose', (t) => {
     t.notRegex(text, / next:/);
   }
 });
+
+for (const name of ['futex', 'recvfrom', 'read', 'msgsnd', 'openat']) {
+  test(`a ${name} that a timer ends is a sleep, and no lock or slow call`, (t) => {
+    const timer = {
+      by: 'local irq' as const,
+      name: 'local_timer',
+      pid: 0,
+      tid: 0,
+      count: 9,
+      blockedNs: 400 * ms,
+    };
+    const found = (waker: RawThread['wokenBy'][number], elsewhereNs = 0) => {
+      const times = { userNs: 100 * ms - elsewhereNs, blockedNs: 400 * ms + elsewhereNs };
+      const raw = unpolled(thread(times, { syscalls: [call(name, 400 * ms)], wokenBy: [waker] }));
+      const ofWaits: readonly string[] = ['lock', 'slow-call'];
+      return findings(raw).filter(({ rule }) => ofWaits.includes(rule)).length;
+    };
+    t.is(found(timer), 0);
+    t.is(found({ ...timer, by: 'task', name: 'other', pid: 7, tid: 7 }), 1);
+    t.is(found({ ...timer, name: 'reschedule' }), 1);
+    // It may have ended what the thread was blocked in elsewhere.
+    t.is(found({ ...timer, blockedNs: 200 * ms }, 20 * ms), 1);
+  });
+}
+
+test('a disk may be made of something that a timer ends', (t) => {
+  const timer = { by: 'hard irq' as const, name: 'hpet', pid: 0, tid: 0, count: 9, blockedNs: 400 * ms };
+  const raw = unpolled(
+    thread(
+      { userNs: 100 * ms, blockedNs: 400 * ms },
+      { syscalls: [call('fsync', 400 * ms)], wokenBy: [timer] },
+    ),
+  );
+  t.true(findings(raw).some(({ rule }) => rule === 'slow-call'));
+});

@@ -87,7 +87,9 @@ function lockEvidence(thread: Thread, lockNs: number): ThreadFacts['lock'] {
 
 function isWork(call: Syscall, thread: Thread): boolean {
   const kind = kindOf(call);
-  if (kind === 'idle' || kind === 'lock' || isSleep(thread, call.blockedNs)) return false;
+  if (kind === 'idle' || kind === 'lock') return false;
+  // A disk that is made of something else may end its work by a timer.
+  if (kind !== 'storage' && isSleep(thread, call.blockedNs)) return false;
   if (kind !== 'receive' && kind !== 'multiplexed') return true;
   return !isNearlyAllOf(call.blockedNs, thread.budget) || isWokenByDisk(thread);
 }

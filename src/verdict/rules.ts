@@ -205,8 +205,7 @@ export const threadRules: readonly ThreadRule[] = [
         const rate = wholeNumber(Math.round(faultCount(faults) / (facts.wallNs / 1e9)));
         return `had ${rate} page faults a second (${kinds})`;
       }
-      const isByFaults = faults.major === null || faults.major > 0;
-      const where = isByFaults ? ', in page faults and the like,' : '';
+      const where = kinds === null ? '' : ', in page faults and the like,';
       const why =
         kinds === null ? 'no page faults were counted: it was something else' : `page faults: ${kinds}`;
       return `was blocked outside of system calls${where} for ${share(faults.blockedNs, facts)} of its time; ${why}`;
