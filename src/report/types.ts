@@ -411,7 +411,7 @@ export interface Thread {
    */
   tid: number;
   /**
-   * The thread's name, recorded in the kernel. May hold any character; bytes that are not UTF-8 appear as \xNN.
+   * The thread's name, recorded in the kernel. May hold any character; bytes that are not UTF-8 appear as \xNN, and the backslash of text that reads so as \x5c.
    */
   comm: string;
   /**
@@ -482,7 +482,7 @@ export interface Syscall {
    */
   blockedNs: number;
   /**
-   * Nanoseconds of totalNs and inFlightNs together in which the thread was stopped. What is left was on a CPU, interrupts included.
+   * Nanoseconds of totalNs and inFlightNs together in which the thread was stopped or frozen. What is left was on a CPU, interrupts included.
    */
   stoppedNs: number;
   /**

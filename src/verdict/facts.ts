@@ -88,9 +88,8 @@ function lockEvidence(thread: Thread, lockNs: number): ThreadFacts['lock'] {
 function isWork(call: Syscall, thread: Thread): boolean {
   const kind = kindOf(call);
   if (kind === 'idle' || kind === 'lock') return false;
-  // A disk that is made of something else may end its work by a timer.
-  if (kind !== 'storage' && isSleep(thread, call.blockedNs)) return false;
   if (kind !== 'receive' && kind !== 'multiplexed') return true;
+  if (isSleep(thread, call.blockedNs)) return false;
   return !isNearlyAllOf(call.blockedNs, thread.budget) || isWokenByDisk(thread);
 }
 
@@ -98,7 +97,8 @@ function isWork(call: Syscall, thread: Thread): boolean {
 const timer = /timer|hpet/i;
 
 /**
- * Whether most of this time, of all in which the thread was blocked, was ended by a timer, even if a timer also ended all that it was
+ * Of calls in which a thread waits for others as long as it likes. (Elsewhere a timer says that something took too long: a connection that
+ * nobody answers.) Whether most of this time, of all in which the thread was blocked, was ended by a timer, even if a timer also ended all that it was
  * blocked elsewhere: it slept for as long as it wished.
  */
 function isSleep({ wokenBy, budget }: Thread, blockedNs: number): boolean {

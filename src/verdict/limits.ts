@@ -16,6 +16,8 @@ export const limits = {
   shortCallNs: 5000,
   /** At 0.2 us each, a fiftieth of a CPU for entering alone. */
   callsPerSecond: 100_000,
+  /** Of time in the kernel outside of calls their ways in and out may be part, and these probes: with less, a thousandth of a CPU. */
+  noticedCallsPerSecond: 1000,
   /** A rate of fewer events is that of a moment. */
   leastEvents: 1000,
   /** Tenths of its time are what a program notices that the kernel works for without having been asked. */

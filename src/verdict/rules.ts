@@ -168,7 +168,7 @@ export const threadRules: readonly ThreadRule[] = [
       const by = kinds === null ? 'no page faults were counted' : `page faults: ${kinds}`;
       const rate = callRate(facts);
       const calls =
-        rate >= limits.callsPerSecond
+        rate >= limits.noticedCallsPerSecond
           ? `; ${wholeNumber(rate)} calls a second, each with its way in and out`
           : '';
       return `was in the kernel outside of system calls, in page faults or other exceptions, for ${part} of its time; ${by}${calls}`;

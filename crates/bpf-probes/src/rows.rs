@@ -17,10 +17,14 @@ pub fn count_syscall(
 ) {
     match end {
         SyscallEnd::Orphan => {}
-        SyscallEnd::Refused => match row(record, key_in_registers()) {
-            Some(row) => row.refuse(result()),
-            None => lose_call(record),
-        },
+        SyscallEnd::Refused => {
+            // What came before it is no call's.
+            record.take_off_cpu();
+            match row(record, key_in_registers()) {
+                Some(row) => row.refuse(result()),
+                None => lose_call(record),
+            }
+        }
         SyscallEnd::Whole { key, duration_ns } => {
             let Some(row) = row(record, key) else {
                 return lose_call(record);

@@ -176,10 +176,11 @@ impl ThreadRecord {
         }
     }
 
-    /// Of the call that ends now: whether no event says where the thread was before.
+    /// Of the call that ends now: whether no event says where the thread was before. One that has been blocked was so in this call.
     #[inline(always)]
     fn may_not_have_begun(&self) -> bool {
         self.phase as u8 == SyscallPhase::Unknown as u8
+            && self.accumulated_ns[Activity::Blocked as usize] == 0
             || self.activity as u8 == Activity::Unseen as u8
                 && self.phase as u8 == SyscallPhase::Inside as u8
                 && self.irq_seen == 0

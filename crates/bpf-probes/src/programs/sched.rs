@@ -66,7 +66,9 @@ fn tell_why_blocked<C: Arguments>(
     let has_state = config!(has_prev_state) != 0 && ctx.number(3) & SwitchOut::TASK_FROZEN != 0;
     if has_state || prev.is_frozen() {
         record.froze();
-    } else if let Some(key) = prev.call_not_begun() {
+    } else if prev.may_be_refused()
+        && let Some(key) = prev.call_not_begun()
+    {
         record.held(now_ns, key);
     }
 }

@@ -42,9 +42,11 @@ mod tests {
         let mut found = Vec::new();
         let mut at = 0;
         while at < bytes.len() {
+            let is_hexadecimal = |digits: &&str| digits.bytes().all(|it| it.is_ascii_hexdigit());
             let spelled = text
                 .get(at + 2..at + 4)
-                .filter(|_| bytes[at..].starts_with(b"\\x"));
+                .filter(|_| bytes[at..].starts_with(b"\\x"))
+                .filter(is_hexadecimal);
             match spelled.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
                 Some(byte) => {
                     found.push(byte);

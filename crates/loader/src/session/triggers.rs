@@ -18,6 +18,7 @@ use crate::session::pair::{Pair, place};
 use crate::session::trigger_errors::{ended_while_attached, refused, refused_in_file};
 use crate::session::user_probes::{UserPlace, UserProbe, UserProbes};
 use crate::targets::identity::Process;
+use crate::targets::proc_stat::{self, Stat};
 use crate::targets::process;
 
 /// A trigger and the places that it stands for, in each monitored process.
@@ -263,7 +264,10 @@ impl Triggers {
         for process in processes {
             match objects_of(process, options) {
                 Ok(found) => objects.push((Arc::clone(process), found)),
-                Err(error) if options.if_ended == IfEnded::LeaveOut && process.has_ended() => {
+                Err(error)
+                    if options.if_ended == IfEnded::LeaveOut
+                        && (error.kind == ErrorKind::ProcessEnded || process.has_ended()) =>
+                {
                     first_error.get_or_insert(error);
                 }
                 Err(error) => return Err(error),
@@ -326,7 +330,18 @@ fn objects_of(process: &Process, options: &Options) -> Result<Objects> {
 /// By any of its threads: a leader that has ended maps nothing any more.
 fn objects_of_process(pid: u32) -> Result<Objects> {
     let tid = process::living_thread(pid)?.unwrap_or(pid);
-    Ok(Objects::of_process(tid)?)
+    Objects::of_process(tid).map_err(|error| {
+        // It gives its memory back before it counts as ended.
+        let stat = proc_stat::stat(&process::thread_folder(pid, tid));
+        let is_ending = |stat: Option<Stat>| stat.is_none_or(|it| it.is_dead() || it.is_exiting());
+        match stat.is_ok_and(is_ending) {
+            true => Error::new(
+                ErrorKind::ProcessEnded,
+                format!("the process {pid} is ending"),
+            ),
+            false => error.into(),
+        }
+    })
 }
 
 /// What can be a trigger in the kernel and, with a pid, in that process.

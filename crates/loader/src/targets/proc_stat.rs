@@ -47,6 +47,13 @@ impl Stat {
         matches!(self.state, 'Z' | 'X' | 'x')
     }
 
+    /// It has begun to exit, and may have no memory any more.
+    pub fn is_exiting(&self) -> bool {
+        /// From `include/linux/sched.h`.
+        const PF_EXITING: u64 = 0x4;
+        self.flags & PF_EXITING != 0
+    }
+
     pub fn is_kernel_thread(&self) -> bool {
         /// From `include/linux/sched.h`: a thread of the kernel's own.
         const PF_KTHREAD: u64 = 0x0020_0000;

@@ -63,13 +63,14 @@ impl StoppedThreads {
     }
 }
 
-/// Only looked for where the leader is halted, or has ended before the others: that is done to whole processes.
+/// Only looked for where the leader is halted, or has ended before the others: that is done to whole processes. A leader that is frozen where
+/// it sleeps, by control groups of the first kind, is in state D and has no other mark.
 fn halted_threads(pid: u32) -> Result<HashMap<u32, Halt>> {
     let stat = |path: &str| proc_stat::stat(path).map_err(|error| Error::io(path, &error));
     let mut halts = HashMap::new();
     let leader = thread_folder(pid, pid);
-    let may_be_halted =
-        stat(&leader)?.is_some_and(|stat| stat.is_dead() || halt(&leader, &stat).is_some());
+    let may_be_halted = stat(&leader)?
+        .is_some_and(|stat| stat.is_dead() || stat.state == 'D' || halt(&leader, &stat).is_some());
     if may_be_halted {
         for tid in process::tids(pid)? {
             let folder = thread_folder(pid, tid);

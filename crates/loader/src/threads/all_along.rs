@@ -22,7 +22,6 @@ pub fn all_along(first: &FirstEvent, wall_ns: u64) -> Thread {
         Activity::KernelOnly => budget.kernel_outside_calls_ns = Some(wall_ns),
         Activity::Blocked => budget.blocked_ns = wall_ns,
         Activity::Stopped => budget.stopped_ns = wall_ns,
-        Activity::Frozen => budget.frozen_ns = wall_ns,
         Activity::ReadyUnknown => budget.ready_preempted_ns = wall_ns,
         _ => {
             budget.kernel_outside_calls_ns = None;

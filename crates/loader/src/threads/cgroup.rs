@@ -60,7 +60,9 @@ fn unified(text: &[u8]) -> Option<String> {
     let line = text
         .split(|&byte| byte == b'\n')
         .find_map(|line| line.strip_prefix(b"0::"))?;
-    (line != b"/").then(|| printable(line))
+    // Names that systemd spells with backslashes stay as they are in the file system.
+    let text = || std::str::from_utf8(line).map_or_else(|_| printable(line), str::to_owned);
+    (line != b"/").then(text)
 }
 
 #[cfg(test)]

@@ -106,11 +106,14 @@ fn settle(open: &mut OpenThread, mode: Mode) {
     let had_events = thread.run.clipped_ns > 0 || thread.run.count > 0;
     match mode {
         Mode::User => {
+            // One tick says where it is now, and not that it was there all along.
+            thread.budget.kernel_outside_calls_ns = None;
             thread.budget.user_ns += open_ns;
             thread.budget.unknown_ns -= open_ns;
         }
         Mode::Kernel if thread.kernel_only => {
-            thread.budget.kernel_outside_calls_ns = Some(open_ns);
+            let known_ns = thread.budget.kernel_outside_calls_ns.unwrap_or(0);
+            thread.budget.kernel_outside_calls_ns = Some(known_ns + open_ns);
             thread.budget.unknown_ns -= open_ns;
         }
         Mode::Kernel => {

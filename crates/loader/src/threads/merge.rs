@@ -52,8 +52,17 @@ pub fn merged(
     threads.extend(unseen.map(|thread| match events {
         Events::All => thread,
         Events::SomeLost => {
-            let Thread { pid, tid, comm, .. } = thread;
-            all_along::without_events(pid, tid, comm, wall_ns as i64)
+            let Thread {
+                pid,
+                tid,
+                comm,
+                kernel_only,
+                ..
+            } = thread;
+            Thread {
+                kernel_only,
+                ..all_along::without_events(pid, tid, comm, wall_ns as i64)
+            }
         }
     }));
     threads

@@ -53,7 +53,7 @@ impl PerfMap {
     /// is known stays.
     pub fn read_on(&mut self) {
         match self.place.as_ref().map(PerfMapPlace::open) {
-            None | Some(Ok(None)) => {}
+            None | Some(Ok(None)) => self.problem = None,
             Some(Ok(Some(file))) => {
                 self.problem = None;
                 let goes_on = |before: &PerfMapFile| before.is_continued_by(&file);

@@ -386,3 +386,23 @@ fn a_thread_that_never_leaves_the_kernel_is_in_no_call() {
     assert_eq!(spent(&worker, Activity::KernelOnly), 10 + 40);
     assert_eq!(spent(&worker, Activity::User), 0);
 }
+
+#[test]
+fn a_call_in_which_the_thread_was_blocked_had_begun() {
+    // What the registers hold is not known.
+    let mut thread = record(0);
+    thread.woken(30);
+    thread.switched_in(35);
+    let end = thread.syscall_exited(40, || true);
+    let off_cpu = OffCpuTime {
+        ready_ns: 5,
+        blocked_ns: 30,
+        stopped_ns: 0,
+    };
+    let cut = SyscallEnd::Cut {
+        key: None,
+        duration_ns: 40,
+        off_cpu,
+    };
+    assert_eq!(end, cut);
+}
