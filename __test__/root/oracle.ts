@@ -1,6 +1,8 @@
 /** A workload with known truth (crates/workload), led through its protocol: ready, go, truth, end. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const program = fileURLToPath(new URL('../../target/release/kdelay-oracle', import.meta.url));
@@ -26,12 +28,21 @@ export class Oracle {
     return new Oracle(child, lines, pid);
   }
 
-  /** Lets it work; resolves with what it did. */
+  /** Lets it work; resolves with what it did, when it waits for what comes next: its word may be here before its write has returned. */
   async go(): Promise<unknown> {
     this.child.stdin.write('go\n');
     const truth = await this.lines.next();
     if (truth.done) throw new Error('kdelay-oracle ended without a word');
+    while (this.isRunning()) await delay(1);
     return JSON.parse(truth.value);
+  }
+
+  private isRunning(): boolean {
+    try {
+      return / R /.test(readFileSync(`/proc/${this.pid}/stat`, 'utf8').replace(/^.*\)/s, ''));
+    } catch {
+      return false;
+    }
   }
 
   end(): void {

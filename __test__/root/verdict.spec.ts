@@ -122,9 +122,12 @@ test.serial('a loop that is long outside its poll', async (t) => {
 
 test.serial('idle: nobody is to blame', async (t) => {
   const sample = await sampleOf('sleep', '1');
-  // Until it is before all others it may have had to wait.
-  const found = sample.verdict?.findings.filter(({ rule }) => rule !== 'waits-for-cpu');
-  t.deepEqual(found, []);
+  // Until it is before all others it may have had to wait; and a hypervisor takes what it likes.
+  const others: readonly string[] = ['waits-for-cpu', 'steal'];
+  t.deepEqual(
+    sample.verdict?.findings.filter(({ rule }) => !others.includes(rule)),
+    [],
+  );
   t.true(sample.verdict?.enoughEvidence);
 });
 
