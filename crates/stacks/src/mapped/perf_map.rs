@@ -37,7 +37,7 @@ impl PerfMap {
             place: Some(PerfMapPlace::of_process(pid, root)),
             ..Self::default()
         };
-        map.read_on();
+        map.look_again();
         map
     }
 
@@ -45,13 +45,13 @@ impl PerfMap {
     pub fn be_current(&mut self, as_of: u64) {
         if as_of != self.as_of {
             self.as_of = as_of;
-            self.read_on();
+            self.look_again();
         }
     }
 
-    /// What has been written since; all of it, if it was written anew. If there is no such file any more, or none that is to be read, what
-    /// is known stays.
-    pub fn read_on(&mut self) {
+    /// What has been written since; all of it, if it was written anew or replaced. If there is no such file any more, or none that is to be
+    /// read, what is known stays.
+    pub fn look_again(&mut self) {
         match self.place.as_ref().map(PerfMapPlace::open) {
             None | Some(Ok(None)) => self.problem = None,
             Some(Ok(Some(file))) => {
@@ -66,9 +66,14 @@ impl PerfMap {
             }
             Some(Err(problem)) => {
                 self.problem = Some(problem);
-                return;
+                self.file = None;
             }
         }
+        self.read_on();
+    }
+
+    /// What has been written since to the file that was there.
+    pub fn read_on(&mut self) {
         let Some(mut file) = self.file.take() else {
             return;
         };

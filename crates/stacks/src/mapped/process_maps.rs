@@ -177,7 +177,7 @@ impl ProcessMaps {
             self.areas = areas;
         }
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.read_on();
+        names.look_again();
         Ok(())
     }
 
