@@ -1,6 +1,6 @@
 //! When a task began, on the clock of the windows.
 
-use crate::kernel::clock::{boottime_offset_ns, suspended_ns};
+use crate::kernel::clock::{monotonic_ns, own_boottime_ns};
 use crate::targets::proc_stat::Stat;
 
 /// /proc counts from boot, in ticks, and goes on counting while the machine sleeps.
@@ -17,7 +17,7 @@ impl StartTime {
         let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64;
         Self {
             tick_ns: 1_000_000_000 / ticks,
-            added_ns: (suspended_ns() as i64).saturating_add(boottime_offset_ns()),
+            added_ns: own_boottime_ns() as i64 - monotonic_ns() as i64,
         }
     }
 
@@ -41,8 +41,7 @@ impl StartTime {
 
 #[cfg(test)]
 mod tests {
-    use super::{StartTime, Stat};
-    use crate::kernel::clock::monotonic_ns;
+    use super::{StartTime, Stat, monotonic_ns};
 
     #[test]
     fn a_task_is_younger_or_older_only_if_it_surely_is() {
