@@ -440,17 +440,11 @@ impl<A: Access> Task<A> {
     #[inline(always)]
     pub fn call_not_begun(self) -> Option<SyscallKey> {
         const ENOSYS: u64 = 38;
+        let key = self.syscall_in_registers().flatten()?;
+        if config!(offsets.regs_result) == NO_OFFSET {
+            return None;
+        }
         let registers = A::registers(self.pointer);
-        if registers.is_null()
-            || config!(offsets.regs_syscall) == NO_OFFSET
-            || config!(offsets.regs_result) == NO_OFFSET
-        {
-            return None;
-        }
-        let number = member!(Probed::member_u32, registers, regs_syscall);
-        if (number as i32) < 0 {
-            return None;
-        }
         let result = member!(Probed::member_u64, registers, regs_result);
         // On arm64 the first argument is kept apart; on x86 it never is where the result is.
         let first = config!(offsets.arguments[0]);
@@ -458,7 +452,7 @@ impl<A: Access> Task<A> {
             && first != NO_OFFSET
             && result == Probed::read_u64(registers, first);
         let has_none = config!(offsets.regs_flags) != NO_OFFSET && result == ENOSYS.wrapping_neg();
-        (is_unchanged || has_none).then(|| SyscallKey::new(number.into(), self.in_compat_syscall()))
+        (is_unchanged || has_none).then_some(key)
     }
 
     /// Whether its process ends with it: all threads are to exit, or this is the last one that does.

@@ -99,14 +99,13 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         "task_struct.thread_info",
         "32-bit system calls are reported as 64-bit ones",
     );
-    let (min_flt, maj_flt) = btf
-        .member_offset("task_struct", "min_flt")
-        .zip(btf.member_offset("task_struct", "maj_flt"))
-        .unzip();
-    let (utime, stime) = btf
-        .member_offset("task_struct", "utime")
-        .zip(btf.member_offset("task_struct", "stime"))
-        .unzip();
+    let both = |first, second| {
+        let first = btf.member_offset("task_struct", first);
+        let second = btf.member_offset("task_struct", second);
+        first.zip(second).unwrap_or((NO_OFFSET, NO_OFFSET))
+    };
+    let (task_min_flt, task_maj_flt) = both("min_flt", "maj_flt");
+    let (task_utime, task_stime) = both("utime", "stime");
     let frozen = btf.member_bits("task_struct", "frozen");
     let task = |path| btf.member_offset("task_struct", path).unwrap_or(NO_OFFSET);
     let offsets = Offsets {
@@ -161,10 +160,10 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
             "task_struct.cpu",
             "waits for a CPU after a wakeup are attributed to nobody",
         ),
-        task_min_flt: min_flt.unwrap_or(NO_OFFSET),
-        task_maj_flt: maj_flt.unwrap_or(NO_OFFSET),
-        task_utime: utime.unwrap_or(NO_OFFSET),
-        task_stime: stime.unwrap_or(NO_OFFSET),
+        task_min_flt,
+        task_maj_flt,
+        task_utime,
+        task_stime,
         task_flags: task("flags"),
         task_frozen: frozen.map_or(NO_OFFSET, |bits| bits / 8),
         task_ptrace: task("ptrace"),
