@@ -48,21 +48,13 @@ impl Allotment {
     /// The part for one file.
     pub(crate) fn grant(&self) -> Grant {
         let (parts, of) = MOST_OF_ONE;
-        let now = cpu_time();
-        Grant {
-            bytes: self.bytes / u64::from(of) * u64::from(parts),
-            since: now,
-            until: now.saturating_add(self.of_one()),
-            is_ended: Arc::clone(&self.is_ended),
-            taken: 0,
-            is_refused: false,
-        }
+        let bytes = self.bytes / u64::from(of) * u64::from(parts);
+        Grant::new(bytes, self.of_one(), &self.is_ended)
     }
 
     /// The time for one file.
     pub(crate) fn of_one(&self) -> Duration {
-        let (parts, of) = MOST_OF_ONE;
-        self.time / of * parts
+        most_of(self.time)
     }
 
     /// What was taken of a grant is gone.
@@ -90,7 +82,24 @@ pub struct Grant {
     pub is_refused: bool,
 }
 
+fn most_of(time: Duration) -> Duration {
+    let (parts, of) = MOST_OF_ONE;
+    time / of * parts
+}
+
 impl Grant {
+    fn new(bytes: u64, time: Duration, is_ended: &Arc<AtomicBool>) -> Self {
+        let now = cpu_time();
+        Self {
+            bytes,
+            since: now,
+            until: now.saturating_add(time),
+            is_ended: Arc::clone(is_ended),
+            taken: 0,
+            is_refused: false,
+        }
+    }
+
     /// Before so many bytes are copied or unpacked; they count as such also where that fails. Fails if they are more than are left.
     pub fn take(&mut self, bytes: u64) -> io::Result<()> {
         let Some(left) = self.bytes.checked_sub(bytes) else {
@@ -106,16 +115,8 @@ impl Grant {
 
     /// What of it the debug information may take: were that all, none would be left for the symbol table.
     pub fn for_debug_information(&self) -> Self {
-        let (parts, of) = MOST_OF_ONE;
-        let now = cpu_time();
-        Self {
-            bytes: self.bytes - self.bytes / SYMBOLS_PART,
-            since: now,
-            until: now.saturating_add(self.time() / of * parts),
-            is_ended: Arc::clone(&self.is_ended),
-            taken: 0,
-            is_refused: false,
-        }
+        let bytes = self.bytes - self.bytes / SYMBOLS_PART;
+        Self::new(bytes, most_of(self.time()), &self.is_ended)
     }
 
     /// What was taken of a part of it is gone.
