@@ -30,11 +30,35 @@ export function runMeanwhile(command: string, args: readonly string[]): Promise<
   });
 }
 
+async function reported(...args: string[]): Promise<{ report: Report; stderr: string }> {
+  const { status, stdout, stderr } = await runMeanwhile(process.execPath, [
+    cli,
+    'capture',
+    '-f',
+    'json',
+    ...args,
+  ]);
+  if (status !== 0) throw new Error(stderr);
+  return { report: JSON.parse(stdout) as Report, stderr };
+}
+
 /** Those of a capture with these arguments, which must succeed. */
 export async function samples(...args: string[]): Promise<Sample[]> {
-  const ran = await runMeanwhile(process.execPath, [cli, 'capture', '-f', 'json', ...args]);
-  if (ran.status !== 0) throw new Error(ran.stderr);
-  return (JSON.parse(ran.stdout) as Report).samples;
+  return (await reported(...args)).report.samples;
+}
+
+/**
+ * Of a command that is captured from its beginning to its end, with these options: its sample, and what it wrote to stderr as a line of
+ * JSON, if it wrote any.
+ */
+export async function sampleOfRun<T>(
+  options: readonly string[],
+  ...command: string[]
+): Promise<{ sample: Sample; truth: T }> {
+  const { report, stderr } = await reported(...options, '--sample-time', '60', '--', ...command);
+  const [sample] = report.samples;
+  if (sample === undefined) throw new Error(stderr);
+  return { sample, truth: JSON.parse(stderr.match(/^\{.*\}$/m)?.[0] ?? '{}') };
 }
 
 /**

@@ -1,8 +1,8 @@
 /** On a CPU outside of calls: user code is told from the kernel, and threads that never leave it are not in a call of another one's. */
 import test, { type ExecutionContext } from 'ava';
-import type { Budget, Report, Thread } from '../../src/report/types.js';
+import type { Budget, Thread } from '../../src/report/types.js';
 import { budgetError } from './captured.js';
-import { cli, runMeanwhile } from './cli.js';
+import { sampleOfRun } from './cli.js';
 import { Programs } from './programs.js';
 
 const programs = new Programs();
@@ -103,21 +103,17 @@ int main(int argc, char **argv) {
 interface Ran {
   threads: Thread[];
   findings: string[];
-  said: string;
+  truth: { user: number; system: number; faults: number };
 }
 
 /** From its beginning to its end, each thread once. */
 async function capturedRun(t: ExecutionContext, ...words: string[]): Promise<Ran> {
-  const command = ['capture', '-f', 'json', '--sample-time', '60', '--', ...words];
-  const { status, stdout, stderr } = await runMeanwhile(process.execPath, [cli, ...command]);
-  t.is(status, 0, stderr);
-  const [sample] = (JSON.parse(stdout) as Report).samples;
-  if (sample === undefined) throw new Error(stderr);
+  const { sample, truth } = await sampleOfRun<Ran['truth']>([], ...words);
   for (const thread of sample.threads) t.is(budgetError(thread), 0, thread.comm);
   return {
     threads: sample.threads,
     findings: sample.verdict?.findings.map(({ rule, text }) => `${rule}: ${text}`) ?? [],
-    said: stderr,
+    truth,
   };
 }
 
@@ -131,10 +127,9 @@ function outside({ budget }: { budget: Budget }): { user: number; kernel: number
 
 test.serial('time in page faults is the kernel’s', async (t) => {
   const program = programs.compile('gcc', 'c', faulting, '-O1');
-  const { threads, findings, said } = await capturedRun(t, ...first, program);
+  const { threads, findings, truth } = await capturedRun(t, ...first, program);
   const [thread] = threads;
   if (thread === undefined) return t.fail();
-  const truth = JSON.parse(said.match(/^\{.*\}$/m)?.[0] ?? '{}');
   const { user, kernel, all } = outside(thread);
   // The kernel samples, too: each of its shares, and of ours, is some hundreds of ticks’.
   const userShare = truth.user / (truth.user + truth.system);

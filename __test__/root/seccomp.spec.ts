@@ -1,7 +1,7 @@
 /** Calls that a filter handles before they begin: refused ones are counted, and a wait for a supervisor is the call’s. */
-import test, { type ExecutionContext } from 'ava';
-import type { Report, Syscall, Thread } from '../../src/report/types.js';
-import { cli, runMeanwhile, samples } from './cli.js';
+import test from 'ava';
+import type { Syscall, Thread } from '../../src/report/types.js';
+import { sampleOfRun, samples } from './cli.js';
 import { Programs } from './programs.js';
 
 const programs = new Programs();
@@ -91,14 +91,11 @@ int main(void) {
 }`;
 
 async function capturedRun(
-  t: ExecutionContext,
   program: string,
   ...args: string[]
-): Promise<{ threads: Thread[]; said: string }> {
-  const command = ['capture', '--follow', '-f', 'json', '--sample-time', '60', '--', program, ...args];
-  const { status, stdout, stderr } = await runMeanwhile(process.execPath, [cli, ...command]);
-  t.is(status, 0, stderr);
-  return { threads: (JSON.parse(stdout) as Report).samples[0]?.threads ?? [], said: stderr };
+): Promise<{ threads: Thread[]; truth: { pid: number; ns: number } }> {
+  const { sample, truth } = await sampleOfRun<{ pid: number; ns: number }>(['--follow'], program, ...args);
+  return { threads: sample.threads, truth };
 }
 
 function callsOf(threads: readonly Thread[], name: string): Syscall[] {
@@ -110,7 +107,7 @@ for (const [how, errno] of [
   ['trace', 'ENOSYS'],
 ] as const) {
   test.serial(`a call refused by ${how} is counted with its error, and is never under way`, async (t) => {
-    const { threads } = await capturedRun(t, programs.compile('gcc', 'c', refused), how, '5000');
+    const { threads } = await capturedRun(programs.compile('gcc', 'c', refused), how, '5000');
     const [getppid, ...others] = callsOf(threads, 'getppid');
     t.like(getppid, { refused: 5000, refusedErrno: errno, count: 0, totalNs: 0, inFlightNs: 0 });
     t.is(others.length, 0);
@@ -120,7 +117,7 @@ for (const [how, errno] of [
 }
 
 test.serial('the end of the call that made a process is none that was refused', async (t) => {
-  const { threads } = await capturedRun(t, programs.compile('gcc', 'c', children));
+  const { threads } = await capturedRun(programs.compile('gcc', 'c', children));
   const refusals = threads.flatMap(({ syscalls }) => syscalls.filter((call) => call.refused > 0));
   t.deepEqual(
     refusals.map(({ name, refused: count, refusedErrno }) => ({ name, count, refusedErrno })),
@@ -130,11 +127,10 @@ test.serial('the end of the call that made a process is none that was refused', 
 
 for (const how of ['refuses', 'goes-on'] as const) {
   test.serial(`a wait for a supervisor who ${how} is the call’s`, async (t) => {
-    const { threads, said } = await capturedRun(t, programs.compile('gcc', 'c', supervised), how, '40');
-    const truth = JSON.parse(said.match(/^\{.*\}$/m)?.[0] ?? '{}');
+    const { threads, truth } = await capturedRun(programs.compile('gcc', 'c', supervised), how, '40');
     const worker = threads.find(({ pid }) => pid === truth.pid);
     const call = worker?.syscalls.find(({ name }) => name === 'rmdir');
-    if (worker === undefined || call === undefined) return t.fail(said);
+    if (worker === undefined || call === undefined) return t.fail(JSON.stringify(truth));
     // The supervisor may be so quick that the worker did not come to sleep: then it was refused without a wait.
     t.is(call.count + call.refused, 40);
     t.true(call.count > 30, `${call.count}`);
