@@ -14,7 +14,8 @@ pub use code::unprobeable::instruction as unprobeable_instruction;
 pub use error::{Error, ErrorKind, Result, escaped, escaped_within};
 pub use files::cache::read;
 pub use files::debug_files::{
-    by_build_id, debug_link, has_build_id, hexadecimal, separate_files, unpacked, unpacked_bytes,
+    MOST_CHECKED, by_build_id, debug_link, has_build_id, hexadecimal, separate_files, unpacked,
+    unpacked_bytes,
 };
 pub use files::demangle::demangled;
 pub use files::object::{Object, open_mapped};

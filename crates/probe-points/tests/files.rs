@@ -264,3 +264,67 @@ fn a_process_that_is_gone_is_an_error() {
     let error = Objects::of_command(Path::new("/no/such"), Path::new("/")).unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);
 }
+
+#[test]
+fn code_that_the_process_has_moved_elsewhere_is_refused() {
+    let folder = Folder::new();
+    let source = format!(
+        r#"#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+{WAIT}
+__attribute__((noinline)) int work(int x) {{ return x + 3; }}
+static void move_code(void) {{
+    char line[512];
+    unsigned long start = 0, end = 0, here = (unsigned long)move_code;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (fgets(line, sizeof line, maps))
+        if (sscanf(line, "%lx-%lx", &start, &end) == 2 && start <= here && here < end) break;
+    fclose(maps);
+    char *copy = mmap(0, end - start, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memcpy(copy, (void *)start, end - start);
+    mprotect(copy, end - start, PROT_READ | PROT_EXEC);
+    mremap(copy, end - start, end - start, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)start);
+}}
+int main(int n, char **t) {{ if (n > 1) move_code(); work(n); wait_to_be_killed(); }}
+"#
+    );
+    let program = folder.compile("gcc", "program", &source, &["-O1"]);
+    let at_home = Running::start(&program);
+    assert_eq!(points(&at_home.objects(), "up:work").unwrap().len(), 1);
+    let moved = Running::command(Command::new(&program).arg("move"));
+    for trigger in ["up:work", "ur:work", "up:program:work+0"] {
+        let error = refusal(&moved.objects(), trigger);
+        assert_eq!(error.kind, ErrorKind::Unprobeable, "{error}");
+        assert!(error.message.contains("moved its code"), "{error}");
+    }
+    // Its libraries are where they were.
+    assert_eq!(
+        points(&moved.objects(), "up:libc.so.6:getpid")
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn a_file_without_section_headers_has_the_functions_that_it_exports() {
+    let folder = Folder::new();
+    let source = format!(
+        "{WAIT}\nint exported(int x) {{ return x + 1; }}\nint main(void) {{ return (wait_to_be_killed(), 0); }}"
+    );
+    for style in ["gnu", "sysv", "both"] {
+        let style = format!("-Wl,--hash-style={style}");
+        let program = folder.compile("gcc", "program", &source, &["-rdynamic", &style]);
+        let expected = file_offset(&program, nm(&program, "exported")[0]);
+        let mut bytes = std::fs::read(&program).unwrap();
+        // Where they are, and then how many, and which one has their names.
+        bytes[0x28..0x30].fill(0);
+        bytes[0x3c..0x40].fill(0);
+        let cut = folder.write("cut", &bytes);
+        run(Command::new("chmod").arg("755").arg(&cut));
+        let running = Running::start(&cut);
+        assert_eq!(offset(&running.objects(), "up:exported"), expected);
+    }
+}

@@ -1,5 +1,6 @@
 //! The symbols of stripped files: in a separate debug file, or compressed inside (MiniDebugInfo).
 
+use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -20,8 +21,8 @@ use crate::files::xz;
 const DEBUG_FOLDER: &str = "/usr/lib/debug";
 /// Of symbols that are packed inside: no more than they may become.
 const MOST_PACKED: u64 = 64 << 20;
-/// Of a file whose checksum is computed.
-const MOST_CHECKED: u64 = 2 << 30;
+/// Of files whose checksums are computed, for one that they may belong to.
+pub const MOST_CHECKED: u64 = 2 << 30;
 
 pub fn functions<'a, R: ReadRef<'a>>(
     elf: &Elf,
@@ -52,17 +53,19 @@ fn add_separate<'a, R: ReadRef<'a>>(
     path: &[u8],
     root: &Root,
 ) -> bool {
-    separate_files(elf, data, path, root)
+    separate_files(elf, data, path, root, &Cell::new(MOST_CHECKED))
         .any(|file| read(&file, |data| functions.add(&Elf::parse(data)?, data)).is_ok())
 }
 
 /// The debug files that belong to a file, best first: by its build id, below the process's root and below ours, then by
-/// its `.gnu_debuglink`. `path`: as the process sees the file.
+/// its `.gnu_debuglink`. `path`: as the process sees the file. `left`: bytes that may be read to compare checksums; what is read is taken
+/// from it.
 pub fn separate_files<'a, R: ReadRef<'a>>(
     elf: &Elf,
     data: R,
     path: &[u8],
     root: &Root,
+    left: &Cell<u64>,
 ) -> impl Iterator<Item = File> {
     let by_id = elf.build_id(data).into_iter().flat_map(move |id| {
         let at = by_build_id(&id);
@@ -74,7 +77,7 @@ pub fn separate_files<'a, R: ReadRef<'a>>(
         let files = by_link(path, &name).into_iter();
         files
             .filter_map(|at| root.open_file(&at).ok())
-            .filter(move |file| crc32(file).is_ok_and(|found| found == checksum))
+            .filter(move |file| crc32(file, left).is_ok_and(|found| found == checksum))
     });
     by_id.chain(by_link)
 }
@@ -125,15 +128,18 @@ fn by_link(path: &[u8], name: &OsStr) -> Vec<PathBuf> {
     ]
 }
 
-fn crc32(file: &File) -> io::Result<u32> {
-    let mut rest = BufReader::with_capacity(1 << 16, file).take(MOST_CHECKED);
+fn crc32(file: &File, left: &Cell<u64>) -> io::Result<u32> {
+    let mut rest = BufReader::with_capacity(1 << 16, file);
     let mut hasher = crc32fast::Hasher::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        match rest.read(&mut buffer)? {
-            0 => return Ok(hasher.finalize()),
-            length => hasher.update(&buffer[..length]),
+        let length = rest.read(&mut buffer)?;
+        if length == 0 {
+            return Ok(hasher.finalize());
         }
+        let after = left.get().checked_sub(length as u64);
+        left.set(after.ok_or_else(|| io::Error::other("too long to compare its checksum"))?);
+        hasher.update(&buffer[..length]);
     }
 }
 

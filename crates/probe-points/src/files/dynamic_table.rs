@@ -25,15 +25,13 @@ pub fn segment_data<'a, R: ReadRef<'a>>(segment: &Segment, data: R) -> Option<&'
     data.read_bytes_at(segment.offset, segment.file_bytes).ok()
 }
 
-pub fn needs_of<'a, R: ReadRef<'a>>(elf: &Elf, data: R) -> Result<Needs> {
-    let mut needs = Needs::default();
-    let dynamic = elf
-        .segments
-        .iter()
-        .find(|segment| segment.kind == PT_DYNAMIC);
-    let Some(mut rest) = dynamic.and_then(|segment| segment_data(segment, data)) else {
-        return Ok(needs);
-    };
+/// Tags and values, in their order; none where there is no such table.
+pub fn dynamic_entries<'a, R: ReadRef<'a>>(elf: &Elf, data: R) -> Vec<(u64, u64)> {
+    let mut segments = elf.segments.iter();
+    let dynamic = segments.find(|segment| segment.kind == PT_DYNAMIC);
+    let mut rest = dynamic
+        .and_then(|segment| segment_data(segment, data))
+        .unwrap_or_default();
     let mut entries = Vec::new();
     while let Some((tag, bytes)) = elf.word(rest)
         && let Some((value, _)) = elf.word(&rest[bytes..])
@@ -42,6 +40,12 @@ pub fn needs_of<'a, R: ReadRef<'a>>(elf: &Elf, data: R) -> Result<Needs> {
         entries.push((tag, value));
         rest = &rest[bytes * 2..];
     }
+    entries
+}
+
+pub fn needs_of<'a, R: ReadRef<'a>>(elf: &Elf, data: R) -> Result<Needs> {
+    let mut needs = Needs::default();
+    let entries = dynamic_entries(elf, data);
     let value = |wanted: i64| {
         entries
             .iter()

@@ -1,6 +1,6 @@
-//! `/proc/PID/maps`: what a process has mapped for execution.
+//! `/proc/PID/maps`: what a process has mapped.
 
-/// One executable mapping.
+/// One mapping, of a file or for execution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
     /// `START-END`, as in `/proc/PID/map_files`.
@@ -8,6 +8,7 @@ pub struct Mapping {
     /// The first address, and the one after the last.
     pub start: u64,
     pub end: u64,
+    pub is_executable: bool,
     /// Where in the file it begins, in bytes.
     pub offset: u64,
     /// Major and minor number, and inode, as the text has them.
@@ -22,13 +23,18 @@ impl Mapping {
     }
 }
 
-/// Those of files.
+/// Those of files that are executable.
 pub fn executable_files(maps: &[u8]) -> Vec<Mapping> {
     executable(maps).filter(Mapping::is_file).collect()
 }
 
-/// Lines that are not understood are left out: the kernel writes them, and only the path is anybody else's.
 pub fn executable(maps: &[u8]) -> impl Iterator<Item = Mapping> {
+    mappings(maps).filter(|mapping| mapping.is_executable)
+}
+
+/// Those of files, and those that are executable. Lines that are not understood are left out: the kernel writes them, and only the path
+/// is anybody else's.
+pub fn mappings(maps: &[u8]) -> impl Iterator<Item = Mapping> {
     maps.split(|&byte| byte == b'\n').filter_map(mapping)
 }
 
@@ -42,24 +48,24 @@ fn mapping(line: &[u8]) -> Option<Mapping> {
     };
     let (range, permissions, offset) = (field()?, field()?, field()?);
     let (major, minor) = field()?.split_once(':')?;
-    let inode = field()?.parse().ok()?;
+    let inode: u64 = field()?.parse().ok()?;
     let (start, end) = range.split_once('-')?;
     let number = |text| u64::from_str_radix(text, 16).ok();
-    let (start, end) = (number(start)?, number(end)?);
+    let (start, end, offset) = (number(start)?, number(end)?, number(offset)?);
+    let device = |text| u32::from_str_radix(text, 16).ok();
+    let (major, minor) = (device(major)?, device(minor)?);
     let from = rest.iter().position(|&byte| byte != b' ');
-    let path = rest[from.unwrap_or(rest.len())..].to_vec();
-    (permissions.as_bytes().get(2) == Some(&b'x')).then_some(Mapping {
+    let path = &rest[from.unwrap_or(rest.len())..];
+    let is_executable = permissions.as_bytes().get(2) == Some(&b'x');
+    (is_executable || inode != 0).then(|| Mapping {
         // map_files has them without leading zeros.
         range: format!("{start:x}-{end:x}"),
         start,
         end,
-        offset: number(offset)?,
-        identity: (
-            u32::from_str_radix(major, 16).ok()?,
-            u32::from_str_radix(minor, 16).ok()?,
-            inode,
-        ),
-        path,
+        is_executable,
+        offset,
+        identity: (major, minor, inode),
+        path: path.to_vec(),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
@@ -28,6 +29,8 @@ pub struct Object {
     file: Arc<File>,
     identity: (u64, u64),
     root: Arc<Root>,
+    /// Parts of the file that the process has mapped for execution; `None`: it is not known to have mapped it.
+    code: Option<Vec<Range<u64>>>,
     elf: OnceLock<Result<Elf>>,
     functions: OnceLock<Result<Functions>>,
     notes: OnceLock<Result<Vec<Note>>>,
@@ -49,6 +52,7 @@ impl Object {
             file: Arc::new(file),
             identity,
             root: root.clone(),
+            code: None,
             elf: OnceLock::new(),
             functions: OnceLock::new(),
             notes: OnceLock::new(),
@@ -83,6 +87,17 @@ impl Object {
 
     pub fn file(&self) -> &Arc<File> {
         &self.file
+    }
+
+    pub(crate) fn set_code(&mut self, code: Vec<Range<u64>>) {
+        self.code = Some(code);
+    }
+
+    /// Whether the process runs what is at that place of the file from the file, as far as is known: it may have moved its code to memory
+    /// of large pages, where no probe can be attached.
+    pub(crate) fn runs_from_file(&self, offset: u64) -> bool {
+        let code = self.code.as_ref();
+        code.is_none_or(|code| code.iter().any(|part| part.contains(&offset)))
     }
 
     pub fn root(&self) -> &Arc<Root> {

@@ -3,10 +3,11 @@
 //! Each is opened once, as the very file that is mapped, and stays open: paths may have been replaced meanwhile, and mean
 //! something else in the process's own mount namespace.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -44,11 +45,23 @@ impl Objects {
         let maps = fs::read(folder.join("maps")).map_err(|error| failed("maps", &error))?;
         let mut objects = Self::new(root);
         objects.push(path.as_os_str().as_bytes().to_vec(), program);
-        let mut seen = HashSet::new();
-        for mapping in maps::executable_files(&maps) {
-            if !seen.insert(mapping.identity) {
+        let mut code: HashMap<_, Vec<Range<u64>>> = HashMap::new();
+        let mappings = maps::executable_files(&maps);
+        if !mappings.is_empty() {
+            objects
+                .items
+                .iter_mut()
+                .for_each(|it| it.set_code(Vec::new()));
+        }
+        for mapping in &mappings {
+            let bytes = mapping.end - mapping.start;
+            let part = mapping.offset..mapping.offset.saturating_add(bytes);
+            code.entry(mapping.identity).or_default().push(part);
+        }
+        for mapping in mappings {
+            let Some(code) = code.remove(&mapping.identity) else {
                 continue;
-            }
+            };
             if objects.items.len() >= MOST_OBJECTS {
                 objects.problems.push(format!(
                     "only the first {MOST_OBJECTS} mapped files are looked at"
@@ -56,7 +69,7 @@ impl Objects {
                 break;
             }
             match open_mapped(&folder, &mapping, &objects.root) {
-                Ok((path, file)) => objects.push(path, file),
+                Ok((path, file)) => objects.push_mapped(path, file, code),
                 Err(error) => objects
                     .problems
                     .push(format!("{}: {error}", escaped(&mapping.path))),
@@ -148,6 +161,18 @@ impl Objects {
             Ok(object) if self.with_identity(object.identity()).is_some() => {}
             Ok(object) => self.items.push(object),
             Err(error) => self.problems.push(format!("{shown}: {error}")),
+        }
+    }
+
+    /// `code`: the parts of it that are mapped for execution.
+    fn push_mapped(&mut self, path: Vec<u8>, file: File, code: Vec<Range<u64>>) {
+        let Ok(identity) = identity(&file) else {
+            return;
+        };
+        self.push(path, file);
+        let mut items = self.items.iter_mut();
+        if let Some(object) = items.find(|object| object.identity() == identity) {
+            object.set_code(code);
         }
     }
 }

@@ -326,6 +326,11 @@ fn is_code<S: Sym<Endian = Endianness>>(elf: &Elf, symbol: &S) -> bool {
     if index == SHN_UNDEF {
         return false;
     }
+    if !elf.has_section_headers {
+        return elf
+            .code_offset(symbol.st_value(elf.endian).into())
+            .is_some();
+    }
     // Indices beyond the table are special: absolute, or kept elsewhere.
     elf.sections
         .get(usize::from(index))

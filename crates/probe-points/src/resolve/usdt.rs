@@ -10,7 +10,7 @@ use crate::files::usdt::Note;
 use crate::resolve::named::{named, unread};
 use crate::resolve::point::Point;
 use crate::resolve::suggest::{near, with_suggestions};
-use crate::resolve::user::Place;
+use crate::resolve::user::{Place, require_from_file};
 use crate::trigger::syntax::{Name, ObjectName};
 
 pub fn usdt(
@@ -24,6 +24,11 @@ pub fn usdt(
         Some(found) => vec![found.object()],
         None => process.iter().collect(),
     };
+    let shown = format!(
+        "{}:{}",
+        escaped(provider.as_bytes()),
+        escaped(probe.as_bytes())
+    );
     let mut points = Vec::new();
     let mut refused = None;
     let mut names = BTreeSet::new();
@@ -39,6 +44,7 @@ pub fn usdt(
             }
             match offsets(elf, note) {
                 Ok(offsets) if seen.insert(offsets) => {
+                    require_from_file(object, &shown, offsets.0)?;
                     let place = Place {
                         ref_ctr_offset: offsets.1,
                         ..Place::at(offsets.0)
@@ -53,11 +59,6 @@ pub fn usdt(
     if !points.is_empty() {
         return Ok(points);
     }
-    let shown = format!(
-        "{}:{}",
-        escaped(provider.as_bytes()),
-        escaped(probe.as_bytes())
-    );
     if let Some(why) = refused {
         let message = format!("the probe {shown} cannot be used: {why}");
         return Err(Error::new(ErrorKind::Unprobeable, message));

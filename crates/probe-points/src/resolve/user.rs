@@ -95,6 +95,7 @@ fn resolved(object: &Object, located: &Located, returns: Option<ReturnProbes>) -
     let mut resolved = Resolved::default();
     resolved.remarks.extend(located.remark.clone());
     for place in &located.places {
+        require_from_file(object, &located.shown, place.offset)?;
         let bytes = place
             .function
             .as_ref()
@@ -122,6 +123,20 @@ fn resolved(object: &Object, located: &Located, returns: Option<ReturnProbes>) -
         }
     }
     Ok(resolved)
+}
+
+/// A probe is attached to a file's page, and fires where that is mapped.
+pub fn require_from_file(object: &Object, shown: &str, offset: u64) -> Result<()> {
+    if object.runs_from_file(offset) {
+        return Ok(());
+    }
+    let message = format!(
+        "{shown} does not run from {}: the process has moved its code to other memory, where no probe can be attached",
+        escaped(object.path())
+    );
+    Err(Error::new(ErrorKind::Unprobeable, message).hint(
+        "start it without large pages for its code, as Node.js without --use-largepages, or give another trigger",
+    ))
 }
 
 /// With their offsets in the file; else why there are none.

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use object::Endianness;
 use object::elf::{
     ET_DYN, ET_EXEC, FileHeader64, ProgramHeader64, SHF_COMPRESSED, SHN_LORESERVE, SHT_NOBITS,
-    SectionHeader64,
+    SHT_STRTAB, SectionHeader64,
 };
 use object::endian::{LittleEndian, U16, U32, U64};
 use object::pod::bytes_of;
@@ -48,8 +48,15 @@ pub fn write(
         return Err(invalid("not of 64 bits, little-endian"));
     }
     let mut header: Header = *pod(data, 0)?;
+    if !elf.has_section_headers {
+        let count = elf.sections.len() as u16;
+        header.e_shentsize = U16::new(LE, size_of::<SectionHeader>() as u16);
+        header.e_shnum = U16::new(LE, count + 1);
+        header.e_shstrndx = U16::new(LE, count);
+    }
     let count = usize::from(header.e_shnum.get(LE));
-    let is_plain = count == elf.sections.len() && count < usize::from(SHN_LORESERVE);
+    let there = count - usize::from(!elf.has_section_headers);
+    let is_plain = there == elf.sections.len() && count < usize::from(SHN_LORESERVE);
     let names_index = usize::from(header.e_shstrndx.get(LE));
     if !is_plain || names_index >= count {
         return Err(invalid("too many sections"));
@@ -77,8 +84,13 @@ pub fn write(
         if grant.is_over() {
             return Err(invalid("to copy them takes too long"));
         }
-        let at = header.e_shoff.get(LE) + (index * size_of::<SectionHeader>()) as u64;
-        let mut new: SectionHeader = *pod(data, at)?;
+        let mut new = match elf.has_section_headers {
+            true => {
+                let at = header.e_shoff.get(LE) + (index * size_of::<SectionHeader>()) as u64;
+                *pod(data, at)?
+            }
+            false => made(section.kind, section.address, section.link),
+        };
         new.sh_name = U32::new(LE, 0);
         let place = match part {
             _ if section.kind == SHT_NOBITS || index == names_index => None,
@@ -100,9 +112,12 @@ pub fn write(
         }
         headers.push(new);
     }
+    if !elf.has_section_headers {
+        headers.push(made(SHT_STRTAB, 0, 0));
+    }
     let names_at = out.write(&names)?;
     if let Some(new) = headers.get_mut(names_index) {
-        new.sh_type = U32::new(LE, object::elf::SHT_STRTAB);
+        new.sh_type = U32::new(LE, SHT_STRTAB);
         new.sh_offset = U64::new(LE, names_at);
         new.sh_size = U64::new(LE, names.len() as u64);
     }
@@ -114,6 +129,23 @@ pub fn write(
     }
     out.file.write_all_at(bytes_of(&header), 0)?;
     Ok((out.file, places))
+}
+
+/// The header of a section that has none in the file.
+fn made(kind: u32, address: u64, link: u32) -> SectionHeader {
+    let none = U64::new(LE, 0);
+    SectionHeader {
+        sh_name: U32::new(LE, 0),
+        sh_type: U32::new(LE, kind),
+        sh_flags: none,
+        sh_addr: U64::new(LE, address),
+        sh_offset: none,
+        sh_size: none,
+        sh_link: U32::new(LE, link),
+        sh_info: U32::new(LE, 0),
+        sh_addralign: none,
+        sh_entsize: none,
+    }
 }
 
 struct Out {

@@ -1,10 +1,13 @@
 //! Where a module's symbols come from, best first.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use probe_points::open::open_file;
-use probe_points::{by_build_id, has_build_id, separate_files, unpacked, unpacked_bytes};
+use probe_points::{
+    MOST_CHECKED, by_build_id, has_build_id, separate_files, unpacked, unpacked_bytes,
+};
 
 use crate::mapped::memory_file;
 use crate::mapped::module::Module;
@@ -61,7 +64,8 @@ pub fn sources(module: &Module, cache: Option<&Path>, grant: &mut Grant) -> Sour
             .elf()
             .and_then(|elf| {
                 object.read(|data| {
-                    let files = separate_files(elf, data, object.path(), object.root());
+                    let left = Cell::new(MOST_CHECKED);
+                    let files = separate_files(elf, data, object.path(), object.root(), &left);
                     Ok(files.take(MOST_TRIED).collect::<Vec<File>>())
                 })
             })
