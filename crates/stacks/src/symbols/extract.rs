@@ -14,6 +14,7 @@ use probe_points::{by_build_id, has_build_id};
 use crate::symbols::cached::cached;
 use crate::symbols::extract_elf::{self, Part};
 use crate::symbols::grant::Grant;
+use crate::symbols::label_symbols;
 use crate::symbols::marker_symbols;
 use crate::symbols::pair::Pair;
 use crate::symbols::split::package;
@@ -165,6 +166,7 @@ impl Extract {
         let place = |name: &[u8]| places.iter().find(|(n, _)| n == name).map(|(_, at)| *at);
         if let (Some(symbols), Some(names)) = (place(b".symtab"), place(b".strtab")) {
             marker_symbols::hide(&copy, symbols, names, grant)?;
+            label_symbols::settle(&copy, symbols, &elf, grant)?;
         }
         let has = |name: &[u8]| places.iter().any(|(n, (_, bytes))| n == name && *bytes > 0);
         let mut extract = Self {

@@ -6,6 +6,7 @@ pub mod extract_elf;
 pub mod grant;
 pub mod kernel;
 pub mod known;
+pub mod label_symbols;
 pub mod line_headers;
 pub mod marker_symbols;
 pub mod named;
