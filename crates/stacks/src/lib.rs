@@ -11,9 +11,9 @@ mod unwind;
 
 pub use mapped::arch::{Arch, Registers};
 pub use mapped::effort::Effort;
+pub use mapped::generated_names::GeneratedNames;
 pub use mapped::is_there::IsThere;
 pub use mapped::module::{Module, Modules};
-pub use mapped::perf_map::PerfMap;
 pub use mapped::process_maps::{Place, ProcessMaps};
 pub use symbols::grant::Allotment;
 pub use symbols::kernel::KernelSymbols;

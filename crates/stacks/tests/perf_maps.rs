@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use probe_points::open::Root;
-use stacks::PerfMap;
+use stacks::GeneratedNames;
 
 const USER: u32 = 1000;
 const OTHER: u32 = 1001;
@@ -40,9 +40,9 @@ impl Process {
         chown(&self.path, Some(owner), Some(owner)).unwrap();
     }
 
-    fn map(&self) -> PerfMap {
+    fn map(&self) -> GeneratedNames {
         let root = Arc::new(Root::open(Path::new("/")).unwrap());
-        PerfMap::of_process(self.child.id(), &root)
+        GeneratedNames::of_process(self.child.id(), &root)
     }
 
     /// The name of the code there, or why there is none.
@@ -60,7 +60,7 @@ impl Drop for Process {
     }
 }
 
-fn name_at(map: &PerfMap, address: u64) -> Option<String> {
+fn name_at(map: &GeneratedNames, address: u64) -> Option<String> {
     let (name, _) = map.find(address)?;
     Some(String::from_utf8(name.to_vec()).unwrap())
 }

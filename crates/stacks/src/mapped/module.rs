@@ -1,5 +1,6 @@
 //! The files that processes have mapped for execution, each known once.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
@@ -7,9 +8,10 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use probe_points::Object;
 use probe_points::cache::Cache;
+use probe_points::elf::Elf;
 use probe_points::open::Root;
+use probe_points::{Object, separate_files};
 
 use crate::mapped::tables::Tables;
 
@@ -17,6 +19,9 @@ use crate::mapped::tables::Tables;
 const MOST_TABLE_BYTES: u64 = 1 << 30;
 /// Known at a time. Each takes a descriptor.
 const MOST_MODULES: usize = 4096;
+/// Of debug files that are read to find out whether they belong to a module, and how many are tried.
+const MOST_CHECKED: u64 = 256 << 20;
+const MOST_TRIED: usize = 4;
 
 /// One file; the vDSO is one, too, in memory.
 #[derive(Debug)]
@@ -26,6 +31,7 @@ pub struct Module {
     object: Object,
     build_id: OnceLock<Option<Vec<u8>>>,
     tables: OnceLock<Tables>,
+    debug_file_tables: OnceLock<Tables>,
     tables_left: Arc<AtomicU64>,
 }
 
@@ -67,14 +73,41 @@ impl Module {
             tables.unwrap_or_default()
         })
     }
+
+    /// Whether it is known what the debug file has.
+    pub(crate) fn has_debug_file_tables(&self) -> bool {
+        self.debug_file_tables.get().is_some()
+    }
+
+    /// `.debug_frame` of the debug file that belongs to it, as of code that was compiled without `.eh_frame`. Empty if there is none.
+    pub(crate) fn debug_file_tables(&self) -> &Tables {
+        self.debug_file_tables.get_or_init(|| {
+            let left = Cell::new(MOST_CHECKED);
+            let object = &self.object;
+            let files = || {
+                let elf = object.elf()?;
+                object.read(|data| {
+                    let found = separate_files(elf, data, object.path(), object.root(), &left);
+                    Ok(found.take(MOST_TRIED).collect::<Vec<File>>())
+                })
+            };
+            let tables = files().unwrap_or_default().into_iter().find_map(|file| {
+                let data = Cache::new(&file).ok()?;
+                let elf = Elf::parse(&data).ok()?;
+                let tables = Tables::of_debug_file(&elf, &data, &self.tables_left);
+                tables.has_debug_frame().then_some(tables)
+            });
+            let compared = MOST_CHECKED - left.get();
+            tables.unwrap_or_default().with_work(compared)
+        })
+    }
 }
 
 impl Drop for Module {
     fn drop(&mut self) {
-        if let Some(tables) = self.tables.get() {
-            self.tables_left
-                .fetch_add(tables.bytes(), Ordering::Relaxed);
-        }
+        let tables = [self.tables.get(), self.debug_file_tables.get()];
+        let bytes: u64 = tables.into_iter().flatten().map(Tables::bytes).sum();
+        self.tables_left.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
@@ -127,6 +160,7 @@ impl Modules {
             object: Object::new(path, file, root)?,
             build_id: OnceLock::new(),
             tables: OnceLock::new(),
+            debug_file_tables: OnceLock::new(),
             tables_left: self.tables_left.clone(),
         });
         known.insert(identity, Arc::downgrade(&module));

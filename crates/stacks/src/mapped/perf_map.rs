@@ -1,15 +1,14 @@
 //! `/tmp/perf-PID.map`: names that runtimes write for the code that they generate.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use probe_points::open::Root;
 
+use crate::mapped::named_ranges::NamedRanges;
 use crate::mapped::perf_map_file::{PerfMapFile, PerfMapPlace};
 
 /// Read of it. Large programs write some 10 MiB.
 const MOST_BYTES: u64 = 128 << 20;
-const MOST_NAMES: usize = 1_000_000;
 /// Of a line; longer ones are left out.
 const LONGEST_LINE: usize = 4096;
 const CHUNK: usize = 1 << 16;
@@ -21,13 +20,9 @@ pub struct PerfMap {
     file: Option<PerfMapFile>,
     /// Why what is there is not read.
     problem: Option<String>,
-    /// Whoever asks whether it is current, as of when that was done last.
-    as_of: u64,
     /// The begin of a line whose end was not there yet.
     rest: Vec<u8>,
-    /// By first address: the end, and where the name is. They do not overlap.
-    items: BTreeMap<u64, (u64, u32, u32)>,
-    names: Vec<u8>,
+    names: NamedRanges,
 }
 
 impl PerfMap {
@@ -41,14 +36,6 @@ impl PerfMap {
         map
     }
 
-    /// As of a time that is numbered by whoever asks: looks once for each whether the file has been replaced or written anew.
-    pub fn be_current(&mut self, as_of: u64) {
-        if as_of != self.as_of {
-            self.as_of = as_of;
-            self.look_again();
-        }
-    }
-
     /// What has been written since; all of it, if it was written anew or replaced. If there is no such file any more, or none that is to be
     /// read, what is known stays.
     pub fn look_again(&mut self) {
@@ -59,7 +46,6 @@ impl PerfMap {
                 let goes_on = |before: &PerfMapFile| before.is_continued_by(&file);
                 if !self.file.as_ref().is_some_and(goes_on) {
                     self.rest.clear();
-                    self.items.clear();
                     self.names.clear();
                     self.file = Some(file);
                 }
@@ -110,11 +96,7 @@ impl PerfMap {
 
     /// The name of the code there, and the first address that it is for.
     pub fn find(&self, address: u64) -> Option<(&[u8], u64)> {
-        let (&start, &(end, from, length)) = self.items.range(..=address).next_back()?;
-        let name = self
-            .names
-            .get(from as usize..from as usize + length as usize)?;
-        (address < end).then_some((name, start))
+        self.names.find(address)
     }
 
     /// `START SIZE NAME`. Malformed ones are left out.
@@ -127,23 +109,10 @@ impl PerfMap {
         let (Some(start), Some(size)) = (number(), number()) else {
             return;
         };
-        let (Some(name), Some(end)) = (fields.next(), start.checked_add(size)) else {
-            return;
-        };
-        if size == 0 || line.len() > LONGEST_LINE {
-            return;
-        }
-        // Memory is used again: the last one that was written is the one that is there.
-        while let Some((&other, &(other_end, ..))) = self.items.range(..end).next_back()
-            && other_end > start
+        if let Some(name) = fields.next()
+            && line.len() <= LONGEST_LINE
         {
-            self.items.remove(&other);
-        }
-        let from = self.names.len();
-        if self.items.len() < MOST_NAMES && from + name.len() <= MOST_BYTES as usize {
-            self.names.extend_from_slice(name);
-            self.items
-                .insert(start, (end, from as u32, name.len() as u32));
+            self.names.add(start, size, name);
         }
     }
 }

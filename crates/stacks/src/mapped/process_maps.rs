@@ -2,28 +2,25 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use object::elf::{PF_X, PT_LOAD};
-use probe_points::elf::Elf;
 use probe_points::maps::{self, Mapping};
 use probe_points::open::Root;
 use probe_points::{Error, Result, escaped, open_mapped};
 
 use crate::mapped::allowance::Allowance;
 use crate::mapped::cpu_time::cpu_time;
+use crate::mapped::generated::GeneratedCode;
+use crate::mapped::generated_names::GeneratedNames;
 use crate::mapped::is_there::IsThere;
-use crate::mapped::memory_file;
 use crate::mapped::module::{Module, Modules};
-use crate::mapped::perf_map::PerfMap;
+use crate::mapped::module_finder::ModuleFinder;
 
 /// Of one process. Others are left out.
 const MOST_AREAS: usize = 8192;
-/// Of the vDSO: it has two pages.
-const LONGEST_VDSO: u64 = 1 << 20;
 const MOST_PROBLEMS: usize = 100;
 /// Of sections and segments, of all files together. One has some forty, and may have a hundred thousand.
 const MOST_HEADERS: usize = 1 << 20;
@@ -36,7 +33,7 @@ pub enum Place {
     /// In memory of no file, or of one that is no program: generated code.
     Generated {
         address: u64,
-        names: Arc<Mutex<PerfMap>>,
+        names: Arc<Mutex<GeneratedNames>>,
     },
     /// Nothing is mapped there for execution.
     Unknown,
@@ -65,16 +62,20 @@ struct Area {
 /// `dlclose`, cannot be seen from addresses: whoever knows of it calls [`ProcessMaps::refresh`].
 #[derive(Debug)]
 pub struct ProcessMaps {
+    id: u64,
     pid: u32,
     is_there: IsThere,
     /// Under /proc.
     folder: PathBuf,
     root: Arc<Root>,
     modules: Arc<Modules>,
-    names: Arc<Mutex<PerfMap>>,
+    names: Arc<Mutex<GeneratedNames>>,
     /// Ordered, apart from each other.
     areas: Vec<Area>,
     vdso: Option<Arc<Module>>,
+    /// Of the process, as of when the maps were read; `None`: it may not be read. Once the process has ended, or executes another program,
+    /// there is nothing in it.
+    memory: Option<File>,
     problems: Vec<String>,
     reading: Allowance,
 }
@@ -92,8 +93,10 @@ impl ProcessMaps {
         let root = folder.join("root");
         let root = Root::open(&root).map_err(|error| Error::io(root.display(), &error))?;
         let root = Arc::new(root);
-        let names = PerfMap::of_process(pid, &root);
+        let names = GeneratedNames::of_process(pid, &root);
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         let mut maps = Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
             pid,
             is_there,
             folder,
@@ -102,6 +105,7 @@ impl ProcessMaps {
             names: Arc::new(Mutex::new(names)),
             areas: Vec::new(),
             vdso: None,
+            memory: None,
             problems: Vec::new(),
             reading: Allowance::new(Instant::now()),
         };
@@ -109,10 +113,30 @@ impl ProcessMaps {
         Ok(maps)
     }
 
-    pub fn find(&self, address: u64) -> Place {
+    /// Of no other process of this program's run.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The generated code there, to be read; `None`: there is none, or the process may not be read.
+    pub(crate) fn generated(&self, address: u64) -> Option<GeneratedCode<'_>> {
+        let area = self.area_of(address)?;
+        let memory = self.memory.as_ref().filter(|_| area.module.is_none())?;
+        Some(GeneratedCode {
+            memory,
+            start: area.start,
+            end: area.end,
+        })
+    }
+
+    fn area_of(&self, address: u64) -> Option<&Area> {
         let index = self.areas.partition_point(|area| area.end <= address);
-        match self.areas.get(index) {
-            Some(area) if area.start <= address => match &area.module {
+        self.areas.get(index).filter(|area| area.start <= address)
+    }
+
+    pub fn find(&self, address: u64) -> Place {
+        match self.area_of(address) {
+            Some(area) => match &area.module {
                 Some((module, bias)) => Place::Module {
                     module: module.clone(),
                     address: address.wrapping_sub(*bias),
@@ -122,7 +146,7 @@ impl ProcessMaps {
                     names: self.names.clone(),
                 },
             },
-            _ => Place::Unknown,
+            None => Place::Unknown,
         }
     }
 
@@ -160,11 +184,15 @@ impl ProcessMaps {
         self.folder = memory_folder(self.pid);
         let path = self.folder.join("maps");
         let text = fs::read(&path).map_err(|error| Error::io(path.display(), &error))?;
+        self.memory = File::open(self.folder.join("mem")).ok();
         let problems_before = self.problems.len();
         let mut headers_left = MOST_HEADERS;
-        let areas: Vec<Area> = maps::executable(&text)
+        let mappings: Vec<Mapping> = maps::mappings(&text).collect();
+        let executable = mappings.iter().enumerate();
+        let executable = executable.filter(|(_, mapping)| mapping.is_executable);
+        let areas: Vec<Area> = executable
             .take(MOST_AREAS)
-            .map(|mapping| self.area(&mapping, &mut headers_left))
+            .map(|(index, _)| self.area(&mappings, index, &mut headers_left))
             .collect();
         // Else all of it may be of another process, which has got the pid.
         if !self.is_there.ask() {
@@ -181,93 +209,58 @@ impl ProcessMaps {
         Ok(())
     }
 
-    fn area(&mut self, mapping: &Mapping, headers_left: &mut usize) -> Area {
-        let mut area = Area {
-            start: mapping.start,
-            end: mapping.end,
-            module: None,
-        };
-        let module = match &mapping.path[..] {
-            b"[vdso]" => self.vdso(mapping),
-            _ if mapping.is_file() => self.module(mapping),
-            _ => return area,
-        };
-        let bias = module.and_then(|module| {
-            if *headers_left == 0 {
-                return Err("files before it have too many sections".to_owned());
+    /// Of the mapping of that index.
+    fn area(&mut self, mappings: &[Mapping], index: usize, headers_left: &mut usize) -> Area {
+        let mapping = &mappings[index];
+        if is_jit_dump(mapping) {
+            if let Ok((_, file)) = open_mapped(&self.folder, mapping, &self.root) {
+                let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+                names.add_dump(file);
             }
-            let elf = module.object().elf().map_err(|error| error.to_string())?;
-            let headers = elf.sections.len() + elf.segments.len();
-            *headers_left = headers_left.saturating_sub(headers);
-            let bias = bias(elf, mapping).ok_or("it is not what the file's headers say")?;
-            Ok((module, bias))
-        });
-        match bias {
-            Ok(found) => area.module = Some(found),
-            Err(_) if is_for_generated(mapping) => {}
+            return Area {
+                start: mapping.start,
+                end: mapping.end,
+                module: None,
+            };
+        }
+        let mut finder = ModuleFinder {
+            folder: &self.folder,
+            root: &self.root,
+            modules: &self.modules,
+            memory: self.memory.as_ref(),
+            vdso: &mut self.vdso,
+            headers_left,
+        };
+        let found = finder.find(mappings, index);
+        let module = match found {
+            Ok(module) => module,
+            Err(_) if is_for_generated(mapping) => None,
             // What is left is to take it for generated code.
             Err(why) => {
                 let line = format!("{}: {why}", escaped(&mapping.path));
                 if self.problems.len() < MOST_PROBLEMS && !self.problems.contains(&line) {
                     self.problems.push(line);
                 }
+                None
             }
-        }
-        area
-    }
-
-    fn module(&self, mapping: &Mapping) -> Found {
-        let failed = |error: io::Error| error.to_string();
-        let (path, file) = open_mapped(&self.folder, mapping, &self.root).map_err(failed)?;
-        let module = self.modules.of_file(path, file, &self.root);
-        module.map_err(failed)
-    }
-
-    /// It is in no file: a copy of its bytes.
-    fn vdso(&mut self, mapping: &Mapping) -> Found {
-        if let Some(module) = &self.vdso {
-            return Ok(module.clone());
-        }
-        let read = || {
-            let length = (mapping.end - mapping.start).min(LONGEST_VDSO);
-            let mut bytes = vec![0; length as usize];
-            match File::open(self.folder.join("mem")) {
-                Ok(memory) => memory.read_exact_at(&mut bytes, mapping.start)?,
-                // Only root may read another user's memory; but the kernel gives all processes of a kind the same vDSO.
-                Err(error) => {
-                    let start = own_vdso(length).ok_or(error)?;
-                    File::open("/proc/self/mem")?.read_exact_at(&mut bytes, start)?;
-                }
-            }
-            let file = memory_file::with_bytes(&bytes)?;
-            let modules = &self.modules;
-            modules.of_file(mapping.path.clone(), file, &self.root)
         };
-        let module = read().map_err(|error| error.to_string())?;
-        Ok(self.vdso.insert(module).clone())
+        Area {
+            start: mapping.start,
+            end: mapping.end,
+            module,
+        }
     }
 }
 
-/// Where this process has its own, if that is of so many bytes: a 32-bit process has another.
-fn own_vdso(length: u64) -> Option<u64> {
-    let text = fs::read("/proc/self/maps").ok()?;
-    maps::executable(&text)
-        .find(|mapping| mapping.path == b"[vdso]" && mapping.end - mapping.start == length)
-        .map(|mapping| mapping.start)
-}
-
-type Found = std::result::Result<Arc<Module>, String>;
-
-/// Of the segment that the mapping is made for. Mappings begin on pages, segments anywhere.
-fn bias(elf: &Elf, mapping: &Mapping) -> Option<u64> {
-    let end = mapping.offset.checked_add(mapping.end - mapping.start)?;
-    let segment = elf.segments.iter().find(|segment| {
-        let segment_end = segment.offset.saturating_add(segment.file_bytes);
-        let overlaps = segment.offset < end && segment_end > mapping.offset;
-        segment.kind == PT_LOAD && segment.flags & PF_X != 0 && overlaps
-    })?;
-    let base = mapping.start.wrapping_sub(mapping.offset);
-    Some(base.wrapping_sub(segment.address.wrapping_sub(segment.offset)))
+/// `jit-PID.dump`, by which perf finds it.
+fn is_jit_dump(mapping: &Mapping) -> bool {
+    let from = mapping.path.iter().rposition(|&byte| byte == b'/');
+    let name = &mapping.path[from.map_or(0, |at| at + 1)..];
+    let id = name.strip_suffix(b" (deleted)").unwrap_or(name);
+    let id = id
+        .strip_prefix(b"jit-")
+        .and_then(|rest| rest.strip_suffix(b".dump"));
+    mapping.is_file() && id.is_some_and(|id| !id.is_empty() && id.iter().all(u8::is_ascii_digit))
 }
 
 /// Generated code may lie in a shared mapping, of a file in memory.

@@ -48,8 +48,9 @@ pub struct Tables {
     bases: BaseAddresses,
     eh_index: OnceLock<Index>,
     debug_index: OnceLock<Index>,
-    /// That were copied or unpacked for them, in vain or not.
+    /// That were copied, unpacked or compared for them, in vain or not.
     worked_bytes: u64,
+    is_of_debug_file: bool,
 }
 
 impl Tables {
@@ -66,45 +67,63 @@ impl Tables {
         tables.bases = BaseAddresses::default()
             .set_text(address(b".text"))
             .set_got(address(b".got"));
-        let is_left = |bytes: u64| {
-            let update = |left: u64| left.checked_sub(bytes);
-            let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
-            taken.is_ok()
-        };
-        let mut worked_bytes = 0;
-        let mut take = |range: Option<(u64, u64)>| {
-            let Some((offset, bytes)) = range.filter(|(_, bytes)| *bytes <= LONGEST_SECTION) else {
-                return Vec::new();
-            };
-            worked_bytes += bytes;
-            if !is_left(bytes) {
-                return Vec::new();
-            }
-            let found = data.read_bytes_at(offset, bytes).map(<[u8]>::to_vec);
-            found.unwrap_or_else(|()| {
-                left.fetch_add(bytes, Ordering::Relaxed);
-                Vec::new()
-            })
-        };
-        tables.header = take(header_range(elf));
+        tables.header = tables.take(header_range(elf), data, left);
         tables.header_address = header_address(elf);
         let (range, at) = tables.eh_frame_range(elf);
-        tables.eh_frame = take(range);
+        tables.eh_frame = tables.take(range, data, left);
         tables.eh_frame_address = at;
         tables.bases = std::mem::take(&mut tables.bases).set_eh_frame(at);
-        tables.debug_frame = match elf.section(b".debug_frame") {
+        tables.take_debug_frame(elf, data, left);
+        tables
+    }
+
+    /// Of a debug file: what its program lacks.
+    pub fn of_debug_file<'a, R: ReadRef<'a>>(elf: &Elf, data: R, left: &AtomicU64) -> Self {
+        let mut tables = Self {
+            arch: Arch::of_machine(elf.machine).filter(|_| elf.is_64),
+            is_of_debug_file: true,
+            ..Self::default()
+        };
+        if tables.arch.is_none() || elf.endian != object::Endianness::Little {
+            return Self::default();
+        }
+        tables.take_debug_frame(elf, data, left);
+        tables
+    }
+
+    fn take_debug_frame<'a, R: ReadRef<'a>>(&mut self, elf: &Elf, data: R, left: &AtomicU64) {
+        self.debug_frame = match elf.section(b".debug_frame") {
             Some(section) if section.flags & SHF_COMPRESSED != 0 => {
-                worked_bytes += unpacked_bytes(section, data).min(LONGEST_SECTION);
+                self.worked_bytes += unpacked_bytes(section, data).min(LONGEST_SECTION);
                 let most = left.load(Ordering::Relaxed).min(LONGEST_SECTION);
                 let found = unpacked_section(section, data, most);
                 found
-                    .filter(|bytes| is_left(bytes.len() as u64))
+                    .filter(|bytes| is_left(left, bytes.len() as u64))
                     .unwrap_or_default()
             }
-            section => take(section.and_then(plain)),
+            section => self.take(section.and_then(plain), data, left),
         };
-        tables.worked_bytes = worked_bytes;
-        tables
+    }
+
+    /// A copy of so many bytes from there on; empty if they are too many, or outside of the file.
+    fn take<'a, R: ReadRef<'a>>(
+        &mut self,
+        range: Option<(u64, u64)>,
+        data: R,
+        left: &AtomicU64,
+    ) -> Vec<u8> {
+        let Some((offset, bytes)) = range.filter(|(_, bytes)| *bytes <= LONGEST_SECTION) else {
+            return Vec::new();
+        };
+        self.worked_bytes += bytes;
+        if !is_left(left, bytes) {
+            return Vec::new();
+        }
+        let found = data.read_bytes_at(offset, bytes).map(<[u8]>::to_vec);
+        found.unwrap_or_else(|()| {
+            left.fetch_add(bytes, Ordering::Relaxed);
+            Vec::new()
+        })
     }
 
     #[cfg(test)]
@@ -120,6 +139,21 @@ impl Tables {
     /// What it took to read them.
     pub fn worked_bytes(&self) -> u64 {
         self.worked_bytes
+    }
+
+    /// To find them took that as well.
+    pub fn with_work(mut self, bytes: u64) -> Self {
+        self.worked_bytes += bytes;
+        self
+    }
+
+    /// They are not of the program itself.
+    pub fn is_of_debug_file(&self) -> bool {
+        self.is_of_debug_file
+    }
+
+    pub fn has_debug_frame(&self) -> bool {
+        !self.debug_frame.is_empty()
     }
 
     /// What they take, as counted when they were read.
@@ -189,6 +223,13 @@ impl Tables {
         let index = self.debug_index.get_or_init(make);
         indexed(&section, &self.bases, index, address, units)
     }
+}
+
+/// Takes so many bytes of those that are left, if they are.
+fn is_left(left: &AtomicU64, bytes: u64) -> bool {
+    let update = |left: u64| left.checked_sub(bytes);
+    let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
+    taken.is_ok()
 }
 
 fn header_range(elf: &Elf) -> Option<(u64, u64)> {

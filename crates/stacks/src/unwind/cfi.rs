@@ -33,15 +33,11 @@ pub fn rule(tables: &Tables, context: &mut Context, address: u64, units: &mut u6
     }
     if let Some(fde) = tables.debug_entry(address, units) {
         let section = tables.debug_frame();
-        return rule_of_entry(
-            tables,
-            &section,
-            From::DebugFrame,
-            &fde,
-            context,
-            address,
-            units,
-        );
+        let from = match tables.is_of_debug_file() {
+            true => From::DebugFile,
+            false => From::DebugFrame,
+        };
+        return rule_of_entry(tables, &section, from, &fde, context, address, units);
     }
     Rule::NoEntry(None)
 }

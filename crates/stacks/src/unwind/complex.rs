@@ -4,6 +4,7 @@
 use gimli::{CfaRule, Register, RegisterRule, UnwindExpression, UnwindSection};
 
 use crate::mapped::arch::{MOST_REGISTERS, Registers};
+use crate::mapped::module::Module;
 use crate::mapped::tables::{Bytes, Tables};
 use crate::unwind::copied_stack::CopiedStack;
 use crate::unwind::cost::expression_cost;
@@ -12,10 +13,12 @@ use crate::unwind::expression::{Failure, evaluate};
 type Row = gimli::UnwindTableRow<usize>;
 
 /// Which section the expressions are in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {
     EhFrame,
     DebugFrame,
+    /// `.debug_frame`, too, of the debug file.
+    DebugFile,
 }
 
 #[derive(Debug)]
@@ -71,6 +74,14 @@ impl Complex {
         self.units
     }
 
+    /// The tables that it is from.
+    pub fn tables<'m>(&self, module: &'m Module) -> &'m Tables {
+        match self.from {
+            From::EhFrame | From::DebugFrame => module.tables(),
+            From::DebugFile => module.debug_file_tables(),
+        }
+    }
+
     /// The caller's registers; whether the caller was interrupted, and did not call. `tables`: those that it is from.
     pub fn apply(
         &self,
@@ -80,7 +91,9 @@ impl Complex {
     ) -> Result<(Registers, bool), Failure> {
         match self.from {
             From::EhFrame => self.apply_from(&tables.eh_frame(), registers, stack),
-            From::DebugFrame => self.apply_from(&tables.debug_frame(), registers, stack),
+            From::DebugFrame | From::DebugFile => {
+                self.apply_from(&tables.debug_frame(), registers, stack)
+            }
         }
     }
 

@@ -21,10 +21,23 @@ impl<T> Places<T> {
         address: u64,
         make: impl FnOnce() -> Option<T>,
     ) -> Option<&T> {
+        self.get_current(module, address, |_| true, make)
+    }
+
+    /// The same, of what may change.
+    pub fn get_current(
+        &mut self,
+        module: u64,
+        address: u64,
+        is_current: impl FnOnce(&T) -> bool,
+        make: impl FnOnce() -> Option<T>,
+    ) -> Option<&T> {
         let hash = (address ^ module << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let slot = &mut self.0[hash as usize >> (usize::BITS - SLOTS.ilog2())];
-        let is_known = matches!(slot, Some((id, at, _)) if *id == module && *at == address);
-        if !is_known {
+        let known = slot
+            .as_ref()
+            .filter(|(id, at, _)| (*id, *at) == (module, address));
+        if !known.is_some_and(|(.., known)| is_current(known)) {
             *slot = Some((module, address, make()?));
         }
         slot.as_ref().map(|(.., known)| known)
@@ -42,5 +55,11 @@ mod tests {
         assert_eq!(places.get_or(1, 2, || Some(3)), Some(&3));
         assert_eq!(places.get_or(1, 2, || Some(4)), Some(&3));
         assert_eq!(places.get_or(2, 2, || Some(5)), Some(&5));
+        let is_odd = |known: &i32| known % 2 == 1;
+        assert_eq!(places.get_current(2, 2, is_odd, || Some(6)), Some(&5));
+        assert_eq!(
+            places.get_current(1, 2, |known| *known == 4, || Some(6)),
+            Some(&6)
+        );
     }
 }

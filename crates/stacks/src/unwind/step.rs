@@ -9,8 +9,10 @@ use crate::mapped::process_maps::{Place, ProcessMaps};
 use crate::unwind::cfi::{self, Context};
 use crate::unwind::copied_stack::CopiedStack;
 use crate::unwind::expression::Failure;
+use crate::unwind::generated_ways::GeneratedWays;
 use crate::unwind::places::Places;
 use crate::unwind::rules::{Compact, Rule, Rules};
+use crate::unwind::text::Code;
 use crate::unwind::walk::{End, FoundBy};
 use crate::unwind::{signal_frame, way_out};
 
@@ -35,6 +37,7 @@ const READ_UNITS: u64 = 64;
 pub struct Stepper {
     context: Context,
     rules: Rules,
+    generated: GeneratedWays,
     /// Places, and whether a call is before them.
     calls: Places<bool>,
 }
@@ -50,7 +53,7 @@ impl Stepper {
         effort: &mut Effort,
     ) -> Result<Stepped, End> {
         let Place::Module { module, address } = place else {
-            return by_frame_pointer(registers, stack);
+            return self.in_generated(maps, registers, stack, effort);
         };
         let address = *address;
         match self.rule(module, address, registers, effort)? {
@@ -64,7 +67,7 @@ impl Stepper {
                     return Err(End::TooCostly);
                 }
                 effort.spend(module.id(), rule.units());
-                let (caller, is_signal) = match rule.apply(module.tables(), registers, stack) {
+                let (caller, is_signal) = match rule.apply(rule.tables(module), registers, stack) {
                     Ok(found) => found,
                     Err(Failure::NotCopied(at)) => return Err(not_copied(at, stack)),
                     Err(Failure::Other) => return Err(End::NoUnwindInfo),
@@ -127,15 +130,69 @@ impl Stepper {
                 effort.spend_tables(id, module.tables().worked_bytes());
             }
             let mut units = 0;
+            let is_known = module.has_debug_file_tables();
             let rule = rule(module, context, registers, address, &mut units);
             effort.spend(id, units);
+            if !is_known && module.has_debug_file_tables() {
+                effort.spend_tables(id, module.debug_file_tables().worked_bytes());
+            }
             Some(rule)
         };
         let found = self.rules.get_or(module.id(), address, make);
         found.ok_or(End::TooCostly)
     }
 
-    /// What is found is no more than likely, so it has to lead to where something was called.
+    /// By its instructions, if that leads to code; else by frame pointers, which generated code often keeps.
+    fn in_generated(
+        &mut self,
+        maps: &ProcessMaps,
+        registers: &mut Registers,
+        stack: &CopiedStack<'_>,
+        effort: &mut Effort,
+    ) -> Result<Stepped, End> {
+        let way_out = self
+            .generated
+            .rule(maps, registers.arch, registers.pc, effort);
+        match self.by_way_out(maps, way_out, registers, stack, effort)? {
+            Some(stepped) => Ok(stepped),
+            None => by_frame_pointer(registers, stack),
+        }
+    }
+
+    /// What is found is no more than likely, so it has to lead to where something was called. Generated code may be called in ways of its
+    /// own.
+    fn by_way_out(
+        &mut self,
+        maps: &ProcessMaps,
+        way_out: Option<Compact>,
+        registers: &mut Registers,
+        stack: &CopiedStack<'_>,
+        effort: &mut Effort,
+    ) -> Result<Option<Stepped>, End> {
+        let Some(rule) = way_out else {
+            return Ok(None);
+        };
+        let mut caller = registers.clone();
+        match rule.apply(&mut caller, stack) {
+            Ok(()) => {
+                let is_code = match maps.find(caller.pc.wrapping_sub(1)) {
+                    Place::Module { .. } => {
+                        let from = self.called_from(maps, registers.arch, caller.pc, effort)?;
+                        from.is_some()
+                    }
+                    Place::Generated { .. } => true,
+                    Place::Unknown => false,
+                };
+                if is_code {
+                    *registers = caller;
+                }
+                Ok(is_code.then_some(called(FoundBy::Instructions)))
+            }
+            Err(Some(at)) if stack.is_cut_at(at) => Err(End::CutStack),
+            Err(_) => Ok(None),
+        }
+    }
+
     fn without_tables(
         &mut self,
         maps: &ProcessMaps,
@@ -145,19 +202,8 @@ impl Stepper {
         stack: &CopiedStack<'_>,
         effort: &mut Effort,
     ) -> Result<Stepped, End> {
-        let mut caller = registers.clone();
-        if let Some(rule) = way_out {
-            match rule.apply(&mut caller, stack) {
-                Ok(()) => {
-                    let from = self.called_from(maps, registers.arch, caller.pc, effort)?;
-                    if from.is_some() {
-                        *registers = caller;
-                        return Ok(called(FoundBy::Instructions));
-                    }
-                }
-                Err(Some(at)) if stack.is_cut_at(at) => return Err(End::CutStack),
-                _ => {}
-            }
+        if let Some(stepped) = self.by_way_out(maps, way_out, registers, stack, effort)? {
+            return Ok(stepped);
         }
         let mut caller = registers.clone();
         let stepped = by_frame_pointer(&mut caller, stack);
@@ -250,7 +296,11 @@ fn rule(
     if tables.arch.is_some_and(|arch| arch != registers.arch) {
         return Rule::Broken;
     }
-    match cfi::rule(tables, context, address, units) {
+    let found = match cfi::rule(tables, context, address, units) {
+        Rule::NoEntry(_) => cfi::rule(module.debug_file_tables(), context, address, units),
+        found => found,
+    };
+    match found {
         Rule::NoEntry(_) if is_trampoline(module, registers, address) => {
             *units += 2 * READ_UNITS;
             Rule::SignalFrame
@@ -261,7 +311,12 @@ fn rule(
             let next = address.wrapping_add(registers.pc.wrapping_sub(address) & 1);
             match way_out::is_thread_exit(registers.arch, module, next) {
                 true => Rule::Complete,
-                false => Rule::NoEntry(way_out::rule(registers.arch, module, next, units)),
+                false => Rule::NoEntry(way_out::rule(
+                    registers.arch,
+                    Code::File(module),
+                    next,
+                    units,
+                )),
             }
         }
         rule => rule,

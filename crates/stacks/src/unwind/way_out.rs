@@ -3,21 +3,19 @@
 use std::collections::HashSet;
 
 use gimli::Register;
-use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register as Named};
+use iced_x86::{
+    Code as Encoding, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register as Named,
+};
 
 use crate::mapped::arch::Arch;
 use crate::mapped::module::Module;
 use crate::unwind::rules::Compact;
+use crate::unwind::text::{Code, Text};
 
 /// That are followed, on all ways together.
 const MOST_INSTRUCTIONS: usize = 2000;
 /// Branches left aside.
 const MOST_WAYS: usize = 64;
-/// Read of the file at a time, and how often.
-const CHUNK: usize = 4096;
-const MOST_CHUNKS: usize = 64;
-/// Of it before the instruction: loops go back.
-const BEFORE: u64 = 1024;
 const LONGEST_CALL: usize = 8;
 const RETURN_ADDRESS: Register = Register(16);
 /// musl's `__clone`, where a thread's first function has returned to it: `mov %eax, %edi`, `xor %eax, %eax`,
@@ -30,9 +28,9 @@ const CHUNK_UNITS: u64 = 128;
 
 /// To the caller, from an instruction that runs next. `None`: it does not return, or by ways that cannot be followed. `units`: what
 /// it took is added to them.
-pub fn rule(arch: Arch, module: &Module, address: u64, units: &mut u64) -> Option<Compact> {
+pub fn rule(arch: Arch, code: Code<'_>, address: u64, units: &mut u64) -> Option<Compact> {
     match arch {
-        Arch::X86_64 => Walk::new(Text::new(module)).until_return(address, units),
+        Arch::X86_64 => Walk::new(code).until_return(address, units),
         // Its compilers keep frame pointers.
         Arch::Aarch64 => None,
     }
@@ -40,7 +38,8 @@ pub fn rule(arch: Arch, module: &Module, address: u64, units: &mut u64) -> Optio
 
 /// Whether an address is one that a call returns to: the instruction before it is a call.
 pub fn is_after_call(arch: Arch, module: &Module, address: u64) -> bool {
-    let before = |bytes: usize| read(module, address.checked_sub(bytes as u64)?, bytes);
+    let code = Code::File(module);
+    let before = |bytes: usize| code.exactly(address.checked_sub(bytes as u64)?, bytes);
     match arch {
         Arch::X86_64 => before(LONGEST_CALL).is_some_and(|code| {
             (2..=LONGEST_CALL).any(|bytes| {
@@ -62,55 +61,11 @@ pub fn is_after_call(arch: Arch, module: &Module, address: u64) -> bool {
 /// Whether a thread that returns there ends.
 pub fn is_thread_exit(arch: Arch, module: &Module, address: u64) -> bool {
     let is_there = |code: Vec<u8>| code == THREAD_EXIT;
-    arch == Arch::X86_64 && read(module, address, THREAD_EXIT.len()).is_some_and(is_there)
-}
-
-fn read(module: &Module, address: u64, bytes: usize) -> Option<Vec<u8>> {
-    let offset = module.object().elf().ok()?.code_offset(address)?;
-    let code = module.object().bytes_at(offset, bytes).ok()?;
-    (code.len() == bytes).then_some(code)
-}
-
-/// Of a module, in its own terms.
-struct Text<'a> {
-    module: &'a Module,
-    start: u64,
-    chunk: Vec<u8>,
-    chunks: usize,
-}
-
-impl<'a> Text<'a> {
-    fn new(module: &'a Module) -> Self {
-        Self {
-            module,
-            start: 0,
-            chunk: Vec::new(),
-            chunks: 0,
-        }
-    }
-
-    fn instruction(&mut self, address: u64) -> Option<Instruction> {
-        const LONGEST: usize = 15;
-        let within = |text: &Self| {
-            let from = usize::try_from(address.checked_sub(text.start)?).ok()?;
-            (from + LONGEST <= text.chunk.len()).then_some(from)
-        };
-        if within(self).is_none() {
-            self.chunks += 1;
-            let elf = self.module.object().elf().ok()?;
-            let starts = [address.saturating_sub(BEFORE), address];
-            let mut starts = starts
-                .into_iter()
-                .filter_map(|start| Some((start, elf.code_offset(start)?)));
-            let (start, offset) = starts.next().filter(|_| self.chunks <= MOST_CHUNKS)?;
-            self.chunk = self.module.object().bytes_at(offset, CHUNK).ok()?;
-            self.start = start;
-        }
-        let from = usize::try_from(address.checked_sub(self.start)?).ok()?;
-        let code = self.chunk.get(from..)?;
-        let instruction = Decoder::with_ip(64, code, address, DecoderOptions::NONE).decode();
-        (!instruction.is_invalid()).then_some(instruction)
-    }
+    let code = Code::File(module);
+    arch == Arch::X86_64
+        && code
+            .exactly(address, THREAD_EXIT.len())
+            .is_some_and(is_there)
 }
 
 /// A value that one of the two registers had at the begin, and so much.
@@ -154,15 +109,18 @@ enum Next {
 
 struct Walk<'a> {
     text: Text<'a>,
+    /// A jump to an address that is not told leaves the function. In generated code, as an interpreter's, it goes anywhere.
+    jumps_leave: bool,
     aside: Vec<State>,
     /// Addresses, so that loops are left.
     seen: HashSet<u64>,
 }
 
 impl<'a> Walk<'a> {
-    fn new(text: Text<'a>) -> Self {
+    fn new(code: Code<'a>) -> Self {
         Self {
-            text,
+            jumps_leave: matches!(code, Code::File(_)),
+            text: Text::new(code),
             aside: Vec::new(),
             seen: HashSet::new(),
         }
@@ -171,7 +129,7 @@ impl<'a> Walk<'a> {
     fn until_return(mut self, address: u64, units: &mut u64) -> Option<Compact> {
         let found = self.follow_all(address);
         *units += self.seen.len() as u64 * INSTRUCTION_UNITS;
-        *units += self.text.chunks as u64 * CHUNK_UNITS;
+        *units += self.text.chunks() as u64 * CHUNK_UNITS;
         found
     }
 
@@ -221,7 +179,8 @@ impl<'a> Walk<'a> {
             Mnemonic::Jmp if is_branch(instruction) => {
                 state.address = instruction.near_branch_target();
             }
-            Mnemonic::Jmp => return Next::Jumps,
+            Mnemonic::Jmp if self.jumps_leave => return Next::Jumps,
+            Mnemonic::Jmp => return Next::Ends,
             Mnemonic::Int3 | Mnemonic::Ud2 | Mnemonic::Hlt => return Next::Ends,
             Mnemonic::Call => {}
             _ if is_branch(instruction) => {
@@ -292,12 +251,12 @@ fn is_branch(instruction: &Instruction) -> bool {
 fn is_word(instruction: &Instruction) -> bool {
     matches!(
         instruction.code(),
-        Code::Push_r64
-            | Code::Push_rm64
-            | Code::Pushq_imm32
-            | Code::Pushq_imm8
-            | Code::Pop_r64
-            | Code::Pop_rm64
+        Encoding::Push_r64
+            | Encoding::Push_rm64
+            | Encoding::Pushq_imm32
+            | Encoding::Pushq_imm8
+            | Encoding::Pop_r64
+            | Encoding::Pop_rm64
     )
 }
 

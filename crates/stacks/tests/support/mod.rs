@@ -197,6 +197,11 @@ impl Running {
         (walk.0, walk.1)
     }
 
+    /// The same of the main thread, with this part.
+    pub fn assert_like_gdb_and(&self, wanted: &[&str]) {
+        assert_chain(&self.assert_like_gdb(self.pid), wanted);
+    }
+
     /// That the frames of a thread are those that gdb finds, with the same functions, up to the end; the functions.
     pub fn assert_like_gdb(&self, thread: u32) -> Vec<String> {
         let (frames, end) = self.walk(thread);

@@ -1,0 +1,153 @@
+//! Which file's code a mapping holds.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use object::elf::{PF_X, PT_LOAD};
+use probe_points::elf::Elf;
+use probe_points::maps::{self, Mapping};
+use probe_points::open::Root;
+use probe_points::open_mapped;
+
+use crate::mapped::load_bias::load_bias;
+use crate::mapped::memory_file;
+use crate::mapped::module::{Module, Modules};
+
+/// Of the vDSO: it has two pages.
+const LONGEST_VDSO: u64 = 1 << 20;
+
+/// A module, and what is to be subtracted from an address to get the file's own.
+pub type Found = (Arc<Module>, u64);
+
+/// Of one process.
+pub struct ModuleFinder<'a> {
+    /// Under /proc.
+    pub folder: &'a Path,
+    pub root: &'a Arc<Root>,
+    pub modules: &'a Modules,
+    /// Of the process; `None`: it may not be read.
+    pub memory: Option<&'a File>,
+    pub vdso: &'a mut Option<Arc<Module>>,
+    /// Sections and segments that all files together may still have.
+    pub headers_left: &'a mut usize,
+}
+
+impl ModuleFinder<'_> {
+    /// Of the mapping of that index. `Ok(None)`: it is of no file. Fails with the reason if its file cannot be read, or is no program.
+    pub fn find(&mut self, mappings: &[Mapping], index: usize) -> Result<Option<Found>, String> {
+        let mapping = &mappings[index];
+        let found = match &mapping.path[..] {
+            b"[vdso]" => self.vdso(mapping).and_then(|module| {
+                let bias = load_bias(self.elf(&module)?, mappings, index);
+                Ok(Some((module, bias.ok_or(NOT_SO)?)))
+            }),
+            _ if mapping.is_file() => self.mapped(mappings, index).map(Some),
+            _ => Ok(None),
+        };
+        match found {
+            Ok(Some(found)) => Ok(Some(found)),
+            other => match self.copied(mappings, index) {
+                Some(found) => Ok(Some(found)),
+                None => other,
+            },
+        }
+    }
+
+    fn mapped(&mut self, mappings: &[Mapping], index: usize) -> Result<Found, String> {
+        let failed = |error: io::Error| error.to_string();
+        let (path, file) = open_mapped(self.folder, &mappings[index], self.root).map_err(failed)?;
+        let module = self
+            .modules
+            .of_file(path, file, self.root)
+            .map_err(failed)?;
+        let bias = load_bias(self.elf(&module)?, mappings, index);
+        Ok((module, bias.ok_or(NOT_SO)?))
+    }
+
+    fn elf<'m>(&mut self, module: &'m Module) -> Result<&'m Elf, String> {
+        if *self.headers_left == 0 {
+            return Err("files before it have too many sections".to_owned());
+        }
+        let elf = module.object().elf().map_err(|error| error.to_string())?;
+        let headers = elf.sections.len() + elf.segments.len();
+        *self.headers_left = self.headers_left.saturating_sub(headers);
+        Ok(elf)
+    }
+
+    /// Programs may copy their code to memory of large pages, and put that where it was (Node.js's `--use-largepages`): a mapping of no
+    /// file between those of one, that holds what the file has there.
+    fn copied(&mut self, mappings: &[Mapping], index: usize) -> Option<Found> {
+        let memory = self.memory?;
+        let mapping = &mappings[index];
+        let before = mappings[..index].iter().rposition(Mapping::is_file)?;
+        let after = mappings[index + 1..].iter().find(|other| other.is_file())?;
+        if mappings[before].identity != after.identity {
+            return None;
+        }
+        let (module, bias) = self.mapped(mappings, before).ok()?;
+        let elf = module.object().elf().ok()?;
+        let is_there = elf.segments.iter().any(|segment| {
+            let start = segment.address.wrapping_add(bias);
+            let end = start.saturating_add(segment.file_bytes);
+            let part = start.max(mapping.start)..end.min(mapping.end);
+            let is_code = segment.kind == PT_LOAD && segment.flags & PF_X != 0;
+            is_code && !part.is_empty() && is_copy(memory, &module, part, bias)
+        });
+        is_there.then_some((module, bias))
+    }
+
+    /// It is in no file: a copy of its bytes.
+    fn vdso(&mut self, mapping: &Mapping) -> Result<Arc<Module>, String> {
+        if let Some(module) = self.vdso {
+            return Ok(module.clone());
+        }
+        let read = || {
+            let length = (mapping.end - mapping.start).min(LONGEST_VDSO);
+            let mut bytes = vec![0; length as usize];
+            match self.memory {
+                Some(memory) => memory.read_exact_at(&mut bytes, mapping.start)?,
+                // Only root may read another user's memory; but the kernel gives all processes of a kind the same vDSO.
+                None => {
+                    let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+                    let start = own_vdso(length).ok_or_else(denied)?;
+                    File::open("/proc/self/mem")?.read_exact_at(&mut bytes, start)?;
+                }
+            }
+            let file = memory_file::with_bytes(&bytes)?;
+            self.modules.of_file(mapping.path.clone(), file, self.root)
+        };
+        let module = read().map_err(|error| error.to_string())?;
+        Ok(self.vdso.insert(module).clone())
+    }
+}
+
+const NOT_SO: &str = "it is not what the file's headers say";
+
+/// Where this process has its own, if that is of so many bytes: a 32-bit process has another.
+fn own_vdso(length: u64) -> Option<u64> {
+    let text = fs::read("/proc/self/maps").ok()?;
+    maps::executable(&text)
+        .find(|mapping| mapping.path == b"[vdso]" && mapping.end - mapping.start == length)
+        .map(|mapping| mapping.start)
+}
+
+/// Whether there is what the file has, as far as some samples tell.
+fn is_copy(memory: &File, module: &Module, part: std::ops::Range<u64>, bias: u64) -> bool {
+    const SAMPLES: u64 = 64;
+    const BYTES: u64 = 64;
+    let Ok(elf) = module.object().elf() else {
+        return false;
+    };
+    let length = part.end - part.start;
+    let bytes = length.min(BYTES);
+    (0..SAMPLES).all(|sample| {
+        let at = part.start + (length - bytes) / (SAMPLES - 1) * sample;
+        let mut there = vec![0; bytes as usize];
+        let offset = elf.code_offset(at.wrapping_sub(bias));
+        let of_file = offset.and_then(|at| module.object().bytes_at(at, there.len()).ok());
+        memory.read_exact_at(&mut there, at).is_ok() && of_file.as_ref() == Some(&there)
+    })
+}
