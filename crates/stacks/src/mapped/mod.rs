@@ -18,4 +18,5 @@ pub mod packed;
 pub mod perf_map;
 mod perf_map_file;
 pub mod process_maps;
+pub mod table_entries;
 pub mod tables;

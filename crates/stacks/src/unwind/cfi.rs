@@ -6,7 +6,8 @@ use std::sync::Arc;
 use gimli::{CfaRule, Register, RegisterRule, UnwindContext, UnwindSection};
 
 use crate::mapped::arch::MOST_REGISTERS;
-use crate::mapped::tables::{Bytes, Fde, Tables};
+use crate::mapped::table_entries::{Bytes, Fde};
+use crate::mapped::tables::Tables;
 use crate::unwind::complex::{Complex, From};
 use crate::unwind::cost::{Cost, cost};
 use crate::unwind::rules::{Compact, Rule};

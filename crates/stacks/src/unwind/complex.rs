@@ -5,7 +5,8 @@ use gimli::{CfaRule, Register, RegisterRule, UnwindExpression, UnwindSection};
 
 use crate::mapped::arch::{MOST_REGISTERS, Registers};
 use crate::mapped::module::Module;
-use crate::mapped::tables::{Bytes, Tables};
+use crate::mapped::table_entries::Bytes;
+use crate::mapped::tables::Tables;
 use crate::unwind::copied_stack::CopiedStack;
 use crate::unwind::cost::expression_cost;
 use crate::unwind::expression::{Failure, evaluate};

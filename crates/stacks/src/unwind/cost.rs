@@ -5,7 +5,7 @@ use gimli::{
     UnwindSection,
 };
 
-use crate::mapped::tables::{Bytes, Fde};
+use crate::mapped::table_entries::{Bytes, Fde};
 use crate::unwind::expression::{ENCODING, MOST_OPERATIONS};
 
 /// Of one entry, in units of effort: some ten milliseconds. The longest function of Node.js takes 16,000.

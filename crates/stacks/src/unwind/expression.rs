@@ -3,7 +3,7 @@
 use gimli::{Encoding, EvaluationResult, Expression, Format, Value};
 
 use crate::mapped::arch::Registers;
-use crate::mapped::tables::Bytes;
+use crate::mapped::table_entries::Bytes;
 use crate::unwind::copied_stack::CopiedStack;
 
 /// Operations of one expression. Those of compilers have up to some 20.

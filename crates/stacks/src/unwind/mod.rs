@@ -1,5 +1,6 @@
 //! From a thread's registers up to where its stack begins, function by function.
 
+pub mod beginnings;
 pub mod cfi;
 #[cfg(test)]
 mod cfi_tests;
@@ -13,7 +14,9 @@ pub mod places;
 pub mod rules;
 pub mod signal_frame;
 pub mod step;
+pub mod stepped;
 pub mod text;
 pub mod unwinder;
 pub mod walk;
 pub mod way_out;
+pub mod without_tables;

@@ -3,8 +3,9 @@
 use crate::mapped::arch::Registers;
 use crate::mapped::effort::Effort;
 use crate::mapped::process_maps::{Place, ProcessMaps};
+use crate::unwind::beginnings::is_in_go;
 use crate::unwind::copied_stack::CopiedStack;
-use crate::unwind::step::{Stepper, is_in_go};
+use crate::unwind::step::Stepper;
 use crate::unwind::walk::{End, FoundBy, Frame, MOST_FRAMES, Walk};
 
 /// Keeps what it has learned about instructions. It may walk stacks of any number of processes.

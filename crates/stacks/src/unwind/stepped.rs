@@ -1,0 +1,20 @@
+//! How a step was made.
+
+use crate::unwind::walk::FoundBy;
+
+/// How the caller's registers were found.
+pub struct Stepped {
+    pub by: FoundBy,
+    /// The function was a signal trampoline: the caller was interrupted, and did not call.
+    pub is_signal: bool,
+}
+
+pub const fn called(by: FoundBy) -> Stepped {
+    Stepped {
+        by,
+        is_signal: false,
+    }
+}
+
+/// To read a few bytes of a mapped file, in units of effort.
+pub const READ_UNITS: u64 = 64;
