@@ -18,6 +18,7 @@ pub use files::debug_files::{
     unpacked_bytes,
 };
 pub use files::demangle::demangled;
+pub use files::load_bias::load_bias;
 pub use files::object::{Object, open_mapped};
 pub use files::objects::Objects;
 pub use files::symbols::{Function, Functions};

@@ -288,12 +288,88 @@ fn a_function_of_several_libraries_must_be_told_which() {
     assert!(points(&objects, "up:libb.so:both").is_ok());
 }
 
+/// Which implementations the loader has chosen, as it says itself.
+const CHOSEN: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+extern int two(void);
+int chosen_one(void) { return 1; }
+int chosen_other(void) { return 2; }
+static void *choose(void) { return chosen_other; }
+int own(void) __attribute__((ifunc("choose")));
+int (*volatile keep)(void);
+int main(int n, char **t) {
+    FILE *out = fopen(t[1], "w");
+    void *libc = dlopen("libc.so.6", RTLD_NOW);
+    fprintf(out, "%ld\n", (char *)dlsym(libc, "memcpy") - (char *)dlsym(libc, "getpid"));
+    fclose(out);
+    keep = own;
+    keep();
+    wait_to_be_killed();
+}
+"#;
+
 #[test]
-fn an_indirect_function_is_not_what_is_called() {
-    let (_folder, running) = linked();
-    let error = refusal(&running.objects(), "up:libc.so.6:memcpy");
+fn an_indirect_function_is_what_the_loader_has_chosen() {
+    let folder = Folder::new();
+    let source = format!("{WAIT}{CHOSEN}");
+    for flags in [&["-O1"][..], &["-O1", "-static", "-no-pie"]] {
+        let program = folder.compile("gcc", "program", &source, flags);
+        let said = folder.join("said");
+        let running = Running::command(Command::new(&program).arg(&said));
+        let objects = running.objects();
+        let other = file_offset(&program, nm(&program, "chosen_other")[0]);
+        assert_eq!(offset(&objects, "up:program:own"), other, "{flags:?}");
+        let resolved = resolve_with(
+            &Kernel::running(),
+            &parse("ur:program:own").unwrap(),
+            &objects,
+            ReturnProbes::AtEnds,
+        );
+        let resolved = resolved.unwrap();
+        assert!(
+            resolved.remarks[0].contains("here it is chosen_other"),
+            "{:?}",
+            resolved.remarks
+        );
+        assert!(resolved.function_bytes > 0);
+        if flags.contains(&"-static") {
+            continue;
+        }
+        let libc = String::from_utf8(object(&objects, "libc.so.6").path().to_vec()).unwrap();
+        let text = run(Command::new("nm").args(["-D", &libc]));
+        let line = text.lines().find(|line| line.contains(" getpid@")).unwrap();
+        let getpid = u64::from_str_radix(&line[..16], 16).unwrap();
+        let distance: i64 = std::fs::read_to_string(&said)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        let memcpy = getpid.wrapping_add_signed(distance);
+        assert_eq!(
+            offset(&objects, "up:libc.so.6:memcpy"),
+            file_offset(libc.as_ref(), memcpy)
+        );
+        // Some way into it is nobody's business: the implementation is another on another machine.
+        assert_eq!(
+            refusal(&objects, "up:memcpy+4").kind,
+            ErrorKind::Unprobeable
+        );
+    }
+}
+
+#[test]
+fn an_indirect_function_of_a_program_that_has_not_begun_is_not_known() {
+    let objects = Objects::of_command(Path::new("/usr/bin/env"), Path::new("/")).unwrap();
+    let error = refusal(&objects, "up:libc.so.6:memcpy");
     assert_eq!(error.kind, ErrorKind::Unprobeable);
     assert!(error.message.contains("indirect") && error.hint.is_some());
+}
+
+#[test]
+fn a_symbol_of_several_versions_is_the_current_one() {
+    let (_folder, running) = linked();
     // As many of libc's symbols, with several versions.
     let objects = running.objects();
     let current = offset(&objects, "up:libc.so.6:pthread_cond_wait");

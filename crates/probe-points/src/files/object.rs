@@ -14,11 +14,21 @@ use crate::files::cache::{Cache, read};
 use crate::files::debug_files;
 use crate::files::dynamic_table::needs_of;
 use crate::files::elf::Elf;
+use crate::files::load_bias::load_bias;
 use crate::files::maps::Mapping;
 use crate::files::open::{Root, fd_path, open_file};
 use crate::files::symbols::Functions;
 use crate::files::unwind_tables::UnwindTables;
 use crate::files::usdt::{self, Note};
+
+/// What a process has mapped of a file.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    /// The parts of the file that are mapped for execution.
+    pub code: Vec<Range<u64>>,
+    /// One of them, by its place among the process's mappings; `None`: there are none.
+    pub mapping: Option<usize>,
+}
 
 const DELETED: &[u8] = b" (deleted)";
 
@@ -29,8 +39,8 @@ pub struct Object {
     file: Arc<File>,
     identity: (u64, u64),
     root: Arc<Root>,
-    /// Parts of the file that the process has mapped for execution; `None`: it is not known to have mapped it.
-    code: Option<Vec<Range<u64>>>,
+    /// As the process has it; `None`: it is not known to have mapped it.
+    loaded: Option<Loaded>,
     elf: OnceLock<Result<Elf>>,
     functions: OnceLock<Result<Functions>>,
     notes: OnceLock<Result<Vec<Note>>>,
@@ -52,7 +62,7 @@ impl Object {
             file: Arc::new(file),
             identity,
             root: root.clone(),
-            code: None,
+            loaded: None,
             elf: OnceLock::new(),
             functions: OnceLock::new(),
             notes: OnceLock::new(),
@@ -89,15 +99,21 @@ impl Object {
         &self.file
     }
 
-    pub(crate) fn set_code(&mut self, code: Vec<Range<u64>>) {
-        self.code = Some(code);
+    pub(crate) fn set_loaded(&mut self, loaded: Loaded) {
+        self.loaded = Some(loaded);
+    }
+
+    /// What is to be added to an address of its own to get the process's; `None`: unknown.
+    pub(crate) fn bias(&self, mappings: &[Mapping]) -> Option<u64> {
+        let mapping = self.loaded.as_ref()?.mapping?;
+        load_bias(self.elf().ok()?, mappings, mapping)
     }
 
     /// Whether the process runs what is at that place of the file from the file, as far as is known: it may have moved its code to memory
     /// of large pages, where no probe can be attached.
     pub(crate) fn runs_from_file(&self, offset: u64) -> bool {
-        let code = self.code.as_ref();
-        code.is_none_or(|code| code.iter().any(|part| part.contains(&offset)))
+        let loaded = self.loaded.as_ref();
+        loaded.is_none_or(|loaded| loaded.code.iter().any(|part| part.contains(&offset)))
     }
 
     pub fn root(&self) -> &Arc<Root> {
@@ -150,6 +166,20 @@ impl Object {
             self.read(|data| Ok(UnwindTables::read(elf, data)))
         });
         tables.as_ref().map_err(Error::clone)
+    }
+
+    /// Whether a function that is not indirect begins there, by symbols or unwind tables.
+    pub(crate) fn begins_function(&self, address: u64) -> bool {
+        let by_symbols = self.functions().is_ok_and(|functions| {
+            let mut all = functions.iter();
+            all.any(|function| function.address == address && !function.is_indirect)
+        });
+        let by_tables = || {
+            let tables = self.unwind_tables();
+            let range = tables.ok().and_then(|tables| tables.holding(address));
+            range.is_some_and(|range| range.start == address)
+        };
+        by_symbols || by_tables()
     }
 
     /// Reads parts of its file, bounded.

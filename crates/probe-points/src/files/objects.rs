@@ -7,17 +7,19 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
-use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use object::Endian;
+
 use crate::error::{Error, ErrorKind, Result, escaped};
 use crate::files::dynamic;
-use crate::files::maps;
-use crate::files::object::{Object, identity, open_mapped};
+use crate::files::maps::{self, Mapping};
+use crate::files::object::{Loaded, Object, identity, open_mapped};
 use crate::files::open::{Root, fd_path, open_file};
+use crate::files::relocations::{Wanted, slots};
 
 /// Each takes a descriptor.
 const MOST_OBJECTS: usize = 4096;
@@ -27,6 +29,10 @@ const MOST_OBJECTS: usize = 4096;
 pub struct Objects {
     items: Vec<Object>,
     root: Arc<Root>,
+    /// Of a process that runs.
+    mappings: Vec<Mapping>,
+    /// Likewise, if it may be read.
+    memory: Option<File>,
     problems: Vec<String>,
 }
 
@@ -44,22 +50,26 @@ impl Objects {
         let path = fs::read_link(folder.join("exe")).map_err(|error| failed("exe", &error))?;
         let maps = fs::read(folder.join("maps")).map_err(|error| failed("maps", &error))?;
         let mut objects = Self::new(root);
+        objects.memory = File::open(folder.join("mem")).ok();
         objects.push(path.as_os_str().as_bytes().to_vec(), program);
-        let mut code: HashMap<_, Vec<Range<u64>>> = HashMap::new();
-        let mappings = maps::executable_files(&maps);
-        if !mappings.is_empty() {
-            objects
-                .items
-                .iter_mut()
-                .for_each(|it| it.set_code(Vec::new()));
+        let mut loaded: HashMap<_, Loaded> = HashMap::new();
+        objects.mappings = maps::mappings(&maps).collect();
+        let code = objects.mappings.iter().enumerate();
+        let code = code.filter(|(_, mapping)| mapping.is_executable && mapping.is_file());
+        let code: Vec<(usize, Mapping)> = code.map(|(at, it)| (at, it.clone())).collect();
+        if !code.is_empty() {
+            let items = objects.items.iter_mut();
+            items.for_each(|object| object.set_loaded(Loaded::default()));
         }
-        for mapping in &mappings {
+        for (index, mapping) in &code {
             let bytes = mapping.end - mapping.start;
             let part = mapping.offset..mapping.offset.saturating_add(bytes);
-            code.entry(mapping.identity).or_default().push(part);
+            let loaded = loaded.entry(mapping.identity).or_default();
+            loaded.code.push(part);
+            loaded.mapping.get_or_insert(*index);
         }
-        for mapping in mappings {
-            let Some(code) = code.remove(&mapping.identity) else {
+        for (_, mapping) in code {
+            let Some(loaded) = loaded.remove(&mapping.identity) else {
                 continue;
             };
             if objects.items.len() >= MOST_OBJECTS {
@@ -69,7 +79,7 @@ impl Objects {
                 break;
             }
             match open_mapped(&folder, &mapping, &objects.root) {
-                Ok((path, file)) => objects.push_mapped(path, file, code),
+                Ok((path, file)) => objects.push_mapped(path, file, loaded),
                 Err(error) => objects
                     .problems
                     .push(format!("{}: {error}", escaped(&mapping.path))),
@@ -114,6 +124,8 @@ impl Objects {
         Self {
             items: Vec::new(),
             root: Arc::new(root),
+            mappings: Vec::new(),
+            memory: None,
             problems: Vec::new(),
         }
     }
@@ -151,6 +163,36 @@ impl Objects {
         Ok(Found::NotMapped(Box::new(object)))
     }
 
+    /// The implementation that the loader has chosen for an indirect function of that name, whose symbol leads to `resolver`; its address
+    /// in `object`. `None`: it is not known, as before the program has begun, or it is in another object.
+    pub(crate) fn implementation(
+        &self,
+        object: &Object,
+        name: &[u8],
+        resolver: u64,
+    ) -> Option<u64> {
+        let memory = self.memory.as_ref()?;
+        let bias = object.bias(&self.mappings)?;
+        let is_itself = |other: &Object| other.identity() == object.identity();
+        let others = self.items.iter().filter(|other| !is_itself(other));
+        [object].into_iter().chain(others).find_map(|holder| {
+            let wanted = Wanted {
+                name,
+                resolver: is_itself(holder).then_some(resolver),
+            };
+            let elf = holder.elf().ok()?;
+            let own_bias = holder.bias(&self.mappings)?;
+            let slots = holder.read(|data| Ok(slots(elf, data, wanted))).ok()?;
+            slots.into_iter().find_map(|slot| {
+                let mut word = [0; 8];
+                let at = slot.wrapping_add(own_bias);
+                memory.read_exact_at(&mut word, at).ok()?;
+                let chosen = elf.endian.read_u64(word).wrapping_sub(bias);
+                object.begins_function(chosen).then_some(chosen)
+            })
+        })
+    }
+
     fn with_identity(&self, id: (u64, u64)) -> Option<&Object> {
         self.items.iter().find(|object| object.identity() == id)
     }
@@ -164,15 +206,14 @@ impl Objects {
         }
     }
 
-    /// `code`: the parts of it that are mapped for execution.
-    fn push_mapped(&mut self, path: Vec<u8>, file: File, code: Vec<Range<u64>>) {
+    fn push_mapped(&mut self, path: Vec<u8>, file: File, loaded: Loaded) {
         let Ok(identity) = identity(&file) else {
             return;
         };
         self.push(path, file);
         let mut items = self.items.iter_mut();
         if let Some(object) = items.find(|object| object.identity() == identity) {
-            object.set_code(code);
+            object.set_loaded(loaded);
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result, escaped};
 use crate::files::clones::are_one_structor;
 use crate::files::demangle::demangled;
 use crate::files::object::Object;
+use crate::files::objects::Objects;
 use crate::files::symbols::{Function, Functions};
 use crate::resolve::named::{listed, prefix, with_object};
 use crate::resolve::suggest::{near_functions, with_suggestions};
@@ -34,6 +35,7 @@ pub struct Place {
 }
 
 pub fn locate(
+    process: &Objects,
     object: &Object,
     spelt: Option<&ObjectName>,
     location: &Location,
@@ -71,8 +73,13 @@ pub fn locate(
     if !others.is_empty() && (offset > 0 || !others.iter().all(is_same)) {
         return Err(ambiguous(functions, &found, &shown, spelt, is_return));
     }
-    if found.iter().any(|function| function.is_indirect) {
-        return Err(indirect(functions, name.as_bytes(), &shown));
+    if let Some(function) = found.iter().find(|function| function.is_indirect) {
+        let chosen = process.implementation(object, functions.name(function), function.address);
+        let chosen = chosen.filter(|_| offset == 0);
+        let Some(chosen) = chosen else {
+            return Err(indirect(functions, name.as_bytes(), &shown));
+        };
+        return implementation(object, functions, &shown, chosen, is_return);
     }
     let addresses: BTreeSet<u64> = found.iter().map(|function| function.address).collect();
     let place = |start: u64| {
@@ -282,6 +289,28 @@ fn ambiguous(
     });
     let message = format!("{shown} stands for {} functions", distinct.len());
     Error::new(ErrorKind::Ambiguous, message).hint(format!("name one: {}", listed(candidates)))
+}
+
+/// At what the loader has chosen of an indirect function's implementations.
+fn implementation(
+    object: &Object,
+    functions: &Functions,
+    shown: &str,
+    address: u64,
+    is_return: bool,
+) -> Result<Located> {
+    let located = locate_address(object, address, is_return)?;
+    let name = functions
+        .holding(address)
+        .filter(|function| function.address == address)
+        .map_or(located.shown, |function| escaped(functions.name(function)));
+    Ok(Located {
+        shown: shown.to_owned(),
+        remark: Some(format!(
+            "{shown} is an indirect function: here it is {name}, which the loader has chosen for this processor"
+        )),
+        ..located
+    })
 }
 
 fn indirect(functions: &Functions, name: &[u8], shown: &str) -> Error {

@@ -21,13 +21,13 @@ pub fn function(
     let is_return = returns.is_some();
     if let Some(name) = object {
         let found = named(process, name)?;
-        let located = locate(found.object(), Some(name), location, is_return)?;
+        let located = locate(process, found.object(), Some(name), location, is_return)?;
         return resolved(found.object(), &located, returns);
     }
     let mut not_found = Error::new(ErrorKind::NotFound, "the process has no program");
     let mut others = process.iter();
     if let Some(program) = others.next() {
-        match locate(program, None, location, is_return) {
+        match locate(process, program, None, location, is_return) {
             Ok(located) => return resolved(program, &located, returns),
             Err(error) if error.kind == ErrorKind::NotFound => not_found = error,
             Err(error) => return Err(error),
@@ -40,7 +40,7 @@ pub fn function(
     let mut refused = None;
     for object in others {
         let spelt = spelling(process, object);
-        match locate(object, spelt.as_ref(), location, is_return) {
+        match locate(process, object, spelt.as_ref(), location, is_return) {
             Ok(located) => found.push((object, spelt, located)),
             Err(error) if matches!(error.kind, ErrorKind::Ambiguous | ErrorKind::Unprobeable) => {
                 // An object that is no ELF file has no say.

@@ -9,7 +9,6 @@ pub mod generated;
 pub mod generated_names;
 pub mod is_there;
 mod jit_dump;
-mod load_bias;
 pub mod memory_file;
 pub mod module;
 mod module_finder;

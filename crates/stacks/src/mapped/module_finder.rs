@@ -10,9 +10,8 @@ use object::elf::{PF_X, PT_LOAD};
 use probe_points::elf::Elf;
 use probe_points::maps::{self, Mapping};
 use probe_points::open::Root;
-use probe_points::open_mapped;
+use probe_points::{load_bias, open_mapped};
 
-use crate::mapped::load_bias::load_bias;
 use crate::mapped::memory_file;
 use crate::mapped::module::{Module, Modules};
 

@@ -1,8 +1,9 @@
 //! By how much the addresses of a file in memory differ from its own.
 
 use object::elf::{PF_X, PT_LOAD};
-use probe_points::elf::{Elf, Segment};
-use probe_points::maps::Mapping;
+
+use crate::files::elf::{Elf, Segment};
+use crate::files::maps::Mapping;
 
 /// Segments of one file that are looked at: programs have some ten.
 const MOST_SEGMENTS: usize = 64;
@@ -70,10 +71,10 @@ fn of_same_file(mappings: &[Mapping], index: usize) -> Vec<&Mapping> {
 mod tests {
     use object::Endianness;
     use object::elf::{PF_R, PF_X, PT_LOAD};
-    use probe_points::elf::{Elf, Segment};
-    use probe_points::maps::{Mapping, mappings};
 
     use super::load_bias;
+    use crate::files::elf::{Elf, Segment};
+    use crate::files::maps::{Mapping, mappings};
 
     fn elf(segments: &[(u32, u64, u64, u64)]) -> Elf {
         let segment = |&(flags, offset, address, file_bytes)| Segment {
