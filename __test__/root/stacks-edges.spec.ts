@@ -174,3 +174,29 @@ int main(void) {
     }
   },
 );
+
+test.serial('generated code that keeps no frame pointer', async (t) => {
+  const source = `
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+static struct timespec nap_time = { 0, 3000000 };
+NEVER_INLINED static void inner(void) { nanosleep(&nap_time, 0); __asm__ volatile(""); }
+/* sub $24,%rsp; call *%rdi; add $24,%rsp; ret */
+static const unsigned char code[] = { 0x48, 0x83, 0xec, 24, 0xff, 0xd7, 0x48, 0x83, 0xc4, 24, 0xc3 };
+NEVER_INLINED static void outer(void (*made)(void (*)(void))) { made(inner); __asm__ volatile(""); }
+int main(void) {
+  void *made = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  memcpy(made, code, sizeof code);
+  for (;;) outer(made);
+}`.replaceAll('NEVER_INLINED', '__attribute__((noinline))');
+  const pid = await programs.start(programs.compile('gcc', 'c', source, ...plain));
+  const { calls } = await record(pid, 'clock_nanosleep');
+  t.true(calls.length > 0);
+  for (const { userStack, userStackEnd } of calls) {
+    const functions = names(userStack);
+    const from = functions.indexOf('inner');
+    t.deepEqual(functions.slice(from, from + 4), ['inner', null, 'outer', 'main'], `${functions}`);
+    t.is(userStackEnd, 'complete');
+  }
+});

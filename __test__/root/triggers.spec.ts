@@ -38,12 +38,15 @@ int main(int argc, char **argv) {
   }
 }`;
 
-/** Without semaphores, and one probe at two places. */
+/** Without semaphores, and one probe at two places; and a function of which the loader chooses an implementation. */
 const library = `
 #include <sys/sdt.h>
+static __attribute__((noinline)) int implementation(int i) { __asm__ volatile("" ::: "memory"); return i + 1; }
+static void *choose(void) { return implementation; }
+int indirect(int) __attribute__((ifunc("choose")));
 int library_begin(int i) {
   if (i % 2) STAP_PROBE(lib, either); else STAP_PROBE(lib, either);
-  return i + 1;
+  return indirect(i);
 }`;
 
 function compile(): string {
@@ -79,6 +82,7 @@ for (const [title, start, stop] of [
   ['a USDT probe with a semaphore', 'u:demo:watched', 'ur:work'],
   ['a USDT probe of a library, at two places', 'u:lib:either', 'up:hidden'],
   ['a library’s function, and a static one', 'up:libkdelaydemo.so:library_begin', 'up:hidden'],
+  ['an indirect function', 'up:libkdelaydemo.so:indirect', 'up:hidden'],
   ['a return as start', 'ur:libkdelaydemo.so:library_begin', 'usdt:lib:either'],
   ['an offset', 'up:work+0x0', 'ur:work'],
   ['a tracepoint and a function', 't:syscalls:sys_enter_getppid', 'ur:work'],
