@@ -102,13 +102,14 @@ test.serial('only what was asked for is recorded', async (t) => {
 
 test.serial('calls that only wait are left out on demand', async (t) => {
   const waiting = ['python3', '-c', 'import select, time; select.poll().poll(20); time.sleep(0.02)'];
+  // Any other call may take that long where the machine is busy.
   const names = async (...args: string[]) =>
     (await recorded(['-s', '10000000', ...args], waiting)).samples
       .flatMap(({ syscallEvents }) => syscallEvents)
-      .map(({ name }) => name);
-  t.deepEqual((await names()).slice(-2), ['poll', 'clock_nanosleep']);
-  t.deepEqual((await names('--skip-syscall-poll-events')).slice(-1), ['clock_nanosleep']);
-  t.false((await names('--skip-syscall-poll-events')).includes('poll'));
+      .map(({ name }) => name)
+      .filter((name) => ['poll', 'clock_nanosleep'].includes(name));
+  t.deepEqual(await names(), ['poll', 'clock_nanosleep']);
+  t.deepEqual(await names('--skip-syscall-poll-events'), ['clock_nanosleep']);
 });
 
 test.serial('what is over the limit is counted: the longest are kept', async (t) => {

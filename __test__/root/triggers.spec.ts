@@ -53,7 +53,9 @@ function compile(): string {
   const at = (name: string) => join(folder, name);
   writeFileSync(at('demo.c'), program);
   writeFileSync(at('library.c'), library);
-  execFileSync('cc', ['-O1', '-g', '-shared', '-fPIC', '-o', at('libkdelaydemo.so'), at('library.c')]);
+  // Bound at once: else nothing is chosen of the indirect function before it is called.
+  const shared = ['-shared', '-fPIC', '-Wl,-z,now'];
+  execFileSync('cc', ['-O1', '-g', ...shared, '-o', at('libkdelaydemo.so'), at('library.c')]);
   const link = ['-L', folder, '-lkdelaydemo', `-Wl,-rpath,${folder}`];
   execFileSync('cc', ['-O1', '-g', '-o', at('demo'), at('demo.c'), ...link]);
   return at('demo');

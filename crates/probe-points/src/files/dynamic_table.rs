@@ -43,15 +43,17 @@ pub fn dynamic_entries<'a, R: ReadRef<'a>>(elf: &Elf, data: R) -> Vec<(u64, u64)
     entries
 }
 
+/// Of the first entry of that kind.
+pub fn dynamic_value(entries: &[(u64, u64)], wanted: i64) -> Option<u64> {
+    let mut entries = entries.iter();
+    let found = entries.find(|(tag, _)| tag.cast_signed() == wanted);
+    found.map(|(_, value)| *value)
+}
+
 pub fn needs_of<'a, R: ReadRef<'a>>(elf: &Elf, data: R) -> Result<Needs> {
     let mut needs = Needs::default();
     let entries = dynamic_entries(elf, data);
-    let value = |wanted: i64| {
-        entries
-            .iter()
-            .find(|(tag, _)| tag.cast_signed() == wanted)
-            .map(|e| e.1)
-    };
+    let value = |wanted| dynamic_value(&entries, wanted);
     let strings = value(DT_STRTAB)
         .and_then(|address| elf.file_offset(address, 0))
         .and_then(|offset| data.read_bytes_at(offset, value(DT_STRSZ)?).ok())

@@ -103,6 +103,10 @@ impl Object {
         self.loaded = Some(loaded);
     }
 
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.loaded.is_some()
+    }
+
     /// What is to be added to an address of its own to get the process's; `None`: unknown.
     pub(crate) fn bias(&self, mappings: &[Mapping]) -> Option<u64> {
         let mapping = self.loaded.as_ref()?.mapping?;

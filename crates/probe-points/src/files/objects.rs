@@ -57,10 +57,8 @@ impl Objects {
         let code = objects.mappings.iter().enumerate();
         let code = code.filter(|(_, mapping)| mapping.is_executable && mapping.is_file());
         let code: Vec<(usize, Mapping)> = code.map(|(at, it)| (at, it.clone())).collect();
-        if !code.is_empty() {
-            let items = objects.items.iter_mut();
-            items.for_each(|object| object.set_loaded(Loaded::default()));
-        }
+        // Else the program may be one that could not be opened as it is mapped.
+        let mut all_are_known = !code.is_empty();
         for (index, mapping) in &code {
             let bytes = mapping.end - mapping.start;
             let part = mapping.offset..mapping.offset.saturating_add(bytes);
@@ -76,14 +74,21 @@ impl Objects {
                 objects.problems.push(format!(
                     "only the first {MOST_OBJECTS} mapped files are looked at"
                 ));
+                all_are_known = false;
                 break;
             }
             match open_mapped(&folder, &mapping, &objects.root) {
                 Ok((path, file)) => objects.push_mapped(path, file, loaded),
-                Err(error) => objects
-                    .problems
-                    .push(format!("{}: {error}", escaped(&mapping.path))),
+                Err(error) => {
+                    let problem = format!("{}: {error}", escaped(&mapping.path));
+                    objects.problems.push(problem);
+                    all_are_known = false;
+                }
             }
+        }
+        let program = objects.items.first_mut();
+        if let Some(program) = program.filter(|program| all_are_known && !program.is_loaded()) {
+            program.set_loaded(Loaded::default());
         }
         Ok(objects)
     }

@@ -8,11 +8,13 @@ use object::elf::{
 use object::read::ReadRef;
 use object::{Endianness, pod};
 
-use crate::files::dynamic_table::dynamic_entries;
+use crate::files::dynamic_table::{dynamic_entries, dynamic_value};
 use crate::files::elf::{Elf, Section, string};
 
-/// Of one table. The largest browsers have some 20 MiB.
+/// Of all tables together, and of the symbols and their names each. The largest browsers have some 20 MiB.
 const MOST_BYTES: u64 = 64 << 20;
+/// Found of one function: an object has one or two for it.
+const MOST_SLOTS: usize = 16;
 const LONGEST_NAME: usize = 256;
 
 /// Whose place is wanted.
@@ -31,8 +33,10 @@ pub fn slots<'a, R: ReadRef<'a>>(elf: &Elf, data: R, wanted: Wanted<'_>) -> Vec<
     };
     let names = Names::of(elf, data);
     let mut found = Vec::new();
+    let mut left = MOST_BYTES;
     for (offset, bytes) in tables(elf, data) {
-        let bytes = bytes.min(MOST_BYTES);
+        let bytes = bytes.min(left);
+        left -= bytes;
         let table = data.read_bytes_at(offset, bytes).unwrap_or_default();
         let count = table.len() / size_of::<Rela64<Endianness>>();
         let Ok((entries, _)) = pod::slice_from_bytes::<Rela64<Endianness>>(table, count) else {
@@ -52,6 +56,9 @@ pub fn slots<'a, R: ReadRef<'a>>(elf: &Elf, data: R, wanted: Wanted<'_>) -> Vec<
                         .and_then(|names| names.of_symbol(elf, symbol))
                         == Some(wanted.name)
             };
+            if found.len() == MOST_SLOTS {
+                return found;
+            }
             if is_wanted {
                 found.push(entry.r_offset.get(elf.endian));
             }
@@ -86,10 +93,7 @@ impl Kinds {
 /// Where they are in the file, offset and bytes.
 fn tables<'a, R: ReadRef<'a>>(elf: &Elf, data: R) -> Vec<(u64, u64)> {
     let entries = dynamic_entries(elf, data);
-    let value = |wanted: i64| {
-        let found = entries.iter().find(|(tag, _)| tag.cast_signed() == wanted);
-        found.map(|(_, value)| *value)
-    };
+    let value = |wanted| dynamic_value(&entries, wanted);
     let table =
         |(address, bytes): (i64, i64)| Some((elf.file_offset(value(address)?, 0)?, value(bytes)?));
     let dynamic = [(DT_RELA, DT_RELASZ), (DT_JMPREL, DT_PLTRELSZ)];

@@ -6,12 +6,14 @@ use object::elf::{
 };
 use object::read::ReadRef;
 
-use crate::files::dynamic_table::dynamic_entries;
-use crate::files::elf::{Elf, LONGEST_NOTE, Section};
+use crate::files::dynamic_table::{dynamic_entries, dynamic_value};
+use crate::files::elf::{Elf, LONGEST_NOTE, Section, Segment};
 
 /// Of one chain of a hash table, and of all: more symbols than any library has.
 const MOST_SYMBOLS: u64 = 4_000_000;
-/// Notes by which sections are known.
+/// Segments with notes that are looked into: programs have two or three.
+const MOST_NOTES: usize = 16;
+/// Notes by which sections are known: whose, which of theirs, and the section.
 const NOTES: [(&[u8], u32, &[u8]); 2] = [
     (b"GNU\0", 3, b".note.gnu.build-id"),
     (b"Go\0\0", 4, b".note.go.buildid"),
@@ -20,21 +22,25 @@ const NOTES: [(&[u8], u32, &[u8]); 2] = [
 /// The first is none, as in all files: a number of 0 stands for no section.
 pub fn sections<'a, R: ReadRef<'a>>(elf: &Elf, data: R) -> Vec<Section> {
     let mut sections = vec![section(b"", SHT_NULL, 0, 0, 0)];
-    for segment in elf.segments.iter().filter(|it| it.kind == PT_NOTE) {
-        let bytes = data.read_bytes_at(segment.offset, segment.file_bytes.min(LONGEST_NOTE));
-        for note in elf.notes(bytes.unwrap_or_default()) {
-            let is =
-                |(name, kind, _): &&(&[u8], u32, &[u8])| (note.name, note.kind) == (*name, *kind);
-            if let Some((_, _, name)) = NOTES.iter().find(is) {
-                let bytes = segment.file_bytes.min(LONGEST_NOTE);
-                sections.push(section(
-                    name,
-                    SHT_NOTE,
-                    segment.address,
-                    segment.offset,
-                    bytes,
-                ));
-            }
+    let segments = || elf.segments.iter().filter(|it| it.kind == PT_NOTE);
+    for (owner, kind, name) in NOTES {
+        let holds = |segment: &&Segment| {
+            let bytes = segment.file_bytes.min(LONGEST_NOTE);
+            let bytes = data
+                .read_bytes_at(segment.offset, bytes)
+                .unwrap_or_default();
+            elf.notes(bytes)
+                .any(|note| (note.name, note.kind) == (owner, kind))
+        };
+        if let Some(segment) = segments().take(MOST_NOTES).find(holds) {
+            let bytes = segment.file_bytes.min(LONGEST_NOTE);
+            sections.push(section(
+                name,
+                SHT_NOTE,
+                segment.address,
+                segment.offset,
+                bytes,
+            ));
         }
     }
     add_dynamic(elf, data, &mut sections);
@@ -56,10 +62,7 @@ fn section(name: &[u8], kind: u32, address: u64, offset: u64, bytes: u64) -> Sec
 /// The symbols that the loader looks up, with their names and versions.
 fn add_dynamic<'a, R: ReadRef<'a>>(elf: &Elf, data: R, sections: &mut Vec<Section>) -> Option<()> {
     let entries = dynamic_entries(elf, data);
-    let value = |wanted: i64| {
-        let found = entries.iter().find(|(tag, _)| tag.cast_signed() == wanted);
-        found.map(|(_, value)| *value)
-    };
+    let value = |wanted| dynamic_value(&entries, wanted);
     let place = |wanted: i64| {
         let address = value(wanted)?;
         Some((address, elf.file_offset(address, 0)?))

@@ -6,13 +6,13 @@ use std::ops::Range;
 use crate::code::place::{self, LONGEST_INSTRUCTION, begins_anywhere};
 use crate::error::{Error, ErrorKind, Result, escaped};
 use crate::files::clones::are_one_structor;
-use crate::files::demangle::demangled;
 use crate::files::object::Object;
 use crate::files::objects::Objects;
 use crate::files::symbols::{Function, Functions};
-use crate::resolve::named::{listed, prefix, with_object};
+use crate::resolve::named::prefix;
 use crate::resolve::suggest::{near_functions, with_suggestions};
-use crate::trigger::syntax::{Location, Name, ObjectName};
+use crate::resolve::unlocated::{ambiguous, indirect, untold};
+use crate::trigger::syntax::{Location, ObjectName};
 
 /// What a trigger names in an object.
 #[derive(Debug)]
@@ -74,8 +74,10 @@ pub fn locate(
         return Err(ambiguous(functions, &found, &shown, spelt, is_return));
     }
     if let Some(function) = found.iter().find(|function| function.is_indirect) {
-        let chosen = process.implementation(object, functions.name(function), function.address);
-        let chosen = chosen.filter(|_| offset == 0);
+        let name_of = functions.name(function);
+        let chosen = (offset == 0)
+            .then(|| process.implementation(object, name_of, function.address))
+            .flatten();
         let Some(chosen) = chosen else {
             return Err(indirect(functions, name.as_bytes(), &shown));
         };
@@ -215,15 +217,6 @@ fn at_address(shown: String, offset: u64, function: Option<Range<u64>>) -> Locat
     }
 }
 
-fn untold(place: &str) -> Error {
-    let message = format!(
-        "whether an instruction begins at {place} cannot be told: neither symbols nor unwind tables say which function it is in"
-    );
-    Error::new(ErrorKind::Unprobeable, message).hint(
-        "a breakpoint inside of an instruction would break the program: probe a function by its name, or install the debug symbols",
-    )
-}
-
 /// Of a function whose code that is, up to that address.
 fn require_instruction(
     object: &Object,
@@ -259,38 +252,6 @@ fn require_instruction(
     }
 }
 
-fn ambiguous(
-    functions: &Functions,
-    found: &[Function],
-    shown: &str,
-    spelt: Option<&ObjectName>,
-    is_return: bool,
-) -> Error {
-    let mut distinct: Vec<&Function> = found.iter().collect();
-    distinct.sort_by_key(|function| function.address);
-    distinct.dedup_by_key(|function| function.address);
-    let candidates = distinct.iter().map(|function| {
-        let name = functions.name(function);
-        let is_unique = functions
-            .named(name)
-            .iter()
-            .all(|other| other.address == function.address);
-        let location = match Name::new(name) {
-            Some(name) if is_unique => Location::Symbol { name, offset: 0 },
-            _ => Location::Address(function.address),
-        };
-        let readable = demangled(name).map_or(String::new(), |text| {
-            format!(" ({})", escaped(text.as_bytes()))
-        });
-        format!(
-            "{}{readable}",
-            with_object(spelt.cloned(), &location, is_return)
-        )
-    });
-    let message = format!("{shown} stands for {} functions", distinct.len());
-    Error::new(ErrorKind::Ambiguous, message).hint(format!("name one: {}", listed(candidates)))
-}
-
 /// At what the loader has chosen of an indirect function's implementations.
 fn implementation(
     object: &Object,
@@ -310,24 +271,5 @@ fn implementation(
             "{shown} is an indirect function: here it is {name}, which the loader has chosen for this processor"
         )),
         ..located
-    })
-}
-
-fn indirect(functions: &Functions, name: &[u8], shown: &str) -> Error {
-    let message = format!(
-        "{shown} is an indirect function: the loader chooses an implementation for this processor"
-    );
-    let part = [b"__", name, b"_"].concat();
-    let implementations = functions
-        .iter()
-        .filter(|function| !function.is_indirect)
-        .map(|function| functions.name(function))
-        .filter(|other| other.starts_with(&part))
-        .map(escaped);
-    let names = listed(implementations);
-    Error::new(ErrorKind::Unprobeable, message).hint(if names.is_empty() {
-        "probe the implementation, whose name the library's debug symbols tell".to_owned()
-    } else {
-        format!("probe the implementation: {names}")
     })
 }

@@ -8,5 +8,6 @@ pub mod named;
 pub mod pattern;
 pub mod point;
 pub mod suggest;
+mod unlocated;
 pub mod usdt;
 pub mod user;

@@ -31,6 +31,7 @@ pub fn usdt(
     );
     let mut points = Vec::new();
     let mut refused = None;
+    let mut moved = None;
     let mut names = BTreeSet::new();
     for object in objects {
         let (Ok(elf), Ok(notes)) = (object.elf(), object.usdt_notes()) else {
@@ -44,7 +45,10 @@ pub fn usdt(
             }
             match offsets(elf, note) {
                 Ok(offsets) if seen.insert(offsets) => {
-                    require_from_file(object, &shown, offsets.0)?;
+                    if let Err(error) = require_from_file(object, &shown, offsets.0) {
+                        moved = Some(error);
+                        continue;
+                    }
                     let place = Place {
                         ref_ctr_offset: offsets.1,
                         ..Place::at(offsets.0)
@@ -58,6 +62,9 @@ pub fn usdt(
     }
     if !points.is_empty() {
         return Ok(points);
+    }
+    if let Some(error) = moved {
+        return Err(error);
     }
     if let Some(why) = refused {
         let message = format!("the probe {shown} cannot be used: {why}");

@@ -1,7 +1,6 @@
 //! What runtimes say of the code that they generate: in `/tmp/perf-PID.map`, or in a file that they have mapped.
 
 use std::fs::File;
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use probe_points::open::Root;
@@ -9,15 +8,11 @@ use probe_points::open::Root;
 use crate::mapped::jit_dump::JitDump;
 use crate::mapped::perf_map::PerfMap;
 
-/// Of one process: it has one.
-const MOST_DUMPS: usize = 8;
-
 /// Of one process. What is known stays when it ends.
 #[derive(Debug)]
 pub struct GeneratedNames {
     map: PerfMap,
-    /// With the identity of each file.
-    dumps: Vec<((u64, u64), JitDump)>,
+    dump: Option<JitDump>,
     /// Whoever asks whether they are current, as of when that was done last.
     as_of: u64,
 }
@@ -26,20 +21,21 @@ impl GeneratedNames {
     pub fn of_process(pid: u32, root: &Arc<Root>) -> Self {
         Self {
             map: PerfMap::of_process(pid, root),
-            dumps: Vec::new(),
+            dump: None,
             as_of: 0,
         }
     }
 
-    /// A file that the process has mapped, as it is named.
-    pub fn add_dump(&mut self, file: File) {
-        let Ok(metadata) = file.metadata() else {
-            return;
-        };
-        let identity = (metadata.dev(), metadata.ino());
-        let is_known = self.dumps.iter().any(|(known, _)| *known == identity);
-        if !is_known && self.dumps.len() < MOST_DUMPS {
-            self.dumps.push((identity, JitDump::new(file)));
+    /// What the file is called that the process may map.
+    pub fn dump_name(&self) -> String {
+        format!("jit-{}.dump", self.map.own_id())
+    }
+
+    /// Of that name, that it has mapped now. What was known of another one is forgotten: the process has executed another program.
+    pub fn set_dump(&mut self, file: Option<File>) {
+        match (file, &self.dump) {
+            (Some(file), Some(known)) if known.is_of(&file) => {}
+            (file, _) => self.dump = file.map(JitDump::new),
         }
     }
 
@@ -53,18 +49,22 @@ impl GeneratedNames {
 
     pub fn look_again(&mut self) {
         self.map.look_again();
-        self.dumps.iter_mut().for_each(|(_, dump)| dump.read_on());
+        if let Some(dump) = &mut self.dump {
+            dump.look_again();
+        }
     }
 
     /// What has been written since to the files that were there.
     pub fn read_on(&mut self) {
         self.map.read_on();
-        self.dumps.iter_mut().for_each(|(_, dump)| dump.read_on());
+        if let Some(dump) = &mut self.dump {
+            dump.read_on();
+        }
     }
 
     /// The name of the code there, and the first address that it is for. A dump is the more exact.
     pub fn find(&self, address: u64) -> Option<(&[u8], u64)> {
-        let of_dump = self.dumps.iter().find_map(|(_, dump)| dump.find(address));
+        let of_dump = self.dump.as_ref().and_then(|dump| dump.find(address));
         of_dump.or_else(|| self.map.find(address))
     }
 

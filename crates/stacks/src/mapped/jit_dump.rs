@@ -2,7 +2,7 @@
 //! (`tools/perf/Documentation/jitdump-specification.txt` of the kernel). Runtimes map the file, for perf to find it.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use crate::mapped::named_ranges::NamedRanges;
 
@@ -15,8 +15,12 @@ const BEFORE_NAME: u64 = PREFIX + 40;
 const LONGEST_NAME: u64 = 4096;
 /// Of one file. Each may name a function.
 const MOST_RECORDS: u64 = 4_000_000;
-/// Read at a time.
-const CHUNK: usize = 1 << 16;
+/// Read of one file, without the code.
+const MOST_BYTES: u64 = 1 << 30;
+/// Magic, version, bytes of the header, machine, nothing, process, when it began, flags.
+const HEADER: usize = 40;
+/// Read at a time: a record without its code is no longer.
+const CHUNK: usize = 1 << 13;
 
 const CODE_LOAD: u32 = 0;
 const CODE_MOVE: u32 = 1;
@@ -25,9 +29,11 @@ const CODE_MOVE: u32 = 1;
 #[derive(Debug)]
 pub struct JitDump {
     file: File,
+    header: Vec<u8>,
     /// Of the next record; 0: not even the header has been read.
     next: u64,
     records: u64,
+    bytes: u64,
     names: NamedRanges,
 }
 
@@ -36,6 +42,8 @@ struct Chunk<'a> {
     file: &'a File,
     start: u64,
     bytes: Vec<u8>,
+    /// That were read in all.
+    read: u64,
 }
 
 impl Chunk<'_> {
@@ -50,6 +58,7 @@ impl Chunk<'_> {
             self.bytes.resize(CHUNK, 0);
             let count = self.file.read_at(&mut self.bytes, offset).unwrap_or(0);
             self.bytes.truncate(count);
+            self.read += count as u64;
             self.start = offset;
         }
         let from = from(self).unwrap_or(0);
@@ -69,8 +78,10 @@ impl JitDump {
     pub fn new(file: File) -> Self {
         let mut dump = Self {
             file,
+            header: Vec::new(),
             next: 0,
             records: 0,
+            bytes: 0,
             names: NamedRanges::default(),
         };
         dump.read_on();
@@ -82,41 +93,69 @@ impl JitDump {
         self.names.find(address)
     }
 
+    /// Whether it is of that file.
+    pub fn is_of(&self, file: &File) -> bool {
+        let identity = |file: &File| {
+            let metadata = file.metadata().ok()?;
+            Some((metadata.dev(), metadata.ino()))
+        };
+        identity(&self.file) == identity(file)
+    }
+
+    /// The records that have been written since; all of them, if the file was written anew.
+    pub fn look_again(&mut self) {
+        let mut header = vec![0; self.header.len()];
+        let is_same = self.file.read_exact_at(&mut header, 0).is_ok() && header == self.header;
+        let length = self.file.metadata().map_or(0, |metadata| metadata.len());
+        if !is_same || length < self.next {
+            self.header.clear();
+            self.names.clear();
+            (self.next, self.records, self.bytes) = (0, 0, 0);
+        }
+        self.read_on();
+    }
+
     /// The records that have been written since.
     pub fn read_on(&mut self) {
         let Self {
             file,
+            header,
             next,
             records,
+            bytes,
             names,
         } = self;
         let mut chunk = Chunk {
             file,
             start: 0,
             bytes: Vec::new(),
+            read: *bytes,
         };
         let length = file.metadata().map_or(0, |metadata| metadata.len());
         if *next == 0 {
-            // Magic, version, bytes of the header.
-            let header = chunk.at(0, 12);
-            match (word(header, 0), word(header, 8)) {
-                (Some(MAGIC), Some(bytes)) if u64::from(bytes) >= 12 => *next = bytes.into(),
+            let found = chunk.at(0, HEADER as u64);
+            match (word(found, 0), word(found, 8)) {
+                (Some(MAGIC), Some(bytes)) if found.len() == HEADER && bytes >= 40 => {
+                    *header = found.to_vec();
+                    *next = bytes.into();
+                }
                 _ => return,
             }
         }
-        while *records < MOST_RECORDS {
+        while *records < MOST_RECORDS && chunk.read < MOST_BYTES {
+            *bytes = chunk.read;
             let prefix = chunk.at(*next, PREFIX);
-            let (Some(kind), Some(bytes)) = (word(prefix, 0), word(prefix, 4)) else {
+            let (Some(kind), Some(whole)) = (word(prefix, 0), word(prefix, 4)) else {
                 return;
             };
-            let bytes = u64::from(bytes);
-            if bytes < PREFIX {
+            let whole = u64::from(whole);
+            if whole < PREFIX {
                 return;
             }
-            let record = chunk.at(*next, bytes.min(BEFORE_NAME + LONGEST_NAME));
+            let record = chunk.at(*next, whole.min(BEFORE_NAME + LONGEST_NAME));
             add(names, kind, record);
             // The code of the last one may not be there yet: it is looked at again.
-            let end = next.saturating_add(bytes);
+            let end = next.saturating_add(whole);
             if end > length {
                 return;
             }
@@ -141,6 +180,7 @@ fn add(names: &mut NamedRanges, kind: u32, record: &[u8]) -> Option<()> {
         CODE_MOVE => {
             let (name, start) = names.find(number(1)?)?;
             let name = (start == number(1)?).then(|| name.to_vec())?;
+            names.remove(start);
             names.add(number(2)?, number(3)?, &name);
         }
         _ => {}
@@ -149,101 +189,5 @@ fn add(names: &mut NamedRanges, kind: u32, record: &[u8]) -> Option<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs::File;
-    use std::io::Write;
-
-    use super::{CODE_LOAD, CODE_MOVE, JitDump, MAGIC};
-    use crate::mapped::memory_file;
-
-    fn header() -> Vec<u8> {
-        let mut header = vec![0; 40];
-        for (at, word) in [(0, MAGIC), (4, 1), (8, 40)] {
-            header[at..at + 4].copy_from_slice(&word.to_le_bytes());
-        }
-        header
-    }
-
-    fn record(kind: u32, numbers: &[u64], rest: &[u8]) -> Vec<u8> {
-        let length = 24 + numbers.len() * 8 + rest.len();
-        let head = [&kind.to_le_bytes()[..], &(length as u32).to_le_bytes()].concat();
-        // When, and which process and thread.
-        let mut record = [&head[..], &[0; 16]].concat();
-        record.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
-        record.extend(rest);
-        record
-    }
-
-    fn load(address: u64, bytes: u64, name: &str) -> Vec<u8> {
-        let code = vec![0xcc; bytes as usize];
-        let rest = [name.as_bytes(), &[0], &code].concat();
-        record(CODE_LOAD, &[address, address, bytes, 7], &rest)
-    }
-
-    fn name(dump: &JitDump, address: u64) -> Option<String> {
-        let (name, _) = dump.find(address)?;
-        Some(String::from_utf8(name.to_vec()).unwrap())
-    }
-
-    #[test]
-    fn functions_as_they_are_made_and_moved_and_others_in_their_place() {
-        let long = load(0x90_0000, 200_000, "long");
-        let records = [
-            load(0x1000, 0x40, "first"),
-            // Lines, and what is not known.
-            record(2, &[0x1000, 0], b""),
-            record(99, &[], b"what"),
-            long,
-            load(0x1020, 0x20, "in its place"),
-            record(CODE_MOVE, &[0, 0x1020, 0x2000, 0x20, 7], b""),
-        ];
-        let dump =
-            JitDump::new(memory_file::with_bytes(&[header(), records.concat()].concat()).unwrap());
-        assert_eq!(name(&dump, 0x1000), None);
-        assert_eq!(name(&dump, 0x103f).as_deref(), Some("in its place"));
-        assert_eq!(name(&dump, 0x201f).as_deref(), Some("in its place"));
-        assert_eq!(name(&dump, 0x90_0000 + 199_999).as_deref(), Some("long"));
-        assert_eq!(name(&dump, 0x2020), None);
-    }
-
-    #[test]
-    fn it_grows_and_its_last_record_may_not_be_whole() {
-        let whole = [
-            header(),
-            load(0x1000, 0x10, "one"),
-            load(0x2000, 0x10, "two"),
-        ]
-        .concat();
-        for cut in 0..whole.len() {
-            let mut file = memory_file::with_bytes(&whole[..cut]).unwrap();
-            let read_only = File::open(format!(
-                "/proc/self/fd/{}",
-                std::os::fd::AsRawFd::as_raw_fd(&file)
-            ));
-            let mut dump = JitDump::new(read_only.unwrap());
-            let is_there = name(&dump, 0x2000).is_some();
-            // The rest is code.
-            assert_eq!(is_there, cut >= whole.len() - 0x10, "{cut}");
-            file.write_all(&whole[cut..]).unwrap();
-            dump.read_on();
-            assert_eq!(name(&dump, 0x1000).as_deref(), Some("one"), "{cut}");
-            assert_eq!(name(&dump, 0x2000).as_deref(), Some("two"), "{cut}");
-        }
-    }
-
-    #[test]
-    fn nonsense_ends_it() {
-        for bytes in [
-            b"JiTD".to_vec(),
-            vec![0; 100],
-            [header(), vec![0; 100]].concat(),
-            [header(), vec![0xff; 100]].concat(),
-        ] {
-            let dump = JitDump::new(memory_file::with_bytes(&bytes).unwrap());
-            assert_eq!(name(&dump, 0x1000), None);
-        }
-        let nameless = record(CODE_LOAD, &[0x1000, 0x1000, 0x10, 0], b"without an end");
-        let dump = JitDump::new(memory_file::with_bytes(&[header(), nameless].concat()).unwrap());
-        assert_eq!(name(&dump, 0x1000), None);
-    }
-}
+#[path = "jit_dump_tests.rs"]
+mod tests;

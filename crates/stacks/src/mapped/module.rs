@@ -20,7 +20,7 @@ const MOST_TABLE_BYTES: u64 = 1 << 30;
 /// Known at a time. Each takes a descriptor.
 const MOST_MODULES: usize = 4096;
 /// Of debug files that are read to find out whether they belong to a module, and how many are tried.
-const MOST_CHECKED: u64 = 256 << 20;
+const MOST_COMPARED: u64 = 256 << 20;
 const MOST_TRIED: usize = 4;
 
 /// One file; the vDSO is one, too, in memory.
@@ -82,7 +82,7 @@ impl Module {
     /// `.debug_frame` of the debug file that belongs to it, as of code that was compiled without `.eh_frame`. Empty if there is none.
     pub(crate) fn debug_file_tables(&self) -> &Tables {
         self.debug_file_tables.get_or_init(|| {
-            let left = Cell::new(MOST_CHECKED);
+            let left = Cell::new(MOST_COMPARED);
             let object = &self.object;
             let files = || {
                 let elf = object.elf()?;
@@ -91,14 +91,19 @@ impl Module {
                     Ok(found.take(MOST_TRIED).collect::<Vec<File>>())
                 })
             };
+            let mut in_vain = 0;
             let tables = files().unwrap_or_default().into_iter().find_map(|file| {
                 let data = Cache::new(&file).ok()?;
                 let elf = Elf::parse(&data).ok()?;
                 let tables = Tables::of_debug_file(&elf, &data, &self.tables_left);
-                tables.has_debug_frame().then_some(tables)
+                if !tables.has_debug_frame() {
+                    in_vain += tables.worked_bytes();
+                    return None;
+                }
+                Some(tables)
             });
-            let compared = MOST_CHECKED - left.get();
-            tables.unwrap_or_default().with_work(compared)
+            let compared = MOST_COMPARED - left.get();
+            tables.unwrap_or_default().with_work(compared + in_vain)
         })
     }
 }

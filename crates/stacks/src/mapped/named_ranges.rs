@@ -28,6 +28,11 @@ impl NamedRanges {
         (address < end).then_some((name, start))
     }
 
+    /// What begins there has no name any more.
+    pub fn remove(&mut self, start: u64) {
+        self.items.remove(&start);
+    }
+
     /// So many bytes from there on. What had a name and overlaps has none any more.
     pub fn add(&mut self, start: u64, bytes: u64, name: &[u8]) {
         let Some(end) = start.checked_add(bytes).filter(|end| *end > start) else {

@@ -36,6 +36,11 @@ impl PerfMap {
         map
     }
 
+    /// The process's id in its own pid namespace, as runtimes write it.
+    pub fn own_id(&self) -> &str {
+        self.place.as_ref().map_or("", PerfMapPlace::own_id)
+    }
+
     /// What has been written since; all of it, if it was written anew or replaced. If there is no such file any more, or none that is to be
     /// read, what is known stays.
     pub fn look_again(&mut self) {

@@ -18,6 +18,7 @@ const INEXACT_NS: i128 = 1_000_000_000;
 #[derive(Debug)]
 pub struct PerfMapPlace {
     root: Arc<Root>,
+    own_id: String,
     path: String,
     /// The user that the process is, and those that it may be.
     users: Vec<u32>,
@@ -48,9 +49,14 @@ impl PerfMapPlace {
         Self {
             root: Arc::clone(root),
             path: format!("/tmp/perf-{id}.map"),
+            own_id: id,
             users: words("Uid:").filter_map(|id| id.parse().ok()).collect(),
             began_ns: began_ns(pid),
         }
+    }
+
+    pub fn own_id(&self) -> &str {
+        &self.own_id
     }
 
     /// `Ok(None)`: there is none. Fails if what is there is not to be read, or cannot be.

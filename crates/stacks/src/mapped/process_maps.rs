@@ -22,8 +22,6 @@ use crate::mapped::module_finder::ModuleFinder;
 /// Of one process. Others are left out.
 const MOST_AREAS: usize = 8192;
 const MOST_PROBLEMS: usize = 100;
-/// Of sections and segments, of all files together. One has some forty, and may have a hundred thousand.
-const MOST_HEADERS: usize = 1 << 20;
 
 /// Where an address is.
 #[derive(Clone, Debug)]
@@ -70,6 +68,8 @@ pub struct ProcessMaps {
     root: Arc<Root>,
     modules: Arc<Modules>,
     names: Arc<Mutex<GeneratedNames>>,
+    /// Of the file of such names that the process may map.
+    dump_name: String,
     /// Ordered, apart from each other.
     areas: Vec<Area>,
     vdso: Option<Arc<Module>>,
@@ -94,6 +94,7 @@ impl ProcessMaps {
         let root = Root::open(&root).map_err(|error| Error::io(root.display(), &error))?;
         let root = Arc::new(root);
         let names = GeneratedNames::of_process(pid, &root);
+        let dump_name = names.dump_name();
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let mut maps = Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -103,6 +104,7 @@ impl ProcessMaps {
             root,
             modules: modules.clone(),
             names: Arc::new(Mutex::new(names)),
+            dump_name,
             areas: Vec::new(),
             vdso: None,
             memory: None,
@@ -184,89 +186,91 @@ impl ProcessMaps {
         self.folder = memory_folder(self.pid);
         let path = self.folder.join("maps");
         let text = fs::read(&path).map_err(|error| Error::io(path.display(), &error))?;
-        self.memory = File::open(self.folder.join("mem")).ok();
+        let memory = File::open(self.folder.join("mem")).ok();
         let problems_before = self.problems.len();
-        let mut headers_left = MOST_HEADERS;
         let mappings: Vec<Mapping> = maps::mappings(&text).collect();
         let executable = mappings.iter().enumerate();
         let executable = executable.filter(|(_, mapping)| mapping.is_executable);
+        let mut vdso = self.vdso.clone();
+        let mut finder = ModuleFinder::new(
+            &self.folder,
+            &self.root,
+            &self.modules,
+            memory.as_ref(),
+            &mut vdso,
+        );
+        let problems = &mut self.problems;
         let areas: Vec<Area> = executable
             .take(MOST_AREAS)
-            .map(|(index, _)| self.area(&mappings, index, &mut headers_left))
+            .map(|(index, _)| area(&mut finder, &mappings, index, problems))
             .collect();
+        let dump = mappings.iter().find(|mapping| self.is_dump(mapping));
+        let dump = dump.and_then(|mapping| open_mapped(&self.folder, mapping, &self.root).ok());
         // Else all of it may be of another process, which has got the pid.
         if !self.is_there.ask() {
             self.problems.truncate(problems_before);
             let gone = io::Error::from_raw_os_error(libc::ESRCH);
             return Err(Error::io(path.display(), &gone));
         }
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         // Nothing is mapped in a process that is about to end.
         if !areas.is_empty() {
             self.areas = areas;
+            self.memory = memory;
+            self.vdso = vdso;
+            names.set_dump(dump.map(|(_, file)| file));
         }
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         names.look_again();
         Ok(())
     }
 
-    /// Of the mapping of that index.
-    fn area(&mut self, mappings: &[Mapping], index: usize, headers_left: &mut usize) -> Area {
-        let mapping = &mappings[index];
-        if is_jit_dump(mapping) {
-            if let Ok((_, file)) = open_mapped(&self.folder, mapping, &self.root) {
-                let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-                names.add_dump(file);
-            }
-            return Area {
-                start: mapping.start,
-                end: mapping.end,
-                module: None,
-            };
-        }
-        let mut finder = ModuleFinder {
-            folder: &self.folder,
-            root: &self.root,
-            modules: &self.modules,
-            memory: self.memory.as_ref(),
-            vdso: &mut self.vdso,
-            headers_left,
-        };
-        let found = finder.find(mappings, index);
-        let module = match found {
-            Ok(module) => module,
-            Err(_) if is_for_generated(mapping) => None,
-            // What is left is to take it for generated code.
-            Err(why) => {
-                let line = format!("{}: {why}", escaped(&mapping.path));
-                if self.problems.len() < MOST_PROBLEMS && !self.problems.contains(&line) {
-                    self.problems.push(line);
-                }
-                None
-            }
-        };
-        Area {
-            start: mapping.start,
-            end: mapping.end,
-            module,
-        }
+    /// Whether it is that of the file by which perf finds the names of the process's generated code.
+    fn is_dump(&self, mapping: &Mapping) -> bool {
+        let path = mapping.path.strip_suffix(b" (deleted)");
+        let path = path.unwrap_or(&mapping.path);
+        let from = path.iter().rposition(|&byte| byte == b'/');
+        let name = &path[from.map_or(0, |at| at + 1)..];
+        mapping.is_file() && name == self.dump_name.as_bytes()
     }
 }
 
-/// `jit-PID.dump`, by which perf finds it.
+/// Of the mapping of that index.
+fn area(
+    finder: &mut ModuleFinder<'_>,
+    mappings: &[Mapping],
+    index: usize,
+    problems: &mut Vec<String>,
+) -> Area {
+    let mapping = &mappings[index];
+    let module = match finder.find(mappings, index) {
+        Ok(module) => module,
+        Err(_) if is_for_generated(mapping) => None,
+        // What is left is to take it for generated code.
+        Err(why) => {
+            let line = format!("{}: {why}", escaped(&mapping.path));
+            if problems.len() < MOST_PROBLEMS && !problems.contains(&line) {
+                problems.push(line);
+            }
+            None
+        }
+    };
+    Area {
+        start: mapping.start,
+        end: mapping.end,
+        module,
+    }
+}
+
+/// `jit-PID.dump`, of this process or of one that it was forked by.
 fn is_jit_dump(mapping: &Mapping) -> bool {
     let from = mapping.path.iter().rposition(|&byte| byte == b'/');
-    let name = &mapping.path[from.map_or(0, |at| at + 1)..];
-    let id = name.strip_suffix(b" (deleted)").unwrap_or(name);
-    let id = id
-        .strip_prefix(b"jit-")
-        .and_then(|rest| rest.strip_suffix(b".dump"));
-    mapping.is_file() && id.is_some_and(|id| !id.is_empty() && id.iter().all(u8::is_ascii_digit))
+    mapping.path[from.map_or(0, |at| at + 1)..].starts_with(b"jit-")
 }
 
 /// Generated code may lie in a shared mapping, of a file in memory.
 fn is_for_generated(mapping: &Mapping) -> bool {
     let generated = [&b"/memfd:"[..], b"/dev/shm/", b"/dev/zero", b"/SYSV"];
-    generated.iter().any(|from| mapping.path.starts_with(from))
+    generated.iter().any(|from| mapping.path.starts_with(from)) || is_jit_dump(mapping)
 }
 
 /// Where /proc shows a process's memory: at its leader, or, where that has ended and has none any more, at another thread.

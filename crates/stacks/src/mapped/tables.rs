@@ -36,13 +36,9 @@ pub struct Tables {
 impl Tables {
     /// `left`: bytes that all tables together may still take; what these take is taken from it.
     pub fn read<'a, R: ReadRef<'a>>(elf: &Elf, data: R, left: &AtomicU64) -> Self {
-        let mut tables = Self {
-            arch: Arch::of_machine(elf.machine).filter(|_| elf.is_64),
-            ..Self::default()
-        };
-        if tables.arch.is_none() || elf.endian != object::Endianness::Little {
+        let Some(mut tables) = Self::of_machine(elf) else {
             return Self::default();
-        }
+        };
         let address = |name| elf.section(name).map_or(0, |section| section.address);
         tables.bases = BaseAddresses::default()
             .set_text(address(b".text"))
@@ -57,16 +53,21 @@ impl Tables {
         tables
     }
 
+    /// Without any. `None`: of a machine whose tables are not read.
+    fn of_machine(elf: &Elf) -> Option<Self> {
+        let arch = Arch::of_machine(elf.machine).filter(|_| elf.is_64)?;
+        (elf.endian == object::Endianness::Little).then(|| Self {
+            arch: Some(arch),
+            ..Self::default()
+        })
+    }
+
     /// Of a debug file: what its program lacks.
     pub fn of_debug_file<'a, R: ReadRef<'a>>(elf: &Elf, data: R, left: &AtomicU64) -> Self {
-        let mut tables = Self {
-            arch: Arch::of_machine(elf.machine).filter(|_| elf.is_64),
-            is_of_debug_file: true,
-            ..Self::default()
-        };
-        if tables.arch.is_none() || elf.endian != object::Endianness::Little {
+        let Some(mut tables) = Self::of_machine(elf) else {
             return Self::default();
-        }
+        };
+        tables.is_of_debug_file = true;
         tables.take_debug_frame(elf, data, left);
         tables
     }

@@ -49,9 +49,9 @@ pub fn write(
     }
     let mut header: Header = *pod(data, 0)?;
     if !elf.has_section_headers {
-        let count = elf.sections.len() as u16;
+        let count = u16::try_from(elf.sections.len()).unwrap_or(SHN_LORESERVE);
         header.e_shentsize = U16::new(LE, size_of::<SectionHeader>() as u16);
-        header.e_shnum = U16::new(LE, count + 1);
+        header.e_shnum = U16::new(LE, count.saturating_add(1));
         header.e_shstrndx = U16::new(LE, count);
     }
     let count = usize::from(header.e_shnum.get(LE));

@@ -41,16 +41,19 @@ pub fn settle(file: &File, symbols: (u64, u64), elf: &Elf, grant: &mut Grant) ->
     starts.extend(labels.iter().map(|label| label.address));
     starts.sort_unstable();
     let holding = Holding::new(functions);
-    for label in labels {
+    for (index, label) in labels.iter().enumerate() {
+        if index % SYMBOLS_AT_ONCE as usize == 0 && grant.is_over() {
+            return Err(io::Error::other("its symbols take too long to read"));
+        }
         let mut settled = label.symbol;
-        if holding.holds(label.address) {
+        let next = starts.partition_point(|start| *start <= label.address);
+        let next = starts.get(next).copied().unwrap_or(label.end);
+        let bytes = label.end.min(next).saturating_sub(label.address);
+        // At its section's end, it is of nothing.
+        if bytes == 0 || holding.holds(label.address) {
             settled.st_info = STB_LOCAL << 4 | STT_SECTION;
         } else {
-            let next = starts.partition_point(|start| *start <= label.address);
-            let end = starts
-                .get(next)
-                .map_or(label.end, |next| label.end.min(*next));
-            settled.st_size = U64::new(LE, end.saturating_sub(label.address));
+            settled.st_size = U64::new(LE, bytes);
         }
         file.write_all_at(bytes_of(&settled), label.at)?;
     }
@@ -102,22 +105,18 @@ fn read(
     Ok((functions, labels))
 }
 
-/// Ranges that may overlap, by where they begin, each with the farthest end up to it.
+/// Ranges by where they begin. Of those that hold others only what is before them counts: blazesym finds nothing in the rest.
 struct Holding(Ranges);
 
 impl Holding {
     fn new(mut ranges: Ranges) -> Self {
         ranges.sort_unstable();
-        let mut farthest = 0;
-        for (_, end) in &mut ranges {
-            farthest = farthest.max(*end);
-            *end = farthest;
-        }
         Self(ranges)
     }
 
     fn holds(&self, address: u64) -> bool {
         let after = self.0.partition_point(|(start, _)| *start <= address);
+        // Of several that begin at the same address the last is the longest.
         let last = after.checked_sub(1).and_then(|index| self.0.get(index));
         last.is_some_and(|(_, end)| address < *end)
     }
@@ -172,10 +171,13 @@ mod tests {
             (STT_NOTYPE, text, 0x1040, 0),
             (STT_NOTYPE, text, 0x1060, 0),
             (STT_FUNC, other, 0x1110, 0x10),
-            // Nested, beyond the inner one.
+            // Inside of one that holds another, before that and behind it.
             (STT_FUNC, other, 0x1120, 0x40),
             (STT_FUNC, other, 0x1124, 0x4),
+            (STT_NOTYPE, other, 0x1122, 0),
             (STT_NOTYPE, other, 0x1130, 0),
+            // At the end of its section.
+            (STT_NOTYPE, other, 0x1180, 0),
             // No code.
             (STT_NOTYPE, data, 0x2000, 0),
             (STT_OBJECT, text, 0x1050, 0),
@@ -217,9 +219,11 @@ mod tests {
             as_it_was(6),
             as_it_was(7),
             (STT_SECTION, 0),
-            as_it_was(9),
-            as_it_was(10),
+            (STT_NOTYPE, 0x50),
+            (STT_SECTION, 0),
             as_it_was(11),
+            as_it_was(12),
+            as_it_was(13),
         ];
         assert_eq!(found, expected);
     }

@@ -6,44 +6,64 @@ use crate::mapped::process_maps::ProcessMaps;
 use crate::unwind::places::Places;
 use crate::unwind::rules::Compact;
 use crate::unwind::text::Code;
+use crate::unwind::walk::End;
 use crate::unwind::way_out;
 
-/// What it takes to read some of a process's memory, in units of effort.
-const READ_UNITS: u64 = 128;
-/// Of what follows an instruction: memory of code is used again, for other code.
-const SAMPLE: usize = 32;
+/// Code that is kept to be compared. A way that led farther is found again each time.
+const LONGEST: usize = 1024;
 /// All generated code is one file, as far as effort is concerned.
 const MODULE: u64 = u64::MAX;
 
-/// The code when it was looked at, and what was found.
-type Known = (Vec<u8>, Option<Compact>);
+struct Known {
+    rule: Option<Compact>,
+    /// What it was found by, and where that began.
+    start: u64,
+    code: Box<[u8]>,
+}
 
 #[derive(Default)]
 pub struct GeneratedWays(Places<Known>);
 
 impl GeneratedWays {
-    /// To the caller, from an instruction that runs next. `None`: it is not known.
+    /// To the caller, from an instruction that runs next. `Ok(None)`: there is none that can be followed.
     pub fn rule(
         &mut self,
         maps: &ProcessMaps,
         arch: Arch,
         address: u64,
         effort: &mut Effort,
-    ) -> Option<Compact> {
-        if !effort.allows(MODULE) {
-            return None;
+    ) -> Result<Option<Compact>, End> {
+        if arch != Arch::X86_64 {
+            return Ok(None);
         }
-        effort.spend(MODULE, READ_UNITS);
-        let code = maps.generated(address)?;
-        let sample = code.bytes_at(address, SAMPLE)?;
-        let make = || {
-            let mut units = 0;
-            let rule = way_out::rule(arch, Code::Memory(code), address, &mut units);
-            effort.spend(MODULE, units);
-            Some((sample.clone(), rule))
+        let Some(code) = maps.generated(address).map(Code::Memory) else {
+            return Ok(None);
         };
-        let is_current = |(known, _): &Known| *known == sample;
+        // Memory of code is used again, for other code.
+        let is_current = |known: &Known| {
+            let there = code.exactly(known.start, known.code.len());
+            there.is_some_and(|there| *there == *known.code)
+        };
+        let mut not_kept = None;
+        let make = || {
+            if !effort.allows(MODULE) {
+                return None;
+            }
+            let mut units = 0;
+            let found = way_out::follow(arch, code, address, &mut units);
+            effort.spend(MODULE, units);
+            not_kept = Some(found.rule);
+            let bytes = usize::try_from(found.extent.end - found.extent.start).ok()?;
+            let (start, bytes) = (found.extent.start, bytes.min(LONGEST + 1));
+            let code = code.exactly(start, bytes).filter(|_| bytes <= LONGEST)?;
+            Some(Known {
+                rule: found.rule,
+                start,
+                code: code.into(),
+            })
+        };
         let known = self.0.get_current(maps.id(), address, is_current, make);
-        known.and_then(|(_, rule)| *rule)
+        let known = known.map(|known| known.rule);
+        known.or(not_kept).ok_or(End::TooCostly)
     }
 }

@@ -13,6 +13,7 @@ pub mod generated_ways;
 pub mod places;
 pub mod rules;
 pub mod signal_frame;
+pub mod stack_state;
 pub mod step;
 pub mod stepped;
 pub mod text;

@@ -114,34 +114,38 @@ impl Stepper {
             }
             let mut units = 0;
             let is_known = module.has_debug_file_tables();
-            let rule = rule(module, context, registers, address, &mut units);
+            let may_read = is_known || effort.allows_tables();
+            let rule = rule(module, context, registers, address, may_read, &mut units);
             effort.spend(id, units);
             if !is_known && module.has_debug_file_tables() {
                 effort.spend_tables(id, module.debug_file_tables().worked_bytes());
             }
-            Some(rule)
+            rule
         };
         let found = self.rules.get_or(module.id(), address, make);
         found.ok_or(End::TooCostly)
     }
 }
 
+/// `may_read`: the tables of the module's debug file. `None`: they are needed, and that may not be.
 fn rule(
     module: &Module,
     context: &mut Context,
     registers: &Registers,
     address: u64,
+    may_read: bool,
     units: &mut u64,
-) -> Rule {
+) -> Option<Rule> {
     let tables = module.tables();
     if tables.arch.is_some_and(|arch| arch != registers.arch) {
-        return Rule::Broken;
+        return Some(Rule::Broken);
     }
     let found = match cfi::rule(tables, context, address, units) {
+        Rule::NoEntry(_) if !may_read => return None,
         Rule::NoEntry(_) => cfi::rule(module.debug_file_tables(), context, address, units),
         found => found,
     };
-    match found {
+    Some(match found {
         Rule::NoEntry(_) if is_trampoline(module, registers, address) => {
             *units += 2 * READ_UNITS;
             Rule::SignalFrame
@@ -152,16 +156,15 @@ fn rule(
             let next = address.wrapping_add(registers.pc.wrapping_sub(address) & 1);
             match way_out::is_thread_exit(registers.arch, module, next) {
                 true => Rule::Complete,
-                false => Rule::NoEntry(way_out::rule(
-                    registers.arch,
-                    Code::File(module),
-                    next,
-                    units,
-                )),
+                false => {
+                    let code = Code::File(module);
+                    let way_out = way_out::follow(registers.arch, code, next, units);
+                    Rule::NoEntry(way_out.rule)
+                }
             }
         }
         rule => rule,
-    }
+    })
 }
 
 /// It is returned to, at its beginning: the address looked up is one byte before, except in the first frame.

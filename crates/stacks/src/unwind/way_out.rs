@@ -1,8 +1,8 @@
 //! Functions without unwind tables, such as all of musl's: what their instructions do with the stack until they return.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
-use gimli::Register;
 use iced_x86::{
     Code as Encoding, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register as Named,
 };
@@ -10,6 +10,7 @@ use iced_x86::{
 use crate::mapped::arch::Arch;
 use crate::mapped::module::Module;
 use crate::unwind::rules::Compact;
+use crate::unwind::stack_state::{FramePointer, State, Sum, address_of, compact};
 use crate::unwind::text::{Code, Text};
 
 /// That are followed, on all ways together.
@@ -17,7 +18,6 @@ const MOST_INSTRUCTIONS: usize = 2000;
 /// Branches left aside.
 const MOST_WAYS: usize = 64;
 const LONGEST_CALL: usize = 8;
-const RETURN_ADDRESS: Register = Register(16);
 /// musl's `__clone`, where a thread's first function has returned to it: `mov %eax, %edi`, `xor %eax, %eax`,
 /// `mov $60, %al`, `syscall`, `hlt`.
 const THREAD_EXIT: &[u8] = b"\x89\xc7\x31\xc0\xb0\x3c\x0f\x05\xf4";
@@ -26,13 +26,23 @@ const THREAD_EXIT: &[u8] = b"\x89\xc7\x31\xc0\xb0\x3c\x0f\x05\xf4";
 const INSTRUCTION_UNITS: u64 = 8;
 const CHUNK_UNITS: u64 = 128;
 
-/// To the caller, from an instruction that runs next. `None`: it does not return, or by ways that cannot be followed. `units`: what
-/// it took is added to them.
-pub fn rule(arch: Arch, code: Code<'_>, address: u64, units: &mut u64) -> Option<Compact> {
+/// What was found out of a function's code.
+pub struct WayOut {
+    /// To the caller. `None`: it does not return, or by ways that cannot be followed.
+    pub rule: Option<Compact>,
+    /// All that was looked at lies there.
+    pub extent: Range<u64>,
+}
+
+/// From an instruction that runs next. `units`: what it took is added to them.
+pub fn follow(arch: Arch, code: Code<'_>, address: u64, units: &mut u64) -> WayOut {
     match arch {
-        Arch::X86_64 => Walk::new(code).until_return(address, units),
+        Arch::X86_64 => Walk::new(code, address).until_return(address, units),
         // Its compilers keep frame pointers.
-        Arch::Aarch64 => None,
+        Arch::Aarch64 => WayOut {
+            rule: None,
+            extent: address..address,
+        },
     }
 }
 
@@ -68,40 +78,10 @@ pub fn is_thread_exit(arch: Arch, module: &Module, address: u64) -> bool {
             .is_some_and(is_there)
 }
 
-/// A value that one of the two registers had at the begin, and so much.
-#[derive(Clone, Copy, PartialEq)]
-struct Sum {
-    base: Named,
-    offset: i64,
-}
-
-impl Sum {
-    fn plus(self, more: i64) -> Self {
-        Self {
-            offset: self.offset.wrapping_add(more),
-            ..self
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum FramePointer {
-    Is(Sum),
-    /// Has been read from there.
-    From(Sum),
-    Unknown,
-}
-
-#[derive(Clone, Copy)]
-struct State {
-    address: u64,
-    sp: Sum,
-    fp: FramePointer,
-}
-
 enum Next {
     On,
-    Returns,
+    /// And takes so many bytes of arguments off the stack.
+    Returns(u16),
     /// It is a call instead of a return, or a jump inside of the function.
     Jumps,
     Ends,
@@ -111,14 +91,16 @@ struct Walk<'a> {
     text: Text<'a>,
     /// A jump to an address that is not told leaves the function. In generated code, as an interpreter's, it goes anywhere.
     jumps_leave: bool,
+    extent: Range<u64>,
     aside: Vec<State>,
     /// Addresses, so that loops are left.
     seen: HashSet<u64>,
 }
 
 impl<'a> Walk<'a> {
-    fn new(code: Code<'a>) -> Self {
+    fn new(code: Code<'a>, address: u64) -> Self {
         Self {
+            extent: address..address,
             jumps_leave: matches!(code, Code::File(_)),
             text: Text::new(code),
             aside: Vec::new(),
@@ -126,11 +108,14 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn until_return(mut self, address: u64, units: &mut u64) -> Option<Compact> {
-        let found = self.follow_all(address);
+    fn until_return(mut self, address: u64, units: &mut u64) -> WayOut {
+        let rule = self.follow_all(address);
         *units += self.seen.len() as u64 * INSTRUCTION_UNITS;
         *units += self.text.chunks() as u64 * CHUNK_UNITS;
-        found
+        WayOut {
+            rule,
+            extent: self.extent,
+        }
     }
 
     fn follow_all(&mut self, address: u64) -> Option<Compact> {
@@ -147,17 +132,21 @@ impl<'a> Walk<'a> {
                 .then(|| self.text.instruction(state.address))
                 .flatten()
             {
-                Some(instruction) => self.follow(&instruction, &mut state),
+                Some(instruction) => {
+                    self.extent.start = self.extent.start.min(instruction.ip());
+                    self.extent.end = self.extent.end.max(instruction.next_ip());
+                    self.follow(&instruction, &mut state)
+                }
                 None => Next::Ends,
             };
             match next {
                 Next::On => continue,
-                Next::Returns => {
-                    if let Some(found) = compact(&state) {
+                Next::Returns(arguments) => {
+                    if let Some(found) = compact(&state, arguments) {
                         return Some(found);
                     }
                 }
-                Next::Jumps => by_jump = by_jump.or_else(|| compact(&state)),
+                Next::Jumps => by_jump = by_jump.or_else(|| compact(&state, 0)),
                 Next::Ends => {}
             }
             match self.aside.pop() {
@@ -175,7 +164,8 @@ impl<'a> Walk<'a> {
         let address_of = |state: &State| address_of(instruction, state);
         let (to, from) = (instruction.op0_register(), instruction.op1_register());
         match instruction.mnemonic() {
-            Mnemonic::Ret => return Next::Returns,
+            Mnemonic::Ret if instruction.op_count() == 0 => return Next::Returns(0),
+            Mnemonic::Ret => return Next::Returns(instruction.immediate16()),
             Mnemonic::Jmp if is_branch(instruction) => {
                 state.address = instruction.near_branch_target();
             }
@@ -266,38 +256,4 @@ fn is_sp(register: Named) -> bool {
 
 fn is_fp(register: Named) -> bool {
     [Named::RBP, Named::EBP, Named::BP, Named::BPL].contains(&register)
-}
-
-/// That an operand in memory has, without an index.
-fn address_of(instruction: &Instruction, state: &State) -> Option<Sum> {
-    let base = match (instruction.memory_base(), state.fp) {
-        (Named::RSP, _) => state.sp,
-        (Named::RBP, FramePointer::Is(sum)) => sum,
-        _ => return None,
-    };
-    let is_plain = instruction.memory_index() == Named::None;
-    is_plain.then(|| base.plus(instruction.memory_displacement64() as i64))
-}
-
-/// With the return address on top of the stack.
-fn compact(state: &State) -> Option<Compact> {
-    let number = |register| match register {
-        Named::RBP => Arch::X86_64.fp(),
-        _ => Arch::X86_64.sp(),
-    };
-    let cfa = state.sp.plus(8);
-    let mut compact = Compact::new(number(cfa.base), cfa.offset, RETURN_ADDRESS)?;
-    compact.push(RETURN_ADDRESS, -8)?;
-    match state.fp {
-        FramePointer::Is(Sum {
-            base: Named::RBP,
-            offset: 0,
-        }) => {}
-        FramePointer::From(at) if at.base == cfa.base => {
-            compact.push(Arch::X86_64.fp(), at.offset.wrapping_sub(cfa.offset))?;
-        }
-        // Whoever returns has given it back.
-        _ => return None,
-    }
-    Some(compact)
 }

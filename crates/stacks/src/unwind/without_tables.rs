@@ -33,7 +33,7 @@ impl WithoutTables {
     ) -> Result<Stepped, End> {
         let way_out = self
             .generated
-            .rule(maps, registers.arch, registers.pc, effort);
+            .rule(maps, registers.arch, registers.pc, effort)?;
         match self.by_way_out(maps, way_out, registers, stack, effort)? {
             Some(stepped) => Ok(stepped),
             None => by_frame_pointer(registers, stack),
