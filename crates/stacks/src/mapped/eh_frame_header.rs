@@ -33,6 +33,14 @@ impl<'a> EhFrameHeader<'a> {
         })
     }
 
+    /// Whether the rows are in the order that a search takes for granted. Those of lld 14 are not, where code is on both sides of the section.
+    pub fn is_in_order(&self) -> bool {
+        let starts = || (0..self.rows.len() / ROW).map(|row| self.number(row * ROW));
+        starts()
+            .zip(starts().skip(1))
+            .all(|(one, next)| one <= next)
+    }
+
     /// The address of the entry of the last function that begins at or before an address: it may end before, too.
     pub fn entry(&self, address: u64) -> Option<u64> {
         let (mut first, mut end) = (0, self.rows.len() / ROW);
@@ -74,6 +82,9 @@ mod tests {
             at(0x2030),
         ];
         assert_eq!(found, wanted);
+        assert!(header.is_in_order());
+        let turned = [&bytes[..12], &bytes[20..], &bytes[12..20]].concat();
+        assert!(!EhFrameHeader::new(&turned, 0x2000).unwrap().is_in_order());
         assert!(EhFrameHeader::new(&bytes[..12], 0).is_none());
         assert!(EhFrameHeader::new(&[1, 0x1b, 0x03, 0x1b, 0, 0, 0, 0, 1, 0, 0, 0], 0).is_none());
     }

@@ -49,6 +49,12 @@ impl Tables {
         tables.eh_frame = tables.take(range, data, left);
         tables.eh_frame_address = at;
         tables.bases = std::mem::take(&mut tables.bases).set_eh_frame(at);
+        let header = EhFrameHeader::new(&tables.header, tables.header_address);
+        if header.is_some_and(|header| !header.is_in_order()) {
+            // An index is made instead.
+            left.fetch_add(tables.header.len() as u64, Ordering::Relaxed);
+            tables.header = Vec::new();
+        }
         tables.take_debug_frame(elf, data, left);
         tables
     }
