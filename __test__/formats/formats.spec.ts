@@ -81,14 +81,6 @@ test('text leaves out what took no time, but never the unknown', (t) => {
   );
 });
 
-test('json names the targets known at the end', (t) => {
-  const { samples, ...header } = reports['several processes, one without threads'] ?? t.fail();
-  const formatter = findFormat('json').create(header.options);
-  formatter.header({ ...header, targets: header.targets.slice(0, 1) });
-  for (const sample of samples) formatter.sample(sample, header.targets);
-  t.deepEqual(JSON.parse([...formatter.footer(header.targets)].join('')).targets, header.targets);
-});
-
 test('an unknown format is refused with the names there are', (t) => {
   const report = buildReport({ targets: [], options: { pid: 1 } }, []);
   for (const find of [() => findFormat('xml'), () => formatReport(report, 'xml')]) {

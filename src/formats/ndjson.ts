@@ -1,5 +1,5 @@
-import type { Format } from './format.js';
-import { jsonPieces } from './json-pieces.js';
+import type { Format, Pieces } from './format.js';
+import { objectPieces } from './json-pieces.js';
 
 /** A header line, then one sample a line as it ends. */
 export const ndjson: Format = {
@@ -9,4 +9,7 @@ export const ndjson: Format = {
   },
 };
 
-const line = (value: object) => jsonPieces(value, 0);
+function* line(value: object): Pieces {
+  yield* objectPieces(value, { indent: 0, depth: 0 });
+  yield '\n';
+}
