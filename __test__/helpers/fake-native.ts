@@ -27,6 +27,8 @@ export interface FakeScript {
   diagnosis?: Awaited<ReturnType<NativeModule['doctor']>>;
   /** Opening a session takes until then. */
   opening?: Promise<void>;
+  /** Told what a second signal would leave. */
+  keep?: (file: Binding.BindingKeptFile) => void;
   /** Told each call, in order. */
   log?: (line: string) => void;
 }
@@ -223,6 +225,10 @@ export function fakeNative(script: FakeScript = {}): FakeNative {
     findProcesses: async (name) => processes.filter(({ comm }) => comm === name),
     isDebugFileOf: async () => true,
     exitAtSecondSignal: () => undefined,
+    keepAtSecondSignal(file) {
+      if (file == null) log('keep nothing');
+      else script.keep?.(file);
+    },
     listProbes: async () => script.probes ?? { probes: [], problems: [] },
     busyProcesses: async () => script.busy ?? [],
     doctor: async () => script.diagnosis ?? { capable: true, kernel: '6.18.0', arch: 'x86_64', checks: [] },

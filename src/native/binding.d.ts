@@ -193,6 +193,16 @@ export interface BindingInterval {
   maxNs: number | null
 }
 
+/** A regular file that is being written, at a place where it may end. */
+export interface BindingKeptFile {
+  /** By which it is written. */
+  fd: number
+  /** Bytes. */
+  length: number
+  /** What it needs behind them to be whole. */
+  end: string
+}
+
 /** A local timer's or another processor's interrupts, which have no line. */
 export interface BindingLocalIrq {
   name: string
@@ -570,6 +580,9 @@ export declare function inspectProcess(pid: number): Promise<BindingTarget>
 
 /** Whether it is an ELF file of that build id, which is in hexadecimal. */
 export declare function isDebugFileOf(path: string, buildId: string): Promise<boolean>
+
+/** The second signal leaves that of the file, whatever is written by then; null: what there is. */
+export declare function keepAtSecondSignal(file?: BindingKeptFile | undefined | null): void
 
 /**
  * What can be a trigger in the kernel and, with a pid, in that process. The pattern is a part of the trigger's text, or a

@@ -20,6 +20,7 @@ export type NativeModule = Pick<
   | 'listProbes'
   | 'isDebugFileOf'
   | 'exitAtSecondSignal'
+  | 'keepAtSecondSignal'
   | 'doctor'
 >;
 

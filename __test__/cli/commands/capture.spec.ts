@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -312,6 +313,38 @@ test.serial('-o takes the report off stdout; a failed run leaves no file', async
     await rm(folder, { recursive: true });
   }
 });
+
+for (const format of ['json', 'ndjson', 'text']) {
+  test.serial(
+    `${format}: wherever a second signal comes, the file is whole up to the last sample`,
+    async (t) => {
+      const folder = await mkdtemp(join(tmpdir(), 'kdelay-kept-'));
+      const path = join(folder, 'report');
+      const left: string[] = [];
+      const keep: FakeScript['keep'] = ({ length, end }) =>
+        left.push(readFileSync(path).subarray(0, length).toString() + end);
+      const args = ['-p', '100', '-f', format, '--sample-count', '3', '-o', path];
+      const ran = await capture({ keep }, ...args);
+      t.is(ran.code, 0, ran.stderr);
+      t.is(ran.calls.at(-1), 'keep nothing');
+      const whole = await readFile(path, 'utf8');
+      t.is(left.at(-1), whole);
+      if (format === 'json') {
+        const samples = JSON.parse(whole).samples;
+        t.deepEqual(
+          left.map((text) => JSON.parse(text)),
+          [0, 1, 2, 3, 3].map((count) => ({ ...JSON.parse(whole), samples: samples.slice(0, count) })),
+        );
+      }
+      if (format === 'ndjson')
+        t.deepEqual(
+          left.map((text) => text.split('\n').length - 1),
+          [1, 2, 3, 4, 4],
+        );
+      await rm(folder, { recursive: true });
+    },
+  );
+}
 
 test.serial('a reader that left ends the run quietly with 0', async (t) => {
   const native = fakeNative();

@@ -125,3 +125,47 @@ test('a named pipe: what is written arrives in order, and a reader that left is 
     await output.close();
   });
 });
+
+test('a file is kept at each place where it may end, until it is closed', async (t) => {
+  await inFolder(async (folder) => {
+    const path = join(folder, 'report');
+    await writeFile(path, 'a long former report');
+    const kept: Array<{ length: number; end: string } | null> = [];
+    const output = await openOutput(path, stdout, (file) => {
+      kept.push(file === null ? null : { length: file.length, end: file.end });
+    });
+    output.keep(() => '[]');
+    t.is(await readFile(path, 'utf8'), 'a long former report');
+    await output.write('[1');
+    await output.write(', "ä"');
+    output.keep(() => ']');
+    await output.write(', 3');
+    await output.close();
+    t.deepEqual(kept, [{ length: 0, end: '[]' }, { length: 8, end: ']' }, null]);
+  });
+});
+
+test('what cannot be taken back is not kept, and needs no end', async (t) => {
+  await inFolder(async (folder) => {
+    const pipe = join(folder, 'pipe');
+    spawnSync('mkfifo', [pipe]);
+    const read = ended(spawn('cat', [pipe]));
+    for (const path of [null, pipe, '/dev/null']) {
+      const output = await openOutput(path, new Collector(), () => t.fail());
+      output.keep(() => t.fail());
+      await output.write('a');
+      await output.close();
+    }
+    t.is((await read).stdout, 'a');
+  });
+});
+
+test('a file of which nothing was kept asks for nothing', async (t) => {
+  await inFolder(async (folder) => {
+    const path = join(folder, 'report');
+    const output = await openOutput(path, stdout, () => t.fail());
+    await output.write('a');
+    await output.close();
+    t.is(await readFile(path, 'utf8'), 'a');
+  });
+});

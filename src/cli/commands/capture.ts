@@ -23,7 +23,9 @@ import { findTargets, type RunTargets, startCommand } from './capture-targets.js
 export async function capture(options: Options, streams: Streams): Promise<ExitStatus> {
   const servers = options.debuginfod ? debugServers() : null;
   // Before anything attaches: that a file cannot be written must not show after an hour of capturing.
-  const output = await openOutput(options.output, streams.stdout);
+  const output = await openOutput(options.output, streams.stdout, (file) =>
+    native().keepAtSecondSignal(file),
+  );
   const signals = listenForSignals();
   try {
     return await captureTo(output, options, streams, signals, servers);
@@ -158,12 +160,18 @@ async function printSamples(
   let end: CadenceEnd = 'complete';
   let losses = noLosses;
   const problems: string[] = [];
-  let header: Pieces = formatter.header(buildHeader(session.targets, options));
+  let header = all(formatter.header(buildHeader(session.targets, options)));
+  let hasBegun = false;
   let wanted = true;
-  // The header goes with the first text, not before: a run that fails at once prints nothing but its error.
-  const print = async (pieces: Pieces) => {
-    for (const text of inChunks(header, pieces)) wanted = wanted && (await output.write(text));
-    header = [];
+  const footer = () => all(formatter.footer(session.targets));
+  // The header goes with the first text, not before: a run that fails at once prints nothing but its error. `end`: what makes a whole of it
+  // once that is printed.
+  const print = async (pieces: () => Pieces, end: () => string) => {
+    if (!hasBegun) output.keep(() => header + footer());
+    hasBegun = true;
+    for (const text of inChunks([header], pieces())) wanted = wanted && (await output.write(text));
+    header = '';
+    output.keep(end);
   };
   try {
     while (wanted) {
@@ -175,18 +183,24 @@ async function printSamples(
       if ('skipped' in next.value) {
         if (next.value.skipped.stop.by === 'left') left++;
         else skipped++;
-        await print(formatter.skipped(next.value.skipped));
+        const { skipped: window } = next.value;
+        await print(() => formatter.skipped(window), footer);
         continue;
       }
       const { sample } = next.value;
       taken++;
       losses = addLosses(losses, sample.losses);
       problems.push(...sample.stackProblems);
-      await print(formatter.sample(sample, session.targets));
+      await print(() => formatter.sample(sample, session.targets), footer);
     }
   } finally {
     // Also after an error in a later sample: what was seen is not thrown away.
-    if (wanted && (taken > 0 || end !== 'complete')) await print(formatter.footer(session.targets));
+    if (wanted && (hasBegun || end !== 'complete')) {
+      await print(
+        () => formatter.footer(session.targets),
+        () => '',
+      );
+    }
   }
   const closed = await accessWarnings(targets.pids);
   const warnings = [...lossWarnings(losses), ...problemWarnings(problems), ...closed];
@@ -194,9 +208,14 @@ async function printSamples(
   return { taken, skipped, left, begun, end };
 }
 
+/** Of what is never long. */
+function all(pieces: Pieces): string {
+  return [...pieces].join('');
+}
+
 /** Of some size, so that a million lines are not a million writes. */
 function* inChunks(...sources: Pieces[]): Pieces {
-  const enough = 1 << 16;
+  const enough = 1 << 18;
   let chunk = '';
   for (const pieces of sources)
     for (const piece of pieces) {

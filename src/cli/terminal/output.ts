@@ -9,16 +9,30 @@ import { KdelayError } from '../../errors.js';
 export interface Output {
   /** False: nobody reads any more, and the run may as well end. Throws IO. */
   write(text: string): Promise<boolean>;
+  /**
+   * What is written by now is whole with this behind it. A second signal leaves that of a regular file, however much of what comes next is
+   * written by then. What went anywhere else cannot be taken back, and the end is not asked for.
+   */
+  keep(end: () => string): void;
   /** Throws IO. */
   close(): Promise<void>;
 }
 
+/** As the native module has it; null: no file any more. */
+type KeepAtSecondSignal = (file: { fd: number; length: number; end: string } | null) => void;
+
 /** Opens the file, or wraps stdout. Throws IO. */
-export async function openOutput(path: string | null, stdout: Writable): Promise<Output> {
+export async function openOutput(
+  path: string | null,
+  stdout: Writable,
+  keepAtSecondSignal: KeepAtSecondSignal = () => undefined,
+): Promise<Output> {
   if (path === null) return streamOutput('standard output', stdout);
   const { file, created } = await openFile(path);
-  if (!(await file.stat()).isFIFO()) return fileOutput(path, file, created);
-  return pipeOutput(path, file);
+  const status = await file.stat();
+  if (status.isFIFO()) return pipeOutput(path, file);
+  // A device cannot be cut, and need not be.
+  return status.isFile() ? fileOutput(path, file, created, keepAtSecondSignal) : deviceOutput(path, file);
 }
 
 /**
@@ -31,9 +45,8 @@ async function pipeOutput(path: string, file: FileHandle): Promise<Output> {
     // Opened anew: both the file and the socket close what they have.
     const fd = openSync(`/proc/self/fd/${file.fd}`, O_WRONLY | O_NONBLOCK);
     const socket = new Socket({ fd, readable: false, writable: true });
-    const { write } = streamOutput(path, socket);
     return {
-      write,
+      ...streamOutput(path, socket),
       async close() {
         socket.destroy();
       },
@@ -64,35 +77,62 @@ function streamOutput(what: string, stream: Writable): Output {
       if (failure.code === 'EPIPE') return false;
       throw ioError(what, failure);
     },
+    keep() {},
     async close() {},
   };
 }
 
+function deviceOutput(path: string, file: FileHandle): Output {
+  return {
+    async write(text) {
+      await orIoError(path, () => file.writeFile(text));
+      return true;
+    },
+    keep() {},
+    close: () => orIoError(path, () => file.close()),
+  };
+}
+
 /** The file's former content stays until there is something to write, so that a run that fails at once destroys nothing. */
-function fileOutput(path: string, file: FileHandle, created: boolean): Output {
-  let written = false;
+function fileOutput(
+  path: string,
+  file: FileHandle,
+  created: boolean,
+  keepAtSecondSignal: KeepAtSecondSignal,
+): Output {
+  let length = 0;
+  let isKept = false;
   return {
     async write(text) {
       if (text === '') return true;
-      try {
-        // A pipe or a device cannot be cut, and need not be.
-        if (!written && (await file.stat()).isFile()) await file.truncate(0);
-        written = true;
-        await file.writeFile(text);
-      } catch (error) {
-        throw ioError(path, error);
-      }
+      const bytes = Buffer.from(text);
+      await orIoError(path, async () => {
+        if (length === 0) await file.truncate(0);
+        await file.writeFile(bytes);
+      });
+      length += bytes.length;
       return true;
     },
+    keep(end) {
+      keepAtSecondSignal({ fd: file.fd, length, end: end() });
+      isKept = true;
+    },
     async close() {
-      try {
+      await orIoError(path, async () => {
         await file.close();
-        if (created && !written) await unlink(path);
-      } catch (error) {
-        throw ioError(path, error);
-      }
+        if (created && length === 0) await unlink(path);
+      });
+      if (isKept) keepAtSecondSignal(null);
     },
   };
+}
+
+async function orIoError(path: string, run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    throw ioError(path, error);
+  }
 }
 
 async function openFile(path: string): Promise<{ file: FileHandle; created: boolean }> {

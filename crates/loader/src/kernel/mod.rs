@@ -6,6 +6,7 @@ pub(crate) mod capability;
 pub mod clock;
 pub(crate) mod instructions;
 pub(crate) mod kallsyms;
+pub mod kept_file;
 pub(crate) mod machine;
 pub mod offsets;
 pub mod own_thread;

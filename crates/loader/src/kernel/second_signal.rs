@@ -1,17 +1,21 @@
 //! The second signal that asks for the end ends this process at once, whatever its threads are busy with.
 //!
 //! Node.js tells of a signal when its event loop comes to it, and to exit it waits for its thread pool: neither may ever be. So this
-//! stands in front of its handler, which still hears of the first.
+//! stands in front of its handler, which still hears of the first. The report's file is left whole (`kept_file`).
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::kernel::kept_file;
 
 /// Ctrl-C and SIGTERM are one and the other.
 const SIGNALS: [libc::c_int; 2] = [libc::SIGINT, libc::SIGTERM];
 
 /// One has come.
 static HAS_COME: AtomicBool = AtomicBool::new(false);
+/// The second has.
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
 /// Of each signal, the handler that was there before: 0, none.
 static BEFORE: [AtomicUsize; SIGNALS.len()] = [const { AtomicUsize::new(0) }; SIGNALS.len()];
 
@@ -36,7 +40,7 @@ pub fn exit_at_second(has_come: bool) -> io::Result<()> {
         before.store(handler, Ordering::Release);
         action.sa_sigaction = own;
         // SAFETY: the action is the one that was there, but for the handler, which does nothing that a handler must not: it reads and
-        // sets atomics, leaves the process, or calls the handler that was there.
+        // sets atomics, leaves the process after system calls that handlers may make, or calls the handler that was there.
         if unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) } != 0 {
             return Err(io::Error::last_os_error());
         }
@@ -46,6 +50,11 @@ pub fn exit_at_second(has_come: bool) -> io::Result<()> {
 
 extern "C" fn exit_or_pass_on(signal: libc::c_int) {
     if HAS_COME.swap(true, Ordering::AcqRel) {
+        if IS_ENDING.swap(true, Ordering::AcqRel) {
+            // Another thread has the second one, and is about to end the process.
+            return;
+        }
+        kept_file::finish();
         // 128 and the signal's number, as shells have it.
         // SAFETY: it may be called in a handler, and comes back to nobody.
         unsafe { libc::_exit(128 + signal) };
@@ -62,9 +71,13 @@ extern "C" fn exit_or_pass_on(signal: libc::c_int) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::exit_at_second;
+    use crate::kernel::kept_file::tests::{ONE_AT_A_TIME, content, temporary};
+    use crate::kernel::kept_file::{keep, keep_none};
 
     static HEARD: AtomicU32 = AtomicU32::new(0);
 
@@ -114,10 +127,29 @@ mod tests {
 
     #[test]
     fn the_first_is_heard_and_the_second_ends_the_process() {
+        // Its children have what is kept by then.
+        let _one = ONE_AT_A_TIME.lock().unwrap();
         let (int, term) = (libc::SIGINT, libc::SIGTERM);
         assert_eq!(child(&[int], false), (7, 1));
         assert_eq!(child(&[int, int], false), (130, 1));
         assert_eq!(child(&[int, term, int], false), (143, 1));
         assert_eq!(child(&[term], true), (143, 0));
+    }
+
+    #[test]
+    fn the_second_leaves_the_file_whole_and_the_first_leaves_it_alone() {
+        let _one = ONE_AT_A_TIME.lock().unwrap();
+        let left_by = |signals: &[libc::c_int]| {
+            let mut file = temporary();
+            file.write_all(b"{[1,2,").unwrap();
+            keep(file.as_raw_fd(), 3, b"]}".into()).unwrap();
+            // It has that file, too: the memory of its parent is copied.
+            let (code, _) = child(signals, false);
+            keep_none();
+            (code, content(&file))
+        };
+        let (int, term) = (libc::SIGINT, libc::SIGTERM);
+        assert_eq!(left_by(&[int]), (7, "{[1,2,".to_owned()));
+        assert_eq!(left_by(&[int, term]), (143, "{[1]}".to_owned()));
     }
 }
