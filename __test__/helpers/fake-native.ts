@@ -1,7 +1,7 @@
 /** A native module without a kernel: windows end as a script says, samples come from a builder. */
 import type { KdelayErrorCause } from '../../src/errors.js';
 import type { Binding, NativeModule } from '../../src/native/index.js';
-import { rawSample, rawTarget, rawWindow } from './raw.js';
+import { type RawSample, rawSample, rawTarget, rawWindow } from './raw.js';
 
 /** How a window ends: by itself with this reason, or only by stop(), or not even by that; `armed`: its start trigger never fires. */
 export type WindowScript = 'time' | 'exit' | 'until-stop' | 'stuck' | 'armed';
@@ -11,7 +11,7 @@ export interface FakeScript {
   busy?: Binding.BindingBusyProcess[];
   /** One entry per window; the last one goes for the rest. */
   windows?: WindowScript[];
-  sample?: (index: number) => Partial<Binding.BindingSample>;
+  sample?: (index: number) => Partial<RawSample>;
   /** Pids of processes that end before they are captured. */
   gone?: number[];
   /** On the triggers. */

@@ -8,7 +8,27 @@ export function rawTarget(pid: number, comm: string): Binding.BindingTarget {
   return { pid, comm, exe: `/usr/bin/${comm}`, cmdline: [`/usr/bin/${comm}`, '--serve'] };
 }
 
-export function rawThread(over: Partial<Binding.BindingThread> = {}): Binding.BindingThread {
+/** A system call of a thread, which native code has in columns. */
+export interface RawSyscall extends Binding.BindingCallName {
+  count: number;
+  totalNs: number;
+  maxNs: number;
+  inFlightNs: number;
+  readyNs: number;
+  blockedNs: number;
+  stoppedNs: number;
+  refused: number;
+  refusedErrno: string | null;
+  histogram: number[] | null;
+}
+
+/** With its calls. */
+export type RawThread = Binding.BindingThread & { syscalls: RawSyscall[] };
+
+/** As if its threads had been taken out of native memory. */
+export type RawSample = Omit<Binding.BindingSample, 'threads'> & { threads: RawThread[] };
+
+export function rawThread(over: Partial<RawThread> = {}): RawThread {
   return {
     pid: 100,
     tid: 100,
@@ -59,11 +79,7 @@ export const emptyBudget: Binding.BindingBudget = {
   unknownNs: 0,
 };
 
-export function rawSyscall(
-  name: string,
-  number: number,
-  over: Partial<Binding.BindingSyscall> = {},
-): Binding.BindingSyscall {
+export function rawSyscall(name: string, number: number, over: Partial<RawSyscall> = {}): RawSyscall {
   return {
     name,
     number,
@@ -173,12 +189,51 @@ export function rawCalls(events: Binding.BindingSyscallEvent[]): Binding.Binding
   return { length: events.length, slice: (from, to) => events.slice(from, to) } as Binding.BindingCalls;
 }
 
-export function rawSample(over: Partial<Binding.BindingSample> = {}): Binding.BindingSample {
+/** Threads as native code hands them over, and their calls. */
+export function rawThreads(threads: RawThread[]): Binding.BindingThreads {
+  let taken = 0;
+  return {
+    length: threads.length,
+    take(most) {
+      const next = threads.slice(taken, taken + most);
+      taken += next.length;
+      return next.map(({ syscalls: _, ...numbers }) => numbers);
+    },
+    syscalls: (numbers) => rawSyscalls(numbers.map((number) => threads[number]?.syscalls ?? [])),
+  } as Binding.BindingThreads;
+}
+
+function rawSyscalls(threads: RawSyscall[][]): Binding.BindingSyscalls {
+  const rows = threads.flat();
+  const column = (number: (call: RawSyscall) => number) => Float64Array.from(rows, number);
+  return {
+    rows: Uint32Array.from(threads, ({ length }) => length),
+    names: rows.map(({ name, number, abi }) => ({ name, number, abi })),
+    name: Uint32Array.from(rows.keys()),
+    count: column(({ count }) => count),
+    totalNs: column(({ totalNs }) => totalNs),
+    maxNs: column(({ maxNs }) => maxNs),
+    inFlightNs: column(({ inFlightNs }) => inFlightNs),
+    readyNs: column(({ readyNs }) => readyNs),
+    blockedNs: column(({ blockedNs }) => blockedNs),
+    stoppedNs: column(({ stoppedNs }) => stoppedNs),
+    refusals: [...rows.entries()].flatMap(([row, { refused, refusedErrno }]) =>
+      refused > 0 ? [{ row, count: refused, errno: refusedErrno }] : [],
+    ),
+    histogramLength: Int32Array.from(rows, ({ histogram }) => histogram?.length ?? -1),
+    histograms: Uint32Array.from(rows.flatMap(({ histogram }) => histogram ?? [])),
+  };
+}
+
+export function rawSample({
+  threads = [rawThread()],
+  ...over
+}: Partial<RawSample> = {}): Binding.BindingSample {
   return {
     window: rawWindow(),
     startsInWindow: 0,
     targets: [rawTarget(100, 'main')],
-    threads: [rawThread()],
+    threads: rawThreads(threads),
     calls: rawCalls([]),
     offCpu: [],
     stacks: [],
@@ -191,7 +246,7 @@ export function rawSample(over: Partial<Binding.BindingSample> = {}): Binding.Bi
 }
 
 /** A thread with something in every section; its budget adds up. */
-export function busyThread(over: Partial<Binding.BindingThread> = {}): Binding.BindingThread {
+export function busyThread(over: Partial<RawThread> = {}): RawThread {
   return rawThread({
     tid: 1_457_761,
     comm: 'handler24',

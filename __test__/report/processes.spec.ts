@@ -41,6 +41,7 @@ const days30 = 30 * 24 * 60 * 60 * 1e9;
 const long = [0, 1, 2, 0].map((blockedNs, tid) =>
   toThread(
     rawThread({ tid, budget: { ...emptyBudget, wallNs: days30 + blockedNs, userNs: days30, blockedNs } }),
+    () => [],
   ),
 );
 
@@ -59,6 +60,9 @@ test('in a report they are the nearest number, however many threads there are', 
       rawThread({ tid: index + 2, budget: { ...emptyBudget, wallNs: 1 } }),
     ),
   ];
-  const [process] = toProcesses(threads.map(toThread), []);
+  const [process] = toProcesses(
+    threads.map((raw) => toThread(raw, () => [])),
+    [],
+  );
   t.is(process?.budget.wallNs, 2 ** 53 + 10);
 });

@@ -77,6 +77,16 @@ export declare class BindingSession {
   targetsAlive(): boolean
 }
 
+/** The threads of a sample, in no particular order. Of what there may be millions, their system calls, JavaScript gets a part at a time. */
+export declare class BindingThreads {
+  /** Of all of them. */
+  get length(): number
+  /** The next ones, at most so many; they are numbered from 0 in the order in which they are taken. */
+  take(most: number): Array<BindingThread>
+  /** The system calls of the threads of these numbers; one that there is not has none. */
+  syscalls(threads: Array<number>): BindingSyscalls
+}
+
 /**
  * Where the thread's time in the window went; the parts add up to `wallNs` exactly. Interrupts are subtracted
  * from what they interrupted.
@@ -108,6 +118,13 @@ export interface BindingBusyProcess {
   comm: string
   /** Of one CPU. */
   cpuPercent: number
+}
+
+/** What a call is called. */
+export interface BindingCallName {
+  name: string
+  number: number
+  abi: 'native' | 'ia32' | 'x32' | 'arm32'
 }
 
 /** A time off the CPU inside of a call. */
@@ -358,6 +375,15 @@ export interface BindingReady {
   histogram: Array<number> | null
 }
 
+/** Calls that were refused before they began. */
+export interface BindingRefusal {
+  /** Whose. */
+  row: number
+  count: number
+  /** The error that all of them returned; null: there is none, or not all have the same. */
+  errno: string | null
+}
+
 /** Time on a CPU: whole slices, and the parts that the window's edges cut. */
 export interface BindingRun {
   count: number
@@ -375,8 +401,7 @@ export interface BindingSample {
   startsInWindow: number
   /** The first targets, then the children that joined. */
   targets: Array<BindingTarget>
-  /** In no particular order. */
-  threads: Array<BindingThread>
+  threads: BindingThreads
   /**
    * Time that the hypervisor took from this machine's CPUs during the window, all of them together, in the kernel's clock
    * ticks; null: unknown.
@@ -410,36 +435,6 @@ export interface BindingStopped {
   clippedNs: number
 }
 
-/**
- * One system call of one thread. COUNT, TOTAL and MAX cover calls that began and ended inside the window;
- * `inFlightNs` is the time inside the window of those that an edge, or the thread's end, cut.
- */
-export interface BindingSyscall {
-  name: string
-  number: number
-  abi: 'native' | 'ia32' | 'x32' | 'arm32'
-  count: number
-  totalNs: number
-  maxNs: number
-  inFlightNs: number
-  /**
-   * Of `totalNs` and `inFlightNs` together, the time in which the thread was ready, blocked, stopped; the rest was on a CPU,
-   * interrupts included.
-   */
-  readyNs: number
-  blockedNs: number
-  stoppedNs: number
-  /** Calls that were refused before they began, as seccomp's filters have it; they are no part of what stands above. */
-  refused: number
-  /** The error that all of them returned; null: there are none, there is no error, or not all have the same. */
-  refusedErrno: string | null
-  /**
-   * Pairs, in rising order: the number of a bucket that is not empty, and its count. There are four buckets to each power of two, from
-   * 32 ns on; the first holds all shorter durations too, the last one all longer ones. Null: counters wrapped.
-   */
-  histogram: Array<number> | null
-}
-
 /** A system call that began and ended inside the window. */
 export interface BindingSyscallEvent {
   /** `CLOCK_MONOTONIC`. */
@@ -468,6 +463,32 @@ export interface BindingSyscallEvent {
   userStackEnd: 'complete' | 'cut' | 'no unwind information' | 'no frame pointer' | 'invalid' | 'too deep' | 'too costly' | null
 }
 
+/**
+ * The system calls of some threads, one thread's behind the other's: a row for each call of each thread, and a column for each of its
+ * numbers. `SyscallStatistics` says what they are.
+ */
+export interface BindingSyscalls {
+  /** Rows of each of the threads. */
+  rows: Uint32Array
+  /** The different calls. */
+  names: Array<BindingCallName>
+  /** The index in `names`. */
+  name: Uint32Array
+  count: Float64Array
+  totalNs: Float64Array
+  maxNs: Float64Array
+  inFlightNs: Float64Array
+  readyNs: Float64Array
+  blockedNs: Float64Array
+  stoppedNs: Float64Array
+  /** Of the rows that have any. */
+  refusals: Array<BindingRefusal>
+  /** Numbers in `histograms`; -1: counters wrapped. */
+  histogramLength: Int32Array
+  /** Of one row behind the other: pairs, in rising order, of the number of a bucket that is not empty, and its count. */
+  histograms: Uint32Array
+}
+
 /** A monitored process. `exe` and `cmdline` are null when it ended before they could be read. */
 export interface BindingTarget {
   pid: number
@@ -487,6 +508,7 @@ export interface BindingTaskInstead {
   cgroup: string | null
 }
 
+/** A thread's numbers, but for its system calls. */
 export interface BindingThread {
   pid: number
   tid: number
@@ -496,7 +518,6 @@ export interface BindingThread {
   exited: boolean
   /** It never leaves the kernel, and works there for its process: io_uring's and vhost's workers. */
   kernelOnly: boolean
-  syscalls: Array<BindingSyscall>
   run: BindingRun
   ready: BindingReady
   stopped: BindingStopped

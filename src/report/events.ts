@@ -9,7 +9,10 @@ export interface SyscallEvents extends Iterable<SyscallEvent> {
   at(index: number): SyscallEvent | undefined;
 }
 
-/** A sample as it was captured. In JSON its events are an array. */
+/**
+ * A sample as it was captured. In JSON its events are an array. The `syscalls` of its threads are made from native memory each time that
+ * they are read: whoever wants to change them, or compares them often, takes a copy.
+ */
 export type CapturedSample = Omit<Sample, 'syscallEvents'> & { syscallEvents: SyscallEvents };
 
 /** A report of such samples; one that was read from JSON is one, too. */

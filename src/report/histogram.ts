@@ -5,12 +5,16 @@ import type { HistogramBucket, Percentiles } from './types.js';
 const bounds: readonly number[] = histogramBoundsNs;
 const [leastNs] = histogramBoundsNs;
 
-/** `pairs`: the number of each bucket that is not empty, and its count. */
-export function toHistogram(pairs: readonly number[] | null): HistogramBucket[] | null {
+/** `pairs`: the number of each bucket that is not empty, and its count; of these, from one index to another. */
+export function toHistogram(
+  pairs: ArrayLike<number> | null,
+  from = 0,
+  to = pairs?.length ?? 0,
+): HistogramBucket[] | null {
   if (pairs === null) return null;
   // In a loop, as there is one for each call of each thread.
   const buckets: HistogramBucket[] = [];
-  for (let at = 0; at < pairs.length; at += 2) {
+  for (let at = from; at < to; at += 2) {
     const index = pairs[at] ?? 0;
     const count = pairs[at + 1] ?? 0;
     const fromNs = index === 0 ? 0 : (bounds[index] ?? 0);

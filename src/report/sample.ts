@@ -4,6 +4,8 @@ import { isoTime } from '../units.js';
 import { type CapturedSample, RecordedEvents, type StackOf } from './events.js';
 import { compareText } from './order.js';
 import { toProcesses } from './processes.js';
+import { finished, type Steps } from './steps.js';
+import { ThreadCalls } from './thread-calls.js';
 import { toThread } from './threads.js';
 import type { Frame, Target, Thread, Upcall, WindowStart } from './types.js';
 import type { Window } from './window.js';
@@ -37,7 +39,12 @@ export function toWindow({ start, stop }: Binding.BindingWindow): Window {
 
 /** Without a verdict. */
 export function toSample(raw: Binding.BindingSample, index: number): CapturedSample {
-  const threads = raw.threads.map(toThread).sort(byName);
+  return finished(sampleSteps(raw, index));
+}
+
+/** The same in steps, as there may be tens of thousands of threads. */
+export function* sampleSteps(raw: Binding.BindingSample, index: number): Steps<CapturedSample> {
+  const threads = yield* takeThreads(raw.threads);
   return {
     index,
     ...toWindow(raw.window),
@@ -74,6 +81,20 @@ function withStacks(sample: Binding.BindingSample): Pick<CapturedSample, 'syscal
   return { syscallEvents, offCpu };
 }
 
-function byName(a: Thread, b: Thread): number {
-  return compareText(a.comm, b.comm) || a.tid - b.tid;
+/** How many at once. */
+const someThreads = 256;
+
+function* takeThreads(native: Binding.BindingThreads): Steps<Thread[]> {
+  const calls = new ThreadCalls(native);
+  const numbered: { number: number; thread: Thread }[] = [];
+  while (numbered.length < native.length) {
+    for (const raw of native.take(someThreads)) {
+      const number = numbered.length;
+      numbered.push({ number, thread: toThread(raw, () => calls.of(number)) });
+    }
+    yield;
+  }
+  numbered.sort((a, b) => compareText(a.thread.comm, b.thread.comm) || a.thread.tid - b.thread.tid);
+  calls.arrange(numbered.map(({ number }) => number));
+  return numbered.map(({ thread }) => thread);
 }

@@ -21,17 +21,30 @@ export interface BlockedPart {
   blockedNs: bigint;
 }
 
-/** What the threads were blocked in, longest first. */
-export function blockedParts(threads: readonly Thread[]): BlockedPart[] {
-  const byCall = new Map<string | null, bigint>();
-  const add = (call: string | null, blockedNs: number) => {
-    if (blockedNs > 0) byCall.set(call, (byCall.get(call) ?? 0n) + BigInt(blockedNs));
-  };
-  for (const { syscalls, faults } of threads) {
-    for (const call of syscalls) add(callName(call), call.blockedNs);
-    add(null, faults.blockedNs);
+/** What threads were blocked in, summed up thread by thread. */
+export class BlockedSum {
+  readonly #byCall = new Map<string | null, bigint>();
+
+  add({ syscalls, faults }: Pick<Thread, 'syscalls' | 'faults'>): void {
+    for (const call of syscalls) this.#addTo(callName(call), call.blockedNs);
+    this.#addTo(null, faults.blockedNs);
   }
-  return [...byCall]
-    .map(([call, blockedNs]) => ({ call, blockedNs }))
-    .sort((a, b) => Number(b.blockedNs - a.blockedNs));
+
+  /** Longest first. */
+  parts(): BlockedPart[] {
+    return [...this.#byCall]
+      .map(([call, blockedNs]) => ({ call, blockedNs }))
+      .sort((a, b) => Number(b.blockedNs - a.blockedNs));
+  }
+
+  #addTo(call: string | null, blockedNs: number): void {
+    if (blockedNs > 0) this.#byCall.set(call, (this.#byCall.get(call) ?? 0n) + BigInt(blockedNs));
+  }
+}
+
+/** What the threads were blocked in, longest first. */
+export function blockedParts(threads: Iterable<Thread>): BlockedPart[] {
+  const sum = new BlockedSum();
+  for (const thread of threads) sum.add(thread);
+  return sum.parts();
 }

@@ -4,7 +4,8 @@ import { percentiles, toHistogram } from './histogram.js';
 import { compareText } from './order.js';
 import type { LongPoll, RanInstead, Ready, Run, Syscall, Thread } from './types.js';
 
-export function toThread(raw: Binding.BindingThread): Thread {
+/** `syscalls`: those of the thread, as they are read. They are read anew each time: what is changed in them is not kept. */
+export function toThread(raw: Binding.BindingThread, syscalls: () => Syscall[]): Thread {
   const { pid, tid, comm, exited, kernelOnly, stopped, faults, budget } = raw;
   return {
     pid,
@@ -12,7 +13,9 @@ export function toThread(raw: Binding.BindingThread): Thread {
     comm,
     exited,
     kernelOnly,
-    syscalls: raw.syscalls.map(toSyscall).sort(byTotal),
+    get syscalls() {
+      return syscalls();
+    },
     run: toRun(raw.run),
     ready: toReady(raw.ready),
     stopped: { ...toWaits(stopped), clippedNs: stopped.clippedNs },
@@ -26,24 +29,6 @@ export function toThread(raw: Binding.BindingThread): Thread {
     wokenBy: raw.wokenBy.toSorted((a, b) => b.blockedNs - a.blockedNs),
     faults,
     budget,
-  };
-}
-
-function toSyscall(raw: Binding.BindingSyscall): Syscall {
-  const { name, number, abi, inFlightNs, readyNs, blockedNs, stoppedNs, refused, refusedErrno } = raw;
-  const times = toWaits(raw);
-  return {
-    name,
-    number,
-    abi,
-    ...times,
-    inFlightNs,
-    readyNs,
-    blockedNs,
-    stoppedNs,
-    refused,
-    refusedErrno,
-    ...spread(raw.histogram, times),
   };
 }
 
@@ -109,12 +94,6 @@ function toIrq({ name, vector, ...times }: Binding.BindingSoftIrq): Thread['soft
 /** Nothing counted: there is no shortest or longest, and 0 would look like one. */
 function extreme(count: number, value: number | null): number | null {
   return count === 0 ? null : value;
-}
-
-function byTotal(a: Syscall, b: Syscall): number {
-  return (
-    b.totalNs - a.totalNs || b.inFlightNs - a.inFlightNs || a.number - b.number || compareText(a.abi, b.abi)
-  );
 }
 
 function byTotalAndVector(

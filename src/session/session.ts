@@ -5,13 +5,14 @@ import { debugServers } from '../debuginfod/settings.js';
 import { KdelayError } from '../errors.js';
 import { awaitNative, type Binding, callNative, native } from '../native/index.js';
 import type { CapturedSample } from '../report/events.js';
-import { toSample, toTarget, toWindow, toWindowStart } from '../report/sample.js';
+import { sampleSteps, toTarget, toWindow, toWindowStart } from '../report/sample.js';
 import type { Target, WindowStart, WindowStop } from '../report/types.js';
 import type { Window } from '../report/window.js';
 import { secondsToNs } from '../units.js';
-import { buildVerdict } from '../verdict/verdict.js';
+import { verdictSteps } from '../verdict/verdict.js';
 import { checkInteger } from './check.js';
 import { type SyscallEventOptions, toEvents, toUserStacks, type UserStackOptions } from './event-options.js';
+import { inTurns } from './turns.js';
 
 export interface SessionOptions extends UserStackOptions {
   /** The process to capture, by its pid in this process's pid namespace. Either this or `pids`. */
@@ -212,9 +213,9 @@ export class CaptureSession implements AsyncDisposable {
     await this.#debugFiles?.fetchMissing(() => this.#useAsync((session) => session.missingDebugFiles()));
     const raw = await this.#useAsync((session) => session.read());
     this.#targets = raw.targets.map(toTarget);
-    const sample = toSample(raw, this.#samplesRead++);
+    const sample = await inTurns(sampleSteps(raw, this.#samplesRead++));
     const problems = this.#debugFiles?.takeProblems() ?? [];
-    const verdict = this.#cpus === null ? null : buildVerdict(sample, this.#cpus);
+    const verdict = this.#cpus === null ? null : await inTurns(verdictSteps(sample, this.#cpus));
     return { ...sample, stackProblems: [...sample.stackProblems, ...problems], verdict };
   }
 

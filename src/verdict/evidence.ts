@@ -1,6 +1,5 @@
 /** Whether a sample's numbers can carry a verdict. */
 import type { CapturedSample } from '../report/events.js';
-import { blockedParts } from '../report/syscalls.js';
 import { shortTime, wholeNumber, wholePercent } from '../units.js';
 import type { ThreadFacts } from './facts.js';
 import { limits } from './limits.js';
@@ -11,19 +10,22 @@ export type Evidence = Pick<
   'start' | 'stop' | 'windowNs' | 'threads' | 'processes' | 'losses' | 'stealNs'
 >;
 
-/** What is missing, a phrase each; none: it is enough. `busiest` are the threads that the verdict is about. */
-export function missingEvidence(sample: Evidence, busiest: readonly ThreadFacts[]): string[] {
+/** Threads to be sure of, before one trusts the whole. */
+const mostDoubted = 3;
+
+/** What is missing, a phrase each; none: it is enough. `byActivity`: all threads, the busiest first. */
+export function missingEvidence(sample: Evidence, byActivity: readonly ThreadFacts[]): string[] {
   if (sample.threads.length === 0) return ['no thread was seen'];
   return [
     ...shortWindow(sample),
-    ...unknownTime(sample),
-    ...busiest.flatMap(({ thread, wallNs, activeNs }) => {
+    ...unknownTime(sample, byActivity),
+    ...byActivity.slice(0, mostDoubted).flatMap(({ thread, wallNs, activeNs }) => {
       const { unknownNs } = thread.budget;
       return activeNs > 0 && unknownNs > limits.unknownShare * wallNs
         ? [`${wholePercent(unknownNs, wallNs)} of the time of ${who(thread)} is unknown`]
         : [];
     }),
-    ...lost(sample),
+    ...lost(sample, byActivity),
   ];
 }
 
@@ -33,11 +35,14 @@ function shortWindow({ start, stop, windowNs }: Evidence): string[] {
   return [`the window of ${shortTime(windowNs)} is shorter than a few slices of the scheduler`];
 }
 
-function unknownTime({ processes, threads }: Evidence): string[] {
+function unknownTime({ processes }: Evidence, all: readonly ThreadFacts[]): string[] {
   const sum = (key: 'wallNs' | 'unknownNs' | 'blockedNs') =>
     processes.reduce((total, { budget }) => total + budget[key], 0);
   const wallNs = sum('wallNs');
-  const attributedNs = blockedParts(threads).reduce((total, { blockedNs }) => total + Number(blockedNs), 0);
+  const attributedNs = all.reduce(
+    (total, { thread, calls }) => total + calls.blockedNs + thread.faults.blockedNs,
+    0,
+  );
   const parts: ReadonlyArray<readonly [number, string]> = [
     [sum('unknownNs'), 'is unknown'],
     [sum('blockedNs') - attributedNs, 'was blocked, and in what is unknown'],
@@ -47,13 +52,10 @@ function unknownTime({ processes, threads }: Evidence): string[] {
     .map(([ns, what]) => `${wholePercent(ns, wallNs)} of the threads’ time ${what}`);
 }
 
-function lost({ losses, threads }: Evidence): string[] {
+function lost({ losses }: Evidence, all: readonly ThreadFacts[]): string[] {
   const uncounted = losses.threadsUntracked + losses.syscallsUntracked;
   const missed = losses.switchesMissed + losses.negativeIntervals + (losses.recursionMisses ?? 0);
-  const counted = threads.reduce(
-    (sum, { syscalls, run }) => sum + run.count + syscalls.reduce((calls, { count }) => calls + count, 0),
-    0,
-  );
+  const counted = all.reduce((sum, { thread, calls }) => sum + thread.run.count + calls.count, 0);
   return [
     ...(uncounted > limits.lossShare * counted
       ? [`${wholeNumber(uncounted)} events were not counted for want of room`]

@@ -18,9 +18,7 @@ export interface ThreadFacts {
   readonly lockNs: number;
   /** Doing anything but waiting where idle threads wait. */
   readonly activeNs: number;
-  /** Calls that are no sign of an idle thread, or of one that waits for another. */
-  readonly working: readonly Syscall[];
-  readonly calls: { readonly count: number; readonly onCpuNs: number };
+  readonly calls: { readonly count: number; readonly onCpuNs: number; readonly blockedNs: number };
 }
 
 /** A worker without work is in one call nearly all along. What its few times of work leave is not evidence. */
@@ -42,7 +40,6 @@ export function threadFacts(thread: Thread, windowNs: number): ThreadFacts {
   const interruptNs = budget.hardIrqNs + budget.softIrqNs;
   const lockNs = blockedNs(syscalls.filter((call) => kindOf(call) === 'lock'));
   const lock = lockEvidence(thread, lockNs);
-  const working = syscalls.filter((call) => isWork(call, thread));
   return {
     thread,
     windowNs,
@@ -59,14 +56,19 @@ export function threadFacts(thread: Thread, windowNs: number): ThreadFacts {
       budget.stoppedNs +
       budget.frozenNs +
       (thread.kernelOnly ? 0 : faults.blockedNs) +
-      blockedNs(working) +
+      blockedNs(syscalls.filter((call) => isWork(call, thread))) +
       (lock === 'no' ? 0 : lockNs),
-    working,
     calls: {
       count: syscalls.reduce((sum, { count }) => sum + count, 0),
       onCpuNs: syscalls.reduce((sum, call) => sum + onCpuNs(call), 0),
+      blockedNs: blockedNs(syscalls),
     },
   };
+}
+
+/** Calls that are no sign of an idle thread, or of one that waits for another. */
+export function workingCalls(thread: Thread): Syscall[] {
+  return thread.syscalls.filter((call) => isWork(call, thread));
 }
 
 function onCpuOf({ userNs, kernelNs, kernelOutsideCallsNs }: Thread['budget']): number {

@@ -4,7 +4,7 @@ import { isIdleCpu } from '../report/tasks.js';
 import type { Syscall, Thread } from '../report/types.js';
 import { shortTime, wholeNumber, wholePercent } from '../units.js';
 import { kindOf } from './call-kinds.js';
-import type { ThreadFacts } from './facts.js';
+import { type ThreadFacts, workingCalls } from './facts.js';
 import { called, nameOf, placeOutsideCalls } from './words.js';
 
 /** Of waits that the window's edges cut nobody knows who had the CPU meanwhile. */
@@ -80,8 +80,8 @@ export function longestNs(call: Syscall, wallNs: number): { ns: number; atLeast:
 }
 
 /** The longest of the calls that do not wait for other threads or for nothing; null: there is none, or it waited for a CPU. */
-export function longestCall({ working, wallNs }: ThreadFacts): Syscall | null {
-  const candidates = working.filter((call) => call.readyNs * 2 < call.totalNs + call.inFlightNs);
+export function longestCall({ thread, wallNs }: ThreadFacts): Syscall | null {
+  const candidates = workingCalls(thread).filter((call) => call.readyNs * 2 < call.totalNs + call.inFlightNs);
   return candidates.reduce<Syscall | null>(
     (longest, call) =>
       longest === null || longestNs(call, wallNs).ns > longestNs(longest, wallNs).ns ? call : longest,

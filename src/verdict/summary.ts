@@ -1,5 +1,5 @@
 /** Where the time went, in sentences: of the processes, then of the threads that matter. */
-import { blockedParts } from '../report/syscalls.js';
+import { type BlockedPart, type BlockedSum, blockedParts } from '../report/syscalls.js';
 import type { Process, Thread } from '../report/types.js';
 import { shortTime } from '../units.js';
 import type { Evidence } from './evidence.js';
@@ -16,9 +16,12 @@ export function isBusy({ activeNs, windowNs }: ThreadFacts): boolean {
   return activeNs > 0 && activeNs >= leastActive * windowNs;
 }
 
-/** `byActivity`: all threads, the busiest first. */
-export function summarize(sample: Evidence, byActivity: readonly ThreadFacts[]): string[] {
-  const { processes } = sample;
+/** `byActivity`: all threads, the busiest first. `blocked`: what the processes were blocked in, by pid. */
+export function summarize(
+  { processes }: Evidence,
+  byActivity: readonly ThreadFacts[],
+  blocked: ReadonlyMap<number, BlockedSum>,
+): string[] {
   const several = processes.filter(({ threads }) => threads > 1);
   const shown = busiestProcesses(several, byActivity).slice(0, most);
   const active = byActivity.filter(isBusy);
@@ -26,7 +29,7 @@ export function summarize(sample: Evidence, byActivity: readonly ThreadFacts[]):
     active.length === 0 && processes.length === 1 && several.length === 0 ? byActivity : active
   ).slice(0, most);
   return [
-    ...shown.map((process) => processSentence(process, sample)),
+    ...shown.map((process) => processSentence(process, blocked.get(process.pid)?.parts() ?? [])),
     ...(several.length > most ? [`Less busy: ${more(several.length - most, 'process', 'processes')}.`] : []),
     ...threads.map(({ thread }) => threadSentence(thread)),
     ...(active.length > most
@@ -42,10 +45,9 @@ function busiestProcesses(processes: readonly Process[], byActivity: readonly Th
   return [...processes].sort((a, b) => (activeNs.get(b.pid) ?? 0) - (activeNs.get(a.pid) ?? 0));
 }
 
-function processSentence({ pid, comm, threads, budget }: Process, { threads: all }: Evidence): string {
-  const own = all.filter((thread) => thread.pid === pid);
+function processSentence({ pid, comm, threads, budget }: Process, blocked: readonly BlockedPart[]): string {
   const name = comm === null ? '' : ` ${nameOf(comm)}`;
-  const what = activities(budget, blockedParts(own)) || 'nothing';
+  const what = activities(budget, blocked) || 'nothing';
   return `Process ${pid}${name}, ${threads} threads, ${shortTime(budget.wallNs)} together: ${what}.`;
 }
 

@@ -1,4 +1,6 @@
 /** From a sample's numbers to sentences: where the time went, what that points to, and what to do next. */
+import { finished, type Steps } from '../report/steps.js';
+import { BlockedSum } from '../report/syscalls.js';
 import type { Finding, Verdict } from '../report/types.js';
 import { type Evidence, missingEvidence } from './evidence.js';
 import { type ThreadFacts, threadFacts } from './facts.js';
@@ -10,15 +12,24 @@ import { who } from './words.js';
 /** What is said of a thread must be worth it: of 1,000 threads, few are what one asks about. */
 const mostThreads = 10;
 
-/** Threads to be sure of, before one trusts the whole. */
-const mostDoubted = 3;
-
 /** `cpus`: how many the machine has. */
 export function buildVerdict(sample: Evidence, cpus: number): Verdict {
-  const byActivity = sample.threads
-    .map((thread) => threadFacts(thread, sample.windowNs))
-    .sort((a, b) => b.activeNs - a.activeNs);
-  const missing = missingEvidence(sample, byActivity.slice(0, mostDoubted));
+  return finished(verdictSteps(sample, cpus));
+}
+
+/** The same in steps. The calls of each thread are read once, but for those of the busiest threads. */
+export function* verdictSteps(sample: Evidence, cpus: number): Steps<Verdict> {
+  const byActivity: ThreadFacts[] = [];
+  const blocked = new Map<number, BlockedSum>();
+  for (const thread of sample.threads) {
+    byActivity.push(threadFacts(thread, sample.windowNs));
+    const ofProcess = blocked.get(thread.pid) ?? new BlockedSum();
+    ofProcess.add(thread);
+    blocked.set(thread.pid, ofProcess);
+    yield;
+  }
+  byActivity.sort((a, b) => b.activeNs - a.activeNs);
+  const missing = missingEvidence(sample, byActivity);
   const found = [
     ...machineRules.flatMap((rule) => {
       const atStake = rule.atStake(sample, cpus);
@@ -36,7 +47,7 @@ export function buildVerdict(sample: Evidence, cpus: number): Verdict {
   return {
     summary: [
       ...(missing.length === 0 ? [] : [`Not enough evidence: ${missing.join('; ')}.`]),
-      ...summarize(sample, byActivity),
+      ...summarize(sample, byActivity, blocked),
       ...(isIdle ? ['No thread was busy for a hundredth of the window.'] : []),
       ...(isClear ? ['Nothing here points to the kernel.'] : []),
     ],

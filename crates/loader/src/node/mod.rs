@@ -13,3 +13,4 @@ mod processes;
 mod sample;
 mod session;
 mod signals;
+mod threads;

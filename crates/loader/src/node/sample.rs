@@ -3,12 +3,13 @@
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 
+use super::threads::BindingThreads;
 use crate::calls::of_sample::Calls;
 // By the names that they have in JavaScript: napi takes what a field's type is called here for what it is called there, unless
 // it happens to have met the type before.
 use crate::sample::{
     Frame as BindingFrame, Losses as BindingLosses, OffCpu as BindingOffCpu, Start, Stop,
-    SyscallEvent as BindingSyscallEvent, Target as BindingTarget, Thread as BindingThread,
+    SyscallEvent as BindingSyscallEvent, Target as BindingTarget,
     TriggeringThread as BindingTriggeringThread, Upcall as BindingUpcall,
 };
 use crate::session::sample::Sample;
@@ -89,8 +90,7 @@ pub struct BindingSample {
     pub starts_in_window: i64,
     /// The first targets, then the children that joined.
     pub targets: Vec<BindingTarget>,
-    /// In no particular order.
-    pub threads: Vec<BindingThread>,
+    pub threads: BindingThreads,
     /// Time that the hypervisor took from this machine's CPUs during the window, all of them together, in the kernel's clock
     /// ticks; null: unknown.
     pub steal_ns: Option<i64>,
@@ -112,7 +112,7 @@ impl From<Sample> for BindingSample {
             window: (sample.start, sample.stop).into(),
             starts_in_window: sample.starts_in_window,
             targets: sample.targets,
-            threads: sample.threads,
+            threads: sample.threads.into(),
             steal_ns: sample.steal_ns,
             upcalls: sample.upcalls,
             calls: BindingCalls(sample.calls),

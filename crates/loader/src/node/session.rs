@@ -131,8 +131,10 @@ impl Task for ReadTask {
         Ok(self.0.read()?)
     }
 
-    fn resolve(&mut self, _: Env, sample: Sample) -> napi::Result<BindingSample> {
-        Ok(sample.into())
+    fn resolve(&mut self, env: Env, sample: Sample) -> napi::Result<BindingSample> {
+        let mut sample = BindingSample::from(sample);
+        sample.threads.tell_size(env)?;
+        Ok(sample)
     }
 }
 

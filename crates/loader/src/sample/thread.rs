@@ -1,36 +1,55 @@
 //! One thread's numbers.
 
+use abi::syscall::SyscallKey;
+
+use crate::names::syscalls;
+
 /// One system call of one thread. COUNT, TOTAL and MAX cover calls that began and ended inside the window;
-/// `inFlightNs` is the time inside the window of those that an edge, or the thread's end, cut.
-#[cfg_attr(
-    feature = "node",
-    napi_derive::napi(object, use_nullable = true, js_name = "BindingSyscall")
-)]
-#[derive(Clone, Debug, Default, PartialEq)]
+/// `in_flight_ns` is the time inside the window of those that an edge, or the thread's end, cut.
+///
+/// A sample may have a million of them: what a call is called is looked up when it is asked for.
+#[derive(Clone, Debug, PartialEq)]
 pub struct SyscallStatistics {
-    pub name: String,
-    pub number: u32,
-    #[cfg_attr(
-        feature = "node",
-        napi(ts_type = "'native' | 'ia32' | 'x32' | 'arm32'")
-    )]
-    pub abi: String,
+    pub key: SyscallKey,
     pub count: i64,
     pub total_ns: i64,
     pub max_ns: i64,
     pub in_flight_ns: i64,
-    /// Of `totalNs` and `inFlightNs` together, the time in which the thread was ready, blocked, stopped; the rest was on a CPU,
+    /// Of `total_ns` and `in_flight_ns` together, the time in which the thread was ready, blocked, stopped; the rest was on a CPU,
     /// interrupts included.
     pub ready_ns: i64,
     pub blocked_ns: i64,
     pub stopped_ns: i64,
     /// Calls that were refused before they began, as seccomp's filters have it; they are no part of what stands above.
     pub refused: i64,
-    /// The error that all of them returned; null: there are none, there is no error, or not all have the same.
-    pub refused_errno: Option<String>,
+    /// The error that all of them returned; `None`: there are none, there is no error, or not all have the same.
+    pub refused_errno: Option<&'static str>,
     /// Pairs, in rising order: the number of a bucket that is not empty, and its count. There are four buckets to each power of two, from
-    /// 32 ns on; the first holds all shorter durations too, the last one all longer ones. Null: counters wrapped.
-    pub histogram: Option<Vec<u32>>,
+    /// 32 ns on; the first holds all shorter durations too, the last one all longer ones. `None`: counters wrapped.
+    pub histogram: Option<Box<[u32]>>,
+}
+
+impl SyscallStatistics {
+    /// Of which the window saw nothing.
+    pub fn none_of(key: SyscallKey) -> Self {
+        Self {
+            key,
+            count: 0,
+            total_ns: 0,
+            max_ns: 0,
+            in_flight_ns: 0,
+            ready_ns: 0,
+            blocked_ns: 0,
+            stopped_ns: 0,
+            refused: 0,
+            refused_errno: None,
+            histogram: Some(Box::default()),
+        }
+    }
+
+    pub fn name(&self) -> String {
+        syscalls::name(self.key)
+    }
 }
 
 /// Time on a CPU: whole slices, and the parts that the window's edges cut.
@@ -249,10 +268,6 @@ pub struct Budget {
     pub unknown_ns: i64,
 }
 
-#[cfg_attr(
-    feature = "node",
-    napi_derive::napi(object, use_nullable = true, js_name = "BindingThread")
-)]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Thread {
     pub pid: u32,

@@ -59,7 +59,7 @@ fn the_call_that_it_was_in_is_in_flight_and_has_its_time() {
     let thread = all_along(&first(Activity::Blocked, key(libc::SYS_futex)), 500);
     let futex = &thread.syscalls[0];
     assert_eq!(
-        (futex.name.as_str(), futex.in_flight_ns, futex.blocked_ns),
+        (futex.name().as_str(), futex.in_flight_ns, futex.blocked_ns),
         ("futex", 500, 500)
     );
     assert_eq!(thread.faults.blocked_ns, 0);

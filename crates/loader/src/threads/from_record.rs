@@ -8,7 +8,6 @@ use abi::thread::record::{ACTIVITIES, Activity, SyscallPhase, ThreadRecord};
 use abi::who::{WhoKey, WhoRow};
 
 use crate::names::interrupts::SOFT_IRQ_NAMES;
-use crate::names::syscalls;
 use crate::names::text::name_of;
 use crate::sample::{
     Budget, Faults, HardIrq, Interval, LocalIrq, LongPoll, Ready, Run, SoftIrq, Stopped,
@@ -58,9 +57,7 @@ fn was_halted(
 }
 
 fn is_of(call: &SyscallStatistics, key: SyscallKey) -> bool {
-    key != SyscallKey::NONE
-        && call.number == key.number()
-        && call.abi == syscalls::abi_name(key.abi())
+    key != SyscallKey::NONE && call.key == key
 }
 
 pub fn thread(

@@ -45,7 +45,7 @@ fn each_activity_has_its_time() {
     assert_eq!(thread.budget, expected);
     let read = &thread.syscalls[0];
     assert_eq!(
-        (read.name.as_str(), read.count, read.total_ns),
+        (read.name().as_str(), read.count, read.total_ns),
         ("read", 1, 500)
     );
     assert_eq!(

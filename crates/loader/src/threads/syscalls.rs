@@ -6,7 +6,6 @@ use abi::syscall::{SyscallKey, SyscallRow};
 use abi::thread::close::OpenCall;
 
 use crate::names::errors::errno_name;
-use crate::names::syscalls;
 use crate::sample::{SyscallStatistics, Thread};
 use crate::threads::shares::hold_within;
 
@@ -29,8 +28,8 @@ pub fn statistics(rows: &[SyscallRow], open: OpenCall) -> Vec<SyscallStatistics>
             total_ns: row.durations.total_ns as i64,
             max_ns: row.durations.max_ns as i64,
             refused: row.refused.into(),
-            refused_errno: refused_errno(row).map(str::to_owned),
-            histogram: histogram(&row.histogram, row.durations.count),
+            refused_errno: refused_errno(row),
+            histogram: histogram(&row.histogram, row.durations.count).map(Vec::into_boxed_slice),
             ..in_flight_off_cpu(row.key, in_flight_ns, off_cpu)
         });
     }
@@ -49,12 +48,8 @@ fn refused_errno(row: &SyscallRow) -> Option<&'static str> {
 /// A call of which the window saw no whole one.
 pub fn in_flight(key: SyscallKey, in_flight_ns: u64) -> SyscallStatistics {
     SyscallStatistics {
-        name: syscalls::name(key),
-        number: key.number(),
-        abi: syscalls::abi_name(key.abi()).to_owned(),
         in_flight_ns: in_flight_ns as i64,
-        histogram: Some(Vec::new()),
-        ..SyscallStatistics::default()
+        ..SyscallStatistics::none_of(key)
     }
 }
 

@@ -117,7 +117,7 @@ fn who_woke_a_thread_is_who_wrote_and_a_sleeper_is_woken_by_no_task() {
         let read = seen
             .syscalls
             .iter()
-            .find(|call| call.name == "read")
+            .find(|call| call.name() == "read")
             .unwrap();
         assert_eq!(read.count, 1);
         let on_cpu_ns = read.total_ns - read.blocked_ns - read.ready_ns;
@@ -137,7 +137,7 @@ fn who_woke_a_thread_is_who_wrote_and_a_sleeper_is_woken_by_no_task() {
         let sleep = seen
             .syscalls
             .iter()
-            .find(|call| call.name == "clock_nanosleep")
+            .find(|call| call.name() == "clock_nanosleep")
             .unwrap();
         assert!(
             sleep.blocked_ns > BLOCKED.as_nanos() as i64 / 2,

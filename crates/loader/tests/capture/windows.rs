@@ -171,9 +171,9 @@ fn a_thread_that_only_sleeps_is_named_by_its_call() {
     let calls: Vec<_> = sleeper
         .syscalls
         .iter()
-        .map(|call| (call.name.as_str(), call.count, call.in_flight_ns))
+        .map(|call| (call.name(), call.count, call.in_flight_ns))
         .collect();
-    assert_eq!(calls, [("futex", 0, 20_000_000)]);
+    assert_eq!(calls, [("futex".to_owned(), 0, 20_000_000)]);
     worker.end();
 }
 

@@ -8,7 +8,7 @@ pub fn count(thread: &Thread, name: &str) -> i64 {
     thread
         .syscalls
         .iter()
-        .filter(|syscall| syscall.name == name)
+        .filter(|syscall| syscall.name() == name)
         .map(|syscall| syscall.count)
         .sum()
 }

@@ -194,7 +194,7 @@ fn a_thread_without_events_in_its_window_is_told_by_its_next_event() {
     // Before Linux 5.15 the kernel hands over no other task's registers, which name the call.
     let btf = loader::kernel::btf::Btf::of_running_kernel().unwrap();
     if btf.has_enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs") {
-        let futex = thread.syscalls.iter().find(|call| call.name == "futex");
+        let futex = thread.syscalls.iter().find(|call| call.name() == "futex");
         assert_eq!(futex.unwrap().in_flight_ns, thread.budget.wall_ns);
     }
     session.wait().unwrap();
