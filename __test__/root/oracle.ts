@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-const program = fileURLToPath(new URL('../../target/release/kdelay-oracle', import.meta.url));
+export const program = fileURLToPath(new URL('../../target/release/kdelay-oracle', import.meta.url));
 
 export class Oracle {
   readonly pid: number;

@@ -173,7 +173,8 @@ Examples:
 kdelay COMMAND --help tells more. Completions: source <(kdelay complete bash), or zsh, fish.`;
 
 const captureEpilogue = `
-Ctrl-C ends the window, prints it and ends the run; a second one quits at once.
+Ctrl-C ends the window, prints it and ends the run; a second one quits at once, and leaves in the
+file of -o the samples that are whole by then.
 
 Examples:
   kdelay capture -p 1234                                    one sample of half a second

@@ -16,7 +16,10 @@ export interface Formatter {
   sample(sample: CapturedSample, targets: readonly Target[]): Pieces;
   /** In the place of a sample that was dropped because its window was shorter than the trigger delta, or its call left without a return. */
   skipped(window: Window): Pieces;
-  /** After the last window, or when the run ends early. */
+  /**
+   * After the last window, or when the run ends early. Also asked for after any sample, for what would make a whole of what was written by then
+   * if nothing came after it: that changes nothing.
+   */
   footer(targets: readonly Target[]): Pieces;
 }
 

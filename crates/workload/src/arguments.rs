@@ -2,7 +2,7 @@
 
 use crate::command_line::{Options, usage};
 use crate::error::WorkloadError;
-use crate::failing::MOST_CALLS;
+use crate::{failing, harmless};
 
 /// What `loop` repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub enum Mode {
     Threads {
         threads: u64,
         batch: u64,
+        /// Different ones of each.
+        calls: usize,
     },
     Sleepers {
         threads: u64,
@@ -99,7 +101,9 @@ pub const USAGE: &str = "usage: kdelay-oracle MODE [ARGUMENTS]
   contend MS [--cpu N]     two threads spin on one CPU for MS ms
   spin MS [--cpu N]        one thread spins in user space, without a system call
   spinkernel MS            one thread burns about MS ms of CPU inside a single system call
-  threads N [--batch N]    N threads that exit at once, so many at a time (default 1)
+  threads N [--batch N] [--calls N]
+                           N threads that make N different calls (default 0, up to 22) and
+                           exit, so many at a time (default 1)
   sleepers N               N threads that are blocked all along
   forkbomb N               N short child processes, at most 8 at a time
   exec, execthread         the process execs itself, from its main or another thread
@@ -147,6 +151,9 @@ pub fn parse(arguments: &[String]) -> Result<Mode, WorkloadError> {
         "threads" => Mode::Threads {
             threads: options.number("N", 1, 1 << 32)?,
             batch: options.option("--batch", 1, 1024)?.unwrap_or(1),
+            calls: options
+                .option("--calls", 0, harmless::MOST_CALLS as u64)?
+                .unwrap_or(0) as usize,
         },
         "sleepers" => Mode::Sleepers {
             threads: options.number("N", 1, 1 << 20)?,
@@ -196,7 +203,7 @@ fn loop_body(options: &mut Options) -> Result<LoopBody, WorkloadError> {
         "read0" => Ok(LoopBody::Read0),
         "futexpp" => Ok(LoopBody::FutexPingPong),
         "failing" => {
-            let calls = options.option("--calls", 1, MOST_CALLS as u64)?;
+            let calls = options.option("--calls", 1, failing::MOST_CALLS as u64)?;
             Ok(LoopBody::Failing {
                 calls: calls.unwrap_or(10) as usize,
             })
@@ -264,13 +271,15 @@ mod tests {
                 Mode::Threads {
                     threads: 9,
                     batch: 1,
+                    calls: 0,
                 },
             ),
             (
-                "threads 9 --batch 4",
+                "threads 9 --batch 4 --calls 22",
                 Mode::Threads {
                     threads: 9,
                     batch: 4,
+                    calls: 22,
                 },
             ),
             ("sleepers 10000", Mode::Sleepers { threads: 10_000 }),

@@ -13,6 +13,7 @@ pub mod crew;
 pub mod demo;
 pub mod error;
 mod failing;
+mod harmless;
 pub mod light_thread;
 pub mod modes;
 mod numbers;

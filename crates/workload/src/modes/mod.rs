@@ -31,7 +31,11 @@ pub fn run(mode: Mode) -> Result<(), WorkloadError> {
         Mode::Contend { duration_ms, cpu } => contend::run(duration_ms, cpu),
         Mode::Spin { duration_ms, cpu } => spin::run(duration_ms, cpu),
         Mode::SpinKernel { duration_ms } => kernel_spin::run(duration_ms),
-        Mode::Threads { threads, batch } => threads::run(threads, batch),
+        Mode::Threads {
+            threads,
+            batch,
+            calls,
+        } => threads::run(threads, batch, calls),
         Mode::Sleepers { threads } => sleepers::run(threads),
         Mode::ForkBomb { children } => forkbomb::run(children),
         Mode::Exec => exec::run_from_main_thread(),

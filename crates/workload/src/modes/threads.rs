@@ -1,10 +1,11 @@
-//! Threads that are born, take a name and exit at once.
+//! Threads that are born, take a name, make some different calls, and exit.
 
 use std::ffi::CString;
 
 use serde_json::{Map, json};
 
 use crate::error::WorkloadError;
+use crate::harmless;
 use crate::light_thread::{Berth, LightWork};
 use crate::protocol::{Conversation, fields};
 use crate::tally::Tally;
@@ -12,21 +13,24 @@ use crate::tally::Tally;
 struct BriefLife {
     name: CString,
     tally: Tally,
+    calls: usize,
 }
 
 impl LightWork for BriefLife {
     fn run(&self) {
         self.tally.set_name(&self.name);
+        harmless::make(self.calls);
     }
 }
 
-pub fn run(threads: u64, batch: u64) -> Result<(), WorkloadError> {
+pub fn run(threads: u64, batch: u64, calls: usize) -> Result<(), WorkloadError> {
     let mut lives = Vec::new();
     for index in 0..threads {
         let name = CString::new(format!("t{index}")).unwrap_or_default();
         lives.push(BriefLife {
             name,
             tally: Tally::new(),
+            calls,
         });
     }
     let berths = (0..batch.min(threads))
@@ -43,7 +47,7 @@ pub fn run(threads: u64, batch: u64) -> Result<(), WorkloadError> {
         let first = tids.len();
         for (life, berth) in group.iter().zip(&berths) {
             // SAFETY: `lives` outlives this function's loop, which waits for each thread below before it goes on; the
-            // work is a single prctl.
+            // work is a prctl, and calls that cannot fail.
             tids.push(unsafe { berth.start(tally, life) }?);
         }
         for (tid, berth) in tids.iter().skip(first).zip(&berths) {
@@ -61,6 +65,7 @@ pub fn run(threads: u64, batch: u64) -> Result<(), WorkloadError> {
             "shortLived": {
                 "tids": tids,
                 "syscallsOfAll": total.to_json(),
+                "onceByEach": harmless::names(calls),
                 "neverReturns": "exit",
             },
         })),
