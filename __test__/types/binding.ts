@@ -7,11 +7,29 @@ import type { Binding } from '../../src/native/index.js';
 
 type Sample = Binding.BindingSample;
 type Event = ReturnType<Binding.BindingCalls['slice']>[number];
+type Thread = ReturnType<Binding.BindingThreads['take']>[number];
+type Syscalls = ReturnType<Binding.BindingThreads['syscalls']>;
 
 /** A name that is not defined would be `any`, which takes every field. */
-export function everyTypeIsThere(sample: Sample, event: Event, start: Binding.BindingWindowStart): void {
+export function everyTypeIsThere(
+  sample: Sample,
+  event: Event,
+  thread: Thread,
+  syscalls: Syscalls,
+  start: Binding.BindingWindowStart,
+): void {
   // @ts-expect-error: there is none.
-  sample.threads[0]?.noSuchField.atAll;
+  sample.threads.noSuchField;
+  // @ts-expect-error: there is none.
+  thread.noSuchField;
+  // @ts-expect-error: there is none.
+  thread.ranInstead.noSuchField;
+  // @ts-expect-error: there is none.
+  syscalls.noSuchField;
+  // @ts-expect-error: there is none.
+  syscalls.names[0]?.noSuchField;
+  // @ts-expect-error: there is none.
+  syscalls.refusals[0]?.noSuchField;
   // @ts-expect-error: there is none.
   sample.targets[0]?.noSuchField;
   // @ts-expect-error: there is none.
@@ -32,11 +50,18 @@ export function everyTypeIsThere(sample: Sample, event: Event, start: Binding.Bi
   expectTypeOf<Awaited<ReturnType<typeof Binding.findProcesses>>>().toEqualTypeOf<Binding.BindingTarget[]>();
 }
 
-export function numbersFollowTheRule(sample: Sample, event: Event, thread: Binding.BindingThread): void {
+export function numbersFollowTheRule(
+  sample: Sample,
+  event: Event,
+  thread: Binding.BindingThread,
+  syscalls: Syscalls,
+): void {
   // Lengths, counts and ids.
   expectTypeOf(event.durationNs).toEqualTypeOf<number>();
   expectTypeOf(thread.budget.wallNs).toEqualTypeOf<number>();
   expectTypeOf(sample.startsInWindow).toEqualTypeOf<number>();
+  expectTypeOf(syscalls.totalNs).toEqualTypeOf<Float64Array>();
+  expectTypeOf(syscalls.refusals[0]?.errno).toEqualTypeOf<string | null | undefined>();
   // Points in time.
   expectTypeOf(sample.window.start.monotonicNs).toEqualTypeOf<bigint>();
   expectTypeOf(sample.window.stop.wallNs).toEqualTypeOf<bigint>();
