@@ -29,27 +29,29 @@ export function percentiles(
   { minNs = null, maxNs = null }: { minNs?: number | null; maxNs?: number | null },
 ): Percentiles | null {
   if (histogram === null || histogram.length === 0) return null;
-  const count = histogram.reduce((sum, bucket) => sum + bucket.count, 0);
-  const percentile = (share: number): number => {
-    const middle = middleOf(bucketOf(histogram, Math.ceil((share / 100) * count)), maxNs);
-    // It may be beyond what was measured, and then that is nearer to the truth.
-    return Math.max(minNs ?? 0, Math.min(maxNs ?? Number.POSITIVE_INFINITY, middle));
+  // In loops and without functions of its own, as above.
+  let count = 0;
+  for (const bucket of histogram) count += bucket.count;
+  const least = minNs ?? 0;
+  return {
+    p50Ns: Math.max(least, percentile(histogram, Math.ceil(0.5 * count), maxNs)),
+    p90Ns: Math.max(least, percentile(histogram, Math.ceil(0.9 * count), maxNs)),
+    p99Ns: Math.max(least, percentile(histogram, Math.ceil(0.99 * count), maxNs)),
   };
-  return { p50Ns: percentile(50), p90Ns: percentile(90), p99Ns: percentile(99) };
 }
 
-/** The one that holds the duration of this rank, counted from 1, shortest first. */
-function bucketOf(histogram: readonly HistogramBucket[], rank: number): HistogramBucket | undefined {
+/** The duration of this rank, counted from 1, shortest first, as far as its bucket tells. */
+function percentile(histogram: readonly HistogramBucket[], rank: number, maxNs: number | null): number {
   let before = 0;
-  return histogram.find((bucket) => {
+  for (const bucket of histogram) {
     before += bucket.count;
-    return before >= rank;
-  });
+    // It may be beyond what was measured, and then that is nearer to the truth.
+    if (before >= rank) return Math.min(maxNs ?? Number.POSITIVE_INFINITY, middleOf(bucket, maxNs));
+  }
+  return 0;
 }
 
-function middleOf(bucket: HistogramBucket | undefined, maxNs: number | null): number {
-  if (bucket === undefined) return 0;
-  const { fromNs, toNs } = bucket;
+function middleOf({ fromNs, toNs }: HistogramBucket, maxNs: number | null): number {
   // Without an end there is no middle, but the longest is in it.
   return toNs === null ? (maxNs ?? fromNs) : Math.floor((fromNs + toNs) / 2);
 }

@@ -82,7 +82,7 @@ function withStacks(sample: Binding.BindingSample): Pick<CapturedSample, 'syscal
 }
 
 /** How many at once. */
-const someThreads = 256;
+const someThreads = 32;
 
 function* takeThreads(native: Binding.BindingThreads): Steps<Thread[]> {
   const calls = new ThreadCalls(native);
