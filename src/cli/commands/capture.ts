@@ -3,7 +3,7 @@ import type { DebuginfodOptions } from '../../debuginfod/debug-files.js';
 import { type DebugServers, debugServers } from '../../debuginfod/settings.js';
 import { type ExitStatus, KdelayError } from '../../errors.js';
 import { findFormat, type Pieces } from '../../formats/index.js';
-import { native } from '../../native/index.js';
+import { callNative, native } from '../../native/index.js';
 import { buildHeader } from '../../report/header.js';
 import { addLosses, lossWarnings, noLosses } from '../../report/losses.js';
 import { pollFamily } from '../../report/poll.js';
@@ -24,7 +24,7 @@ export async function capture(options: Options, streams: Streams): Promise<ExitS
   const servers = options.debuginfod ? debugServers() : null;
   // Before anything attaches: that a file cannot be written must not show after an hour of capturing.
   const output = await openOutput(options.output, streams.stdout, (file) =>
-    native().keepAtSecondSignal(file),
+    callNative(() => native().keepAtSecondSignal(file)),
   );
   const signals = listenForSignals();
   try {
@@ -161,14 +161,14 @@ async function printSamples(
   let losses = noLosses;
   const problems: string[] = [];
   let header = all(formatter.header(buildHeader(session.targets, options)));
-  let hasBegun = false;
+  let hasPrinted = false;
   let wanted = true;
   const footer = () => all(formatter.footer(session.targets));
   // The header goes with the first text, not before: a run that fails at once prints nothing but its error. `end`: what makes a whole of it
   // once that is printed.
   const print = async (pieces: () => Pieces, end: () => string) => {
-    if (!hasBegun) output.keep(() => header + footer());
-    hasBegun = true;
+    if (!hasPrinted) output.keep(() => header + footer());
+    hasPrinted = true;
     for (const text of inChunks([header], pieces())) wanted = wanted && (await output.write(text));
     header = '';
     output.keep(end);
@@ -195,7 +195,7 @@ async function printSamples(
     }
   } finally {
     // Also after an error in a later sample: what was seen is not thrown away.
-    if (wanted && (hasBegun || end !== 'complete')) {
+    if (wanted && (hasPrinted || end !== 'complete')) {
       await print(
         () => formatter.footer(session.targets),
         () => '',
@@ -208,7 +208,7 @@ async function printSamples(
   return { taken, skipped, left, begun, end };
 }
 
-/** Of what is never long. */
+/** In one string: headers and footers are short. */
 function all(pieces: Pieces): string {
   return [...pieces].join('');
 }
