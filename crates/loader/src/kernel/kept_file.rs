@@ -6,12 +6,14 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
+use rustix::fs::{MemfdFlags, memfd_create};
+
 struct KeptFile {
     /// By this one it is written.
     writer: RawFd,
     own: OwnedFd,
-    /// Takes what nobody is to see.
-    null: OwnedFd,
+    /// In memory: it takes what nobody is to see. `/dev/null` may not be there, and would be a file that is opened for writing.
+    nowhere: OwnedFd,
     length: libc::off_t,
     end: Vec<u8>,
 }
@@ -22,7 +24,7 @@ static KEPT: AtomicPtr<KeptFile> = AtomicPtr::new(ptr::null_mut());
 /// From now on, `finish` leaves of the regular file that is written by this descriptor that many bytes, and this behind them. Of any
 /// other file it leaves what there is.
 pub fn keep(writer: RawFd, length: i64, end: Vec<u8>) -> io::Result<()> {
-    let null = std::fs::OpenOptions::new().write(true).open("/dev/null")?;
+    let nowhere = memfd_create("kdelay", MemfdFlags::CLOEXEC)?;
     // SAFETY: of a number that is no descriptor, which the caller may give, the call only says so.
     let own = unsafe { libc::fcntl(writer, libc::F_DUPFD_CLOEXEC, 0) };
     if own < 0 {
@@ -32,7 +34,7 @@ pub fn keep(writer: RawFd, length: i64, end: Vec<u8>) -> io::Result<()> {
         writer,
         // SAFETY: the call has made it, and nobody else knows of it.
         own: unsafe { OwnedFd::from_raw_fd(own) },
-        null: null.into(),
+        nowhere,
         length,
         end,
     };
@@ -70,7 +72,7 @@ pub fn finish() {
     // then writes to nowhere: the process is about to end.
     unsafe {
         // What other threads have not begun to write does not get into the file any more.
-        libc::dup2(kept.null.as_raw_fd(), kept.writer);
+        libc::dup2(kept.nowhere.as_raw_fd(), kept.writer);
         // A write that is under way has the right to move the file's position until it is over: so this waits for it.
         libc::lseek(own, 0, libc::SEEK_CUR);
     }
