@@ -95,20 +95,23 @@ test.serial(
     await inFolder(async (file) => {
       const child = captureShortThreads(4000, file);
       const { code, signal } = await signalledWhileItWrites(child, file, 1, ['SIGINT', 'SIGTERM']);
-      t.deepEqual([code, signal], [143, null]);
+      t.true(atSecond.includes(code ?? -1) && signal === null, `${code} ${signal}`);
       const { schema, samples, targets } = JSON.parse(await readFile(file, 'utf8')) as Report;
       t.deepEqual([schema, samples, targets.length], ['kdelay/1', [], 1]);
     });
   },
 );
 
+/** Of signals that come at once, the kernel says which is the second. */
+const atSecond: readonly number[] = [130, 143];
+
 /** Of many samples some are written, and one is being written or taken. */
 const someBytes = 10_000_000;
 
 for (const format of ['json', 'ndjson'] as const) {
   for (const [title, signals, expected] of [
-    ['a second signal', ['SIGINT', 'SIGTERM'], 143],
-    ['the first signal', ['SIGINT'], 0],
+    ['a second signal', ['SIGINT', 'SIGTERM'], atSecond],
+    ['the first signal', ['SIGINT'], [0]],
   ] as const) {
     test.serial(`${title} leaves the samples that are whole by then: ${format}`, async (t) => {
       const oracle = await Oracle.start('sleepers', '1000');
@@ -117,7 +120,7 @@ for (const format of ['json', 'ndjson'] as const) {
           const often = ['--sample-time', '0.01', '--sample-count', '1000'];
           const child = capture('-p', String(oracle.pid), ...often, '-f', format, '-o', file);
           const { code, stderr } = await signalledWhileItWrites(child, file, someBytes, signals);
-          t.is(code, expected, stderr);
+          t.true((expected as readonly number[]).includes(code ?? -1), `${code} ${stderr}`);
           const samples = samplesIn(await readFile(file, 'utf8'), format);
           t.true(samples.length > 0 && samples.length < 1000);
           for (const [index, sample] of samples.entries()) {
