@@ -24,7 +24,7 @@ interface Figures {
 }
 
 async function measure(format: string, file: string): Promise<Figures> {
-  const work = [oracle, 'threads', String(threads), '--batch', '8', '--calls', String(calls)];
+  const work = [oracle, 'threads', String(threads), '--batch', '2', '--calls', String(calls)];
   const options = ['-f', format, '-o', file, '--sample-time', '600'];
   const child = launch(process.execPath, [cli, 'capture', ...options, '--', ...work], {
     stdio: ['pipe', 'pipe', 'inherit'],

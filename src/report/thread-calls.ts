@@ -5,7 +5,7 @@ import { compareText } from './order.js';
 import type { Syscall } from './types.js';
 
 /** Whose become objects at once where threads are read one after the other: crossing over to native code for each would take longer. */
-const mostThreads = 32;
+const mostThreads = 8;
 
 export class ThreadCalls {
   readonly #threads: Binding.BindingThreads;

@@ -12,6 +12,7 @@ import type { Options } from '../../report/types.js';
 import { type CadenceEnd, takeSamples } from '../../samples/cadence.js';
 import { accessWarnings } from '../../session/access.js';
 import { CaptureSession, type SessionOptions } from '../../session/session.js';
+import { inChunks } from '../terminal/chunks.js';
 import { note, warn } from '../terminal/messages.js';
 import { type Output, openOutput } from '../terminal/output.js';
 import { createProgress } from '../terminal/progress.js';
@@ -169,7 +170,7 @@ async function printSamples(
   const print = async (pieces: () => Pieces, end: () => string) => {
     if (!hasPrinted) output.keep(() => header + footer());
     hasPrinted = true;
-    for (const text of inChunks([header], pieces())) wanted = wanted && (await output.write(text));
+    for await (const text of inChunks([header], pieces())) wanted = wanted && (await output.write(text));
     header = '';
     output.keep(end);
   };
@@ -211,20 +212,6 @@ async function printSamples(
 /** In one string: headers and footers are short. */
 function all(pieces: Pieces): string {
   return [...pieces].join('');
-}
-
-/** Of some size, so that a million lines are not a million writes. */
-function* inChunks(...sources: Pieces[]): Pieces {
-  const enough = 1 << 18;
-  let chunk = '';
-  for (const pieces of sources)
-    for (const piece of pieces) {
-      chunk += piece;
-      if (chunk.length < enough) continue;
-      yield chunk;
-      chunk = '';
-    }
-  yield chunk;
 }
 
 /** What the report does not say about how the run ended. */

@@ -30,37 +30,38 @@ const activities: readonly Activity[] = [
   { key: 'unknownNs', label: 'unknown', letter: '?' },
 ];
 
+const outsideCalls = 'outside calls';
+
 /** Where user code cannot be told from the kernel, outside of calls, that is no time of user code's. */
+const withoutUserCode = activities.map((activity) =>
+  activity.key === 'userNs' ? { ...activity, label: outsideCalls } : activity,
+);
+
 function named({
   kernelOutsideCallsNs,
 }: Pick<BudgetSum | Budget, 'kernelOutsideCallsNs'>): readonly Activity[] {
-  if (kernelOutsideCallsNs !== null) return activities;
-  return activities.map((activity) =>
-    activity.key === 'userNs' ? { ...activity, label: outsideCalls } : activity,
-  );
+  return kernelOutsideCallsNs === null ? withoutUserCode : activities;
 }
-
-const outsideCalls = 'outside calls';
 
 export function threadBudgetRows(thread: Thread): Cell[][] {
-  return budgetRows([thread], 'wall');
+  return budgetRows(sumBudgets([thread]), blockedParts([thread]), 'wall');
 }
 
-/** Of all threads of a process. Summed up anew: the report's own sums are exact up to 2^53 only. */
-export function processBudgetRows(threads: readonly Thread[]): Cell[][] {
-  return budgetRows(threads, `${threads.length} threads`);
+/**
+ * Of all threads of a process, and what these were blocked in. Summed up anew: the report's own sums are exact up to 2^53 only.
+ */
+export function processBudgetRows(threads: readonly Thread[], blocked: readonly BlockedPart[]): Cell[][] {
+  return budgetRows(sumBudgets(threads), blocked, `${threads.length} threads`);
 }
 
 /** Zero rows are left out, but never `unknown`: that it is zero is the point. */
-function budgetRows(threads: readonly Thread[], whole: string): Cell[][] {
-  const budget = sumBudgets(threads);
+function budgetRows(budget: BudgetSum, blocked: readonly BlockedPart[], whole: string): Cell[][] {
   const row = (label: string, ns: bigint): Cell[] => [label, thousands(ns), percent(ns, budget.wallNs)];
-  const times = named(budget).map((activity) => ({ ...activity, ns: budget[activity.key] ?? 0n }));
-  const shown = times.filter(({ key, ns }) => key === 'unknownNs' || ns > 0);
+  const shown = named(budget).filter(({ key }) => key === 'unknownNs' || (budget[key] ?? 0n) > 0);
   return [
-    ...shown.flatMap(({ key, label, ns }) => [
-      row(label, ns),
-      ...(key === 'blockedNs' ? blockedRows(threads, budget.blockedNs, row) : []),
+    ...shown.flatMap(({ key, label }) => [
+      row(label, budget[key] ?? 0n),
+      ...(key === 'blockedNs' ? blockedRows(blocked, budget.blockedNs, row) : []),
     ]),
     row(`TOTAL (${whole}):`, budget.wallNs),
   ];
@@ -71,11 +72,10 @@ const mostCalls = 5;
 
 /** What `blocked` is made of: parts of its time, not more time. */
 function blockedRows(
-  threads: readonly Thread[],
+  parts: readonly BlockedPart[],
   blockedNs: bigint,
   row: (label: string, ns: bigint) => Cell[],
 ): Cell[][] {
-  const parts = blockedParts(threads);
   const shown = parts.slice(0, mostCalls);
   const sum = (some: readonly BlockedPart[]) => some.reduce((total, part) => total + part.blockedNs, 0n);
   const left = sum(parts.slice(mostCalls));
@@ -96,9 +96,9 @@ export function barLines(budget: Budget): string[] {
     activities.map(({ key }) => budget[key] ?? 0),
     barLength,
   );
-  const drawn = named(budget).map((activity, index) => ({ ...activity, length: lengths[index] ?? 0 }));
-  const bar = drawn.map(({ letter, length }) => letter.repeat(length)).join('');
+  const bar = activities.map(({ letter }, index) => letter.repeat(lengths[index] ?? 0)).join('');
   if (bar === '') return [];
-  const legend = drawn.filter(({ length }) => length > 0).map(({ letter, label }) => `${letter} ${label}`);
+  const drawn = named(budget).filter((_, index) => (lengths[index] ?? 0) > 0);
+  const legend = drawn.map(({ letter, label }) => `${letter} ${label}`);
   return [`|${bar}|`, ` ${legend.join('  ')}`];
 }

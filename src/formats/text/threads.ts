@@ -1,6 +1,7 @@
 /** The tables of a sample's threads, process by process. */
 import { escapeText } from '../../escape.js';
 import type { CapturedSample } from '../../report/events.js';
+import { type BlockedPart, BlockedSum } from '../../report/syscalls.js';
 import type { Options, Process, Target, Thread } from '../../report/types.js';
 import type { Pieces } from '../format.js';
 import { barLines, budgetColumns, processBudgetRows } from './budget.js';
@@ -36,16 +37,27 @@ export function* threadPieces(sample: CapturedSample, targets: readonly Target[]
     }
     isFirst = false;
     if (threads.length === 0) yield nothingSeen;
-    if (process !== undefined && threads.length > 1) yield `${lines(processLines(process, threads))}\n`;
+    if (process !== undefined && threads.length > 1) {
+      const blocked = new BlockedSum();
+      for (const thread of threads) {
+        blocked.add(thread);
+        yield '';
+      }
+      yield `${lines(processLines(process, threads, blocked.parts()))}\n`;
+    }
     for (const [index, thread] of threads.entries())
       yield `${index === 0 ? '' : '\n'}${lines(threadLines(thread, shown))}`;
   }
 }
 
 /** What its threads did together. */
-function processLines(process: Process, threads: readonly Thread[]): string[] {
-  const { pid, comm, budget } = process;
-  const table = section('PROCESS TIME BUDGET', budgetColumns, processBudgetRows(threads), barLines(budget));
+function processLines(
+  { pid, comm, budget }: Process,
+  threads: readonly Thread[],
+  blocked: readonly BlockedPart[],
+): string[] {
+  const rows = processBudgetRows(threads, blocked);
+  const table = section('PROCESS TIME BUDGET', budgetColumns, rows, barLines(budget));
   const first = row(String(pid).padStart(10), escapeText(comm ?? ''), table.title);
   return [first, ...bodyLines(table.lines, '(process)')];
 }
