@@ -328,3 +328,49 @@ fn a_file_without_section_headers_has_the_functions_that_it_exports() {
         assert_eq!(offset(&running.objects(), "up:exported"), expected);
     }
 }
+
+/// `f`, and what runs instead of it once the program has patched itself.
+const PATCHED: &str = r#"
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+__attribute__((noinline)) long f(long n) { volatile long room[4] = { n, n + 1, n + 2, n + 3 }; return room[n & 3]; }
+__attribute__((noinline)) long other(long n) { __asm__ volatile(""); return n * 2; }
+static void protect(int how) { mprotect((void *)((uintptr_t)f & ~4095ul), 8192, how); }
+int main(int n, char **t) {
+    if (n > 1) protect(PROT_READ | PROT_WRITE | PROT_EXEC);
+    if (n > 1 && t[1][0] == 'p') {
+        unsigned char jump[5] = { 0xe9 };
+        int32_t distance = (char *)other - ((char *)f + 5);
+        memcpy(jump + 1, &distance, 4);
+        memcpy((void *)f, jump, 5);
+        protect(PROT_READ | PROT_EXEC);
+    }
+    other(f(n));
+    wait_to_be_killed();
+}
+"#;
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn code_that_the_process_has_patched_or_may_patch_is_refused() {
+    let folder = Folder::new();
+    let source = format!("{WAIT}{PATCHED}");
+    let program = folder.compile("gcc", "program", &source, &["-O1"]);
+    let at_home = Running::start(&program);
+    assert_eq!(points(&at_home.objects(), "up:f").unwrap().len(), 1);
+    for (argument, why) in [
+        ("patched", "patched its code"),
+        ("writable", "may write to it"),
+    ] {
+        let running = Running::command(Command::new(&program).arg(argument));
+        for trigger in ["up:f", "up:program:f+0x0"] {
+            let error = refusal(&running.objects(), trigger);
+            assert_eq!(error.kind, ErrorKind::Unprobeable, "{error}");
+            assert!(error.message.contains(why), "{argument}: {error}");
+        }
+    }
+    // Only the first of its instructions is another one.
+    let patched = Running::command(Command::new(&program).arg("patched"));
+    assert_eq!(points(&patched.objects(), "up:other").unwrap().len(), 1);
+}

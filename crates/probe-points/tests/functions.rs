@@ -360,6 +360,49 @@ fn an_indirect_function_is_what_the_loader_has_chosen() {
 }
 
 #[test]
+fn an_indirect_function_of_several_versions_is_the_one_that_is_named() {
+    let folder = Folder::new();
+    folder.write(
+        "versions",
+        "V1 { global: pick; local: *; };\nV2 { global: pick; } V1;\n",
+    );
+    let library = r#"
+static int one(void) { return 1; }
+static int two(void) { return 2; }
+static void *choose_one(void) { return one; }
+static void *choose_two(void) { return two; }
+int pick_1(void) __attribute__((ifunc("choose_one")));
+int pick_2(void) __attribute__((ifunc("choose_two")));
+__asm__(".symver pick_1,pick@V1\n.symver pick_2,pick@@V2");
+"#;
+    let versions = format!("-Wl,--version-script={}", folder.join("versions").display());
+    let flags = ["-O1", "-shared", "-fPIC", "-Wl,-z,now", &versions];
+    folder.compile("gcc", "libversions.so", library, &flags);
+    let source =
+        format!("{WAIT}extern int pick(void); int main(void) {{ pick(); wait_to_be_killed(); }}");
+    let flags = ["-L{}", "-lversions", "-Wl,-rpath,{}", "-Wl,-z,now"];
+    folder.compile("gcc", "program", &source, &flags);
+    let running = Running::start(&folder.join("program"));
+    let objects = running.objects();
+    let file = folder.join("libversions.so");
+    let two = file_offset(&file, nm(&file, "two")[0]);
+    let one = file_offset(&file, nm(&file, "one")[0]);
+    // The library does not call it, and so has not noted which it is: the program has, but not of which version.
+    for (trigger, right, wrong) in [
+        ("up:libversions.so:pick@@V2", two, one),
+        ("up:libversions.so:pick@V1", one, two),
+    ] {
+        match points(&objects, trigger) {
+            Ok(_) => {
+                let found = offset(&objects, trigger);
+                assert!(found == right && found != wrong, "{trigger}");
+            }
+            Err(error) => assert!(error.message.contains("indirect"), "{error}"),
+        }
+    }
+}
+
+#[test]
 fn an_indirect_function_of_a_program_that_has_not_begun_is_not_known() {
     let objects = Objects::of_command(Path::new("/usr/bin/env"), Path::new("/")).unwrap();
     let error = refusal(&objects, "up:libc.so.6:memcpy");

@@ -124,6 +124,8 @@ impl StackReader {
             }
         }
         let maps = self.address_spaces.get_mut(&pid)?.maps.as_mut()?;
+        maps.refresh_if_old();
+        let generation = maps.generation();
         let arch = Arch::ours()?;
         let effort = self.efforts.at(pid, monotonic_ns());
         let walk = match self.by {
@@ -150,13 +152,13 @@ impl StackReader {
         if walk.end == End::TooCostly {
             self.efforts.count_cut(pid);
         }
-        Some(self.known_walk(pid, walk))
+        Some(self.known_walk(pid, generation, walk))
     }
 
-    fn known_walk(&mut self, pid: u32, walk: Walk) -> Arc<Walk> {
+    fn known_walk(&mut self, pid: u32, generation: u64, walk: Walk) -> Arc<Walk> {
         let mut key: Vec<u64> = walk.frames.iter().map(|frame| frame.pc).collect();
         key.push(walk.end as u64);
-        key.push(pid.into());
+        key.extend([pid.into(), generation]);
         if let Some(known) = self.walks.get(&key[..]) {
             return known.clone();
         }

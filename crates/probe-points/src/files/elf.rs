@@ -68,6 +68,17 @@ impl Elf {
         self.file_offset(address, PF_X)
     }
 
+    /// The reverse.
+    pub fn code_address(&self, offset: u64) -> Option<u64> {
+        let segment = self.segments.iter().find(|segment| {
+            segment.kind == PT_LOAD
+                && segment.flags & PF_X != 0
+                && offset >= segment.offset
+                && offset - segment.offset < segment.file_bytes
+        })?;
+        (offset - segment.offset).checked_add(segment.address)
+    }
+
     /// Where in the file the variable at an address is.
     pub fn data_offset(&self, address: u64) -> Option<u64> {
         self.file_offset(address, PF_W)

@@ -9,6 +9,8 @@ pub struct Mapping {
     pub start: u64,
     pub end: u64,
     pub is_executable: bool,
+    /// The kernel puts probes there: it is neither writable nor shared.
+    pub takes_probes: bool,
     /// Where in the file it begins, in bytes.
     pub offset: u64,
     /// Major and minor number, and inode, as the text has them.
@@ -56,13 +58,17 @@ fn mapping(line: &[u8]) -> Option<Mapping> {
     let (major, minor) = (device(major)?, device(minor)?);
     let from = rest.iter().position(|&byte| byte != b' ');
     let path = &rest[from.unwrap_or(rest.len())..];
-    let is_executable = permissions.as_bytes().get(2) == Some(&b'x');
+    let permissions = permissions.as_bytes();
+    let is_executable = permissions.get(2) == Some(&b'x');
+    let takes_probes =
+        is_executable && permissions.get(1) == Some(&b'-') && permissions.get(3) == Some(&b'p');
     (is_executable || inode != 0).then(|| Mapping {
         // map_files has them without leading zeros.
         range: format!("{start:x}-{end:x}"),
         start,
         end,
         is_executable,
+        takes_probes,
         offset,
         identity: (major, minor, inode),
         path: path.to_vec(),

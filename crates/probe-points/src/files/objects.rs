@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use object::Endian;
+use object::elf::{EM_386, EM_X86_64};
 
 use crate::error::{Error, ErrorKind, Result, escaped};
 use crate::files::dynamic;
@@ -63,7 +64,9 @@ impl Objects {
             let bytes = mapping.end - mapping.start;
             let part = mapping.offset..mapping.offset.saturating_add(bytes);
             let loaded = loaded.entry(mapping.identity).or_default();
-            loaded.code.push(part);
+            if mapping.takes_probes {
+                loaded.code.push(part);
+            }
             loaded.mapping.get_or_insert(*index);
         }
         for (_, mapping) in code {
@@ -168,6 +171,26 @@ impl Objects {
         Ok(Found::NotMapped(Box::new(object)))
     }
 
+    /// Whether at that place of the file the process has what the file has, as far as it may be read: programs patch their own code, and a
+    /// probe would run what was there before.
+    pub(crate) fn has_as_in_file(&self, object: &Object, offset: u64) -> bool {
+        /// The longest instruction.
+        const BYTES: usize = 15;
+        let compare = || {
+            let memory = self.memory.as_ref()?;
+            let bias = object.bias(&self.mappings)?;
+            let elf = object.elf().ok()?;
+            let address = elf.code_address(offset)?;
+            let of_file = object.bytes_at(offset, BYTES).ok()?;
+            let mut there = vec![0; of_file.len()];
+            memory
+                .read_exact_at(&mut there, address.wrapping_add(bias))
+                .ok()?;
+            Some(is_same_code(elf.machine, &there, &of_file))
+        };
+        compare().unwrap_or(true)
+    }
+
     /// The implementation that the loader has chosen for an indirect function of that name, whose symbol leads to `resolver`; its address
     /// in `object`. `None`: it is not known, as before the program has begun, or it is in another object.
     pub(crate) fn implementation(
@@ -178,11 +201,15 @@ impl Objects {
     ) -> Option<u64> {
         let memory = self.memory.as_ref()?;
         let bias = object.bias(&self.mappings)?;
+        // Of several versions, which one a symbol of another object means is not looked for.
+        let is_alone = object
+            .functions()
+            .is_ok_and(|functions| functions.has_one_of(name));
         let is_itself = |other: &Object| other.identity() == object.identity();
         let others = self.items.iter().filter(|other| !is_itself(other));
         [object].into_iter().chain(others).find_map(|holder| {
             let wanted = Wanted {
-                name,
+                name: is_alone.then_some(name),
                 resolver: is_itself(holder).then_some(resolver),
             };
             let elf = holder.elf().ok()?;
@@ -220,6 +247,24 @@ impl Objects {
         if let Some(object) = items.find(|object| object.identity() == identity) {
             object.set_loaded(loaded);
         }
+    }
+}
+
+/// But for breakpoints, another tracer's or our own: on x86 one of a byte, of which the kernel makes a call where a long nop is.
+fn is_same_code(machine: u16, there: &[u8], of_file: &[u8]) -> bool {
+    const BREAKPOINT: u8 = 0xcc;
+    const CALL: u8 = 0xe8;
+    const NOP: &[u8] = b"\x0f\x1f\x44\x00\x00";
+    match machine {
+        EM_X86_64 | EM_386 => {
+            let is_call = there.first() == Some(&CALL) && of_file.starts_with(NOP);
+            let first = NOP.len().min(of_file.len());
+            (is_call && there[first..] == of_file[first..])
+                || (there.iter().zip(of_file))
+                    .all(|(one, other)| one == other || *one == BREAKPOINT)
+        }
+        // A breakpoint is an instruction.
+        _ => there[4.min(there.len())..] == of_file[4.min(of_file.len())..],
     }
 }
 

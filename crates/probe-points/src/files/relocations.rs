@@ -20,8 +20,8 @@ const LONGEST_NAME: usize = 256;
 /// Whose place is wanted.
 #[derive(Clone, Copy)]
 pub struct Wanted<'a> {
-    /// Of a symbol.
-    pub name: &'a [u8],
+    /// Of a symbol; `None`: not by its name.
+    pub name: Option<&'a [u8]>,
     /// Of the function that chooses an implementation, if that is in this object.
     pub resolver: Option<u64>,
 }
@@ -50,11 +50,8 @@ pub fn slots<'a, R: ReadRef<'a>>(elf: &Elf, data: R, wanted: Wanted<'_>) -> Vec<
             let is_wanted = if kind == kinds.chosen {
                 wanted.resolver == Some(entry.r_addend.get(elf.endian).cast_unsigned())
             } else {
-                kinds.named.contains(&kind)
-                    && names
-                        .as_ref()
-                        .and_then(|names| names.of_symbol(elf, symbol))
-                        == Some(wanted.name)
+                let of = || names.as_ref()?.of_symbol(elf, symbol);
+                kinds.named.contains(&kind) && wanted.name.is_some() && of() == wanted.name
             };
             if found.len() == MOST_SLOTS {
                 return found;

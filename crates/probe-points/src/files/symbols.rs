@@ -72,6 +72,13 @@ impl Functions {
         self.current_of(&self.items[from..from + count])
     }
 
+    /// Whether there is one function of that name, old versions included.
+    pub fn has_one_of(&self, name: &[u8]) -> bool {
+        let from = self.items.partition_point(|f| self.name(f) < name);
+        let same = self.items[from..].iter();
+        same.take_while(|f| self.name(f) == name).count() == 1
+    }
+
     /// Those whose name it is, with a version or without; or, if there are none, those that compilers have made of the function of
     /// that name; or those whose readable form it is.
     pub fn matching(&self, name: &[u8]) -> Vec<Function> {

@@ -45,7 +45,7 @@ pub fn usdt(
             }
             match offsets(elf, note) {
                 Ok(offsets) if seen.insert(offsets) => {
-                    if let Err(error) = require_from_file(object, &shown, offsets.0) {
+                    if let Err(error) = require_from_file(process, object, &shown, offsets.0) {
                         moved = Some(error);
                         continue;
                     }

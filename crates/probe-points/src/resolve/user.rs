@@ -22,13 +22,13 @@ pub fn function(
     if let Some(name) = object {
         let found = named(process, name)?;
         let located = locate(process, found.object(), Some(name), location, is_return)?;
-        return resolved(found.object(), &located, returns);
+        return resolved(process, found.object(), &located, returns);
     }
     let mut not_found = Error::new(ErrorKind::NotFound, "the process has no program");
     let mut others = process.iter();
     if let Some(program) = others.next() {
         match locate(process, program, None, location, is_return) {
-            Ok(located) => return resolved(program, &located, returns),
+            Ok(located) => return resolved(process, program, &located, returns),
             Err(error) if error.kind == ErrorKind::NotFound => not_found = error,
             Err(error) => return Err(error),
         }
@@ -52,7 +52,7 @@ pub fn function(
         }
     }
     match &found[..] {
-        [(object, _, located)] => resolved(object, located, returns),
+        [(object, _, located)] => resolved(process, object, located, returns),
         [] => Err(refused.unwrap_or_else(|| nowhere(process, name, is_return))),
         several => {
             let message = format!(
@@ -91,11 +91,16 @@ fn spell(object: ObjectName, location: &Location, is_return: bool) -> String {
 }
 
 /// The places themselves or, `returns` saying how, where the functions that begin there end.
-fn resolved(object: &Object, located: &Located, returns: Option<ReturnProbes>) -> Result<Resolved> {
+fn resolved(
+    process: &Objects,
+    object: &Object,
+    located: &Located,
+    returns: Option<ReturnProbes>,
+) -> Result<Resolved> {
     let mut resolved = Resolved::default();
     resolved.remarks.extend(located.remark.clone());
     for place in &located.places {
-        require_from_file(object, &located.shown, place.offset)?;
+        require_from_file(process, object, &located.shown, place.offset)?;
         let bytes = place
             .function
             .as_ref()
@@ -122,21 +127,40 @@ fn resolved(object: &Object, located: &Located, returns: Option<ReturnProbes>) -
             }
         }
     }
+    for point in &resolved.points {
+        if let Point::User { offset, .. } = point {
+            require_from_file(process, object, &located.shown, *offset)?;
+        }
+    }
     Ok(resolved)
 }
 
-/// A probe is attached to a file's page, and fires where that is mapped.
-pub fn require_from_file(object: &Object, shown: &str, offset: u64) -> Result<()> {
-    if object.runs_from_file(offset) {
+/// A probe is attached to a file's page, fires where that is mapped, and runs what the file has there.
+pub fn require_from_file(
+    process: &Objects,
+    object: &Object,
+    shown: &str,
+    offset: u64,
+) -> Result<()> {
+    let file = escaped(object.path());
+    let (message, hint) = if !object.runs_from_file(offset) {
+        (
+            format!(
+                "{shown} does not run from {file}: the process has moved its code to other memory, or may write to it, and no probe can be attached"
+            ),
+            "start it without large pages for its code, as Node.js without --use-largepages, or give another trigger",
+        )
+    } else if !process.has_as_in_file(object, offset) {
+        (
+            format!(
+                "{shown} is not what {file} has: the process has patched its code, and a probe would run what was there before"
+            ),
+            "give another trigger, such as the function that runs instead",
+        )
+    } else {
         return Ok(());
-    }
-    let message = format!(
-        "{shown} does not run from {}: the process has moved its code to other memory, where no probe can be attached",
-        escaped(object.path())
-    );
-    Err(Error::new(ErrorKind::Unprobeable, message).hint(
-        "start it without large pages for its code, as Node.js without --use-largepages, or give another trigger",
-    ))
+    };
+    Err(Error::new(ErrorKind::Unprobeable, message).hint(hint))
 }
 
 /// With their offsets in the file; else why there are none.

@@ -16,6 +16,7 @@ mod named_ranges;
 pub mod packed;
 pub mod perf_map;
 mod perf_map_file;
+pub mod process_beginnings;
 pub mod process_maps;
 pub mod table_entries;
 pub mod tables;

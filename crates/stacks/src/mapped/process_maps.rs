@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use probe_points::maps::{self, Mapping};
 use probe_points::open::Root;
@@ -18,6 +18,7 @@ use crate::mapped::generated_names::GeneratedNames;
 use crate::mapped::is_there::IsThere;
 use crate::mapped::module::{Module, Modules};
 use crate::mapped::module_finder::ModuleFinder;
+use crate::mapped::process_beginnings::ProcessBeginnings;
 
 /// Of one process. Others are left out.
 const MOST_AREAS: usize = 8192;
@@ -70,6 +71,11 @@ pub struct ProcessMaps {
     names: Arc<Mutex<GeneratedNames>>,
     /// Of the file of such names that the process may map.
     dump_name: String,
+    /// As the kernel wrote them.
+    text: Vec<u8>,
+    read_at: Instant,
+    generation: u64,
+    beginnings: Option<ProcessBeginnings>,
     /// Ordered, apart from each other.
     areas: Vec<Area>,
     vdso: Option<Arc<Module>>,
@@ -105,6 +111,10 @@ impl ProcessMaps {
             modules: modules.clone(),
             names: Arc::new(Mutex::new(names)),
             dump_name,
+            text: Vec::new(),
+            read_at: Instant::now(),
+            generation: 0,
+            beginnings: None,
             areas: Vec::new(),
             vdso: None,
             memory: None,
@@ -118,6 +128,11 @@ impl ProcessMaps {
     /// Of no other process of this program's run.
     pub(crate) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Where the process began; `None`: it is not known.
+    pub(crate) fn beginnings(&self) -> Option<&ProcessBeginnings> {
+        self.beginnings.as_ref()
     }
 
     /// The generated code there, to be read; `None`: there is none, or the process may not be read.
@@ -163,6 +178,20 @@ impl ProcessMaps {
         self.find(address)
     }
 
+    /// The same, once in a while, of addresses that are known: something else may be there by now, as after `dlclose`.
+    pub fn refresh_if_old(&mut self) {
+        const OLD: Duration = Duration::from_millis(100);
+        let now = Instant::now();
+        if now.saturating_duration_since(self.read_at) >= OLD && self.reading.has_some(now) {
+            let _ = self.refresh();
+        }
+    }
+
+    /// Of what was mapped as they were read last: another number each time that it was something else.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Reads them again, and the names of generated code.
     pub fn refresh(&mut self) -> Result<()> {
         let before = cpu_time();
@@ -183,14 +212,26 @@ impl ProcessMaps {
     }
 
     fn read(&mut self) -> Result<()> {
+        self.read_at = Instant::now();
         self.folder = memory_folder(self.pid);
         let path = self.folder.join("maps");
         let text = fs::read(&path).map_err(|error| Error::io(path.display(), &error))?;
         let memory = File::open(self.folder.join("mem")).ok();
+        let beginnings = ProcessBeginnings::read(&self.folder);
+        if text == self.text && self.is_there.ask() {
+            self.memory = memory.or(self.memory.take());
+            let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+            names.look_again();
+            return Ok(());
+        }
         let problems_before = self.problems.len();
         let mappings: Vec<Mapping> = maps::mappings(&text).collect();
         let executable = mappings.iter().enumerate();
         let executable = executable.filter(|(_, mapping)| mapping.is_executable);
+        if executable.clone().count() > MOST_AREAS {
+            let line = format!("only the first {MOST_AREAS} executable mappings are looked at");
+            tell(&mut self.problems, line);
+        }
         let mut vdso = self.vdso.clone();
         let mut finder = ModuleFinder::new(
             &self.folder,
@@ -215,8 +256,11 @@ impl ProcessMaps {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         // Nothing is mapped in a process that is about to end.
         if !areas.is_empty() {
+            self.text = text;
+            self.generation += 1;
             self.areas = areas;
             self.memory = memory;
+            self.beginnings = beginnings.or(self.beginnings.take());
             self.vdso = vdso;
             names.set_dump(dump.map(|(_, file)| file));
         }
@@ -247,10 +291,7 @@ fn area(
         Err(_) if is_for_generated(mapping) => None,
         // What is left is to take it for generated code.
         Err(why) => {
-            let line = format!("{}: {why}", escaped(&mapping.path));
-            if problems.len() < MOST_PROBLEMS && !problems.contains(&line) {
-                problems.push(line);
-            }
+            tell(problems, format!("{}: {why}", escaped(&mapping.path)));
             None
         }
     };
@@ -265,6 +306,12 @@ fn area(
 fn is_jit_dump(mapping: &Mapping) -> bool {
     let from = mapping.path.iter().rposition(|&byte| byte == b'/');
     mapping.path[from.map_or(0, |at| at + 1)..].starts_with(b"jit-")
+}
+
+fn tell(problems: &mut Vec<String>, line: String) {
+    if problems.len() < MOST_PROBLEMS && !problems.contains(&line) {
+        problems.push(line);
+    }
 }
 
 /// Generated code may lie in a shared mapping, of a file in memory.

@@ -1,8 +1,11 @@
 //! Where programs begin, and goroutines.
 
+use object::elf::PT_INTERP;
+
 use crate::mapped::arch::Arch;
 use crate::mapped::module::Module;
-use crate::mapped::process_maps::Place;
+use crate::mapped::process_maps::{Place, ProcessMaps};
+use crate::unwind::way_out::straight_bytes;
 
 pub fn is_in_go(place: &Place) -> bool {
     matches!(place, Place::Module { module, .. } if is_go(module))
@@ -14,15 +17,28 @@ pub fn is_go(module: &Module) -> bool {
     elf.is_ok_and(|elf| elf.section(b".note.go.buildid").is_some())
 }
 
-/// Where a program begins, which C libraries often leave without unwind information.
-pub fn is_entry(module: &Module, address: u64) -> bool {
+/// Where the process's program or its loader begins, which C libraries often leave without unwind information. `pc`: where the process
+/// has it, or right behind.
+pub fn is_entry(maps: &ProcessMaps, module: &Module, address: u64, pc: u64) -> bool {
     /// In bytes.
     const LONGEST: u64 = 80;
-    let elf = module.object().elf();
-    let elf = elf.ok().filter(|elf| elf.is_64 && elf.entry != 0);
-    elf.is_some_and(|elf| {
-        let arch = Arch::of_machine(elf.machine);
-        let within = address.checked_sub(elf.entry);
-        arch.is_some() && within.is_some_and(|within| within < LONGEST)
-    })
+    /// Mappings begin on pages, of this size or of a multiple.
+    const PAGE: u64 = 4096;
+    let Some(elf) = module.object().elf().ok().filter(|elf| elf.is_64) else {
+        return false;
+    };
+    let within = address.checked_sub(elf.entry).filter(|_| elf.entry != 0);
+    let (Some(within), Some(arch)) = (within, Arch::of_machine(elf.machine)) else {
+        return false;
+    };
+    let bias = pc.wrapping_sub(address) & !(PAGE - 1);
+    let has_begun_there = match maps.beginnings() {
+        Some(begun) => {
+            let is_loader = begun.loader != 0 && begun.loader == bias;
+            is_loader || elf.entry.wrapping_add(bias) == begun.entry
+        }
+        // Libraries have such an address, too, which means nothing.
+        None => elf.segments.iter().any(|segment| segment.kind == PT_INTERP),
+    };
+    has_begun_there && within < LONGEST && within < straight_bytes(arch, module, elf.entry, LONGEST)
 }

@@ -35,7 +35,8 @@ impl Unwinder {
                 Arch::X86_64 => Registers::x86_64(frame.pc, 0, 0),
                 Arch::Aarch64 => Registers::aarch64(frame.pc, 0, 0, 0),
             };
-            self.stepper.is_first(&frame.place, &registers, effort)
+            self.stepper
+                .is_first(maps, &frame.place, &registers, effort)
         });
         let end = match is_first {
             true => End::Complete,

@@ -56,8 +56,8 @@ impl Stepper {
                 };
                 *registers = caller;
                 Ok(Stepped {
-                    by: FoundBy::UnwindInfo,
                     is_signal,
+                    ..called(FoundBy::UnwindInfo)
                 })
             }
             Rule::Complete => Err(End::Complete),
@@ -65,12 +65,12 @@ impl Stepper {
                 let found = signal_frame::interrupted(registers, stack);
                 *registers = found.map_err(|at| not_copied(at, stack))?;
                 Ok(Stepped {
-                    by: FoundBy::UnwindInfo,
                     is_signal: true,
+                    ..called(FoundBy::UnwindInfo)
                 })
             }
             Rule::Broken => Err(End::NoUnwindInfo),
-            Rule::NoEntry(_) if is_entry(module, address) => Err(End::Complete),
+            Rule::NoEntry(_) if is_entry(maps, module, address, registers.pc) => Err(End::Complete),
             Rule::NoEntry(way_out) => {
                 let way_out = *way_out;
                 self.without_tables
@@ -80,14 +80,32 @@ impl Stepper {
         }
     }
 
+    /// From where no code is, as after a call through a null pointer, which a signal has interrupted.
+    pub fn step_from_nowhere(
+        &mut self,
+        maps: &ProcessMaps,
+        registers: &mut Registers,
+        stack: &CopiedStack<'_>,
+        effort: &mut Effort,
+    ) -> Result<Stepped, End> {
+        self.without_tables
+            .step_from_nowhere(maps, registers, stack, effort)
+    }
+
     /// Whether nothing has called the function there.
-    pub fn is_first(&mut self, place: &Place, registers: &Registers, effort: &mut Effort) -> bool {
+    pub fn is_first(
+        &mut self,
+        maps: &ProcessMaps,
+        place: &Place,
+        registers: &Registers,
+        effort: &mut Effort,
+    ) -> bool {
         let Place::Module { module, address } = place else {
             return false;
         };
         match self.rule(module, *address, registers, effort) {
             Ok(Rule::Complete) => true,
-            Ok(Rule::NoEntry(_)) => is_entry(module, *address),
+            Ok(Rule::NoEntry(_)) => is_entry(maps, module, *address, registers.pc),
             _ => false,
         }
     }

@@ -7,12 +7,15 @@ pub struct Stepped {
     pub by: FoundBy,
     /// The function was a signal trampoline: the caller was interrupted, and did not call.
     pub is_signal: bool,
+    /// No frame can be missing in between.
+    pub is_certain: bool,
 }
 
 pub const fn called(by: FoundBy) -> Stepped {
     Stepped {
         by,
         is_signal: false,
+        is_certain: true,
     }
 }
 

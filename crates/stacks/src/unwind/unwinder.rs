@@ -40,14 +40,17 @@ impl Unwinder {
         let mut frames: Vec<Frame> = Vec::with_capacity(32);
         let mut registers = registers.clone();
         let (mut is_exact, mut found_by) = (true, FoundBy::Registers);
+        let mut is_certain = true;
         let end = loop {
             let pc = registers.pc;
             let lookup = pc.wrapping_sub(u64::from(!is_exact));
             let place = maps.find_or_refresh(lookup);
-            if matches!(place, Place::Unknown) && !frames.is_empty() {
+            let is_nowhere = matches!(place, Place::Unknown);
+            // What a signal has interrupted may be a call to anywhere.
+            if is_nowhere && !is_exact {
                 break match found_by {
+                    FoundBy::UnwindInfo if pc == 0 => End::Complete,
                     FoundBy::FramePointer => End::NoUnwindInfo,
-                    _ if pc == 0 => End::Complete,
                     _ => End::Invalid,
                 };
             }
@@ -63,34 +66,33 @@ impl Unwinder {
             let Some(frame) = frames.last_mut() else {
                 break End::Invalid;
             };
-            if matches!(frame.place, Place::Unknown) {
-                break End::Invalid;
-            }
             let before = registers.sp();
-            let stepped =
-                match self
-                    .stepper
-                    .step(maps, &frame.place, &mut registers, &stack, effort)
+            let stepper = &mut self.stepper;
+            let stepped = if is_nowhere {
+                stepper.step_from_nowhere(maps, &mut registers, &stack, effort)
+            } else {
+                stepper.step(maps, &frame.place, &mut registers, &stack, effort)
+            };
+            let stepped = match stepped {
+                Ok(stepped) => stepped,
+                // Go marks the first frame of a goroutine so. In other code that says nothing: the register may hold anything.
+                Err(End::NoUnwindInfo)
+                    if found_by == FoundBy::FramePointer
+                        && registers.get(registers.arch.fp()) == Some(0)
+                        && is_in_go(&frame.place) =>
                 {
-                    Ok(stepped) => stepped,
-                    // Go marks the first frame of a goroutine so. In other code that says nothing: the register may hold anything.
-                    Err(End::NoUnwindInfo)
-                        if found_by == FoundBy::FramePointer
-                            && registers.get(registers.arch.fp()) == Some(0)
-                            && is_in_go(&frame.place) =>
-                    {
-                        break End::Complete;
-                    }
-                    // The handler had a stack of its own, and the copy is of that.
-                    Err(End::Invalid)
-                        if is_exact
-                            && found_by != FoundBy::Registers
-                            && registers.sp().and_then(|sp| stack.word(sp)).is_none() =>
-                    {
-                        break End::CutStack;
-                    }
-                    Err(end) => break end,
-                };
+                    break End::Complete;
+                }
+                // The handler had a stack of its own, and the copy is of that.
+                Err(End::Invalid)
+                    if is_exact
+                        && found_by != FoundBy::Registers
+                        && registers.sp().and_then(|sp| stack.word(sp)).is_none() =>
+                {
+                    break End::CutStack;
+                }
+                Err(end) => break end,
+            };
             if stepped.is_signal {
                 // Nothing was called in the trampoline: the kernel made the handler return to it.
                 frame.is_exact = true;
@@ -100,7 +102,12 @@ impl Unwinder {
                 // link register's value, but only where nothing was called.
                 break End::Invalid;
             }
+            is_certain &= stepped.is_certain;
             (is_exact, found_by) = (stepped.is_signal, stepped.by);
+        };
+        let end = match end {
+            End::Complete if !is_certain => End::NoUnwindInfo,
+            end => end,
         };
         Walk { frames, end }
     }

@@ -47,17 +47,20 @@ pub fn follow(arch: Arch, code: Code<'_>, address: u64, units: &mut u64) -> WayO
 }
 
 /// Whether an address is one that a call returns to: the instruction before it is a call.
-pub fn is_after_call(arch: Arch, module: &Module, address: u64) -> bool {
-    let code = Code::File(module);
+pub fn is_after_call(arch: Arch, code: Code<'_>, address: u64) -> bool {
     let before = |bytes: usize| code.exactly(address.checked_sub(bytes as u64)?, bytes);
     match arch {
-        Arch::X86_64 => before(LONGEST_CALL).is_some_and(|code| {
-            (2..=LONGEST_CALL).any(|bytes| {
-                let code = &code[LONGEST_CALL - bytes..];
-                let instruction = Decoder::new(64, code, DecoderOptions::NONE).decode();
-                instruction.mnemonic() == Mnemonic::Call && instruction.len() == bytes
+        Arch::X86_64 => {
+            // Less may be there, at the beginning of all code.
+            let there = (2..=LONGEST_CALL).rev().find_map(before);
+            there.is_some_and(|code| {
+                (2..=code.len()).any(|bytes| {
+                    let code = &code[code.len() - bytes..];
+                    let instruction = Decoder::new(64, code, DecoderOptions::NONE).decode();
+                    instruction.mnemonic() == Mnemonic::Call && instruction.len() == bytes
+                })
             })
-        }),
+        }
         // `bl` and `blr`.
         Arch::Aarch64 => before(4).is_some_and(|code| {
             let word = code
@@ -66,6 +69,41 @@ pub fn is_after_call(arch: Arch, module: &Module, address: u64) -> bool {
             word >> 26 == 0x25 || word & 0xffff_fc1f == 0xd63f_0000
         }),
     }
+}
+
+/// How far code goes on, at most so many bytes, until an instruction after which it does not.
+pub fn straight_bytes(arch: Arch, module: &Module, address: u64, most: u64) -> u64 {
+    let code = Code::File(module);
+    let code = code.bytes_at(address, most as usize).unwrap_or_default();
+    match arch {
+        Arch::X86_64 => {
+            let mut decoder = Decoder::with_ip(64, &code, 0, DecoderOptions::NONE);
+            for instruction in &mut decoder {
+                let goes_on = !matches!(
+                    instruction.mnemonic(),
+                    Mnemonic::Hlt | Mnemonic::Ud2 | Mnemonic::Int3 | Mnemonic::Ret | Mnemonic::Jmp
+                );
+                if !goes_on || instruction.is_invalid() {
+                    return instruction.next_ip();
+                }
+            }
+        }
+        Arch::Aarch64 => {
+            let (words, _) = code.as_chunks::<4>();
+            let words = words.iter().map(|word| u32::from_le_bytes(*word));
+            // `b`, `br`, `ret`, `brk` and `udf`.
+            let ends = |word: u32| {
+                word >> 26 == 0x05
+                    || word & 0xff9f_fc1f == 0xd61f_0000
+                    || word >> 21 == 0x6a1
+                    || word >> 16 == 0
+            };
+            if let Some(last) = words.into_iter().position(ends) {
+                return (last as u64 + 1) * 4;
+            }
+        }
+    }
+    code.len() as u64
 }
 
 /// Whether a thread that returns there ends.
@@ -204,7 +242,9 @@ impl<'a> Walk<'a> {
                 None => return Next::Ends,
             },
             Mnemonic::Mov if to == Named::RSP && from == Named::RBP => match state.fp {
-                FramePointer::Is(sum) => state.sp = sum,
+                FramePointer::Is(sum) => {
+                    state.sp = sum;
+                }
                 _ => return Next::Ends,
             },
             Mnemonic::Mov if to == Named::RBP && from == Named::RSP => {

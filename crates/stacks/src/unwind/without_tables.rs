@@ -1,5 +1,6 @@
 //! A step where no unwind table says how: by what instructions do, by frame pointers, or to where the thread began.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::mapped::arch::{Arch, Registers};
@@ -12,6 +13,7 @@ use crate::unwind::generated_ways::GeneratedWays;
 use crate::unwind::places::Places;
 use crate::unwind::rules::Compact;
 use crate::unwind::stepped::{READ_UNITS, Stepped, called};
+use crate::unwind::text::Code;
 use crate::unwind::walk::{End, FoundBy};
 use crate::unwind::way_out;
 
@@ -31,13 +33,41 @@ impl WithoutTables {
         stack: &CopiedStack<'_>,
         effort: &mut Effort,
     ) -> Result<Stepped, End> {
-        let way_out = self
-            .generated
-            .rule(maps, registers.arch, registers.pc, effort)?;
+        let (arch, pc) = (registers.arch, registers.pc);
+        let way_out = self.generated.rule(maps, arch, pc, effort)?;
         match self.by_way_out(maps, way_out, registers, stack, effort)? {
             Some(stepped) => Ok(stepped),
-            None => by_frame_pointer(registers, stack),
+            None => self.by_frame_pointer(maps, registers, stack, effort),
         }
+    }
+
+    /// The function that is not there has done nothing yet: its caller is where it would return to.
+    pub fn step_from_nowhere(
+        &mut self,
+        maps: &ProcessMaps,
+        registers: &mut Registers,
+        stack: &CopiedStack<'_>,
+        effort: &mut Effort,
+    ) -> Result<Stepped, End> {
+        let mut caller = registers.clone();
+        let (sp, arch) = (registers.sp().ok_or(End::Invalid)?, registers.arch);
+        match arch.link() {
+            Some(link) => {
+                let pc = registers.get(link).ok_or(End::Invalid)?;
+                caller.pc = arch.code_address(pc);
+            }
+            None => {
+                caller.pc = stack.word(sp).ok_or(match stack.is_cut_at(sp) {
+                    true => End::CutStack,
+                    false => End::Invalid,
+                })?;
+                caller.set(arch.sp(), Some(sp.wrapping_add(8)));
+            }
+        }
+        let from = self.called_from(maps, arch, caller.pc, effort)?;
+        from.ok_or(End::Invalid)?;
+        *registers = caller;
+        Ok(called(FoundBy::Instructions))
     }
 
     /// What is found is no more than likely, so it has to lead to where something was called. Generated code may be called in ways of its
@@ -87,7 +117,7 @@ impl WithoutTables {
             return Ok(stepped);
         }
         let mut caller = registers.clone();
-        let stepped = by_frame_pointer(&mut caller, stack);
+        let stepped = self.by_frame_pointer(maps, &mut caller, stack, effort);
         let is_code = !matches!(maps.find(caller.pc.wrapping_sub(1)), Place::Unknown);
         let has_caller = stepped.is_ok() && is_code;
         if !has_caller
@@ -118,7 +148,7 @@ impl WithoutTables {
             }
             effort.spend(module.id(), READ_UNITS);
             let after = address.wrapping_add(1);
-            Some(way_out::is_after_call(arch, &module, after))
+            Some(way_out::is_after_call(arch, Code::File(&module), after))
         };
         let is_after_call = self.calls.get_or(module.id(), address, look);
         Ok(is_after_call
@@ -154,7 +184,7 @@ impl WithoutTables {
                 effort.spend(module.id(), READ_UNITS);
                 way_out::is_thread_exit(registers.arch, &module, address.wrapping_add(1))
             };
-            if !is_entry(&module, address) && !is_exit() {
+            if !is_entry(maps, &module, address, pc) && !is_exit() {
                 break;
             }
             registers.pc = pc;
@@ -164,25 +194,68 @@ impl WithoutTables {
         }
         Ok(None)
     }
-}
 
-/// Generated code keeps them, and other code that has no unwind information sometimes.
-fn by_frame_pointer(registers: &mut Registers, stack: &CopiedStack<'_>) -> Result<Stepped, End> {
-    let (sp, fp) = (registers.sp(), registers.get(registers.arch.fp()));
-    let (Some(sp), Some(fp)) = (sp, fp) else {
-        return Err(End::NoUnwindInfo);
-    };
-    if fp < sp || fp % 8 != 0 {
-        return Err(End::NoUnwindInfo);
+    /// Generated code keeps them, and other code that has no unwind information sometimes.
+    fn by_frame_pointer(
+        &mut self,
+        maps: &ProcessMaps,
+        registers: &mut Registers,
+        stack: &CopiedStack<'_>,
+        effort: &mut Effort,
+    ) -> Result<Stepped, End> {
+        let (sp, fp) = (registers.sp(), registers.get(registers.arch.fp()));
+        let (Some(sp), Some(fp)) = (sp, fp) else {
+            return Err(End::NoUnwindInfo);
+        };
+        if fp < sp || fp % 8 != 0 {
+            return Err(End::NoUnwindInfo);
+        }
+        let (Some(caller), Some(pc)) = (stack.word(fp), stack.word(fp.wrapping_add(8))) else {
+            return Err(match stack.is_cut_at(fp.wrapping_add(8)) {
+                true => End::CutStack,
+                false => End::NoUnwindInfo,
+            });
+        };
+        let is_certain = self.none_is_called_from(maps, registers.arch, sp..fp, stack, effort)?;
+        registers.pc = registers.arch.code_address(pc);
+        registers.set(registers.arch.fp(), Some(caller));
+        registers.set_sp_above_record(fp);
+        Ok(Stepped {
+            is_certain,
+            ..called(FoundBy::FramePointer)
+        })
     }
-    let (Some(caller), Some(pc)) = (stack.word(fp), stack.word(fp.wrapping_add(8))) else {
-        return Err(match stack.is_cut_at(fp.wrapping_add(8)) {
-            true => End::CutStack,
-            false => End::NoUnwindInfo,
-        });
-    };
-    registers.pc = registers.arch.code_address(pc);
-    registers.set(registers.arch.fp(), Some(caller));
-    registers.set_sp_above_record(fp);
-    Ok(called(FoundBy::FramePointer))
+
+    /// Whether no word there leads to where something was called. Else the frame pointer may be that of a function further up: one that
+    /// was called in between, and keeps none, has its return address there.
+    fn none_is_called_from(
+        &mut self,
+        maps: &ProcessMaps,
+        arch: Arch,
+        part: Range<u64>,
+        stack: &CopiedStack<'_>,
+        effort: &mut Effort,
+    ) -> Result<bool, End> {
+        /// No frame is as large, but of what has an array in it.
+        const MOST_WORDS: u64 = 8192;
+        if (part.end - part.start) / 8 > MOST_WORDS {
+            return Ok(false);
+        }
+        for at in part.step_by(8) {
+            let Some(pc) = stack.word(at) else {
+                return Ok(false);
+            };
+            let is_called_from = match maps.find(pc.wrapping_sub(1)) {
+                Place::Unknown => false,
+                Place::Module { .. } => self.called_from(maps, arch, pc, effort)?.is_some(),
+                Place::Generated { address, .. } => maps
+                    .generated(address)
+                    .is_none_or(|code| way_out::is_after_call(arch, Code::Memory(code), pc)),
+            };
+            if is_called_from {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }
