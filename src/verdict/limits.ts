@@ -28,6 +28,10 @@ export const limits = {
   stoppedNs: 1_000_000,
   /** A page of a disk takes 0.1 to 10 ms: this is many of them, or slow ones. */
   faultShare: 0.02,
+  /** What one that reads may take: a disk with a long queue, or that wakes up; a file system over a slow network. */
+  faultWithReadNs: 1_000_000_000,
+  /** What one that does not may be blocked: for a lock that all threads of its process share, or until memory is free again. */
+  faultWithoutReadNs: 50_000_000,
   /** A fault takes 0.5 to 1 us: from here on a fiftieth of a CPU or more. */
   faultsPerSecond: 50_000,
   /** Open vSwitch logs an interval between two polls as unreasonably long from here on. */

@@ -5,6 +5,7 @@ import type { Syscall, Thread } from '../report/types.js';
 import { shortTime, wholeNumber, wholePercent } from '../units.js';
 import { kindOf } from './call-kinds.js';
 import { type ThreadFacts, workingCalls } from './facts.js';
+import { limits } from './limits.js';
 import { called, nameOf, placeOutsideCalls } from './words.js';
 
 /** Of waits that the window's edges cut nobody knows who had the CPU meanwhile. */
@@ -138,6 +139,25 @@ export function faultKinds({ thread: { faults } }: ThreadFacts): string | null {
 
 export function faultCount({ minor, major }: Thread['faults']): number {
   return (minor ?? 0) + (major ?? 0);
+}
+
+/**
+ * Whether the thread's page faults can account for its time blocked outside of calls. A task that is preempted or halted in one is not
+ * blocked: it waits for a disk, for memory, or for a lock. Counts that are unknown may be any.
+ */
+export function mayBeFaults({ thread: { faults } }: ThreadFacts): boolean {
+  if (faultCount(faults) === 0) return false;
+  const mostNs =
+    (faults.major ?? Number.POSITIVE_INFINITY) * limits.faultWithReadNs +
+    (faults.minor ?? Number.POSITIVE_INFINITY) * limits.faultWithoutReadNs;
+  return faults.blockedNs <= mostNs;
+}
+
+export function whyNotFaults(facts: ThreadFacts): string {
+  const { minor, major } = facts.thread.faults;
+  if (minor === null && major === null) return 'how many page faults it had is not known';
+  const kinds = faultKinds(facts);
+  return kinds === null ? 'no page faults were counted' : `its page faults (${kinds}) are too few for that`;
 }
 
 /** Nobody reads more of them. */

@@ -15,8 +15,10 @@ import {
   longestNs,
   longestReady,
   lookAtCpu,
+  mayBeFaults,
   mostInCall,
   outsidePoll,
+  whyNotFaults,
   wokenBy,
 } from './parts.js';
 import { called, isPlainWord, times } from './words.js';
@@ -171,7 +173,7 @@ export const threadRules: readonly ThreadRule[] = [
         rate >= limits.noticedCallsPerSecond
           ? `; ${wholeNumber(rate)} calls a second, each with its way in and out`
           : '';
-      return `was in the kernel outside of system calls, in page faults or other exceptions, for ${part} of its time; ${by}${calls}`;
+      return `was in the kernel outside of system calls, in page faults, other exceptions or at the ends of calls, for ${part} of its time; ${by}${calls}`;
     },
     next: ({ thread: { tid } }) => `perf record -g -t ${tid} -- sleep 5`,
   },
@@ -205,12 +207,15 @@ export const threadRules: readonly ThreadRule[] = [
         const rate = wholeNumber(Math.round(faultCount(faults) / (facts.wallNs / 1e9)));
         return `had ${rate} page faults a second (${kinds})`;
       }
-      const where = kinds === null ? '' : ', in page faults and the like,';
-      const why =
-        kinds === null ? 'no page faults were counted: it was something else' : `page faults: ${kinds}`;
-      return `was blocked outside of system calls${where} for ${share(faults.blockedNs, facts)} of its time; ${why}`;
+      const part = share(faults.blockedNs, facts);
+      if (mayBeFaults(facts))
+        return `was blocked outside of system calls, in page faults and the like, for ${part} of its time; page faults: ${kinds}`;
+      return `was blocked outside of system calls for ${part} of its time; ${whyNotFaults(facts)}: it may be what calls leave for their end, as the closing of files`;
     },
-    next: ({ thread: { pid } }) => `perf record -e page-faults -g -p ${pid} -- sleep 5`,
+    next: (facts) =>
+      reaches(facts.thread.faults.blockedNs, facts, limits.faultShare) && !mayBeFaults(facts)
+        ? `kdelay capture -p ${facts.thread.pid} --off-cpu --sample-time 5`
+        : `perf record -e page-faults -g -p ${facts.thread.pid} -- sleep 5`,
   },
   {
     id: 'long-poll',
