@@ -43,7 +43,11 @@ pub fn count_syscall(
         } => {
             let key = match key {
                 Some(key) => key,
-                None => key_in_registers(),
+                None => {
+                    let key = key_in_registers();
+                    record.was_in(key);
+                    key
+                }
             };
             let Some(row) = row(record, key) else {
                 return lose_call(record);

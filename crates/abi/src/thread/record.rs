@@ -167,15 +167,16 @@ pub struct ThreadRecord {
     /// When an interrupt first found the thread on a CPU although its record says that it is off.
     pub irq_contradiction_ns: u64,
     pub switches_missed: u64,
-    /// The call that the registers held as the record was made, and what the first event says of the time before it: a
-    /// thread without events in the window before this one did that all along.
+    /// The call that the registers held as the record was made (or, where they are not handed over, as it ended), and what the
+    /// first event says of the time before it: a thread without events in the window before this one did that all along.
     pub first_syscall: SyscallKey,
     pub first_activity: Activity,
     /// 1: an interrupt has found the thread on a CPU.
     pub irq_seen: u8,
     /// 1: it never leaves the kernel. (Its phase is another one once it exits.)
     pub kernel_only: u8,
-    pub reserved: u8,
+    /// 1: the call that its registers held was over: it began another one, and the time before that was in none.
+    pub first_syscall_over: u8,
     /// The thread's user and system time as the hard interrupt began, as the kernel accounts them.
     pub irq_cpu_times: CpuTimes,
     /// What timer ticks have added to either outside of calls, and how many did.

@@ -23,6 +23,12 @@ impl ThreadRecord {
         }
     }
 
+    /// The call that ends as [`SyscallEnd::Cut`] without a key: the registers at its end say which it was. It had begun before the record.
+    #[inline(always)]
+    pub fn was_in(&mut self, call: SyscallKey) {
+        self.first_syscall = call;
+    }
+
     /// The thread has been switched out outside of any call, blocked, and its registers say that it is on the way into this one.
     #[inline(always)]
     pub fn held(&mut self, now_ns: u64, key: SyscallKey) {
@@ -105,8 +111,9 @@ impl ThreadRecord {
         self.settle(now_ns);
         if self.phase as u8 == SyscallPhase::Unknown as u8 || self.syscall_since_ns == 0 {
             self.resolve_on_cpu(Activity::User);
-            // In no call.
+            // In no call. A thread that a signal or a freezer halts has left its call for that: it may go back into the same one now.
             self.take_off_cpu();
+            self.first_syscall_over |= u8::from(self.phase as u8 == SyscallPhase::Inside as u8);
         }
         let was_held = self.phase as u8 == SyscallPhase::Held as u8 && self.syscall == key;
         if was_held {

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use abi::durations::{Durations, OffCpuTime};
-use abi::syscall::SyscallKey;
-use abi::thread::record::{ACTIVITIES, Activity, SyscallPhase, ThreadRecord};
+use abi::thread::record::{Activity, SyscallPhase, ThreadRecord};
 use abi::who::{WhoKey, WhoRow};
 
 use crate::names::interrupts::SOFT_IRQ_NAMES;
@@ -14,6 +13,7 @@ use crate::sample::{
     SyscallStatistics, Thread,
 };
 use crate::targets::stopped::Halt;
+use crate::threads::halted::was_halted;
 use crate::threads::outside_calls::OutsideCalls;
 use crate::threads::seen::{FirstEvent, SeenThread};
 use crate::threads::syscalls::{histogram, settle_calls};
@@ -30,36 +30,6 @@ pub struct Parts {
     pub unattributed: OffCpuTime,
 }
 
-/// The time before a thread's first event, a wakeup, was taken for blocked: it was halted.
-fn was_halted(
-    halt: Halt,
-    first_blocked_ns: u64,
-    first_syscall: SyscallKey,
-    spent: &mut [u64; ACTIVITIES],
-    syscalls: &mut [SyscallStatistics],
-) -> u64 {
-    // Of that, what a stop before the wakeup has left.
-    let moved_ns = first_blocked_ns.min(spent[Activity::Blocked as usize]);
-    spent[Activity::Blocked as usize] -= moved_ns;
-    let activity = match halt {
-        Halt::Stop => Activity::Stopped,
-        Halt::Freezer => Activity::Frozen,
-    };
-    spent[activity as usize] += moved_ns;
-    // To the call that it was in, if it was in one, it was attributed as blocked.
-    let call = syscalls.iter_mut().find(|call| is_of(call, first_syscall));
-    if let Some(call) = call {
-        let of_call_ns = call.blocked_ns.min(moved_ns as i64);
-        call.blocked_ns -= of_call_ns;
-        call.stopped_ns += of_call_ns;
-    }
-    moved_ns
-}
-
-fn is_of(call: &SyscallStatistics, key: SyscallKey) -> bool {
-    key != SyscallKey::NONE && call.key == key
-}
-
 pub fn thread(
     record: ThreadRecord,
     parts: Parts,
@@ -71,20 +41,14 @@ pub fn thread(
         hard_irqs,
         local_irqs,
         who,
-        unattributed,
+        mut unattributed,
     } = parts;
     let mut spent = record.accumulated_ns;
     let mut stopped_clipped_ns = record.stopped_clipped_ns;
     if record.first_blocked_ns > 0
         && let Some(&halt) = halted_at_start.get(&record.tid)
     {
-        let halted_ns = was_halted(
-            halt,
-            record.first_blocked_ns,
-            record.first_syscall,
-            &mut spent,
-            &mut syscalls,
-        );
+        let halted_ns = was_halted(halt, &record, &mut spent, &mut syscalls, &mut unattributed);
         if halt == Halt::Stop {
             stopped_clipped_ns += halted_ns;
         }

@@ -139,61 +139,6 @@ fn a_thread_that_ends_has_its_own_wall_time() {
 }
 
 #[test]
-fn stopped_since_before_the_window_is_not_blocked() {
-    let mut recorded = Recorded::new(1_000).inside(FUTEX);
-    for (at_ns, event) in [(1_300, Wakeup), (1_310, In), (1_350, Exit)] {
-        recorded.apply(event, at_ns);
-    }
-    // Who let it go on has ended no wait.
-    recorded.who.push(who_row(Who::Task, 5, 300, "shell"));
-    let thread = recorded.seen(2_000, true).thread;
-    assert_eq!(
-        (thread.budget.blocked_ns, thread.budget.stopped_ns),
-        (0, 300)
-    );
-    assert_eq!(thread.stopped.clipped_ns, 300);
-    let futex = &thread.syscalls[0];
-    assert_eq!((futex.blocked_ns, futex.stopped_ns), (0, 300));
-    assert_eq!(thread.woken_by, []);
-}
-
-#[test]
-fn stopped_in_user_code_is_no_call_s_time() {
-    let events = [
-        (1_100, Wakeup),
-        (1_110, In),
-        (1_120, Enter(READ)),
-        (1_130, Out(Blocked)),
-        (1_330, Wakeup),
-        (1_330, In),
-        (1_340, Exit),
-    ];
-    let thread = Recorded::of(1_000, &events).seen(2_000, true).thread;
-    // 0 is a call's number, too.
-    assert_eq!(
-        (thread.syscalls[0].blocked_ns, thread.syscalls[0].stopped_ns),
-        (200, 0)
-    );
-    assert_eq!(
-        (thread.budget.blocked_ns, thread.budget.stopped_ns),
-        (200, 100)
-    );
-}
-
-#[test]
-fn a_stop_before_the_first_wakeup_leaves_no_negative_time() {
-    // The wakeup came when the window was over already: another CPU has seen that late.
-    let thread = Recorded::of(1_000, &[(1_300, Wakeup)])
-        .seen(1_200, true)
-        .thread;
-    assert_eq!(
-        (thread.budget.blocked_ns, thread.budget.stopped_ns),
-        (0, 200)
-    );
-    assert_eq!(budget_sum(&thread.budget), 200);
-}
-
-#[test]
 fn calls_are_not_blocked_for_longer_than_their_thread() {
     let events = [
         (1_000, Enter(READ)),

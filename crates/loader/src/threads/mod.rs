@@ -5,6 +5,7 @@ pub mod cgroup;
 pub mod convention;
 pub mod cpu_mode;
 pub mod from_record;
+mod halted;
 pub mod idle;
 pub mod merge;
 mod outside_calls;

@@ -119,7 +119,11 @@ impl Recorded {
                 duration_ns,
                 off_cpu,
             } => {
-                let row = self.row(of.unwrap_or(key(libc::SYS_read)));
+                let of = of.unwrap_or_else(|| {
+                    record.was_in(key(libc::SYS_read));
+                    key(libc::SYS_read)
+                });
+                let row = self.row(of);
                 row.in_flight_ns += duration_ns;
                 row.off_cpu.add(off_cpu);
             }
@@ -130,7 +134,12 @@ impl Recorded {
     }
 
     /// As a sample has it; `was_stopped`: /proc said so as the window began.
-    pub fn seen(mut self, stop_ns: u64, was_stopped: bool) -> SeenThread {
+    pub fn seen(self, stop_ns: u64, was_stopped: bool) -> SeenThread {
+        self.halted(stop_ns, was_stopped.then_some(Halt::Stop))
+    }
+
+    /// `halt`: what had halted it as the window began, by /proc.
+    pub fn halted(mut self, stop_ns: u64, halt: Option<Halt>) -> SeenThread {
         let open = self.record.closed(stop_ns);
         let parts = Parts {
             syscalls: statistics(&self.rows, open),
@@ -138,11 +147,8 @@ impl Recorded {
             unattributed: open.off_cpu,
             ..Parts::default()
         };
-        let stopped = was_stopped
-            .then_some((TID, Halt::Stop))
-            .into_iter()
-            .collect();
-        from_record::thread(self.record, parts, stop_ns, &stopped)
+        let halted = halt.map(|halt| (TID, halt)).into_iter().collect();
+        from_record::thread(self.record, parts, stop_ns, &halted)
     }
 
     pub fn thread(self, stop_ns: u64) -> Thread {

@@ -153,6 +153,7 @@ fn registers_of_a_call_that_is_over_do_not_make_user_time_kernel_time() {
     thread.switched_in(10);
     assert_eq!(thread.attribute_off_cpu(), None);
     thread.syscall_entered(400, key(FUTEX));
+    assert_eq!(thread.first_syscall_over, 1);
     assert_eq!(
         thread.attribute_off_cpu(),
         Some((key(FUTEX), OffCpuTime::default())),
@@ -172,6 +173,26 @@ fn registers_of_a_call_that_is_over_do_not_make_user_time_kernel_time() {
             duration_ns: 10
         }
     );
+}
+
+#[test]
+fn a_call_that_goes_on_is_not_over_when_the_next_one_begins() {
+    let mut thread = record(0);
+    thread.was_inside(Some(key(READ)));
+    thread.woken(10);
+    thread.switched_in(20);
+    thread.syscall_exited(30, || false);
+    thread.syscall_entered(40, key(READ));
+    assert_eq!(thread.first_syscall_over, 0);
+    // One that was halted has left its call, and goes back into it.
+    let mut thread = record(0);
+    thread.was_inside(Some(key(READ)));
+    thread.woken(10);
+    thread.switched_in(20);
+    thread.syscall_entered(40, key(READ));
+    thread.syscall_exited(50, || false);
+    thread.syscall_entered(60, key(READ));
+    assert_eq!(thread.first_syscall_over, 1);
 }
 
 #[test]
