@@ -52,6 +52,14 @@ export const runningCases: readonly Case[] = [
     next: /^perf record -g -t 101 /,
   },
   {
+    rule: 'kernel-code',
+    title: 'most of it in probes, and not in the calls',
+    provokes: thread({ kernelNs: 150 * ms }, { syscalls: [shorts(7500, 2000)] }),
+    not: thread({ kernelNs: 150 * ms }, { syscalls: [shorts(75_000, 2000)] }),
+    text: /ran in the kernel for 30 % of its time, most of that in none of its calls: in a tracer’s probes, on its way out, or in calls that were not counted\.$/,
+    next: /^perf record -g -t 101 /,
+  },
+  {
     rule: 'user-code',
     title: 'most of the time computing',
     provokes: thread({ userNs: 400 * ms }),

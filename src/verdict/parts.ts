@@ -111,6 +111,15 @@ export function callRate({ calls, wallNs }: ThreadFacts): number {
   return wallNs === 0 ? 0 : calls.count / (wallNs / 1e9);
 }
 
+/** Of its time in the kernel, what its calls account for: those that a tracer's probes make are not among them. */
+export function kernelNsInCalls({ thread: { budget }, calls }: ThreadFacts): number {
+  return Math.min(budget.kernelNs, calls.onCpuNs);
+}
+
+export function isMostlyInNoCall(facts: ThreadFacts): boolean {
+  return kernelNsInCalls(facts) * 2 < facts.thread.budget.kernelNs;
+}
+
 /** `, most in read (80 % of the calls)`, or of their time on the CPU; nothing of nothing. */
 export function mostInCall({ thread: { syscalls }, calls }: ThreadFacts, by: 'count' | 'time'): string {
   const [size, whole, what] =

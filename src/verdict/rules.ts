@@ -11,6 +11,8 @@ import {
   faultKinds,
   heldBy,
   interruptedMost,
+  isMostlyInNoCall,
+  kernelNsInCalls,
   longestCall,
   longestNs,
   longestReady,
@@ -108,19 +110,19 @@ export const threadRules: readonly ThreadRule[] = [
   {
     id: 'many-calls',
     atStake(facts) {
-      const { kernelNs } = facts.thread.budget;
+      const inCallsNs = kernelNsInCalls(facts);
       const { count, onCpuNs } = facts.calls;
       const areShort = count > 0 && onCpuNs / count <= limits.shortCallNs;
       return when(
-        (areShort && reaches(kernelNs, facts, limits.kernelShare)) ||
+        (areShort && reaches(inCallsNs, facts, limits.kernelShare)) ||
           (count >= limits.leastEvents && callRate(facts) >= limits.callsPerSecond),
-        kernelNs,
+        inCallsNs,
       );
     },
     says(facts) {
       const { count, onCpuNs } = facts.calls;
       const each = shortTime(mean(onCpuNs, count));
-      return `made ${wholeNumber(callRate(facts))} system calls a second, ${each} on the CPU each, ${share(facts.thread.budget.kernelNs, facts)} of its time${mostInCall(facts, 'count')}`;
+      return `made ${wholeNumber(callRate(facts))} system calls a second, ${each} on the CPU each, ${share(kernelNsInCalls(facts), facts)} of its time${mostInCall(facts, 'count')}`;
     },
     next({ thread: { pid, syscalls } }) {
       const most = [...syscalls].sort((a, b) => b.count - a.count)[0]?.name ?? '';
@@ -133,11 +135,15 @@ export const threadRules: readonly ThreadRule[] = [
     atStake(facts) {
       const { kernelNs } = facts.thread.budget;
       const { count, onCpuNs } = facts.calls;
-      const areLong = count === 0 || onCpuNs / count > limits.shortCallNs;
+      const areLong = count === 0 || onCpuNs / count > limits.shortCallNs || isMostlyInNoCall(facts);
       return when(areLong && reaches(kernelNs, facts, limits.kernelShare), kernelNs);
     },
-    says: (facts) =>
-      `ran in the kernel for ${share(facts.thread.budget.kernelNs, facts)} of its time, in calls that take long${mostInCall(facts, 'time')}`,
+    says(facts) {
+      const ran = `ran in the kernel for ${share(facts.thread.budget.kernelNs, facts)} of its time`;
+      return isMostlyInNoCall(facts)
+        ? `${ran}, most of that in none of its calls: in a tracer’s probes, on its way out, or in calls that were not counted`
+        : `${ran}, in calls that take long${mostInCall(facts, 'time')}`;
+    },
     next: ({ thread: { tid } }) => `perf record -g -t ${tid} -- sleep 5`,
   },
   {

@@ -5,7 +5,7 @@ use abi::syscall::{LAST_NUMBER, SyscallKey};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::syscalls;
-use crate::names::syscalls::is_poll;
+use crate::names::syscalls::{is_of_probe, is_poll};
 use crate::options::EventOptions;
 
 /// A wait that makes up less of the least duration is not what a call was slow by.
@@ -16,7 +16,6 @@ pub fn selection(options: &EventOptions) -> Result<Events> {
     let mut events = Events {
         least_ns: options.least_ns,
         recorded: 1,
-        selected: u32::from(options.only.is_some() || !options.except.is_empty()),
         stacks: options.has_stacks.into(),
         least_wait_ns: options.least_ns / LEAST_WAIT_SHARE,
         ..Events::NONE
@@ -29,8 +28,15 @@ pub fn selection(options: &EventOptions) -> Result<Events> {
             Some(only) => only.contains(&name),
             None => true,
         };
-        if is_wanted && !options.except.contains(&name) {
+        if is_of_probe(key) {
+            if options.only.is_some() && is_wanted {
+                return Err(never_recorded(&name));
+            }
+            events.selected = 1;
+        } else if is_wanted && !options.except.contains(&name) {
             events.select(key);
+        } else {
+            events.selected = 1;
         }
     }
     match unknown[..] {
@@ -54,6 +60,12 @@ fn all_calls() -> impl Iterator<Item = SyscallKey> {
     [false, true].into_iter().flat_map(|compat| {
         (0..=LAST_NUMBER).map(move |number| SyscallKey::new(number.into(), compat))
     })
+}
+
+fn never_recorded(name: &str) -> Error {
+    let message = format!("{name} is never recorded: it is no call of the program's");
+    Error::new(ErrorKind::InvalidArgument, message)
+        .hint("the kernel makes it where a user probe of some tracer stands")
 }
 
 fn no_such_call(name: &str) -> Error {
@@ -120,7 +132,22 @@ mod tests {
         let events = selection(&options(None, &["poll"])).unwrap();
         let names = selected(&events, false);
         assert!(!names.contains(&"poll".to_owned()) && names.contains(&"read".to_owned()));
-        assert_eq!(selection(&options(None, &[])).unwrap().selected, 0);
+    }
+
+    #[test]
+    fn what_a_tracer_s_probes_call_is_never_recorded() {
+        let all = selection(&options(None, &[])).unwrap();
+        let has_some = cfg!(target_arch = "x86_64");
+        assert_eq!(all.selected, u32::from(has_some));
+        let names = selected(&all, false);
+        assert!(names.contains(&"read".to_owned()) && names.contains(&"syscall_1023".to_owned()));
+        for name in ["uprobe", "uretprobe"] {
+            assert!(!names.contains(&name.to_owned()), "{name}");
+        }
+        if has_some {
+            let error = selection(&options(Some(&["read", "uprobe"]), &[])).unwrap_err();
+            assert!(error.message.contains("uprobe"));
+        }
     }
 
     #[test]

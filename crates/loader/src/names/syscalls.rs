@@ -101,9 +101,21 @@ pub fn is_poll(key: SyscallKey) -> bool {
     POLL_NAMES.contains(&name.as_str()) || POLL_NAMES_OF_32_BIT.contains(&name.as_str())
 }
 
+/// What user probes put into a program as system calls of the kernel's own making: at a function's start where that is a `nop` of five
+/// bytes (Linux 6.18), and at its return (6.11). Whoever else makes them is refused.
+#[cfg(target_arch = "x86_64")]
+const OF_PROBES: [native::Sysno; 2] = [native::Sysno::uprobe, native::Sysno::uretprobe];
+#[cfg(target_arch = "aarch64")]
+const OF_PROBES: [native::Sysno; 0] = [];
+
+/// Whether the call is a tracer's, and none of the program that makes it.
+pub fn is_of_probe(key: SyscallKey) -> bool {
+    key.abi() == Abi::Native && OF_PROBES.iter().any(|&call| call as u32 == key.number())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::name;
+    use super::{is_of_probe, name};
     use abi::syscall::SyscallKey;
 
     #[cfg(target_arch = "x86_64")]
@@ -126,6 +138,23 @@ mod tests {
         (1000, false, "syscall_1000"),
         (u64::MAX, false, "invalid"),
     ];
+
+    #[test]
+    fn only_the_native_calls_of_probes_are_a_tracer_s() {
+        let of_probes: Vec<_> = (0..600)
+            .map(|number| SyscallKey::new(number, false))
+            .filter(|&key| is_of_probe(key))
+            .map(name)
+            .collect();
+        let expected: &[&str] = if cfg!(target_arch = "x86_64") {
+            &["uretprobe", "uprobe"]
+        } else {
+            &[]
+        };
+        assert_eq!(of_probes, expected);
+        // The same numbers of ia32 are calls that programs make.
+        assert!(!is_of_probe(SyscallKey::new(335, true)));
+    }
 
     #[test]
     fn each_convention_has_its_own_numbers() {

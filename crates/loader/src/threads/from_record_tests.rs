@@ -120,6 +120,32 @@ fn blocked_outside_of_calls_is_in_page_faults() {
     );
 }
 
+/// The kernel makes it as the program comes to a function that somebody probes.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn what_a_tracer_s_probes_call_is_no_call_of_the_thread_s() {
+    const UPROBE: i64 = 336;
+    let events = [
+        (1_100, Enter(READ)),
+        (1_200, Exit),
+        (1_300, Enter(UPROBE)),
+        (1_310, Out(Blocked)),
+        (1_330, Wakeup),
+        (1_330, In),
+        (1_350, Exit),
+        (1_900, Enter(UPROBE)),
+    ];
+    let thread = Recorded::of(1_000, &events).thread(2_000);
+    let names: Vec<_> = thread.syscalls.iter().map(|call| call.name()).collect();
+    assert_eq!(names, ["read"]);
+    assert_eq!(thread.budget.kernel_ns, 100 + 10 + 20 + 100);
+    assert_eq!(
+        (thread.budget.blocked_ns, thread.faults.blocked_ns),
+        (20, 20)
+    );
+    assert_eq!(budget_sum(&thread.budget), 1_000);
+}
+
 #[test]
 fn a_thread_that_ends_has_its_own_wall_time() {
     let events = [(1_100, Enter(READ)), (1_200, Exiting), (1_300, Out(Dead))];

@@ -6,6 +6,7 @@ use abi::syscall::{SyscallKey, SyscallRow};
 use abi::thread::close::OpenCall;
 
 use crate::names::errors::errno_name;
+use crate::names::syscalls::is_of_probe;
 use crate::sample::{SyscallStatistics, Thread};
 use crate::threads::shares::hold_within;
 
@@ -68,7 +69,7 @@ pub fn in_flight_off_cpu(
 }
 
 /// Calls were off the CPU for no longer than their thread. What it was blocked beyond them was in page faults, or in what else
-/// leads into the kernel.
+/// leads into the kernel. A tracer's probes are of that: the program calls nothing there.
 pub fn settle_calls(thread: &mut Thread) {
     let Thread {
         syscalls,
@@ -76,6 +77,7 @@ pub fn settle_calls(thread: &mut Thread) {
         faults,
         ..
     } = thread;
+    syscalls.retain(|call| !is_of_probe(call.key));
     let ready_ns = budget.ready_woken_ns + budget.ready_preempted_ns;
     hold_within(syscalls, ready_ns, |call| &mut call.ready_ns);
     hold_within(syscalls, budget.blocked_ns, |call| &mut call.blocked_ns);
