@@ -129,7 +129,8 @@ func main() {
       t.not(userStackEnd, 'complete');
       const functions = names(userStack);
       t.true(functions.some((name) => /nanosleep$/.test(name ?? '')));
-      if (flags.length === 0) t.is(functions.at(-1), 'runtime.asmcgocall');
+      // Beyond that may be what was left on the stack that Go calls C on.
+      if (flags.length === 0) t.true(functions.includes('runtime.asmcgocall'), `${functions}`);
     }
   }
 });

@@ -374,3 +374,32 @@ fn code_that_the_process_has_patched_or_may_patch_is_refused() {
     let patched = Running::command(Command::new(&program).arg("patched"));
     assert_eq!(points(&patched.objects(), "up:other").unwrap().len(), 1);
 }
+
+#[test]
+fn a_process_that_has_just_begun_has_none_of_its_libraries() {
+    let folder = Folder::new();
+    let program = folder.compile("gcc", "program", &source(), &[]);
+    let running = Running::start(&program);
+    assert!(!running.objects().lacks_libraries());
+    let alone = folder.compile("gcc", "alone", &source(), &["-static"]);
+    assert!(!Running::start(&alone).objects().lacks_libraries());
+    // Stopped by its tracer where it begins, with its loader mapped.
+    let traced = "set startup-with-shell off\nstarti\npython print('PID', gdb.selected_inferior().pid); import sys; sys.stdout.flush(); sys.stdin.readline()";
+    let script = folder.write("begin.gdb", traced);
+    let mut gdb = Command::new("gdb");
+    gdb.args(["-nx", "-batch", "-x"]).arg(script).arg(&program);
+    let mut gdb = gdb
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = std::io::BufReader::new(gdb.stdout.take().unwrap());
+    let mut lines = std::io::BufRead::lines(output).map(Result::unwrap);
+    let pid = lines.find_map(|line| line.strip_prefix("PID ")?.parse().ok());
+    let objects = Objects::of_process(pid.unwrap()).unwrap();
+    let lacks_libraries = objects.lacks_libraries();
+    // Its stdin is over: it ends, and its program with it.
+    drop(gdb.stdin.take());
+    gdb.wait().unwrap();
+    assert!(lacks_libraries);
+}

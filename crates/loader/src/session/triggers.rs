@@ -7,6 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use probe_points::{Kernel, Listing, Objects, Pattern, Point, ReturnProbes, Trigger};
 
@@ -321,11 +323,24 @@ impl Triggers {
 fn objects_of(process: &Process, options: &Options) -> Result<Objects> {
     match &options.program {
         Some(program) => Ok(Objects::of_command(program, Path::new("/"))?),
-        None => process
-            .while_there(objects_of_process)?
-            .ok_or_else(|| process.ended_meanwhile()),
+        None => {
+            let begun = Instant::now();
+            loop {
+                let objects = process.while_there(objects_of_process)?;
+                let objects = objects.ok_or_else(|| process.ended_meanwhile())?;
+                if !objects.lacks_libraries() || begun.elapsed() > LONGEST_LOADING {
+                    return Ok(objects);
+                }
+                thread::sleep(LOADING_PAUSE);
+            }
+        }
     }
 }
+
+/// That the libraries of a process that has just begun are waited for, before they count as not there. The loader maps them in a
+/// millisecond, where it has a CPU.
+const LONGEST_LOADING: Duration = Duration::from_millis(200);
+const LOADING_PAUSE: Duration = Duration::from_millis(2);
 
 /// By any of its threads: a leader that has ended maps nothing any more.
 fn objects_of_process(pid: u32) -> Result<Objects> {

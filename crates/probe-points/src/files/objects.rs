@@ -17,6 +17,7 @@ use object::elf::{EM_386, EM_X86_64};
 
 use crate::error::{Error, ErrorKind, Result, escaped};
 use crate::files::dynamic;
+use crate::files::dynamic_table::needs_of;
 use crate::files::maps::{self, Mapping};
 use crate::files::object::{Loaded, Object, identity, open_mapped};
 use crate::files::open::{Root, fd_path, open_file};
@@ -145,6 +146,20 @@ impl Objects {
     /// `None` never happens: there is no process without a program.
     pub fn program(&self) -> Option<&Object> {
         self.items.first()
+    }
+
+    /// Libraries that the program needs are not there: most likely it has just begun, and its loader has not mapped them yet.
+    pub fn lacks_libraries(&self) -> bool {
+        let needed = |program: &Object| {
+            let elf = program.elf()?;
+            program.read(|data| Ok(needs_of(elf, data)?.libraries))
+        };
+        let needed = self.program().and_then(|program| needed(program).ok());
+        let is_there = |name: &Vec<u8>| {
+            let mut items = self.items.iter();
+            items.any(|object| object.base_name() == name || object.soname() == name)
+        };
+        !needed.unwrap_or_default().iter().all(is_there)
     }
 
     /// Mapped files that could not be opened, one line each.
