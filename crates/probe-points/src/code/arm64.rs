@@ -34,9 +34,14 @@ fn flow(word: u32, address: u64) -> Flow {
         _ if word & 0x7e00_0000 == 0x3400_0000 => branch(19, 5),
         _ if word & 0x7e00_0000 == 0x3600_0000 => branch(14, 5),
         _ if word & 0x7e00_0000 == 0x7400_0000 => branch(9, 5),
-        // bl; blr and its kin; svc: a process may end in one
-        _ if word >> 26 == 0b10_0101 || word & 0xfeff_f000 == 0xd63f_0000 => Flow::Call,
-        _ if word & 0xffe0_001f == 0xd400_0001 => Flow::Call,
+        // bl
+        _ if word >> 26 == 0b10_0101 => {
+            let distance = i64::from(signed(word, 26, 0)) * 4;
+            Flow::Call(Some(address.wrapping_add_signed(distance)))
+        }
+        // blr and its kin; svc: a process may end in one
+        _ if word & 0xfeff_f000 == 0xd63f_0000 => Flow::Call(None),
+        _ if word & 0xffe0_001f == 0xd400_0001 => Flow::Call(None),
         _ if jump_register(word).is_some() => Flow::Computed,
         // eret and its kin, drps
         _ if word & 0xffdf_f3ff == 0xd69f_03e0 || word & 0xffff_fbff == 0xd69f_0bff => {
@@ -77,30 +82,30 @@ mod tests {
     fn each_way_out_of_an_instruction_is_known() {
         let branch = |to| Flow::Branch(to, Condition::Unreadable);
         for (word, expected) in [
-            (0xd65f_03c0, Flow::Return),       // ret
-            (0xd65f_0040, Flow::Return),       // ret x2
-            (0xd65f_0bff, Flow::Return),       // retaa
-            (0xd65f_0fff, Flow::Return),       // retab
-            (0x1400_0001, Flow::Jump(0x1004)), // b .+4
-            (0x17ff_ffff, Flow::Jump(0xffc)),  // b .-4
-            (0x9400_0001, Flow::Call),         // bl .+4
-            (0x5400_0040, branch(0x1008)),     // b.eq .+8
-            (0x54ff_ffe1, branch(0xffc)),      // b.ne .-4
-            (0xb400_0040, branch(0x1008)),     // cbz x0, .+8
-            (0x35ff_ffe0, branch(0xffc)),      // cbnz w0, .-4
-            (0x3600_0040, branch(0x1008)),     // tbz w0, #0, .+8
-            (0xb707_ffe0, branch(0xffc)),      // tbnz x0, #32, .-4
-            (0xd61f_0200, Flow::Computed),     // br x16
-            (0xd61f_0a1f, Flow::Computed),     // braaz x16
-            (0xd71f_0a11, Flow::Computed),     // braa x16, x17
-            (0xd63f_0200, Flow::Call),         // blr x16
-            (0xd69f_03e0, Flow::Foreign),      // eret
-            (0x0000_0000, Flow::Nowhere),      // udf #0
-            (0xd420_0000, Flow::Nowhere),      // brk #0
-            (0xd400_0001, Flow::Call),         // svc #0
-            (NOP, Flow::Next),                 // nop
-            (0xa9bf_7bfd, Flow::Next),         // stp x29, x30, [sp, #-16]!
-            (0xd503_233f, Flow::Next),         // paciasp
+            (0xd65f_03c0, Flow::Return),             // ret
+            (0xd65f_0040, Flow::Return),             // ret x2
+            (0xd65f_0bff, Flow::Return),             // retaa
+            (0xd65f_0fff, Flow::Return),             // retab
+            (0x1400_0001, Flow::Jump(0x1004)),       // b .+4
+            (0x17ff_ffff, Flow::Jump(0xffc)),        // b .-4
+            (0x9400_0001, Flow::Call(Some(0x1004))), // bl .+4
+            (0x5400_0040, branch(0x1008)),           // b.eq .+8
+            (0x54ff_ffe1, branch(0xffc)),            // b.ne .-4
+            (0xb400_0040, branch(0x1008)),           // cbz x0, .+8
+            (0x35ff_ffe0, branch(0xffc)),            // cbnz w0, .-4
+            (0x3600_0040, branch(0x1008)),           // tbz w0, #0, .+8
+            (0xb707_ffe0, branch(0xffc)),            // tbnz x0, #32, .-4
+            (0xd61f_0200, Flow::Computed),           // br x16
+            (0xd61f_0a1f, Flow::Computed),           // braaz x16
+            (0xd71f_0a11, Flow::Computed),           // braa x16, x17
+            (0xd63f_0200, Flow::Call(None)),         // blr x16
+            (0xd69f_03e0, Flow::Foreign),            // eret
+            (0x0000_0000, Flow::Nowhere),            // udf #0
+            (0xd420_0000, Flow::Nowhere),            // brk #0
+            (0xd400_0001, Flow::Call(None)),         // svc #0
+            (NOP, Flow::Next),                       // nop
+            (0xa9bf_7bfd, Flow::Next),               // stp x29, x30, [sp, #-16]!
+            (0xd503_233f, Flow::Next),               // paciasp
         ] {
             assert_eq!(flow(word, 0x1000), expected, "{word:#x}");
         }

@@ -31,6 +31,10 @@ pub struct End {
 pub fn ends(object: &Object, function: Range<u64>) -> Result<Vec<End>, String> {
     let mut walk = Walk::new(object, function)?;
     loop {
+        if let Some(at) = walk.inner_calls.first() {
+            let at = walk.shown(*at);
+            return Err(format!("it calls a place within itself at {at}"));
+        }
         walk.sweep()?;
         match walk.classify()? {
             Found::Ends(ends) => return Ok(ends),
@@ -70,7 +74,7 @@ impl Walk<'_> {
         let mut elsewhere = 0;
         for (&at, step) in &self.steps {
             let (to, condition) = match step.flow {
-                Flow::Next | Flow::Call | Flow::Nowhere => continue,
+                Flow::Next | Flow::Call(_) | Flow::Nowhere => continue,
                 Flow::Foreign => {
                     let at = self.shown(at);
                     return Err(format!("it is left in an unusual way at {at}"));

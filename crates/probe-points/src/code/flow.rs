@@ -11,8 +11,8 @@ pub struct Step {
 pub enum Flow {
     /// To the next instruction.
     Next,
-    /// To the next instruction, unless what is called never returns.
-    Call,
+    /// To the next instruction, unless what is called never returns; `None`: what that is, a register or memory says.
+    Call(Option<u64>),
     /// To the caller.
     Return,
     Jump(u64),

@@ -103,8 +103,8 @@ impl Walk<'_> {
             let after = at + step.bytes;
             match step.flow {
                 Flow::Next => ways.push(after),
-                Flow::Call if range.contains(&after) => ways.push(after),
-                Flow::Call | Flow::Nowhere => {}
+                Flow::Call(_) if range.contains(&after) => ways.push(after),
+                Flow::Call(_) | Flow::Nowhere => {}
                 Flow::Jump(to) => ways.push(to),
                 Flow::Branch(to, _) => ways.extend([to, after]),
                 Flow::Return | Flow::Pointer | Flow::Computed | Flow::Foreign => {

@@ -6,6 +6,9 @@ use object::elf::{EM_386, EM_AARCH64, EM_X86_64};
 use crate::code::flow::Step;
 use crate::code::{arm64, x86};
 
+/// Of x86, in bytes; other machines' are shorter.
+pub const LONGEST_INSTRUCTION: u64 = 15;
+
 /// Of the instruction that `code` begins with, at that address; `None`: there is none, or none that is known.
 pub fn step(machine: u16, code: &[u8], address: u64) -> Option<Step> {
     match machine {

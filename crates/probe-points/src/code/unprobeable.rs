@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use iced_x86::Code;
 use object::elf::{EM_386, EM_X86_64};
 
-use crate::code::place::LONGEST_INSTRUCTION;
+use crate::code::machine::LONGEST_INSTRUCTION;
 use crate::code::x86;
 use crate::error::Result;
 use crate::files::cache::read;

@@ -4,11 +4,12 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use crate::code::by_address::ByAddress;
 use crate::code::flow::{Flow, Step};
-use crate::code::machine::{is_nop, step};
+use crate::code::machine::{LONGEST_INSTRUCTION, is_nop, step};
 use crate::files::clones;
 use crate::files::object::Object;
-use crate::files::symbols::{Function, Functions};
+use crate::files::symbols::Function;
 use crate::files::unwind_tables::{Heights, UnwindTables};
 
 /// Of one function's parts together.
@@ -27,36 +28,6 @@ const MOST_LOOKS: u32 = 1 << 20;
 /// Of one function.
 const MOST_NAMES: usize = 64;
 
-/// Symbols in the order of their addresses.
-pub struct ByAddress<'a> {
-    functions: &'a Functions,
-    items: Vec<&'a Function>,
-}
-
-impl<'a> ByAddress<'a> {
-    fn new(functions: &'a Functions) -> Self {
-        let mut items: Vec<&Function> = functions.iter().collect();
-        items.sort_by_key(|function| function.address);
-        Self { functions, items }
-    }
-
-    pub fn at(&self, address: u64) -> &[&'a Function] {
-        let from = self.items.partition_point(|it| it.address < address);
-        let count = self.items[from..].partition_point(|it| it.address == address);
-        &self.items[from..from + count]
-    }
-
-    /// The last to begin of those near by whose code an address is in.
-    pub fn holding(&self, address: u64) -> Option<&'a Function> {
-        /// Names of one place, and functions within functions.
-        const MOST_BEFORE: usize = 64;
-        let after = self.items.partition_point(|it| it.address <= address);
-        let before = self.items[..after].iter().rev().take(MOST_BEFORE);
-        let mut holding = before.filter(|it| address - it.address < it.bytes.max(1));
-        holding.next().copied()
-    }
-}
-
 /// What has been found out of one function.
 pub struct Walk<'a> {
     pub object: &'a Object,
@@ -71,11 +42,24 @@ pub struct Walk<'a> {
     pub swept: BTreeSet<u64>,
     /// How much more of other code is looked at.
     pub looks_left: Cell<u32>,
+    /// Where it calls a place within itself, which no function is: what returns there stays in it, and behind the call may be data.
+    pub inner_calls: Vec<u64>,
+    /// Whether it may go on into what follows it.
+    may_fall_out: bool,
 }
 
 impl<'a> Walk<'a> {
     /// Along all ways from the start of the function whose code that is.
     pub fn new(object: &'a Object, function: Range<u64>) -> Result<Self, String> {
+        Self::along(object, function, false)
+    }
+
+    /// The same of one that may go on into the next one, as assembler's do.
+    pub fn of_any(object: &'a Object, function: Range<u64>) -> Result<Self, String> {
+        Self::along(object, function, true)
+    }
+
+    fn along(object: &'a Object, function: Range<u64>, may_fall_out: bool) -> Result<Self, String> {
         let elf = object.elf().map_err(|error| error.message)?;
         let mut walk = Self {
             object,
@@ -87,6 +71,8 @@ impl<'a> Walk<'a> {
             steps: BTreeMap::new(),
             swept: BTreeSet::new(),
             looks_left: Cell::new(MOST_LOOKS),
+            inner_calls: Vec::new(),
+            may_fall_out,
         };
         let start = function.start;
         walk.add_part(function)?;
@@ -137,6 +123,12 @@ impl<'a> Walk<'a> {
         self.part(address).is_some()
     }
 
+    /// In it, and not at the start of it or of a part.
+    fn is_within(&self, address: u64) -> bool {
+        let part = self.part(address);
+        part.is_some_and(|part| part.range.start != address)
+    }
+
     /// From an address of a part to that part's end.
     pub fn code(&self, address: u64) -> Option<&[u8]> {
         let part = self.part(address)?;
@@ -175,11 +167,18 @@ impl<'a> Walk<'a> {
                 match step.flow {
                     // Go's compiler puts one behind a call that never returns.
                     Flow::Next if !self.is_inside(after) && self.is_behind_call(at) => break,
+                    Flow::Next if !self.is_inside(after) && self.may_fall_out => break,
                     Flow::Next if !self.is_inside(after) => {
                         let whence = self.shown(at);
                         return Err(format!("after {whence} it goes on into what follows it"));
                     }
-                    Flow::Next | Flow::Call => {}
+                    // As a text is addressed that stands behind the call.
+                    Flow::Call(Some(to)) if self.is_within(to) && to != after => {
+                        self.inner_calls.push(at);
+                        ways.push(to);
+                        break;
+                    }
+                    Flow::Next | Flow::Call(_) => {}
                     Flow::Jump(to) => {
                         self.enter(to, &mut ways)?;
                         break;
@@ -201,7 +200,9 @@ impl<'a> Walk<'a> {
         let mut steps = self.steps.range(..=at).rev();
         steps
             .find(|(at, step)| !self.is_nop(**at, step))
-            .is_some_and(|(at, step)| step.flow == Flow::Call && self.part(*at).is_some())
+            .is_some_and(|(at, step)| {
+                matches!(step.flow, Flow::Call(_)) && self.part(*at).is_some()
+            })
     }
 
     /// Whether another of the instructions has some of these bytes.
@@ -213,6 +214,14 @@ impl<'a> Walk<'a> {
                 .range(bytes.start + 1..bytes.end)
                 .next()
                 .is_some()
+    }
+
+    /// The instruction that begins before an address and ends behind it.
+    pub fn around(&self, address: u64) -> Option<(u64, Step)> {
+        let before = self.steps.range(..address).rev();
+        let mut near = before.take_while(|(at, _)| address - **at < LONGEST_INSTRUCTION);
+        let found = near.find(|(at, step)| *at + step.bytes > address)?;
+        Some((*found.0, *found.1))
     }
 
     /// Where a jump leads, if it is within the function or to a part that is named as its own.

@@ -44,7 +44,10 @@ fn flow(instruction: &Instruction) -> Flow {
         FlowControl::Exception => Flow::Nowhere,
         FlowControl::Interrupt if instruction.code() == Code::Int3 => Flow::Nowhere,
         FlowControl::Next if instruction.code() == Code::Hlt => Flow::Nowhere,
-        FlowControl::Call | FlowControl::IndirectCall => Flow::Call,
+        FlowControl::Call if is_near(instruction) => {
+            Flow::Call(Some(instruction.near_branch_target()))
+        }
+        FlowControl::Call | FlowControl::IndirectCall => Flow::Call(None),
         FlowControl::Next | FlowControl::Interrupt | FlowControl::XbeginXabortXend => Flow::Next,
     }
 }
@@ -109,9 +112,9 @@ mod tests {
             (&[0xff, 0x60, 0x18], Flow::Computed),
             (&[0xff, 0x24, 0xc5, 0, 0, 0, 0], Flow::Computed),
             (&[0x64, 0xff, 0x24, 0x25, 0, 0, 0, 0], Flow::Computed),
-            (&[0xe8, 0, 0, 0, 0], Flow::Call),
-            (&[0xff, 0xd0], Flow::Call),
-            (&[0x0f, 0x05], Flow::Call),
+            (&[0xe8, 0, 0, 0, 0], Flow::Call(Some(0x1005))),
+            (&[0xff, 0xd0], Flow::Call(None)),
+            (&[0x0f, 0x05], Flow::Call(None)),
             (&[0x0f, 0x0b], Flow::Nowhere),
             (&[0xcc], Flow::Nowhere),
             (&[0xf4], Flow::Nowhere),

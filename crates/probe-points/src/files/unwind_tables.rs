@@ -80,6 +80,21 @@ impl UnwindTables {
             .unwrap_or_default()
     }
 
+    /// Whether the function that an address is in catches exceptions, or cleans up after them.
+    pub fn has_landing_pads(&self, address: u64) -> bool {
+        let entry = self.entry(address).and_then(|(_, at)| self.parsed(*at));
+        entry.is_some_and(|entry| entry.lsda().is_some())
+    }
+
+    fn parsed(&self, offset: usize) -> Option<FrameDescriptionEntry<Slice<'_>>> {
+        let (section, bases) = self.section();
+        section
+            .fde_from_offset(&bases, offset.into(), |section, bases, offset| {
+                section.cie_from_offset(bases, offset)
+            })
+            .ok()
+    }
+
     fn entry(&self, address: u64) -> Option<&(Range<u64>, usize)> {
         let after = self
             .functions
@@ -128,11 +143,7 @@ impl UnwindTables {
     fn rows(&self, offset: usize) -> Option<Heights> {
         let (register, added) = self.at_start?;
         let (section, bases) = self.section();
-        let entry: FrameDescriptionEntry<Slice<'_>> = section
-            .fde_from_offset(&bases, offset.into(), |section, bases, offset| {
-                section.cie_from_offset(bases, offset)
-            })
-            .ok()?;
+        let entry = self.parsed(offset)?;
         let mut context = UnwindContext::new();
         let mut table = entry.rows(&section, &bases, &mut context).ok()?;
         let mut heights = Vec::new();

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::code::place::{self, LONGEST_INSTRUCTION, begins_anywhere};
+use crate::code::machine::LONGEST_INSTRUCTION;
+use crate::code::nop_of_five::becomes_call;
+use crate::code::place::{self, begins_anywhere};
 use crate::error::{Error, ErrorKind, Result, escaped};
 use crate::files::clones::are_one_structor;
 use crate::files::object::Object;
@@ -217,39 +219,49 @@ fn at_address(shown: String, offset: u64, function: Option<Range<u64>>) -> Locat
     }
 }
 
-/// Of a function whose code that is, up to that address.
+/// At an address beyond the start of the function whose code that is.
 fn require_instruction(
     object: &Object,
     name: &str,
     function: &Range<u64>,
     address: u64,
 ) -> Result<()> {
-    /// More of one function is read for nobody's sake.
-    const MOST_BYTES: u64 = 16 << 20;
     let elf = object.elf()?;
-    let offset = address - function.start;
-    let bytes = (offset.min(MOST_BYTES) + LONGEST_INSTRUCTION) as usize;
-    let start = elf.code_offset(function.start);
-    let start = start.ok_or_else(|| untold(&format!("{name}+{offset:#x}")))?;
-    let code = object.bytes_at(start, bytes)?;
+    let shown = |address: u64| format!("{name}+{:#x}", address - function.start);
     let refused = |reason: String| Error::new(ErrorKind::Unprobeable, reason);
-    match place::place(elf.machine, &code, offset) {
-        place::Place::Begins => Ok(()),
-        place::Place::Inside {
-            offset: begin,
-            bytes,
-        } => Err(refused(format!(
-            "{name}+{offset:#x} is inside of an instruction, where a breakpoint would break the program"
-        ))
-        .hint(format!(
-            "instructions begin at {name}+{begin:#x} and {name}+{:#x}",
-            begin + bytes
-        ))),
-        place::Place::Unknown => Err(refused(format!(
-            "whether an instruction begins at {name}+{offset:#x} cannot be told: what is before it is no code that is known"
-        ))
-        .hint("probe the function itself")),
+    match place::place(object, function.clone(), address) {
+        place::Place::Begins => {}
+        place::Place::Inside { offset, bytes } => {
+            let begin = function.start + offset;
+            return Err(refused(format!(
+                "{} is inside of an instruction, where a breakpoint would break the program",
+                shown(address)
+            ))
+            .hint(format!(
+                "instructions begin at {} and {}",
+                shown(begin),
+                shown(begin + bytes)
+            )));
+        }
+        place::Place::Unknown(why) => {
+            return Err(refused(format!(
+                "whether an instruction begins at {} cannot be told: {why}",
+                shown(address)
+            ))
+            .hint("probe the function itself"));
+        }
     }
+    let offset = elf.code_offset(address);
+    let offset = offset.ok_or_else(|| untold(&shown(address)))?;
+    let code = object.bytes_at(offset, LONGEST_INSTRUCTION as usize)?;
+    if becomes_call(elf.machine, &code) {
+        return Err(refused(format!(
+            "{} is a nop of five bytes, of which Linux 6.18 makes a call, which would overwrite what the function may keep below its stack",
+            shown(address)
+        ))
+        .hint("give the instruction after it, or the function itself"));
+    }
+    Ok(())
 }
 
 /// At what the loader has chosen of an indirect function's implementations.
