@@ -67,6 +67,21 @@ pub fn jump_register(word: u32) -> Option<u32> {
     jumps.then_some(word >> 5 & 31)
 }
 
+/// Of a jump by a register, the place from which a distance is counted; `before`: the words before it, from it on, and where they are.
+pub fn counted_from(jump: u32, before: &[(u64, u32)]) -> Option<u64> {
+    let register = jump_register(jump)?;
+    let base = before.iter().find_map(|(_, word)| {
+        // add (extended or shifted register), 64 bits
+        let adds = word & 0xff20_0000 == 0x8b20_0000 || word & 0xff20_0000 == 0x8b00_0000;
+        (adds && word & 31 == register).then_some(word >> 5 & 31)
+    })?;
+    let (address, adr) = before
+        .iter()
+        .find(|(_, word)| word & 0x9f00_0000 == 0x1000_0000 && word & 31 == base)?;
+    let distance = signed(*adr, 19, 5) << 2 | (adr >> 29 & 3) as i32;
+    Some(address.wrapping_add_signed(i64::from(distance)))
+}
+
 /// The `bits` bits of a word from bit `from` on, as a signed number.
 pub fn signed(word: u32, bits: u32, from: u32) -> i32 {
     ((word << (32 - bits - from)) as i32) >> (32 - bits)

@@ -9,13 +9,12 @@
 use std::ops::Range;
 
 use crate::code::flow::{Condition, Flow};
-use crate::code::jump_table::{Code, Loaded, leads_inside};
 use crate::code::leads::Leads;
 use crate::code::walk::Walk;
 use crate::files::elf::Elf;
 use crate::files::object::Object;
 
-/// To other code, or by a register, in one function.
+/// To other code, in one function.
 const MOST_JUMPS: usize = 4096;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,13 +35,15 @@ pub fn ends(object: &Object, function: Range<u64>) -> Result<Vec<End>, String> {
             return Err(format!("it calls a place within itself at {at}"));
         }
         walk.sweep()?;
-        match walk.classify()? {
-            Found::Ends(ends) => return Ok(ends),
-            Found::Part(range) => {
-                walk.add_part(range)?;
-                walk.follow(walk.ways_inside(), false)?;
-            }
-        }
+        let part = match walk.follow_tables()? {
+            Some(part) => part,
+            None => match walk.classify()? {
+                Found::Ends(ends) => return Ok(ends),
+                Found::Part(part) => part,
+            },
+        };
+        walk.add_part(part)?;
+        walk.follow(walk.ways_inside(), false)?;
     }
 }
 
@@ -79,16 +80,12 @@ impl Walk<'_> {
                     let at = self.shown(at);
                     return Err(format!("it is left in an unusual way at {at}"));
                 }
-                // A label's address may be in a variable.
-                Flow::Pointer if height(at) == Some(false) => {
-                    computed.push(at);
-                    continue;
-                }
-                Flow::Return | Flow::Pointer => {
+                Flow::Return => {
                     end(at, step.flow);
                     continue;
                 }
-                Flow::Computed => {
+                // A label's address may be in a variable, too.
+                Flow::Pointer | Flow::Computed => {
                     computed.push(at);
                     continue;
                 }
@@ -96,6 +93,10 @@ impl Walk<'_> {
                 Flow::Branch(to, condition) => (to, Some(condition)),
             };
             if self.is_inside(to) {
+                continue;
+            }
+            if condition.is_none() && self.is_thunk(to) {
+                computed.push(at);
                 continue;
             }
             elsewhere += 1;
@@ -116,7 +117,7 @@ impl Walk<'_> {
                 Leads::Away => end(at, step.flow),
             }
         }
-        for at in self.computed_ends(&computed, height)? {
+        for at in self.leaving(&computed, height)? {
             end(at, Flow::Computed);
         }
         self.require_instructions(&ends, height)?;
@@ -125,51 +126,6 @@ impl Walk<'_> {
         }
         ends.sort_by_key(|end| end.address);
         Ok(Found::Ends(ends))
-    }
-
-    /// Of jumps that go by a register, those that leave the function.
-    fn computed_ends(
-        &self,
-        computed: &[u64],
-        height: impl Fn(u64) -> Option<bool>,
-    ) -> Result<Vec<u64>, String> {
-        let (mut inside, unknown): (Vec<u64>, Vec<u64>) =
-            computed.iter().partition(|at| height(**at) == Some(false));
-        if unknown.is_empty() {
-            return Ok(unknown);
-        }
-        if unknown.len() > MOST_JUMPS {
-            return Err(format!(
-                "it jumps by a register at over {MOST_JUMPS} places"
-            ));
-        }
-        let code = Code {
-            machine: self.machine,
-            instructions: self
-                .steps
-                .iter()
-                .filter_map(|(at, step)| Some((*at, self.instruction(*at, step)?)))
-                .collect(),
-            read: &|address, bytes| self.read(address, bytes),
-            is_inside: &|address| self.is_inside(address),
-        };
-        let loaded = Loaded::of(&code);
-        let goes_by_table = |at: &u64| {
-            let jump = code.instructions.partition_point(|(other, _)| other < at);
-            leads_inside(&code, &loaded, jump)
-        };
-        let (by_table, outside): (Vec<u64>, Vec<u64>) =
-            unknown.into_iter().partition(goes_by_table);
-        inside.extend(by_table);
-        // Where one of the others led inside, there would be code that nothing else leads to.
-        let is_all_reached = !inside.is_empty() || self.swept.iter().all(|at| self.is_padding(*at));
-        match outside.first() {
-            Some(at) if !is_all_reached => {
-                let at = self.shown(*at);
-                Err(format!("where its jump at {at} leads cannot be told"))
-            }
-            _ => Ok(outside),
-        }
     }
 
     /// A breakpoint is put on what is an instruction for certain.
@@ -192,11 +148,6 @@ impl Walk<'_> {
             }
         }
         Ok(())
-    }
-
-    fn is_padding(&self, at: u64) -> bool {
-        let step = self.steps.get(&at);
-        step.is_some_and(|step| step.flow == Flow::Nowhere || self.is_nop(at, step))
     }
 
     /// Go's compiler puts nothing but instructions among instructions, and makes no unwind tables.

@@ -1,170 +1,200 @@
-//! Whether a computed jump goes by a table of places within its function, as compilers make them of a `switch`.
+//! Where a computed jump leads that goes by a table of places, as compilers make them of a `switch`.
 //!
-//! A tail call by a table of functions looks alike: what tells is where the table's first entry leads.
+//! A tail call by a table of functions looks alike: what tells is where the table's entries lead. All of them are followed, as the first
+//! one may lead to code that hardly ever runs, or be one that cannot be.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
-use object::elf::{EM_386, EM_AARCH64, EM_X86_64};
 
-use crate::code::{arm64, x86};
+use crate::code::definitions::Definitions;
+use crate::code::walk::Walk;
 
-/// What tells is close by, but for the table's address, which may be loaded ahead of a loop.
-const MOST_BEFORE: usize = 16;
+/// Of all tables of one function.
+const MOST_ENTRIES: u32 = 1 << 16;
+/// Behind a first one that leads out of the function, for one that leads into it.
+const LOOKED_BEYOND: u64 = 16;
 
-/// Addresses that are loaded into the register in question, of those nearest to the jump.
-const MOST_LOADED: usize = 64;
-
-/// A function's instructions, by address, and what else its file holds.
-pub struct Code<'a> {
-    pub machine: u16,
-    pub instructions: Vec<(u64, &'a [u8])>,
-    /// So many bytes at an address of the file.
-    pub read: &'a dyn Fn(u64, usize) -> Option<Vec<u8>>,
-    pub is_inside: &'a dyn Fn(u64) -> bool,
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Table {
+    pub address: u64,
+    /// Four or eight bytes.
+    entry_bytes: u32,
+    /// What each entry is counted from.
+    from: u64,
 }
 
-/// Which addresses a function loads into which registers, by the index of the instruction that does.
-#[derive(Default)]
-pub struct Loaded(Vec<(usize, Register, u64)>);
+pub enum Leads {
+    /// To these places in the function.
+    Inside(Vec<u64>),
+    /// Also to more code that is the function's by its name.
+    ToPart(Range<u64>),
+    /// Not at first, but perhaps further on.
+    Unclear,
+    Away,
+}
 
-impl Loaded {
-    pub fn of(code: &Code<'_>) -> Self {
-        let Some(bits) = x86_bits(code.machine) else {
-            return Self::default();
+/// The tables that a jump may go by; `None`: it goes otherwise, or cannot be followed.
+pub fn tables_of(definitions: &Definitions<'_>, jump: u64) -> Option<Vec<Table>> {
+    let it = definitions.decode(jump)?;
+    if it.op0_kind() == OpKind::Memory {
+        return by_address(definitions, &it, jump);
+    }
+    let mut tables = Vec::new();
+    for at in definitions.of(jump, it.op0_register())? {
+        let it = definitions.decode(at)?;
+        let found = match (it.mnemonic(), it.op1_kind()) {
+            (Mnemonic::Mov, OpKind::Memory) => by_address(definitions, &it, at),
+            (Mnemonic::Add, OpKind::Register) => {
+                let by = |register| by_distance(definitions, at, register);
+                by(it.op0_register()).or_else(|| by(it.op1_register()))
+            }
+            _ => None,
         };
-        let instructions = code.instructions.iter().enumerate();
-        let loads = instructions.filter_map(|(index, (address, bytes))| {
-            let it = x86::decode(bits, bytes, *address)?;
-            let loads = it.mnemonic() == Mnemonic::Lea && it.is_ip_rel_memory_operand();
-            let register = it.op0_register().full_register();
-            loads.then(|| (index, register, it.memory_displacement64()))
-        });
-        Self(loads.collect())
+        tables.extend(found?);
     }
-
-    fn near(&self, index: usize, register: Register) -> impl Iterator<Item = u64> {
-        let register = register.full_register();
-        let after = self.0.partition_point(|(other, ..)| *other < index);
-        let (before, after) = self.0.split_at(after);
-        let mine = move |(_, other, address): &(usize, Register, u64)| {
-            (*other == register).then_some(*address)
-        };
-        let before = before.iter().rev().filter_map(mine).take(MOST_LOADED);
-        before.chain(after.iter().filter_map(mine).take(MOST_LOADED))
-    }
+    Some(tables)
 }
 
-fn x86_bits(machine: u16) -> Option<u32> {
-    match machine {
-        EM_X86_64 => Some(64),
-        EM_386 => Some(32),
-        _ => None,
+/// `jmp *table(,%rax,8)`, or the same by way of a register.
+fn by_address(definitions: &Definitions<'_>, it: &Instruction, at: u64) -> Option<Vec<Table>> {
+    let entry_bytes = definitions.word_bytes();
+    if it.memory_index() == Register::None || it.memory_index_scale() != entry_bytes {
+        return None;
     }
+    let bases = match it.memory_base() {
+        Register::None => vec![0],
+        base => definitions.addresses(at, base)?,
+    };
+    let table = |base: u64| Table {
+        address: base.wrapping_add(it.memory_displacement64()),
+        entry_bytes,
+        from: 0,
+    };
+    Some(bases.into_iter().map(table).collect())
 }
 
-/// Of the jump that is the instruction of that index.
-pub fn leads_inside(code: &Code<'_>, loaded: &Loaded, jump: usize) -> bool {
-    let found = match (x86_bits(code.machine), code.machine) {
-        (Some(bits), _) => x86_leads_inside(code, loaded, bits, jump),
-        (None, EM_AARCH64) => arm64_leads_inside(code, jump),
-        _ => None,
-    };
-    found.unwrap_or(false)
-}
-
-fn x86_leads_inside(code: &Code<'_>, loaded: &Loaded, bits: u32, jump: usize) -> Option<bool> {
-    let decode = |index: usize| {
-        let (address, bytes) = code.instructions.get(index)?;
-        x86::decode(bits, bytes, *address)
-    };
-    let before = |index: usize| (index.saturating_sub(MOST_BEFORE)..index).rev();
-    let writes = |it: &Instruction, register: Register| {
-        it.op0_kind() == OpKind::Register
-            && it.op0_register().full_register() == register.full_register()
-            && !matches!(it.mnemonic(), Mnemonic::Cmp | Mnemonic::Test | Mnemonic::Bt)
-    };
-    let tables = |it: &Instruction| -> Vec<(u64, u64)> {
-        let displacement = it.memory_displacement64();
-        match it.memory_base() {
-            Register::None => vec![(0, displacement)],
-            base => loaded
-                .near(jump, base)
-                .map(|address| (address, address.wrapping_add(displacement)))
-                .collect(),
-        }
-    };
-    let word_bytes = bits / 8;
-    // `jmp *table(,%rax,8)`, or the same by way of a register.
-    let by_address = |it: &Instruction| {
-        it.memory_index() != Register::None
-            && it.memory_index_scale() == word_bytes
-            && tables(it).into_iter().any(|(_, table)| {
-                let entry = (code.read)(table, word_bytes as usize);
-                entry.is_some_and(|entry| (code.is_inside)(unsigned(&entry)))
-            })
-    };
-    let jump_itself = decode(jump)?;
-    if jump_itself.op0_kind() == OpKind::Memory {
-        return Some(by_address(&jump_itself));
-    }
-    let register = jump_itself.op0_register();
-    let last = |from: usize, register: Register| {
-        before(from).find_map(|index| {
-            let it = decode(index)?;
-            writes(&it, register).then_some((index, it))
-        })
-    };
-    let (at, it) = last(jump, register)?;
-    if it.mnemonic() == Mnemonic::Mov && it.op1_kind() == OpKind::Memory {
-        return Some(by_address(&it));
-    }
-    // `movslq (%rdx,%rax,4),%rax; add %rdx,%rax; jmp *%rax`: of four bytes, from the table on.
-    if it.mnemonic() != Mnemonic::Add || it.op1_kind() != OpKind::Register {
-        return Some(false);
-    }
-    let by_distance = |register: Register| {
-        let Some((_, it)) = last(at, register) else {
-            return false;
-        };
+/// `movslq (%rdx,%rax,4),%rax; add %rdx,%rax; jmp *%rax`: of four bytes, from the table on.
+fn by_distance(definitions: &Definitions<'_>, add: u64, register: Register) -> Option<Vec<Table>> {
+    let mut tables = Vec::new();
+    for at in definitions.of(add, register)? {
+        let it = definitions.decode(at)?;
         let reads_table = matches!(it.mnemonic(), Mnemonic::Movsxd | Mnemonic::Mov)
             && it.op1_kind() == OpKind::Memory
             && it.memory_index() != Register::None
             && it.memory_index_scale() == 4;
-        reads_table
-            && tables(&it).into_iter().any(|(base, table)| {
-                let Some(entry) = (code.read)(table, 4) else {
-                    return false;
-                };
-                let distance = i64::from(unsigned(&entry) as i32);
-                (code.is_inside)(base.wrapping_add_signed(distance))
-            })
-    };
-    Some(by_distance(register) || by_distance(it.op1_register()))
+        if !reads_table {
+            return None;
+        }
+        let bases = definitions.addresses(at, it.memory_base())?;
+        tables.extend(bases.into_iter().map(|base| Table {
+            address: base.wrapping_add(it.memory_displacement64()),
+            entry_bytes: 4,
+            from: base,
+        }));
+    }
+    Some(tables)
 }
 
-fn unsigned(bytes: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word[..bytes.len().min(8)].copy_from_slice(&bytes[..bytes.len().min(8)]);
-    u64::from_le_bytes(word)
+enum Entry {
+    Begins,
+    ToPart(Range<u64>),
+    /// What compilers take for impossible leads to where the code happens to end.
+    Behind,
+    Elsewhere,
 }
 
-/// `adr x1, place; add x0, x1, w0, sxth #2; br x0`: the distance is counted from a place of the function.
-fn arm64_leads_inside(code: &Code<'_>, jump: usize) -> Option<bool> {
-    let word = |index: usize| {
-        let (address, bytes) = code.instructions.get(index)?;
-        Some((*address, arm64::word(bytes)?))
-    };
-    let register = arm64::jump_register(word(jump)?.1)?;
-    let before = (jump.saturating_sub(MOST_BEFORE)..jump).rev();
-    let base = before.clone().filter_map(word).find_map(|(_, word)| {
-        // add (extended or shifted register), 64 bits
-        let adds = word & 0xff20_0000 == 0x8b20_0000 || word & 0xff20_0000 == 0x8b00_0000;
-        (adds && word & 31 == register).then_some(word >> 5 & 31)
-    })?;
-    let (address, adr) = before
-        .filter_map(word)
-        .find(|(_, word)| word & 0x9f00_0000 == 0x1000_0000 && word & 31 == base)?;
-    let distance = arm64::signed(adr, 19, 5) << 2 | (adr >> 29 & 3) as i32;
-    Some((code.is_inside)(
-        address.wrapping_add_signed(i64::from(distance)),
-    ))
+/// Reads tables of one function.
+pub struct Reader<'a> {
+    walk: &'a Walk<'a>,
+    /// Where tables of the function begin: another one's are not read for a table's.
+    pub begins: BTreeSet<u64>,
+    entries_left: Cell<u32>,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(walk: &'a Walk<'a>, tables: &BTreeMap<u64, Vec<Table>>) -> Self {
+        Self {
+            walk,
+            begins: tables
+                .values()
+                .flatten()
+                .map(|table| table.address)
+                .collect(),
+            entries_left: Cell::new(MOST_ENTRIES),
+        }
+    }
+
+    pub fn leads(&self, table: Table) -> Result<Leads, String> {
+        let mut inside = Vec::new();
+        let mut index = 0;
+        while let Some((at, to)) = self.entry(table, index)? {
+            if index > 0 && self.begins.contains(&at) {
+                break;
+            }
+            index += 1;
+            match self.looks(to) {
+                Entry::Begins => inside.push(to),
+                Entry::ToPart(range) => return Ok(Leads::ToPart(range)),
+                Entry::Behind => {}
+                Entry::Elsewhere => break,
+            }
+        }
+        if !inside.is_empty() {
+            return Ok(Leads::Inside(inside));
+        }
+        for index in index..index + LOOKED_BEYOND {
+            match self.entry(table, index)? {
+                Some((at, _)) if self.begins.contains(&at) => break,
+                Some((_, to)) if matches!(self.looks(to), Entry::Begins) => {
+                    return Ok(Leads::Unclear);
+                }
+                Some(_) => {}
+                None => break,
+            }
+        }
+        Ok(Leads::Away)
+    }
+
+    /// Where it is, and where it leads.
+    fn entry(&self, table: Table, index: u64) -> Result<Option<(u64, u64)>, String> {
+        let left = self.entries_left.get().checked_sub(1);
+        let left = left.ok_or_else(|| "its tables of places are too large".to_owned())?;
+        self.entries_left.set(left);
+        let bytes = u64::from(table.entry_bytes);
+        let at = table.address.wrapping_add(index.wrapping_mul(bytes));
+        let Some(entry) = self.walk.read(at, bytes as usize) else {
+            return Ok(None);
+        };
+        let mut word = [0; 8];
+        let used = entry.len().min(word.len());
+        word[..used].copy_from_slice(&entry[..used]);
+        let word = u64::from_le_bytes(word);
+        let to = if table.from == 0 {
+            word
+        } else {
+            let distance = i64::from(word as i32);
+            table.from.wrapping_add_signed(distance)
+        };
+        Ok(Some((at, to)))
+    }
+
+    fn looks(&self, to: u64) -> Entry {
+        let walk = self.walk;
+        if walk.is_inside(to) {
+            let begins = walk.steps.contains_key(&to) && walk.around(to).is_none();
+            return if begins && to != walk.start {
+                Entry::Begins
+            } else {
+                Entry::Elsewhere
+            };
+        }
+        if walk.parts.iter().any(|part| part.range.end == to) {
+            return Entry::Behind;
+        }
+        walk.part_by_name(to)
+            .map_or(Entry::Elsewhere, Entry::ToPart)
+    }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::code::flow::Flow;
 use crate::code::machine::step;
 use crate::code::walk::{MOST_BYTES, Walk};
-use crate::files::clones::is_part;
+use crate::files::clones::{base, is_part};
 
 pub enum Leads {
     /// To another function, which returns to the caller of this one.
@@ -37,6 +37,11 @@ impl Walk<'_> {
             .symbols
             .as_ref()
             .and_then(|symbols| symbols.holding(to));
+        match self.other_part(to) {
+            Some(is_own) if is_own => return Ok(Leads::Nowhere),
+            Some(_) => return Err(untold()),
+            None => {}
+        }
         if self.is_stub(to) || named.is_some_and(|it| it.address == to && !is_deeper) {
             // With a frame on the stack nobody goes to another function for good: it may be what stands in for a jump by a register
             // (`__x86_indirect_thunk_rax`), which leads back.
@@ -69,6 +74,23 @@ impl Walk<'_> {
                 Looks::Ends => Ok(Leads::Away),
             },
         }
+    }
+
+    /// Of a part that begins there: whether it has the function's name and no code, or one of the function's ends there. The compiler leads
+    /// there what is impossible. Else it is a part of another function, to which nobody else jumps.
+    fn other_part(&self, to: u64) -> Option<bool> {
+        let symbols = self.symbols.as_ref()?;
+        let here = symbols.at(to);
+        let mut parts = here.iter().filter(|it| is_part(self.name(it)));
+        let first = parts.clone().next()?;
+        let ends_here = || {
+            let part = self.part_by_name(to.checked_sub(1)?)?;
+            (part.end == to).then_some(())
+        };
+        let is_own = parts.any(|it| it.bytes == 0 && self.has_name(base(self.name(it))))
+            || ends_here().is_some();
+        let is_only_part = here.iter().all(|it| is_part(self.name(it)));
+        (is_own || (is_only_part && first.bytes > 0)).then_some(is_own)
     }
 
     /// Code without a name that begins as a function does: it may be one, or a part of this one that hardly ever runs.

@@ -28,3 +28,12 @@ pub fn is_nop(machine: u16, code: &[u8]) -> bool {
     };
     x86::decode(bits, code, 0).is_some_and(|it| it.mnemonic() == Mnemonic::Nop)
 }
+
+/// The word at a fixed address that says where the jump leads which `code` begins with.
+pub fn pointer(machine: u16, code: &[u8], address: u64) -> Option<u64> {
+    match machine {
+        EM_X86_64 => x86::pointer(64, code, address),
+        EM_386 => x86::pointer(32, code, address),
+        _ => None,
+    }
+}

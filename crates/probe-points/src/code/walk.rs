@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::code::by_address::ByAddress;
+use crate::code::by_table::ByTable;
 use crate::code::flow::{Flow, Step};
-use crate::code::machine::{LONGEST_INSTRUCTION, is_nop, step};
+use crate::code::machine::{LONGEST_INSTRUCTION, is_nop, pointer, step};
 use crate::files::clones;
 use crate::files::object::Object;
 use crate::files::symbols::Function;
@@ -46,6 +47,7 @@ pub struct Walk<'a> {
     pub inner_calls: Vec<u64>,
     /// Whether it may go on into what follows it.
     may_fall_out: bool,
+    pub by_table: ByTable,
 }
 
 impl<'a> Walk<'a> {
@@ -73,6 +75,7 @@ impl<'a> Walk<'a> {
             looks_left: Cell::new(MOST_LOOKS),
             inner_calls: Vec::new(),
             may_fall_out,
+            by_table: ByTable::default(),
         };
         let start = function.start;
         walk.add_part(function)?;
@@ -143,6 +146,11 @@ impl<'a> Walk<'a> {
     pub fn is_nop(&self, at: u64, step: &Step) -> bool {
         let code = self.instruction(at, step);
         code.is_some_and(|code| is_nop(self.machine, code))
+    }
+
+    /// The word by which it jumps.
+    pub fn pointer(&self, at: u64) -> Option<u64> {
+        pointer(self.machine, self.code(at)?, at)
     }
 
     /// Along all ways from there.
@@ -245,44 +253,21 @@ impl<'a> Walk<'a> {
         jumps.filter(|to| self.is_inside(*to)).collect()
     }
 
+    /// But for what compilers append.
+    pub fn has_name(&self, name: &[u8]) -> bool {
+        let symbols = self.symbols.as_ref();
+        let own = symbols.map_or(&[][..], |symbols| symbols.at(self.start));
+        let mut own = own.iter().take(MOST_NAMES);
+        own.any(|own| clones::base(self.name(own)) == name)
+    }
+
     /// Compilers and linkers give code that hardly ever runs a place and a symbol of its own.
-    fn part_by_name(&self, to: u64) -> Option<Range<u64>> {
+    pub fn part_by_name(&self, to: u64) -> Option<Range<u64>> {
         let symbols = self.symbols.as_ref()?;
         let part = symbols.holding(to)?;
         let name = symbols.functions.name(part);
-        let own = symbols.at(self.start).iter().take(MOST_NAMES);
-        let mut own = own.map(|own| clones::base(symbols.functions.name(own)));
-        let is_own = clones::is_part(name) && own.any(|own| own == clones::base(name));
+        let is_own = clones::is_part(name) && self.has_name(clones::base(name));
         (is_own && part.bytes > 0).then(|| part.address..part.address + part.bytes)
-    }
-
-    /// Takes in what no way is known to.
-    pub fn sweep(&mut self) -> Result<(), String> {
-        let mut index = 0;
-        // What is taken in may bring more parts.
-        while let Some(range) = self.parts.get(index).map(|part| part.range.clone()) {
-            let mut from = range.start;
-            while from < range.end {
-                let next = self.steps.range(from..range.end).next();
-                let (at, after) =
-                    next.map_or((range.end, range.end), |(at, step)| (*at, at + step.bytes));
-                if at == from {
-                    from = after;
-                    continue;
-                }
-                let gap = self.code(from).unwrap_or_default();
-                let gap = &gap[..gap.len().min((at - from) as usize)];
-                // Between functions there is padding.
-                if gap.iter().all(|byte| matches!(byte, 0 | 0xcc)) {
-                    from = at;
-                    continue;
-                }
-                self.follow(vec![from], true)
-                    .map_err(|why| format!("no way leads to {}, and {why}", self.shown(from)))?;
-            }
-            index += 1;
-        }
-        Ok(())
     }
 
     /// As the tables have it, where they describe how the function ends: some compilers leave that out.

@@ -66,6 +66,12 @@ fn is_near(instruction: &Instruction) -> bool {
     )
 }
 
+/// The word at a fixed address that says where the jump leads which `code` begins with.
+pub fn pointer(bits: u32, code: &[u8], address: u64) -> Option<u64> {
+    let instruction = decode(bits, code, address)?;
+    is_pointer(&instruction).then(|| instruction.memory_displacement64())
+}
+
 /// Whether it jumps to what a word at a fixed address says.
 fn is_pointer(instruction: &Instruction) -> bool {
     instruction.op0_kind() == OpKind::Memory
