@@ -9,9 +9,10 @@
 mod support;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use probe_points::{Error, ErrorKind, Objects, Point};
-use support::{Folder, bytes_at, points};
+use support::{Folder, bytes_at, points, run};
 
 const RETURN: u8 = 0xc3;
 const OPTIONS: [&[&str]; 6] = [
@@ -217,4 +218,38 @@ fn a_return_that_makes_a_call_is_no_end() {
     let program = Compiled::new(BY_RETURN, &options);
     let error = program.ends("calls").unwrap_err();
     assert!(error.message.contains("within itself"), "{error}");
+}
+
+/// Functions with so many changes of what is known of the registers, each of which copies all of it.
+fn costly(functions: u32, jumps: u32) -> String {
+    let mut text = String::from(".text\n.globl f\n.type f,@function\nf: .cfi_startproc\n");
+    for jump in 0..jumps {
+        text += &format!(" .byte 0x0f,0x85\n .long g{}-.-4\n", jump % functions);
+    }
+    text += " ret\n.cfi_endproc\n.size f,.-f\n.globl main\n.type main,@function\nmain: ret\n.size main,.-main\n";
+    for number in 0..functions {
+        text += &format!(
+            ".type g{number},@function\ng{number}: .cfi_startproc\n .set i,17\n .rept 110\n .cfi_offset i,0\n .set i,i+1\n .endr\n"
+        );
+        text += &format!(
+            " .rept 15000\n .cfi_remember_state\n .cfi_restore_state\n .endr\n nop\n ret\n.cfi_endproc\n.size g{number},.-g{number}\n"
+        );
+    }
+    text + ".section .note.GNU-stack,\"\",@progbits\n"
+}
+
+#[test]
+fn costly_unwind_tables_are_run_once_and_not_without_end() {
+    let folder = Folder::new();
+    for (functions, jumps, why) in [
+        (1, 4000, "it does so at 4001 places"),
+        (40, 40, "too large"),
+    ] {
+        let source = folder.write("program.S", costly(functions, jumps));
+        let program = folder.join("program");
+        run(Command::new("gcc").arg("-o").arg(&program).arg(source));
+        let error = ends(&program, "f").unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unprobeable);
+        assert!(error.message.contains(why), "{error}");
+    }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crate::code::flow::Flow;
 use crate::code::machine::step;
+use crate::code::others::Looks;
 use crate::code::walk::{MOST_BYTES, Walk};
 use crate::files::clones::{base, is_part};
 
@@ -16,15 +17,6 @@ pub enum Leads {
     Nowhere,
 }
 
-/// How code without a name looks.
-enum Looks {
-    /// Into the middle of the function that jumps to it.
-    LeadsBack,
-    /// It returns, or jumps elsewhere.
-    Ends,
-    NeverEnds,
-}
-
 impl Walk<'_> {
     /// Where a jump out of the function's code leads.
     pub fn leads(&self, at: u64, to: u64, height: Option<bool>) -> Result<Leads, String> {
@@ -32,7 +24,7 @@ impl Walk<'_> {
             let (at, to) = (self.shown(at), self.shown(to));
             format!("whether {to}, to which it jumps at {at}, belongs to it cannot be told")
         };
-        let is_deeper = self.tables.heights(to).is_as_at_start(to) == Some(false);
+        let is_deeper = self.others.is_deeper(self.tables, to)?;
         let named = self
             .symbols
             .as_ref()
@@ -69,7 +61,7 @@ impl Walk<'_> {
         }
         match height {
             Some(false) => Ok(Leads::ToPart(range)),
-            _ => match self.looks(&range, to) {
+            _ => match self.looks(&range, to)? {
                 Looks::LeadsBack | Looks::NeverEnds => Ok(Leads::ToPart(range)),
                 Looks::Ends => Ok(Leads::Away),
             },
@@ -94,17 +86,26 @@ impl Walk<'_> {
     }
 
     /// Code without a name that begins as a function does: it may be one, or a part of this one that hardly ever runs.
-    fn looks(&self, range: &Range<u64>, from: u64) -> Looks {
+    fn looks(&self, range: &Range<u64>, from: u64) -> Result<Looks, String> {
+        if let Some(known) = self.others.looks(from) {
+            return Ok(known);
+        }
+        let looks = self.looked(range, from)?;
+        self.others.remember(from, looks);
+        Ok(looks)
+    }
+
+    fn looked(&self, range: &Range<u64>, from: u64) -> Result<Looks, String> {
         let bytes = (range.end - range.start).min(MOST_BYTES) as usize;
+        self.others.charge_looks(0, bytes as u64)?;
         let code = self.read(range.start, bytes).unwrap_or_default();
         let mut seen = BTreeSet::new();
-        let mut left = self.looks_left.get();
         let mut ways = vec![from];
         let mut looks = Looks::NeverEnds;
         while let Some(at) = ways.pop() {
             if !range.contains(&at) {
                 if self.is_inside(at) && at != self.start {
-                    return Looks::LeadsBack;
+                    return Ok(Looks::LeadsBack);
                 }
                 looks = Looks::Ends;
                 continue;
@@ -112,15 +113,10 @@ impl Walk<'_> {
             if !seen.insert(at) {
                 continue;
             }
-            // Whoever makes that many is after our time.
-            left = left.saturating_sub(1);
-            self.looks_left.set(left);
-            if left == 0 {
-                return Looks::Ends;
-            }
+            self.others.charge_looks(1, 0)?;
             let rest = code.get((at - range.start) as usize..).unwrap_or_default();
             let Some(step) = step(self.machine, rest, at) else {
-                return Looks::Ends;
+                return Ok(Looks::Ends);
             };
             let after = at + step.bytes;
             match step.flow {
@@ -134,7 +130,7 @@ impl Walk<'_> {
                 }
             }
         }
-        looks
+        Ok(looks)
     }
 
     /// Of a procedure linkage table, by which functions of other objects are called.

@@ -11,6 +11,7 @@ pub mod jump_table;
 pub mod leads;
 pub mod machine;
 pub mod nop_of_five;
+pub mod others;
 pub mod place;
 pub mod sweep;
 pub mod thunk;

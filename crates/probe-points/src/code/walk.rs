@@ -1,6 +1,5 @@
 //! All ways through a function's code, from its start, and what no way is known to.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -8,6 +7,7 @@ use crate::code::by_address::ByAddress;
 use crate::code::by_table::ByTable;
 use crate::code::flow::{Flow, Step};
 use crate::code::machine::{LONGEST_INSTRUCTION, is_nop, pointer, step};
+use crate::code::others::Others;
 use crate::files::clones;
 use crate::files::object::Object;
 use crate::files::symbols::Function;
@@ -24,8 +24,6 @@ pub struct Part {
     heights: Heights,
 }
 
-/// Instructions of other code that are looked at.
-const MOST_LOOKS: u32 = 1 << 20;
 /// Of one function.
 const MOST_NAMES: usize = 64;
 
@@ -41,8 +39,7 @@ pub struct Walk<'a> {
     pub steps: BTreeMap<u64, Step>,
     /// Those of them that no way is known to.
     pub swept: BTreeSet<u64>,
-    /// How much more of other code is looked at.
-    pub looks_left: Cell<u32>,
+    pub others: Others,
     /// Where it calls a place within itself, which no function is: what returns there stays in it, and behind the call may be data.
     pub inner_calls: Vec<u64>,
     /// Whether it may go on into what follows it.
@@ -72,7 +69,7 @@ impl<'a> Walk<'a> {
             parts: Vec::new(),
             steps: BTreeMap::new(),
             swept: BTreeSet::new(),
-            looks_left: Cell::new(MOST_LOOKS),
+            others: Others::default(),
             inner_calls: Vec::new(),
             may_fall_out,
             by_table: ByTable::default(),
@@ -110,6 +107,8 @@ impl<'a> Walk<'a> {
         if code.is_empty() || code.len() as u64 != bytes {
             return Err("it ends beyond its file".to_owned());
         }
+        self.others.charge_tables(self.tables.cost(range.start))?;
+        self.others.forget_looks();
         self.parts.push(Part {
             heights: self.tables.heights(range.start),
             range,

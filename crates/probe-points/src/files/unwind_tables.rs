@@ -18,6 +18,8 @@ const MOST_BYTES: u64 = 128 << 20;
 const MOST_FUNCTIONS: usize = 4_000_000;
 /// Of one function: each is a change of the stack in its code.
 const MOST_ROWS: usize = 20_000;
+/// Of one function's entry, and of what it has in common with others. Each may copy all that is known of the registers.
+const MOST_ENTRY_BYTES: u64 = 1 << 20;
 
 type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
 
@@ -78,6 +80,12 @@ impl UnwindTables {
         self.entry(address)
             .and_then(|(_, offset)| self.rows(*offset))
             .unwrap_or_default()
+    }
+
+    /// How many bytes are run to tell the heights of the function that an address is in.
+    pub fn cost(&self, address: u64) -> u64 {
+        let entry = self.entry(address).and_then(|(_, at)| self.parsed(*at));
+        entry.map_or(0, |entry| entry_bytes(&entry))
     }
 
     /// Whether the function that an address is in catches exceptions, or cleans up after them.
@@ -144,6 +152,9 @@ impl UnwindTables {
         let (register, added) = self.at_start?;
         let (section, bases) = self.section();
         let entry = self.parsed(offset)?;
+        if entry_bytes(&entry) > MOST_ENTRY_BYTES {
+            return None;
+        }
         let mut context = UnwindContext::new();
         let mut table = entry.rows(&section, &bases, &mut context).ok()?;
         let mut heights = Vec::new();
@@ -162,6 +173,11 @@ impl UnwindTables {
         }
         Some(Heights(heights))
     }
+}
+
+fn entry_bytes(entry: &FrameDescriptionEntry<Slice<'_>>) -> u64 {
+    let bytes = entry.entry_len().saturating_add(entry.cie().entry_len());
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// The address of `.eh_frame`, and its bytes. Where there are no section headers a program header leads to it.
