@@ -11,7 +11,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use probe_points::{Error, ErrorKind, Objects, Point};
+use probe_points::{Error, ErrorKind, Kernel, Objects, Point, ReturnProbes, parse, resolve_with};
 use support::{Folder, bytes_at, points, run};
 
 const RETURN: u8 = 0xc3;
@@ -218,6 +218,35 @@ fn a_return_that_makes_a_call_is_no_end() {
     let program = Compiled::new(BY_RETURN, &options);
     let error = program.ends("calls").unwrap_err();
     assert!(error.message.contains("within itself"), "{error}");
+}
+
+const ROUNDS: &str = r#"
+__attribute__((noinline)) int at_start(volatile int *p) { do { (*p)++; } while (*p & 15); return 0; }
+__attribute__((noinline)) int behind_start(volatile int *p, int n) { int sum = n * 3; do { (*p)++; sum += n; } while (*p & 15); return sum; }
+__attribute__((noinline)) int recursive(int n) { if (n == 0) return 1; int x = recursive(n - 1); __asm__ volatile("" : "+r"(x)); return x + n; }
+int itself(int n);
+__asm__(".text\n.globl itself\n.type itself,@function\n"
+    "itself: test %edi,%edi\n je 1f\n dec %edi\n jmp itself\n1: ret\n.size itself,.-itself\n");
+static volatile int x;
+int main(int argc, char **argv) { return at_start(&x) + behind_start(&x, argc) + recursive(argc) + itself(argc); }
+"#;
+
+#[test]
+fn a_jump_to_the_first_instruction_is_told() {
+    let program = Compiled::new(ROUNDS, &["-O2", "-fcf-protection=none"]);
+    let objects = Objects::of_command(&program.path, "/".as_ref()).unwrap();
+    for (function, begins_again) in [
+        ("at_start", true),
+        ("behind_start", false),
+        ("recursive", false),
+        ("itself", true),
+    ] {
+        let trigger = parse(&format!("ur:{function}")).unwrap();
+        let found = resolve_with(&Kernel::running(), &trigger, &objects, ReturnProbes::AtEnds);
+        let at = found.unwrap().begins_again;
+        assert_eq!(at.is_some(), begins_again, "{function}: {at:?}");
+        assert!(at.is_none_or(|at| at.starts_with(&format!("{function}+0x"))));
+    }
 }
 
 /// Functions with so many changes of what is known of the registers, each of which copies all of it.

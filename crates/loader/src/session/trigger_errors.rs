@@ -39,6 +39,15 @@ impl From<probe_points::Error> for Error {
     }
 }
 
+/// Of the entry and the return of one function, which jumps to its first instruction there.
+pub fn begins_again_at(start: &Trigger, at: &str) -> Error {
+    let message = format!(
+        "{start} fires several times in one call: at {at} the function jumps to its first instruction, as a loop does, and no call of it can be told from a round"
+    );
+    Error::new(ErrorKind::NoSuchProbe, message)
+        .hint("give the entry and the return of a function that calls it, or one of the two triggers alone")
+}
+
 /// What the kernel says to a trigger.
 pub fn refused(trigger: &Trigger, is_in_user_code: bool, error: &io::Error) -> Error {
     denied(
@@ -145,10 +154,18 @@ fn explained(trigger: &Trigger, is_in_user_code: bool, error: &io::Error) -> Err
 mod tests {
     use std::io;
 
-    use super::{denial, denied, explained};
+    use super::{begins_again_at, denial, denied, explained};
     use crate::error::{Denial, Error, ErrorKind};
     use crate::kernel::capability::Capability;
     use crate::kernel::privileges::Privileges;
+
+    #[test]
+    fn of_a_loop_at_the_start_the_place_is_told() {
+        let trigger = "up:f".parse().unwrap();
+        let error = begins_again_at(&trigger, "f+0x1d");
+        assert_eq!(error.kind, ErrorKind::NoSuchProbe);
+        assert!(error.message.contains("up:f fires") && error.message.contains("f+0x1d"));
+    }
 
     #[test]
     fn what_the_kernel_refuses_is_told_by_its_number() {

@@ -17,7 +17,9 @@ use crate::kernel::perf_event::{self, Event};
 use crate::options::{IfEnded, Options, TriggerScope};
 use crate::probes::object::{Probes, TriggerProgram};
 use crate::session::pair::{Pair, place};
-use crate::session::trigger_errors::{ended_while_attached, refused, refused_in_file};
+use crate::session::trigger_errors::{
+    begins_again_at, ended_while_attached, refused, refused_in_file,
+};
 use crate::session::user_probes::{UserPlace, UserProbe, UserProbes};
 use crate::targets::identity::Process;
 use crate::targets::proc_stat::{self, Stat};
@@ -27,6 +29,8 @@ use crate::targets::process;
 pub struct ResolvedTrigger {
     trigger: Trigger,
     points: Vec<TargetPoint>,
+    /// As `probe_points::Resolved`.
+    begins_again: Option<String>,
     /// What whoever gave it should know, one line each.
     remarks: Vec<String>,
 }
@@ -86,11 +90,13 @@ impl ResolvedTrigger {
         let mut resolved = Self {
             trigger,
             points: Vec::new(),
+            begins_again: None,
             remarks: Vec::new(),
         };
         let kernel = Kernel::running();
         for (process, objects) in objects {
             let found = probe_points::resolve_with(&kernel, &resolved.trigger, objects, returns)?;
+            resolved.begins_again = resolved.begins_again.or(found.begins_again);
             for remark in found.remarks {
                 let remark = format!("{text}: {remark}");
                 if !resolved.remarks.contains(&remark) {
@@ -287,8 +293,13 @@ impl Triggers {
         let stop = resolve(&options.stop_trigger)?;
         let pair = match (&start, &stop) {
             (Some(start), Some(stop)) => {
+                let begins_again = stop.begins_again.as_deref();
                 let ((start, begins), (stop, ends)) = (start.found(), stop.found());
-                Pair::of((start, &begins), (stop, &ends), &objects)?
+                let pair = Pair::of((start, &begins), (stop, &ends), &objects)?;
+                if let Some(at) = begins_again.filter(|_| pair.is_some()) {
+                    return Err(begins_again_at(start, at));
+                }
+                pair
             }
             _ => None,
         };

@@ -26,8 +26,15 @@ pub struct End {
     pub is_jump: bool,
 }
 
+#[derive(Clone, Debug)]
+pub struct Ends {
+    pub all: Vec<End>,
+    /// Where it jumps to its first instruction, at which a call begins no more than it does in a loop's next round.
+    pub begins_again: Option<String>,
+}
+
 /// Of the function whose code that is; else why they cannot be told, as the end of a sentence.
-pub fn ends(object: &Object, function: Range<u64>) -> Result<Vec<End>, String> {
+pub fn ends(object: &Object, function: Range<u64>) -> Result<Ends, String> {
     let mut walk = Walk::new(object, function)?;
     loop {
         if let Some(at) = walk.inner_calls.first() {
@@ -38,7 +45,10 @@ pub fn ends(object: &Object, function: Range<u64>) -> Result<Vec<End>, String> {
         let part = match walk.follow_tables()? {
             Some(part) => part,
             None => match walk.classify()? {
-                Found::Ends(ends) => return Ok(ends),
+                Found::Ends(all) => {
+                    let begins_again = walk.begins_again().map(|at| walk.shown(at));
+                    return Ok(Ends { all, begins_again });
+                }
                 Found::Part(part) => part,
             },
         };
@@ -126,6 +136,16 @@ impl Walk<'_> {
         }
         ends.sort_by_key(|end| end.address);
         Ok(Found::Ends(ends))
+    }
+
+    /// Go's functions do so as their stack has grown, and have not begun before.
+    fn begins_again(&self) -> Option<u64> {
+        let mut steps = self.steps.iter().filter(|_| !self.is_go());
+        let found = steps.find(|(_, step)| match step.flow {
+            Flow::Jump(to) | Flow::Branch(to, _) => to == self.start,
+            _ => false,
+        });
+        found.map(|(at, _)| *at)
     }
 
     /// A breakpoint is put on what is an instruction for certain.

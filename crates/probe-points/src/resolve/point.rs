@@ -41,6 +41,8 @@ pub struct Resolved {
     pub points: Vec<Point>,
     /// Of the function that begins at its place, the longest if there are several; 0: none does, or how far it goes is not known.
     pub function_bytes: u64,
+    /// Of returns: where the function jumps to its own first instruction. A probe there fires anew each time.
+    pub begins_again: Option<String>,
     /// What whoever gave it should know, one line each.
     pub remarks: Vec<String>,
 }

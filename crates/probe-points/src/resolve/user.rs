@@ -1,6 +1,6 @@
 //! Functions of a process.
 
-use crate::code::ends::{End, ends};
+use crate::code::ends::{End, Ends, ends};
 use crate::error::{Error, ErrorKind, Result, escaped};
 use crate::files::object::Object;
 use crate::files::objects::Objects;
@@ -111,7 +111,11 @@ fn resolved(
             continue;
         };
         match ends_of(object, place) {
-            Ok(ends) => resolved.add_ends(object, &located.shown, &ends),
+            Ok((ends, begins_again)) => {
+                resolved.add_ends(object, &located.shown, &ends);
+                let at = begins_again.map(|at| format!("{}{at}", located.shown));
+                resolved.begins_again = resolved.begins_again.take().or(at);
+            }
             Err(_) if returns == ReturnProbes::OrUretprobe => resolved.points.push(
                 Place {
                     is_return: true,
@@ -163,27 +167,34 @@ pub fn require_from_file(
     Err(Error::new(ErrorKind::Unprobeable, message).hint(hint))
 }
 
-/// With their offsets in the file; else why there are none.
+/// Ends with their offsets in the file.
+type EndsInFile = Vec<(End, u64)>;
+
+/// And where the function begins again; else why there are none.
 fn ends_of(
     object: &Object,
     place: &located::Place,
-) -> std::result::Result<Vec<(End, u64)>, String> {
+) -> std::result::Result<(EndsInFile, Option<String>), String> {
     let function = place.function.clone();
     let function = function.ok_or_else(|| "how far it goes is not known".to_owned())?;
     let elf = object.elf().map_err(|error| error.message)?;
-    let ends = ends(object, function)?;
+    let Ends {
+        all: ends,
+        begins_again,
+    } = ends(object, function)?;
     if ends.len() > MOST_POINTS {
         let count = ends.len();
         return Err(format!(
             "it does so at {count} places, of which {MOST_POINTS} can be probed"
         ));
     }
-    ends.into_iter()
-        .map(|end| match elf.code_offset(end.address) {
-            Some(offset) => Ok((end, offset)),
-            None => Err("a part of it is not in the file".to_owned()),
-        })
-        .collect()
+    let in_file = ends.into_iter().map(|end| {
+        let offset = elf.code_offset(end.address);
+        let offset = offset.ok_or_else(|| "a part of it is not in the file".to_owned());
+        Ok((end, offset?))
+    });
+    let in_file: std::result::Result<EndsInFile, String> = in_file.collect();
+    Ok((in_file?, begins_again))
 }
 
 impl Resolved {
