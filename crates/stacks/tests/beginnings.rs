@@ -104,6 +104,34 @@ fn a_library_that_says_where_it_begins_does_not_begin_there() {
     assert_eq!(end, End::Complete);
 }
 
+/// A function in assembler that leaves a return address where its instructions, followed past a call that never returns, seem to return.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_zero_where_a_wrong_way_has_led_is_no_end() {
+    let folder = Folder::new();
+    let source = r#"
+#include <stdlib.h>
+#include <unistd.h>
+int noting(int);
+volatile int sink;
+__attribute__((noinline)) int nap(void) { pause(); sink++; return 1; }
+void finish(void) { exit(1); }
+__attribute__((noinline)) int middle(int n) { volatile char room[200] = { 0 }; room[n] = 0; int r = noting(n); return r + room[n]; }
+__attribute__((noinline)) int outer(int n) { int r = middle(n); sink++; return r; }
+int main(int n, char **t) { sink = outer(n); return 0; }
+__asm__(".text\n.type noting,@function\nnoting: sub $24,%rsp\n mov 24(%rsp),%rax\n mov %rax,(%rsp)\n call nap\n"
+    " test %eax,%eax\n jne 1f\n call finish\n.size noting,.-noting\n"
+    ".type other,@function\nother: mov %edi,%eax\n ret\n.size other,.-other\n1: add $24,%rsp\n ret\n");
+"#;
+    let running = Running::start(&folder.compile("gcc", source, &["-O1"]));
+    let (frames, end) = running.walk(running.pid);
+    let found = functions(&frames);
+    let is_whole = ["middle", "outer", "main"]
+        .iter()
+        .all(|name| found.iter().any(|function| function == name));
+    assert_eq!(end == End::Complete, is_whole, "{end:?} {found:?}");
+}
+
 /// Functions without frame pointers and unwind tables, the first of which never returns, called by one that has both.
 #[test]
 #[cfg(target_arch = "x86_64")]

@@ -40,7 +40,7 @@ impl Unwinder {
         let mut frames: Vec<Frame> = Vec::with_capacity(32);
         let mut registers = registers.clone();
         let (mut is_exact, mut found_by) = (true, FoundBy::Registers);
-        let mut is_certain = true;
+        let (mut is_certain, mut by_tables_alone) = (true, true);
         let end = loop {
             let pc = registers.pc;
             let lookup = pc.wrapping_sub(u64::from(!is_exact));
@@ -49,7 +49,9 @@ impl Unwinder {
             // What a signal has interrupted may be a call to anywhere.
             if is_nowhere && !is_exact {
                 break match found_by {
-                    FoundBy::UnwindInfo if pc == 0 => End::Complete,
+                    // What instructions tell is no more than likely, and a wrong place on a stack often holds a zero.
+                    FoundBy::UnwindInfo if pc == 0 && by_tables_alone => End::Complete,
+                    FoundBy::UnwindInfo if pc == 0 => End::NoUnwindInfo,
                     FoundBy::FramePointer => End::NoUnwindInfo,
                     _ => End::Invalid,
                 };
@@ -103,6 +105,7 @@ impl Unwinder {
                 break End::Invalid;
             }
             is_certain &= stepped.is_certain;
+            by_tables_alone &= stepped.by == FoundBy::UnwindInfo;
             (is_exact, found_by) = (stepped.is_signal, stepped.by);
         };
         let end = match end {
