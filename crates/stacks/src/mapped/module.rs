@@ -19,9 +19,10 @@ use crate::mapped::tables::Tables;
 const MOST_TABLE_BYTES: u64 = 1 << 30;
 /// Known at a time. Each takes a descriptor.
 const MOST_MODULES: usize = 4096;
-/// Of debug files that are read to find out whether they belong to a module, and how many are tried.
-const MOST_COMPARED: u64 = 256 << 20;
+/// Debug files of one module that are tried.
 const MOST_TRIED: usize = 4;
+/// Of these, as their unwind tables are looked for, that are read to find out whether they belong to it.
+const MOST_COMPARED: u64 = 256 << 20;
 
 /// One file; the vDSO is one, too, in memory.
 #[derive(Debug)]
@@ -74,6 +75,18 @@ impl Module {
         })
     }
 
+    /// The debug files on this machine that belong to it, best first. `left`: as of `separate_files`.
+    pub fn debug_files(&self, left: &Cell<u64>) -> Vec<File> {
+        let object = &self.object;
+        let found = object.elf().and_then(|elf| {
+            object.read(|data| {
+                let files = separate_files(elf, data, object.path(), object.root(), left);
+                Ok(files.take(MOST_TRIED).collect())
+            })
+        });
+        found.unwrap_or_default()
+    }
+
     /// Whether it is known what the debug file has.
     pub(crate) fn has_debug_file_tables(&self) -> bool {
         self.debug_file_tables.get().is_some()
@@ -83,16 +96,8 @@ impl Module {
     pub(crate) fn debug_file_tables(&self) -> &Tables {
         self.debug_file_tables.get_or_init(|| {
             let left = Cell::new(MOST_COMPARED);
-            let object = &self.object;
-            let files = || {
-                let elf = object.elf()?;
-                object.read(|data| {
-                    let found = separate_files(elf, data, object.path(), object.root(), &left);
-                    Ok(found.take(MOST_TRIED).collect::<Vec<File>>())
-                })
-            };
             let mut in_vain = 0;
-            let tables = files().unwrap_or_default().into_iter().find_map(|file| {
+            let tables = self.debug_files(&left).into_iter().find_map(|file| {
                 let data = Cache::new(&file).ok()?;
                 let elf = Elf::parse(&data).ok()?;
                 let tables = Tables::of_debug_file(&elf, &data, &self.tables_left);

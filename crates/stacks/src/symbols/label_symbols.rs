@@ -5,19 +5,15 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use object::elf::{
-    SHF_EXECINSTR, STB_LOCAL, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STT_SECTION, Sym64,
-};
+use object::elf::{SHF_EXECINSTR, STB_LOCAL, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STT_SECTION};
 use object::endian::{LittleEndian, U64};
-use object::pod::{bytes_of, slice_from_all_bytes};
+use object::pod::bytes_of;
 use probe_points::elf::Elf;
 
 use crate::symbols::grant::Grant;
+use crate::symbols::symbol_table::{SYMBOLS_AT_ONCE, Symbol, for_each, require_time};
 
-type Symbol = Sym64<LittleEndian>;
 const LE: LittleEndian = LittleEndian;
-const BYTES: u64 = size_of::<Symbol>() as u64;
-const SYMBOLS_AT_ONCE: u64 = 1 << 14;
 /// Of one file. The largest browsers have some two million; where there are more, they stay as they are.
 const MOST: usize = 4 << 20;
 
@@ -42,8 +38,8 @@ pub fn settle(file: &File, symbols: (u64, u64), elf: &Elf, grant: &mut Grant) ->
     starts.sort_unstable();
     let holding = Holding::new(functions);
     for (index, label) in labels.iter().enumerate() {
-        if index % SYMBOLS_AT_ONCE as usize == 0 && grant.is_over() {
-            return Err(io::Error::other("its symbols take too long to read"));
+        if index % SYMBOLS_AT_ONCE as usize == 0 {
+            require_time(grant)?;
         }
         let mut settled = label.symbol;
         let next = starts.partition_point(|start| *start <= label.address);
@@ -62,46 +58,36 @@ pub fn settle(file: &File, symbols: (u64, u64), elf: &Elf, grant: &mut Grant) ->
 
 type Ranges = Vec<(u64, u64)>;
 
-/// The functions with a size, first address and the one after the last, and what has none.
+/// The functions with a size, first address and the one after the last, and what has none; of more than there may be, one more.
 fn read(
     file: &File,
-    (offset, bytes): (u64, u64),
+    symbols: (u64, u64),
     elf: &Elf,
     grant: &mut Grant,
 ) -> io::Result<(Ranges, Vec<Label>)> {
     let (mut functions, mut labels) = (Ranges::new(), Vec::new());
-    let end = offset + bytes / BYTES * BYTES;
-    let mut chunk = Vec::new();
-    for from in (offset..end).step_by((SYMBOLS_AT_ONCE * BYTES) as usize) {
-        if grant.is_over() {
-            return Err(io::Error::other("its symbols take too long to read"));
+    for_each(file, symbols, grant, |at, symbol| {
+        if functions.len() + labels.len() > MOST {
+            return Ok(());
         }
-        chunk.resize((end - from).min(SYMBOLS_AT_ONCE * BYTES) as usize, 0);
-        file.read_exact_at(&mut chunk, from)?;
-        let entries: &[Symbol] = slice_from_all_bytes(&chunk)
-            .map_err(|()| io::Error::new(io::ErrorKind::InvalidData, "no table of symbols"))?;
-        for (index, symbol) in (0u64..).zip(entries) {
-            let (address, size) = (symbol.st_value.get(LE), symbol.st_size.get(LE));
-            let kind = symbol.st_info & 0xf;
-            let is_function = matches!(kind, STT_FUNC | STT_GNU_IFUNC);
-            if size > 0 {
-                functions.extend(is_function.then(|| (address, address.saturating_add(size))));
-            } else if is_function || kind == STT_NOTYPE {
-                // Numbers beyond the table are no section's.
-                let section = elf.sections.get(usize::from(symbol.st_shndx.get(LE)));
-                let code = section.filter(|it| it.flags & u64::from(SHF_EXECINSTR) != 0);
-                labels.extend(code.map(|section| Label {
-                    address,
-                    end: section.address.saturating_add(section.bytes),
-                    at: from + index * BYTES,
-                    symbol: *symbol,
-                }));
-            }
-            if functions.len() + labels.len() > MOST {
-                return Ok((functions, labels));
-            }
+        let (address, size) = (symbol.st_value.get(LE), symbol.st_size.get(LE));
+        let kind = symbol.st_info & 0xf;
+        let is_function = matches!(kind, STT_FUNC | STT_GNU_IFUNC);
+        if size > 0 {
+            functions.extend(is_function.then(|| (address, address.saturating_add(size))));
+        } else if is_function || kind == STT_NOTYPE {
+            // Numbers beyond the table are no section's.
+            let section = elf.sections.get(usize::from(symbol.st_shndx.get(LE)));
+            let code = section.filter(|it| it.flags & u64::from(SHF_EXECINSTR) != 0);
+            labels.extend(code.map(|section| Label {
+                address,
+                end: section.address.saturating_add(section.bytes),
+                at,
+                symbol: *symbol,
+            }));
         }
-    }
+        Ok(())
+    })?;
     Ok((functions, labels))
 }
 

@@ -5,14 +5,13 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use object::elf::{STB_LOCAL, STT_NOTYPE, STT_SECTION, Sym64};
+use object::elf::{STB_LOCAL, STT_NOTYPE, STT_SECTION};
 use object::endian::LittleEndian;
-use object::pod::{bytes_of, slice_from_all_bytes};
+use object::pod::bytes_of;
 
 use crate::symbols::grant::Grant;
+use crate::symbols::symbol_table::{Symbol, for_each};
 
-type Symbol = Sym64<LittleEndian>;
-const SYMBOLS_AT_ONCE: u64 = 1 << 14;
 const ANNOBIN: &[u8; 8] = b".annobin";
 
 /// Makes them into something else that has no name. `symbols`, `names`: where the tables are in the file, offset and bytes.
@@ -22,26 +21,14 @@ pub fn hide(
     names: (u64, u64),
     grant: &mut Grant,
 ) -> io::Result<()> {
-    const BYTES: u64 = size_of::<Symbol>() as u64;
-    let (from, end) = (symbols.0, symbols.0 + symbols.1 / BYTES * BYTES);
-    let mut chunk = Vec::new();
-    for at in (from..end).step_by((SYMBOLS_AT_ONCE * BYTES) as usize) {
-        if grant.is_over() {
-            return Err(io::Error::other("its symbols take too long to read"));
+    for_each(file, symbols, grant, |at, entry| {
+        if entry.st_info == STB_LOCAL << 4 | STT_NOTYPE && is_marker(file, entry, names)? {
+            let mut hidden = *entry;
+            hidden.st_info = STB_LOCAL << 4 | STT_SECTION;
+            file.write_all_at(bytes_of(&hidden), at)?;
         }
-        chunk.resize((end - at).min(SYMBOLS_AT_ONCE * BYTES) as usize, 0);
-        file.read_exact_at(&mut chunk, at)?;
-        let entries: &[Symbol] = slice_from_all_bytes(&chunk)
-            .map_err(|()| io::Error::new(io::ErrorKind::InvalidData, "no table of symbols"))?;
-        for (index, entry) in (0u64..).zip(entries) {
-            if entry.st_info == STB_LOCAL << 4 | STT_NOTYPE && is_marker(file, entry, names)? {
-                let mut hidden = *entry;
-                hidden.st_info = STB_LOCAL << 4 | STT_SECTION;
-                file.write_all_at(bytes_of(&hidden), at + index * BYTES)?;
-            }
-        }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 fn is_marker(file: &File, entry: &Symbol, names: (u64, u64)) -> io::Result<bool> {

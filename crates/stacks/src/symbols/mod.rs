@@ -19,5 +19,6 @@ pub mod section_part;
 pub mod sources;
 pub mod split;
 pub mod symbol_frame;
+pub mod symbol_table;
 pub mod symbolizer;
 pub mod vet;

@@ -5,9 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use probe_points::open::open_file;
-use probe_points::{
-    MOST_CHECKED, by_build_id, has_build_id, separate_files, unpacked, unpacked_bytes,
-};
+use probe_points::{MOST_CHECKED, by_build_id, has_build_id, unpacked, unpacked_bytes};
 
 use crate::mapped::memory_file;
 use crate::mapped::module::Module;
@@ -18,8 +16,6 @@ use crate::symbols::symbol_frame::text;
 
 /// Of one file: twice what the debug information of a large server program takes.
 const MOST_BYTES: u64 = 768 << 20;
-/// Debug files that are tried.
-const MOST_TRIED: usize = 4;
 
 #[derive(Default)]
 pub struct Sources {
@@ -60,16 +56,7 @@ pub fn sources(module: &Module, cache: Option<&Path>, grant: &mut Grant) -> Sour
     }
     let is_useful = |found: &Extract| found.has_debug_info || found.has_symbol_table;
     let mut separate = || {
-        let local = object
-            .elf()
-            .and_then(|elf| {
-                object.read(|data| {
-                    let left = Cell::new(MOST_CHECKED);
-                    let files = separate_files(elf, data, object.path(), object.root(), &left);
-                    Ok(files.take(MOST_TRIED).collect::<Vec<File>>())
-                })
-            })
-            .unwrap_or_default();
+        let local = module.debug_files(&Cell::new(MOST_CHECKED));
         let fetched = || cached(cache?, module.build_id()?);
         let files = local.into_iter().chain(fetched());
         files
