@@ -135,7 +135,7 @@ impl JitDump {
         if *next == 0 {
             let found = chunk.at(0, HEADER as u64);
             match (word(found, 0), word(found, 8)) {
-                (Some(MAGIC), Some(bytes)) if found.len() == HEADER && bytes >= 40 => {
+                (Some(MAGIC), Some(bytes)) if found.len() == HEADER && bytes as usize >= HEADER => {
                     *header = found.to_vec();
                     *next = bytes.into();
                 }

@@ -63,13 +63,10 @@ impl<'a> ModuleFinder<'a> {
     /// Of the mapping of that index. `Ok(None)`: it is of no file. Fails with the reason if its file cannot be read, or is no program.
     pub fn find(&mut self, mappings: &[Mapping], index: usize) -> Result<Option<Found>, String> {
         let mapping = &mappings[index];
-        let found = match &mapping.path[..] {
-            b"[vdso]" => self.vdso(mapping).and_then(|module| {
-                let bias = load_bias(self.elf(&module)?, mappings, index);
-                Ok(Some((module, bias.ok_or(NOT_SO)?)))
-            }),
-            _ if mapping.is_file() => self.mapped(mappings, index).map(Some),
-            _ => Ok(None),
+        let is_mapped = mapping.path == b"[vdso]" || mapping.is_file();
+        let found = match is_mapped {
+            true => self.mapped(mappings, index).map(Some),
+            false => Ok(None),
         };
         match found {
             Ok(Some(found)) => Ok(Some(found)),
@@ -81,14 +78,19 @@ impl<'a> ModuleFinder<'a> {
     }
 
     fn mapped(&mut self, mappings: &[Mapping], index: usize) -> Result<Found, String> {
-        let failed = |error: io::Error| error.to_string();
-        let (path, file) = open_mapped(self.folder, &mappings[index], self.root).map_err(failed)?;
-        let module = self
-            .modules
-            .of_file(path, file, self.root)
-            .map_err(failed)?;
+        let mapping = &mappings[index];
+        let module = match mapping.is_file() {
+            true => self.opened(mapping),
+            false => self.vdso(mapping),
+        };
+        let module = module.map_err(|error| error.to_string())?;
         let bias = load_bias(self.elf(&module)?, mappings, index);
-        Ok((module, bias.ok_or(NOT_SO)?))
+        Ok((module, bias.ok_or("it is not what the file's headers say")?))
+    }
+
+    fn opened(&self, mapping: &Mapping) -> io::Result<Arc<Module>> {
+        let (path, file) = open_mapped(self.folder, mapping, self.root)?;
+        self.modules.of_file(path, file, self.root)
     }
 
     fn elf<'m>(&mut self, module: &'m Module) -> Result<&'m Elf, String> {
@@ -140,36 +142,31 @@ impl<'a> ModuleFinder<'a> {
     }
 
     /// It is in no file: a copy of its bytes.
-    fn vdso(&mut self, mapping: &Mapping) -> Result<Arc<Module>, String> {
+    fn vdso(&mut self, mapping: &Mapping) -> io::Result<Arc<Module>> {
         if let Some(module) = self.vdso {
             return Ok(module.clone());
         }
-        let read = || {
-            let length = (mapping.end - mapping.start).min(LONGEST_VDSO);
-            let mut bytes = vec![0; length as usize];
-            match self.memory {
-                Some(memory) => memory.read_exact_at(&mut bytes, mapping.start)?,
-                // Only root may read another user's memory; but the kernel gives all processes of a kind the same vDSO.
-                None => {
-                    let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
-                    let start = own_vdso(length).ok_or_else(denied)?;
-                    File::open("/proc/self/mem")?.read_exact_at(&mut bytes, start)?;
-                }
+        let length = (mapping.end - mapping.start).min(LONGEST_VDSO);
+        let mut bytes = vec![0; length as usize];
+        match self.memory {
+            Some(memory) => memory.read_exact_at(&mut bytes, mapping.start)?,
+            // Only root may read another user's memory; but the kernel gives all processes of a kind the same vDSO.
+            None => {
+                let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+                let start = own_vdso(length).ok_or_else(denied)?;
+                File::open("/proc/self/mem")?.read_exact_at(&mut bytes, start)?;
             }
-            let file = memory_file::with_bytes(&bytes)?;
-            self.modules.of_file(mapping.path.clone(), file, self.root)
-        };
-        let module = read().map_err(|error| error.to_string())?;
+        }
+        let file = memory_file::with_bytes(&bytes)?;
+        let module = (self.modules).of_file(mapping.path.clone(), file, self.root)?;
         Ok(self.vdso.insert(module).clone())
     }
 }
 
-const NOT_SO: &str = "it is not what the file's headers say";
-
 /// Where this process has its own, if that is of so many bytes: a 32-bit process has another.
 fn own_vdso(length: u64) -> Option<u64> {
     let text = fs::read("/proc/self/maps").ok()?;
-    maps::executable(&text)
+    maps::mappings(&text)
         .find(|mapping| mapping.path == b"[vdso]" && mapping.end - mapping.start == length)
         .map(|mapping| mapping.start)
 }

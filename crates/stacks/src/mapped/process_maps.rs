@@ -217,7 +217,6 @@ impl ProcessMaps {
         let path = self.folder.join("maps");
         let text = fs::read(&path).map_err(|error| Error::io(path.display(), &error))?;
         let memory = File::open(self.folder.join("mem")).ok();
-        let beginnings = ProcessBeginnings::read(&self.folder);
         if text == self.text && self.is_there.ask() {
             self.memory = memory.or(self.memory.take());
             let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
@@ -245,6 +244,7 @@ impl ProcessMaps {
             .take(MOST_AREAS)
             .map(|(index, _)| area(&mut finder, &mappings, index, problems))
             .collect();
+        let beginnings = ProcessBeginnings::read(&self.folder);
         let dump = mappings.iter().find(|mapping| self.is_dump(mapping));
         let dump = dump.and_then(|mapping| open_mapped(&self.folder, mapping, &self.root).ok());
         // Else all of it may be of another process, which has got the pid.

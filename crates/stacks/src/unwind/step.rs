@@ -9,7 +9,7 @@ use crate::unwind::cfi::{self, Context};
 use crate::unwind::copied_stack::CopiedStack;
 use crate::unwind::expression::Failure;
 use crate::unwind::rules::{Rule, Rules};
-use crate::unwind::stepped::{READ_UNITS, Stepped, called};
+use crate::unwind::stepped::{READ_UNITS, Stepped, called, not_copied};
 use crate::unwind::text::Code;
 use crate::unwind::walk::{End, FoundBy};
 use crate::unwind::without_tables::WithoutTables;
@@ -32,12 +32,16 @@ impl Stepper {
         stack: &CopiedStack<'_>,
         effort: &mut Effort,
     ) -> Result<Stepped, End> {
-        let Place::Module { module, address } = place else {
-            return self
-                .without_tables
-                .in_generated(maps, registers, stack, effort);
+        let without_tables = &mut self.without_tables;
+        let (module, address) = match place {
+            Place::Module { module, address } => (module, *address),
+            Place::Generated { .. } => {
+                return without_tables.in_generated(maps, registers, stack, effort);
+            }
+            Place::Unknown => {
+                return without_tables.out_of_nowhere(maps, registers, stack, effort);
+            }
         };
-        let address = *address;
         match self.rule(module, address, registers, effort)? {
             Rule::Compact(rule) => match rule.apply(registers, stack) {
                 Ok(()) => Ok(called(FoundBy::UnwindInfo)),
@@ -78,18 +82,6 @@ impl Stepper {
             }
             Rule::TooCostly => Err(End::TooCostly),
         }
-    }
-
-    /// From where no code is, as after a call through a null pointer, which a signal has interrupted.
-    pub fn step_from_nowhere(
-        &mut self,
-        maps: &ProcessMaps,
-        registers: &mut Registers,
-        stack: &CopiedStack<'_>,
-        effort: &mut Effort,
-    ) -> Result<Stepped, End> {
-        self.without_tables
-            .step_from_nowhere(maps, registers, stack, effort)
     }
 
     /// Whether nothing has called the function there.
@@ -195,11 +187,4 @@ fn is_trampoline(module: &Module, registers: &Registers, address: u64) -> bool {
         let code = offset.and_then(|at| module.object().bytes_at(at, signal_frame::LONGEST).ok());
         code.is_some_and(|code| signal_frame::is_trampoline(registers.arch, &code))
     })
-}
-
-fn not_copied(address: u64, stack: &CopiedStack<'_>) -> End {
-    match stack.is_cut_at(address) {
-        true => End::CutStack,
-        false => End::Invalid,
-    }
 }

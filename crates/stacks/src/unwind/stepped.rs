@@ -1,6 +1,7 @@
 //! How a step was made.
 
-use crate::unwind::walk::FoundBy;
+use crate::unwind::copied_stack::CopiedStack;
+use crate::unwind::walk::{End, FoundBy};
 
 /// How the caller's registers were found.
 pub struct Stepped {
@@ -21,3 +22,11 @@ pub const fn called(by: FoundBy) -> Stepped {
 
 /// To read a few bytes of a mapped file, in units of effort.
 pub const READ_UNITS: u64 = 64;
+
+/// How a walk ends that needs what is there, where the copy of the stack does not have it.
+pub fn not_copied(address: u64, stack: &CopiedStack<'_>) -> End {
+    match stack.is_cut_at(address) {
+        true => End::CutStack,
+        false => End::Invalid,
+    }
+}

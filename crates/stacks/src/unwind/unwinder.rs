@@ -45,14 +45,13 @@ impl Unwinder {
             let pc = registers.pc;
             let lookup = pc.wrapping_sub(u64::from(!is_exact));
             let place = maps.find_or_refresh(lookup);
-            let is_nowhere = matches!(place, Place::Unknown);
             // What a signal has interrupted may be a call to anywhere.
-            if is_nowhere && !is_exact {
+            if matches!(place, Place::Unknown) && !is_exact {
                 break match found_by {
                     // What instructions tell is no more than likely, and a wrong place on a stack often holds a zero.
                     FoundBy::UnwindInfo if pc == 0 && by_tables_alone => End::Complete,
-                    FoundBy::UnwindInfo if pc == 0 => End::NoUnwindInfo,
-                    FoundBy::FramePointer => End::NoUnwindInfo,
+                    FoundBy::UnwindInfo if pc != 0 => End::Invalid,
+                    FoundBy::UnwindInfo | FoundBy::FramePointer => End::NoUnwindInfo,
                     _ => End::Invalid,
                 };
             }
@@ -70,11 +69,7 @@ impl Unwinder {
             };
             let before = registers.sp();
             let stepper = &mut self.stepper;
-            let stepped = if is_nowhere {
-                stepper.step_from_nowhere(maps, &mut registers, &stack, effort)
-            } else {
-                stepper.step(maps, &frame.place, &mut registers, &stack, effort)
-            };
+            let stepped = stepper.step(maps, &frame.place, &mut registers, &stack, effort);
             let stepped = match stepped {
                 Ok(stepped) => stepped,
                 // Go marks the first frame of a goroutine so. In other code that says nothing: the register may hold anything.

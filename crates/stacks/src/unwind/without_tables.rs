@@ -12,7 +12,7 @@ use crate::unwind::copied_stack::CopiedStack;
 use crate::unwind::generated_ways::GeneratedWays;
 use crate::unwind::places::Places;
 use crate::unwind::rules::Compact;
-use crate::unwind::stepped::{READ_UNITS, Stepped, called};
+use crate::unwind::stepped::{READ_UNITS, Stepped, called, not_copied};
 use crate::unwind::text::Code;
 use crate::unwind::walk::{End, FoundBy};
 use crate::unwind::way_out;
@@ -41,8 +41,9 @@ impl WithoutTables {
         }
     }
 
-    /// The function that is not there has done nothing yet: its caller is where it would return to.
-    pub fn step_from_nowhere(
+    /// From where no code is, as after a call through a null pointer, which a signal has interrupted. The function that is not there has done
+    /// nothing yet: its caller is where it would return to.
+    pub fn out_of_nowhere(
         &mut self,
         maps: &ProcessMaps,
         registers: &mut Registers,
@@ -57,10 +58,7 @@ impl WithoutTables {
                 caller.pc = arch.code_address(pc);
             }
             None => {
-                caller.pc = stack.word(sp).ok_or(match stack.is_cut_at(sp) {
-                    true => End::CutStack,
-                    false => End::Invalid,
-                })?;
+                caller.pc = stack.word(sp).ok_or_else(|| not_copied(sp, stack))?;
                 caller.set(arch.sp(), Some(sp.wrapping_add(8)));
             }
         }
