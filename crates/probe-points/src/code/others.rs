@@ -62,21 +62,18 @@ impl Others {
     }
 
     pub fn charge_tables(&self, bytes: u64) -> Result<(), String> {
-        let left = self.table_bytes_left.get().checked_sub(bytes);
-        self.table_bytes_left.set(left.unwrap_or(0));
-        let told = left.map(|_| ());
-        told.ok_or_else(|| {
-            "the unwind tables of its code, and of what it jumps to, are too large".to_owned()
-        })
+        let too_much = "the unwind tables of its code, and of what it jumps to, are too large";
+        charge(&self.table_bytes_left, bytes, too_much)
     }
 
     /// For so many instructions, and bytes that are read for them.
     pub fn charge_looks(&self, instructions: u64, bytes: u64) -> Result<(), String> {
         let cost = instructions + bytes / BYTES_OF_LOOK;
-        let left = self.looks_left.get().checked_sub(cost);
-        self.looks_left.set(left.unwrap_or(0));
-        let told = left.map(|_| ());
-        told.ok_or_else(|| "it jumps to too much code without a name".to_owned())
+        charge(
+            &self.looks_left,
+            cost,
+            "it jumps to too much code without a name",
+        )
     }
 
     pub fn looks(&self, to: u64) -> Option<Looks> {
@@ -91,4 +88,10 @@ impl Others {
     pub fn forget_looks(&self) {
         self.looks.borrow_mut().clear();
     }
+}
+
+fn charge(left: &Cell<u64>, cost: u64, too_much: &str) -> Result<(), String> {
+    let after = left.get().checked_sub(cost);
+    left.set(after.unwrap_or(0));
+    after.map(|_| ()).ok_or_else(|| too_much.to_owned())
 }

@@ -25,15 +25,6 @@ impl Mapping {
     }
 }
 
-/// Those of files that are executable.
-pub fn executable_files(maps: &[u8]) -> Vec<Mapping> {
-    executable(maps).filter(Mapping::is_file).collect()
-}
-
-pub fn executable(maps: &[u8]) -> impl Iterator<Item = Mapping> {
-    mappings(maps).filter(|mapping| mapping.is_executable)
-}
-
 /// Those of files, and those that are executable. Lines that are not understood are left out: the kernel writes them, and only the path
 /// is anybody else's.
 pub fn mappings(maps: &[u8]) -> impl Iterator<Item = Mapping> {
@@ -77,7 +68,13 @@ fn mapping(line: &[u8]) -> Option<Mapping> {
 
 #[cfg(test)]
 mod tests {
-    use super::executable_files;
+    use super::{Mapping, mappings};
+
+    fn executable_files(maps: &[u8]) -> Vec<Mapping> {
+        let all = mappings(maps);
+        all.filter(|mapping| mapping.is_executable && mapping.is_file())
+            .collect()
+    }
 
     #[test]
     fn only_executable_files_count() {

@@ -54,23 +54,24 @@ impl Objects {
         let mut objects = Self::new(root);
         objects.memory = File::open(folder.join("mem")).ok();
         objects.push(path.as_os_str().as_bytes().to_vec(), program);
+        let mappings: Vec<Mapping> = maps::mappings(&maps).collect();
+        let code = || {
+            let all = mappings.iter().enumerate();
+            all.filter(|(_, mapping)| mapping.is_executable && mapping.is_file())
+        };
         let mut loaded: HashMap<_, Loaded> = HashMap::new();
-        objects.mappings = maps::mappings(&maps).collect();
-        let code = objects.mappings.iter().enumerate();
-        let code = code.filter(|(_, mapping)| mapping.is_executable && mapping.is_file());
-        let code: Vec<(usize, Mapping)> = code.map(|(at, it)| (at, it.clone())).collect();
-        // Else the program may be one that could not be opened as it is mapped.
-        let mut all_are_known = !code.is_empty();
-        for (index, mapping) in &code {
-            let bytes = mapping.end - mapping.start;
-            let part = mapping.offset..mapping.offset.saturating_add(bytes);
+        for (index, mapping) in code() {
             let loaded = loaded.entry(mapping.identity).or_default();
             if mapping.takes_probes {
-                loaded.code.push(part);
+                let bytes = mapping.end - mapping.start;
+                let end = mapping.offset.saturating_add(bytes);
+                loaded.code.push(mapping.offset..end);
             }
-            loaded.mapping.get_or_insert(*index);
+            loaded.mapping.get_or_insert(index);
         }
-        for (_, mapping) in code {
+        // Else the program may be one that could not be opened as it is mapped.
+        let mut all_are_known = !loaded.is_empty();
+        for (_, mapping) in code() {
             let Some(loaded) = loaded.remove(&mapping.identity) else {
                 continue;
             };
@@ -81,7 +82,7 @@ impl Objects {
                 all_are_known = false;
                 break;
             }
-            match open_mapped(&folder, &mapping, &objects.root) {
+            match open_mapped(&folder, mapping, &objects.root) {
                 Ok((path, file)) => objects.push_mapped(path, file, loaded),
                 Err(error) => {
                     let problem = format!("{}: {error}", escaped(&mapping.path));
@@ -94,6 +95,7 @@ impl Objects {
         if let Some(program) = program.filter(|program| all_are_known && !program.is_loaded()) {
             program.set_loaded(Loaded::default());
         }
+        objects.mappings = mappings;
         Ok(objects)
     }
 

@@ -112,6 +112,9 @@ fn resolved(
         };
         match ends_of(object, place) {
             Ok((ends, begins_again)) => {
+                for (_, offset) in &ends {
+                    require_from_file(process, object, &located.shown, *offset)?;
+                }
                 resolved.add_ends(object, &located.shown, &ends);
                 let at = begins_again.map(|at| format!("{}{at}", located.shown));
                 resolved.begins_again = resolved.begins_again.take().or(at);
@@ -129,11 +132,6 @@ fn resolved(
                     "--allow-uretprobe puts another return address on the stack instead: Go programs abort of it, an exception that crosses the function ends the program, and stacks end there",
                 ));
             }
-        }
-    }
-    for point in &resolved.points {
-        if let Point::User { offset, .. } = point {
-            require_from_file(process, object, &located.shown, *offset)?;
         }
     }
     Ok(resolved)
