@@ -28,12 +28,11 @@ pub fn selection(options: &EventOptions) -> Result<Events> {
             Some(only) => only.contains(&name),
             None => true,
         };
-        if is_of_probe(key) {
-            if options.only.is_some() && is_wanted {
-                return Err(never_recorded(&name));
-            }
-            events.selected = 1;
-        } else if is_wanted && !options.except.contains(&name) {
+        let is_of_probe = is_of_probe(key);
+        if is_of_probe && options.only.is_some() && is_wanted {
+            return Err(never_recorded(&name));
+        }
+        if is_wanted && !is_of_probe && !options.except.contains(&name) {
             events.select(key);
         } else {
             events.selected = 1;
