@@ -19,6 +19,7 @@ pub mod jump;
 pub mod jumpless;
 pub mod off_cpu;
 pub mod placeholder;
+pub mod recorder;
 pub mod stack;
 pub mod syscall;
 mod task_name;

@@ -87,6 +87,17 @@ impl SyscallKey {
         self.0 & (Abi::Compat as u32) << 16 != 0
     }
 
+    /// What [`Self::from_bits`] makes a key of again.
+    #[inline(always)]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// `None`: of no key.
+    pub fn from_bits(bits: u32) -> Option<Self> {
+        (bits & Self::PRESENT != 0).then_some(Self(bits))
+    }
+
     #[inline(always)]
     pub fn head(self) -> usize {
         (self.0 as usize) & (ROW_HEADS - 1)

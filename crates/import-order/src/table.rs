@@ -17,6 +17,7 @@ const ORDERS: &[(&str, Floors<'static>)] = &[
     ("abi", &[
         &["placeholder"],
         &["config"],
+        &["recorder"],
         &["event", "thread"],
         &["irq", "syscall", "waits", "who"],
         &["control", "durations", "histogram", "off_cpu", "upcall"],
@@ -52,6 +53,15 @@ const ORDERS: &[(&str, Floors<'static>)] = &[
         &["files"],
         &["trigger"],
         &["error"],
+    ]),
+    ("recorder", &[
+        &["window"],
+        &["chain", "path"],
+        &["walk"],
+        &["machine"],
+        &["cpu", "order", "task"],
+        &["event"],
+        &["tree"],
     ]),
     ("stacks", &[
         &["symbols", "unwind"],

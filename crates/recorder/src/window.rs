@@ -1,0 +1,145 @@
+//! One window's events, and what they say of its targets' waits.
+
+use std::collections::HashMap;
+
+use abi::durations::Durations;
+
+use crate::chain::Chains;
+use crate::cpu::Turn;
+use crate::event::{Cpu, Event};
+use crate::machine::{Machine, Wait, WaitKind};
+use crate::task::{Doing, TaskId, Waker};
+
+/// What is remembered of a window, in things of some 32 bytes: what its waits are attributed by. Of a longer one the beginning is
+/// forgotten.
+pub const MOST_REMEMBERED: usize = 1 << 20;
+
+/// What a target's waits were about.
+#[derive(Default)]
+pub struct Waits {
+    /// Whose turn it was while the thread waited for a CPU, of the waits that began and ended in the window. They add up to these.
+    pub instead: HashMap<Turn, Durations>,
+    /// The same by the CPU in whose queue it waited.
+    pub queues: HashMap<Cpu, u64>,
+    /// Who ended its sleeps, of which the part in the window counts.
+    pub wakers: HashMap<Waker, Durations>,
+    /// Of all its sleeps and waits, as far as they are in the window.
+    pub chains: Chains,
+}
+
+pub struct Window {
+    start_ns: u64,
+    machine: Machine,
+    waits: HashMap<TaskId, Waits>,
+    most_remembered: usize,
+}
+
+impl Window {
+    /// Of a machine of which something may be known since before the window.
+    pub fn new(start_ns: u64, machine: Machine) -> Self {
+        Self {
+            start_ns,
+            machine,
+            waits: HashMap::new(),
+            most_remembered: MOST_REMEMBERED,
+        }
+    }
+
+    pub fn remembering(self, most: usize) -> Self {
+        Self {
+            most_remembered: most,
+            ..self
+        }
+    }
+
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// See [`Machine::ran_all_along`].
+    pub fn ran_all_along(&mut self, cpu: Cpu, pid: u32) {
+        self.machine.ran_all_along(cpu, pid);
+    }
+
+    /// The next events, in the order of time.
+    pub fn take(&mut self, events: &[Event]) {
+        for event in events {
+            if let Some(wait) = self.machine.apply(event) {
+                self.attribute(&wait);
+            }
+        }
+        let Some(latest) = events.last() else {
+            return;
+        };
+        while self.machine.remembered() > self.most_remembered {
+            let known_ns = latest.at_ns.saturating_sub(self.machine.known_from_ns());
+            if known_ns == 0 {
+                break;
+            }
+            self.machine.forget(latest.at_ns - known_ns / 2);
+        }
+    }
+
+    fn attribute(&mut self, wait: &Wait) {
+        let is_whole = wait.from_ns > self.start_ns;
+        let from_ns = wait.from_ns.max(self.start_ns);
+        if from_ns >= wait.to_ns {
+            return;
+        }
+        let waits = self.waits.entry(wait.task).or_default();
+        match wait.kind {
+            WaitKind::Blocked(by) => {
+                let by = by.in_any_way();
+                waits.wakers.entry(by).or_default().add(wait.to_ns - from_ns);
+            }
+            WaitKind::Ready if is_whole => waits.count_turns(&self.machine, wait),
+            WaitKind::Ready => {}
+        }
+        waits
+            .chains
+            .add(&self.machine, wait.task, from_ns, wait.to_ns);
+    }
+
+    /// The window ends: what goes on is cut.
+    pub fn close(mut self, stop_ns: u64) -> (Machine, HashMap<TaskId, Waits>) {
+        for (id, task) in self.machine.tasks() {
+            let since_ns = match task.doing() {
+                Doing::Blocked(..) => task.since_ns(),
+                Doing::Ready(_) => task
+                    .ready_since_ns(task.intervals().len())
+                    .unwrap_or(stop_ns),
+                _ => continue,
+            };
+            if task.is_target && since_ns < stop_ns {
+                let waits = self.waits.entry(id).or_default();
+                let from_ns = since_ns.max(self.start_ns);
+                waits.chains.add(&self.machine, id, from_ns, stop_ns);
+            }
+        }
+        (self.machine, self.waits)
+    }
+}
+
+impl Waits {
+    fn count_turns(&mut self, machine: &Machine, wait: &Wait) {
+        let intervals = machine.task(wait.task).intervals();
+        let first = intervals.partition_point(|interval| interval.from_ns < wait.from_ns);
+        for (index, interval) in intervals.iter().enumerate().skip(first) {
+            let Doing::Ready(queue) = interval.doing else {
+                break;
+            };
+            let Some(cpu) = queue.cpu else {
+                continue;
+            };
+            let next = intervals.get(index + 1);
+            let to_ns = next.map_or(wait.to_ns, |next| next.from_ns).min(wait.to_ns);
+            *self.queues.entry(cpu).or_default() += to_ns - interval.from_ns;
+            let Some(turns) = machine.turns(cpu) else {
+                continue;
+            };
+            for (begin_ns, end_ns, turn) in turns.between(interval.from_ns, to_ns) {
+                self.instead.entry(turn).or_default().add(end_ns - begin_ns);
+            }
+        }
+    }
+}
