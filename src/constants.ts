@@ -178,6 +178,7 @@ export const histogramBoundsNs = [
 export const limits = {
   threads: 1048576,
   ringBytes: 1073741824,
+  recorderBytes: 268435456,
   stackBytes: 65536,
   pageBytes: 4096,
 } as const;

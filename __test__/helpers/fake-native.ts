@@ -39,7 +39,7 @@ export interface FakeNative extends NativeModule {
 
 /** Of a session's options as they are logged, those of one that records nothing. */
 export const noStacks =
-  '"offCpu":false,"skipUpcallStats":false,"withoutWho":false,"byFramePointer":false,"userStackBytes":16384';
+  '"offCpu":false,"skipUpcallStats":false,"withoutWho":false,"recorderBytes":4194304,"byFramePointer":false,"userStackBytes":16384';
 
 /** An error as the native module throws it; lines after the text's first are its hint. */
 export function nativeError(code: string, text: string, cause: KdelayErrorCause | null = null): Error {

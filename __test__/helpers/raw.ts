@@ -51,12 +51,21 @@ export function rawThread(over: Partial<RawThread> = {}): RawThread {
     softIrqs: [],
     localIrqs: [],
     longPoll: { count: 0, totalNs: 0, minNs: null, maxNs: null, histogram: null },
-    ranInstead: { tasks: [], otherTasksNs: 0, cpus: [], shortNs: 0, unattributedNs: 0 },
+    ranInstead: { tasks: [], otherTasksNs: 0, cpus: [], unattributedNs: 0 },
     wokenBy: [],
+    chains: null,
     faults: { minor: null, major: null, blockedNs: 0 },
     budget: { ...emptyBudget, wallNs: 500_000_000, unknownNs: 500_000_000 },
     ...over,
   };
+}
+
+export function rawChain(
+  what: Binding.BindingChain['what'],
+  totalNs: number,
+  over: Partial<Binding.BindingChain> = {},
+): Binding.BindingChain {
+  return { what, call: null, pid: 0, tid: 0, name: '', by: null, count: 1, totalNs, below: [], ...over };
 }
 
 /** Of these buckets. */
@@ -165,6 +174,7 @@ export const noRawLosses: Binding.BindingLosses = {
   recursionMisses: 0,
   negativeIntervals: 0,
   switchesMissed: 0,
+  recorderOverwritten: 0,
 };
 
 /** A window of half a second. */
@@ -234,6 +244,7 @@ export function rawSample({
     startsInWindow: 0,
     targets: [rawTarget(100, 'main')],
     threads: rawThreads(threads),
+    criticalPath: null,
     calls: rawCalls([]),
     offCpu: [],
     stacks: [],
@@ -333,12 +344,36 @@ export function busyThread(over: Partial<RawThread> = {}): RawThread {
         { cpu: 1, totalNs: 20_000 },
         { cpu: 0, totalNs: 3650 },
       ],
-      shortNs: 4000,
-      unattributedNs: 650,
+      unattributedNs: 4650,
     },
     wokenBy: [
       { by: 'soft irq', name: 'net_rx', pid: 0, tid: 0, count: 9, blockedNs: 390_000_000 },
       { by: 'task', name: 'main', pid: 100, tid: 100, count: 4, blockedNs: 10_000_000 },
+    ],
+    chains: [
+      rawChain('blocked', 400_000_000, {
+        call: 'futex',
+        pid: 100,
+        tid: 101,
+        name: 'worker',
+        count: 13,
+        below: [
+          rawChain('interrupt', 390_000_000, { name: 'net_rx', count: 9 }),
+          rawChain('running', 10_000_000, { by: 'waker', pid: 100, tid: 100, name: 'main', count: 4 }),
+        ],
+      }),
+      rawChain('ready', 23_650, {
+        pid: 100,
+        tid: 101,
+        name: 'worker',
+        count: 33,
+        below: [
+          rawChain('idle', 10_000, { count: 30 }),
+          rawChain('turn', 5000, { pid: 400, tid: 401, name: 'noisy', count: 2 }),
+          rawChain('unknown', 4650),
+          rawChain('others', 4000, { count: 2 }),
+        ],
+      }),
     ],
     faults: { minor: 1200, major: 2, blockedNs: 1_000_000 },
     budget: {

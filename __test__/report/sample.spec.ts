@@ -110,7 +110,6 @@ test('what is largest comes first: localIrqs, those that ran, CPUs and wakers', 
             tasks: [1, 2].map((tid) => ({ pid: 9, tid, comm: 'x', count: 1, totalNs: tid, cgroup: null })),
             otherTasksNs: 0,
             cpus: [1, 2].map((cpu) => ({ cpu, totalNs: cpu })),
-            shortNs: 0,
             unattributedNs: 0,
           },
           wokenBy: [1, 2].map((tid) => ({

@@ -25,6 +25,8 @@ export function everyTypeIsThere(
   // @ts-expect-error: there is none.
   thread.ranInstead.noSuchField;
   // @ts-expect-error: there is none.
+  thread.chains?.[0]?.below[0]?.noSuchField;
+  // @ts-expect-error: there is none.
   syscalls.noSuchField;
   // @ts-expect-error: there is none.
   syscalls.names[0]?.noSuchField;

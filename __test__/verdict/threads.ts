@@ -47,7 +47,6 @@ export function ranInstead(
     tasks: task === null ? [] : [{ ...named, ...task }],
     otherTasksNs: 0,
     cpus: task === null ? [] : [{ cpu: 3, totalNs }],
-    shortNs: 0,
     unattributedNs: task === null ? totalNs : 0,
   };
 }

@@ -134,12 +134,39 @@ export interface BindingCallWait {
   preempted: boolean
 }
 
+/** What a time of waiting was for: what somebody did meanwhile. What is below it is what that was for in turn, and adds up to it. */
+export interface BindingChain {
+  what: 'running' | 'ready' | 'blocked' | 'stopped' | 'frozen' | 'turn' | 'idle' | 'interrupt' | 'unfinished' | 'unknown' | 'others'
+  /** The call that it is blocked in; null: in none, or not known. */
+  call: string | null
+  /** Whom it is about; 0: nobody, or nobody in this pid namespace. */
+  pid: number
+  tid: number
+  /** The task's name, or the interrupt's. */
+  name: string
+  /** What that has to do with what stands above; null: it is the thread's own. */
+  by: 'waker' | 'exit' | 'parent' | null | null
+  count: number
+  totalNs: number
+  below: Array<BindingChain>
+}
+
 export interface BindingCheck {
   name: string
   status: 'ok' | 'degraded' | 'failed'
   detail: string
   /** What to do; null when all is well. */
   hint: string | null
+}
+
+/** From the window's end back to its beginning: what the thread did, and what it waited for, so that it was over then and not before. */
+export interface BindingCriticalPath {
+  /** The thread in which the stop trigger fired, or the one that was asked for. */
+  pid: number
+  tid: number
+  comm: string
+  /** From the window's beginning on, without gaps. */
+  segments: Array<BindingPathSegment>
 }
 
 export interface BindingDiagnosis {
@@ -264,6 +291,8 @@ export interface BindingLosses {
    * around them is unknown.
    */
   switchesMissed: number
+  /** Switches and wakeups that the flight recorder has overwritten before they were read: what they would have told is unattributed. */
+  recorderOverwritten: number
 }
 
 /** Time that a thread was blocked with one stack: the times that began and ended inside the window. */
@@ -321,8 +350,30 @@ export interface BindingOpenOptions {
   debugCache?: string
   /** It is not noted who ran instead of a thread that waited for a CPU, nor who woke one that was blocked. */
   withoutWho?: boolean
+  /** Of each CPU's ring of switches and wakeups, from which that is known. */
+  recorderBytes?: number
+  /** The thread whose critical path each window has; by default that of the thread in which the stop trigger fires. */
+  criticalPathOf?: number
   /** Upcalls of Open vSwitch's datapath are not counted. */
   skipUpcallStats?: boolean
+}
+
+export interface BindingPathSegment {
+  /** Since the window's beginning. */
+  fromNs: number
+  toNs: number
+  /** From the thread to what was going on. */
+  steps: Array<BindingPathStep>
+}
+
+/** As of a chain. */
+export interface BindingPathStep {
+  what: 'running' | 'ready' | 'blocked' | 'stopped' | 'frozen' | 'turn' | 'idle' | 'interrupt' | 'unfinished' | 'unknown' | 'others'
+  call: string | null
+  pid: number
+  tid: number
+  name: string
+  by: 'waker' | 'exit' | 'parent' | null | null
 }
 
 /** What can be a trigger. */
@@ -352,15 +403,13 @@ export interface BindingQueue {
   totalNs: number
 }
 
-/** Who ran while the thread waited for a CPU: of the waits that `ready.totalNs` is the sum of. The five times add up to that. */
+/** Who ran while the thread waited for a CPU: of the waits that `ready.totalNs` is the sum of. The parts add up to that. */
 export interface BindingRanInstead {
   /** The longest, five at most. */
   tasks: Array<BindingTaskInstead>
   otherTasksNs: number
   /** The longest, five at most. */
   cpus: Array<BindingQueue>
-  /** Waits of less than 10 us, which are attributed to nobody. */
-  shortNs: number
   unattributedNs: number
 }
 
@@ -402,6 +451,8 @@ export interface BindingSample {
   /** The first targets, then the children that joined. */
   targets: Array<BindingTarget>
   threads: BindingThreads
+  /** Null: of no thread, or nothing of it was recorded. */
+  criticalPath: BindingCriticalPath | null
   /**
    * Time that the hypervisor took from this machine's CPUs during the window, all of them together, in the kernel's clock
    * ticks; null: unknown.
@@ -528,6 +579,8 @@ export interface BindingThread {
   ranInstead: BindingRanInstead
   /** The longest, three at most. */
   wokenBy: Array<BindingWaker>
+  /** What its sleeps and its waits for a CPU were for, the longest first; null: nothing was recorded. */
+  chains: Array<BindingChain> | null
   faults: BindingFaults
   budget: BindingBudget
 }
@@ -548,9 +601,9 @@ export interface BindingUpcall {
   count: number
 }
 
-/** Who woke the thread from being blocked for at least 10 us. */
+/** Who woke the thread from being blocked. */
 export interface BindingWaker {
-  by: 'task' | 'hard irq' | 'soft irq' | 'local irq' | 'idle' | 'others'
+  by: 'task' | 'hard irq' | 'soft irq' | 'local irq' | 'idle'
   name: string
   /** Of a task, else 0. */
   pid: number

@@ -20,6 +20,7 @@ export function effectiveOptions(given: GivenOptions, command: readonly string[]
   if (untilClosed && given.sampleTime === undefined) options.sampleTime = null;
   refuseConflicts(options);
   refuseTriggerConflicts(options);
+  refuseRecorderConflicts(options, given);
   refuseEventConflicts(options, given);
   return options;
 }
@@ -80,6 +81,18 @@ function refuseTriggerConflicts(options: Options): void {
           : null;
   if (option !== null)
     throw conflict(`${option}: there is no trigger`, 'add --start-trigger or --stop-trigger');
+}
+
+function refuseRecorderConflicts(options: Options, given: GivenOptions): void {
+  if (options.who) return;
+  const option =
+    options.criticalPath !== null
+      ? '--critical-path'
+      : given.recorderBytes !== undefined
+        ? '--recorder-bytes'
+        : null;
+  if (option !== null)
+    throw conflict(`${option}: with --no-who nothing is recorded`, 'leave out one of the two');
 }
 
 function refuseEventConflicts(options: Options, given: GivenOptions): void {

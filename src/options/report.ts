@@ -60,6 +60,8 @@ function optionsOf(options: SessionOptions): GivenOptions {
     allowUretprobe: options.allowUretprobe ?? false,
     debug: options.debugLevel ?? 0,
     who: options.who ?? true,
+    criticalPath: options.criticalPath ?? null,
+    ...(options.recorderBytes === undefined ? {} : { recorderBytes: options.recorderBytes }),
     verdict: options.verdict ?? true,
     skipUpcallStats: options.skipUpcallStats ?? false,
     debuginfod: debuginfod !== undefined,

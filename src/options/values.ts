@@ -23,8 +23,12 @@ export function seconds(option: string, text: string, minimum: number, maximum: 
   return inRange(option, text, minimum, maximum, hint);
 }
 
+export function pid(option: string, text: string): number {
+  return integer(option, text, 1, maximumPid);
+}
+
 export function pids(option: string, text: string): number[] {
-  return text.split(',').map((part) => integer(option, part, 1, maximumPid));
+  return text.split(',').map((part) => pid(option, part));
 }
 
 export function nonEmpty(option: string, what: string, text: string): string {

@@ -46,6 +46,10 @@ const explanations: Readonly<Record<keyof Losses, readonly [what: string, advice
     'switches or wakeups were not reported by the kernel',
     'The time around them is unknown in the budgets; system call counts are not affected.',
   ],
+  recorderOverwritten: [
+    'switches or wakeups of the machine were overwritten before they were read',
+    'Who ran instead, who woke, and what waits were for is not known around them: increase the --recorder-bytes option.',
+  ],
 };
 
 export const noLosses: Losses = {
@@ -60,6 +64,7 @@ export const noLosses: Losses = {
   recursionMisses: null,
   negativeIntervals: 0,
   switchesMissed: 0,
+  recorderOverwritten: 0,
 };
 
 /** Sum of two samples' losses. Unknown and unknown stays unknown. */
@@ -79,6 +84,7 @@ export function addLosses(a: Losses, b: Losses): Losses {
         : (a.recursionMisses ?? 0) + (b.recursionMisses ?? 0),
     negativeIntervals: a.negativeIntervals + b.negativeIntervals,
     switchesMissed: a.switchesMissed + b.switchesMissed,
+    recorderOverwritten: a.recorderOverwritten + b.recorderOverwritten,
   };
 }
 

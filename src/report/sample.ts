@@ -53,6 +53,7 @@ export function* sampleSteps(raw: Binding.BindingSample, index: number): Steps<C
     callsLeft: 0,
     processes: toProcesses(threads, raw.targets),
     threads,
+    criticalPath: raw.criticalPath,
     ...withStacks(raw),
     stackProblems: raw.stackProblems,
     stealNs: raw.stealNs,

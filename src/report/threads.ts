@@ -27,6 +27,7 @@ export function toThread(raw: Binding.BindingThread, syscalls: () => Syscall[]):
     longPoll: toLongPoll(raw.longPoll),
     ranInstead: toRanInstead(raw.ranInstead),
     wokenBy: raw.wokenBy.toSorted((a, b) => b.blockedNs - a.blockedNs),
+    chains: raw.chains,
     faults,
     budget,
   };
@@ -54,12 +55,12 @@ function toLongPoll({ count, totalNs, minNs, maxNs, histogram }: Binding.Binding
 }
 
 function toRanInstead(raw: Binding.BindingRanInstead): RanInstead {
-  const { otherTasksNs, shortNs, unattributedNs } = raw;
+  const { otherTasksNs, unattributedNs } = raw;
   return {
     tasks: raw.tasks.toSorted((a, b) => b.totalNs - a.totalNs),
     otherTasksNs,
     cpus: raw.cpus.toSorted((a, b) => b.totalNs - a.totalNs || a.cpu - b.cpu),
-    shortNs,
+    shortNs: 0,
     unattributedNs,
   };
 }

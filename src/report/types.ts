@@ -196,9 +196,17 @@ export interface Options {
    */
   skipUpcallStats: boolean;
   /**
-   * Waits for a CPU are attributed to who ran instead, and wakeups to who woke.
+   * Waits are attributed: those for a CPU to who ran instead, all of them to what they were for, and wakeups to who woke.
    */
   who: boolean;
+  /**
+   * Bytes of each CPU's ring of switches and wakeups, from which that is known.
+   */
+  recorderBytes: number;
+  /**
+   * The thread whose critical path each sample has; null: that of the thread in which the stop trigger fires.
+   */
+  criticalPath: number | null;
   /**
    * Name of the output format.
    */
@@ -255,6 +263,10 @@ export interface Sample {
    * Every thread seen in the window, by name, then tid.
    */
   threads: Thread[];
+  /**
+   * From the window's end back to its beginning: what the thread did in which the stop trigger fired, or the one that was asked for, and what it waited for. null: no thread was, or nothing of it was recorded.
+   */
+  criticalPath: CriticalPath | null;
   /**
    * Single recorded system calls; empty unless event recording is on.
    */
@@ -444,9 +456,13 @@ export interface Thread {
   longPoll: LongPoll;
   ranInstead: RanInstead;
   /**
-   * Up to three of those who ended times that the thread was blocked, by blockedNs, largest first; times shorter than 10 us are left out.
+   * Up to three of those who ended times that the thread was blocked, by blockedNs, largest first.
    */
   wokenBy: Waker[];
+  /**
+   * What the time that the thread was blocked or ready was for, by totalNs, largest first: how it waited, then what those did meanwhile who ended that, and so on. null: nothing was recorded (--no-who).
+   */
+  chains: Chain[] | null;
   faults: Faults;
   budget: Budget;
 }
@@ -657,7 +673,7 @@ export interface RanInstead {
    */
   cpus: RanInsteadCpu[];
   /**
-   * Nanoseconds of waits shorter than 10 us, which are attributed to nobody.
+   * Nanoseconds of waits that are too short to be attributed: always 0, as all are (until 0.1 those under 10 us were not).
    */
   shortNs: number;
   /**
@@ -670,7 +686,7 @@ export interface RanInstead {
  */
 export interface RanInsteadTask {
   /**
-   * Id of its process; 0: the CPU was idle, that is, waking up (its name is swapper/N), or the task has no pid in this namespace.
+   * Id of its process; 0: the CPU was idle, that is, waking up (its name is swapper), or the task has no pid in this namespace.
    */
   pid: number;
   /**
@@ -703,7 +719,7 @@ export interface RanInsteadCpu {
  */
 export interface Waker {
   /**
-   * Whether a task did it, an interrupt, or an idle CPU; others: those for which there was no room.
+   * Whether a task did it, an interrupt, or an idle CPU, in an interrupt of which no probe knows; others: in no report any more.
    */
   by: 'task' | 'hard irq' | 'soft irq' | 'local irq' | 'idle' | 'others';
   /**
@@ -725,6 +741,55 @@ export interface Waker {
   blockedNs: number;
 }
 /**
+ * What somebody did while others waited for it. What is below it is what that was for in turn, and adds up to its totalNs.
+ */
+export interface Chain {
+  /**
+   * running, ready, blocked, stopped, frozen: what the task did. turn: it had the CPU that the one above waited for; idle: nobody had it. interrupt: one ended the wait. unfinished: the wait went on when the window ended. unknown: not recorded. others: what is too little, or too varied, to be told.
+   */
+  what:
+    | 'running'
+    | 'ready'
+    | 'blocked'
+    | 'stopped'
+    | 'frozen'
+    | 'turn'
+    | 'idle'
+    | 'interrupt'
+    | 'unfinished'
+    | 'unknown'
+    | 'others';
+  /**
+   * The system call that it is blocked in; null: none, or not known, as of all tasks but the captured ones.
+   */
+  call: string | null;
+  /**
+   * Id of the task's process; 0: it is no task, or has no pid in this namespace.
+   */
+  pid: number;
+  /**
+   * Thread id; 0: likewise.
+   */
+  tid: number;
+  /**
+   * Name of the task or the interrupt; empty: none is known. May hold any character.
+   */
+  name: string;
+  /**
+   * waker: it woke the one above; exit: by its own end; parent: the one that woke it was not born yet, and this one made it; null: the thread itself, or no task that woke anybody.
+   */
+  by: 'waker' | 'exit' | 'parent' | null;
+  /**
+   * In how many of the thread's waits; of others, a sum of that.
+   */
+  count: Count;
+  totalNs: DurationNs;
+  /**
+   * What that was for in turn, by totalNs, largest first.
+   */
+  below: Chain[];
+}
+/**
  * The thread's page faults, as the kernel counts them from its first event in the window to its last switch.
  */
 export interface Faults {
@@ -740,6 +805,86 @@ export interface Faults {
    * Nanoseconds asleep outside of any system call: in page faults and the like.
    */
   blockedNs: number;
+}
+/**
+ * What a window was spent with, for one thread.
+ */
+export interface CriticalPath {
+  /**
+   * Id of the thread's process; 0: it has none in this namespace.
+   */
+  pid: number;
+  /**
+   * Thread id; 0: likewise.
+   */
+  tid: number;
+  /**
+   * The thread's name. May hold any character.
+   */
+  comm: string;
+  /**
+   * In the order of time, without gaps: they add up to the window. Of more than 10,000 the earlier ones are one, of others.
+   *
+   * @maxItems 10001
+   */
+  segments: PathSegment[];
+}
+/**
+ * A part of a critical path.
+ */
+export interface PathSegment {
+  /**
+   * Nanoseconds from the window's beginning to the segment's.
+   */
+  fromNs: number;
+  /**
+   * Nanoseconds from the window's beginning to the segment's end.
+   */
+  toNs: number;
+  /**
+   * From what the thread itself did to what it waited for; at least that.
+   */
+  steps: PathStep[];
+}
+/**
+ * What somebody did, as in a Chain.
+ */
+export interface PathStep {
+  /**
+   * As of a Chain.
+   */
+  what:
+    | 'running'
+    | 'ready'
+    | 'blocked'
+    | 'stopped'
+    | 'frozen'
+    | 'turn'
+    | 'idle'
+    | 'interrupt'
+    | 'unfinished'
+    | 'unknown'
+    | 'others';
+  /**
+   * As of a Chain.
+   */
+  call: string | null;
+  /**
+   * As of a Chain.
+   */
+  pid: number;
+  /**
+   * As of a Chain.
+   */
+  tid: number;
+  /**
+   * As of a Chain. May hold any character.
+   */
+  name: string;
+  /**
+   * As of a Chain.
+   */
+  by: 'waker' | 'exit' | 'parent' | null;
 }
 /**
  * One recorded system call.
@@ -1025,6 +1170,10 @@ export interface Losses {
    * Switches and wakeups the kernel did not report, found because what came next contradicts them; the time around them is in unknownNs.
    */
   switchesMissed: number;
+  /**
+   * Switches and wakeups of the machine that the flight recorder overwrote before they were read: what they would have explained is unattributedNs, or unknown in chains.
+   */
+  recorderOverwritten: number;
 }
 /**
  * First line of `--format ndjson`. Its targets are those known before the first window; children that join later show by the pid of their threads.

@@ -47,8 +47,12 @@ export interface SessionOptions extends UserStackOptions {
   offCpu?: boolean;
   /** Open vSwitch's upcalls are not counted, and `upcalls` of each sample is null. Default: false. */
   skipUpcallStats?: boolean;
-  /** Waits for a CPU are attributed to who ran instead, and wakeups to who woke. Default: true. */
+  /** Waits are attributed: those for a CPU to who ran instead, all of them to what they were for, and wakeups to who woke. Default: true. */
   who?: boolean;
+  /** Bytes of each CPU's ring of switches and wakeups, from which that is known: a power of two, 4096 or more. Default: 4 MiB. */
+  recorderBytes?: number;
+  /** The thread whose critical path each sample has. Default: that of the thread in which the stop trigger fires. */
+  criticalPath?: number;
   /**
    * When a sample is read, debug files that its stacks lack are fetched by build id from debuginfod servers, and kept where their
    * clients keep them. What goes wrong is in `stackProblems` of the sample. Default: nothing is fetched.
@@ -116,6 +120,10 @@ export class CaptureSession implements AsyncDisposable {
     const debugLevel = checkInteger('debugLevel', options.debugLevel ?? 0, 0, 7);
     const capacity = options.threadCapacity;
     if (capacity !== undefined) checkInteger('threadCapacity', capacity, 1, limits.threads);
+    const { recorderBytes, criticalPath } = options;
+    if (criticalPath !== undefined) checkInteger('criticalPath', criticalPath, 1, 2 ** 31 - 1);
+    if (recorderBytes !== undefined)
+      checkInteger('recorderBytes', recorderBytes, limits.pageBytes, limits.recorderBytes);
     const userStacks = toUserStacks(options);
     const events = options.syscallEvents === undefined ? {} : { events: toEvents(options.syscallEvents) };
     const servers = options.debuginfod === undefined ? null : (options.debuginfod.servers ?? debugServers());
@@ -134,6 +142,8 @@ export class CaptureSession implements AsyncDisposable {
         offCpu: options.offCpu ?? false,
         skipUpcallStats: options.skipUpcallStats ?? false,
         withoutWho: !(options.who ?? true),
+        ...(recorderBytes === undefined ? {} : { recorderBytes }),
+        ...(criticalPath === undefined ? {} : { criticalPathOf: criticalPath }),
         ...userStacks,
         ...events,
         ...(servers === null ? {} : { debugCache: servers.cache }),

@@ -64,7 +64,6 @@ test('of two threads that take the CPU from each other, neither is said to have 
         tasks: [{ pid: 100, ...other, count: 3, totalNs: readyNs, cgroup: null }],
         otherTasksNs: 0,
         cpus: [],
-        shortNs: 0,
         unattributedNs: 0,
       },
       budget: {

@@ -33,10 +33,12 @@ pub struct Config {
     pub pid_level: u32,
     /// Its address, if it is nested.
     pub pid_namespace: u64,
-    /// Times ready and blocked are attributed to who ran instead and who woke the thread, if they last at least this long.
-    pub least_attributed_ns: u64,
-    /// 1: they are.
-    pub who: u32,
+    /// 1: the flight recorder records.
+    pub recorder: u32,
+    /// Of its ring of each CPU: the power of two that it has records,
+    pub recorder_shift: u32,
+    /// and one less than these are.
+    pub recorder_mask: u32,
     /// User space is woken each time that so many bytes of threads that have ended wait for it: a power of two, and no fewer
     /// than two threads'.
     pub crowd_bytes: u32,
@@ -170,6 +172,8 @@ pub struct Offsets {
 }
 
 impl Config {
+    /// `PF_EXITING`.
+    pub const EXITING: u32 = 0x4;
     /// `PF_IO_WORKER`.
     pub const IO_WORKER: u32 = 0x10;
     /// `PF_USER_WORKER`, since Linux 6.4 (54e6842d0775). Before, the bit means something else, or nothing.
@@ -198,8 +202,9 @@ impl Config {
         off_cpu: 0,
         pid_level: 0,
         pid_namespace: 0,
-        least_attributed_ns: 0,
-        who: 0,
+        recorder: 0,
+        recorder_shift: 0,
+        recorder_mask: 0,
         crowd_bytes: 2 * ENDED_BYTES,
         pair: NO_PAIR,
         stack_shift: 0,

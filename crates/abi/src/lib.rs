@@ -26,6 +26,5 @@ mod task_name;
 pub mod thread;
 pub mod upcall;
 pub mod waits;
-pub mod who;
 
 pub use task_name::COMM_BYTES;

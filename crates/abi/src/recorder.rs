@@ -22,7 +22,8 @@ pub struct Record {
 pub struct RecorderCpu {
     /// How many records it has written; the next one's place is this modulo the ring's length.
     pub written: u64,
-    /// The kernel's pid of the task that is running, + 1, written at each switch whether a window is open or not; 0: none was seen.
+    /// The kernel's pid of the task that is running, + 1, written at each switch whether a window is open or not; 0: none was
+    /// seen. Of a CPU that has no switch in a window nothing else tells whose turn it is.
     pub running: u64,
     /// The interrupt whose handler runs, as [`Context`] and its number; 0: none.
     pub hard_irq: u64,
@@ -32,7 +33,9 @@ pub struct RecorderCpu {
     pub soft_irq: u64,
     /// The action that was named last.
     pub named_action: u64,
-    pub reserved: [u64; 2],
+    /// The latest window after which it has switched, and who left it at the first such switch, + 1.
+    pub after_window: u64,
+    pub ran_through: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,6 +85,7 @@ pub enum Context {
 
 impl Context {
     /// In a [`Kind::Waking`]'s detail.
+    #[inline(always)]
     pub fn of(detail: u8) -> Self {
         match detail & 0x3 {
             1 => Self::HardIrq,
@@ -89,6 +93,12 @@ impl Context {
             3 => Self::LocalIrq,
             _ => Self::Task,
         }
+    }
+
+    /// Of what [`Self::word`] has made.
+    #[inline(always)]
+    pub fn of_word(word: u64) -> Self {
+        Self::of((word >> DETAIL_SHIFT) as u8)
     }
 
     /// As [`RecorderCpu`] and the head of a record hold it: never 0 of an interrupt.
@@ -204,6 +214,11 @@ mod tests {
         assert_eq!(Context::of(record.detail()), Context::HardIrq);
         assert_eq!((record.number(), record.call()), (77, Some(call)));
         assert_eq!((record.first(), record.second()), (1, u32::MAX));
+        let irqs = [Context::HardIrq, Context::SoftIrq, Context::LocalIrq];
+        for context in irqs {
+            assert_eq!(Context::of_word(context.word(0)), context);
+            assert_ne!(context.word(0), 0);
+        }
     }
 
     #[test]

@@ -10,7 +10,6 @@ use abi::placeholder;
 use abi::stack::{KERNEL_FRAME_BYTES, KERNEL_FRAMES, UserRegisters};
 use abi::syscall::SyscallKey;
 use abi::thread::record::CpuTimes;
-use abi::who::COMM_WORDS;
 use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid, bpf_get_current_task, bpf_probe_read_kernel,
     bpf_probe_read_kernel_buf,
@@ -20,8 +19,12 @@ use aya_ebpf::helpers::{
 use crate::maps::{config, config_place};
 use crate::targets::is_target;
 
+const COMM_WORDS: usize = COMM_BYTES / 8;
+
 /// How a program may read kernel memory.
 pub trait Access: Copy {
+    /// The running task.
+    fn current() -> Task<Self>;
     /// The running task, if its process is monitored.
     fn current_target() -> Option<Task<Self>>;
     fn read_u32(from: *const u8, offset: u32) -> u32;
@@ -108,9 +111,14 @@ macro_rules! member {
 
 impl Access for Direct {
     #[inline(always)]
-    fn current_target() -> Option<Task<Self>> {
+    fn current() -> Task<Self> {
         // SAFETY: the helper has no preconditions.
-        let task = Task::<Self>::new(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
+        Task::new(unsafe { bpf_get_current_task_btf() }.cast_const().cast())
+    }
+
+    #[inline(always)]
+    fn current_target() -> Option<Task<Self>> {
+        let task = Self::current();
         is_target(task.tgid()).then_some(task)
     }
 
@@ -170,12 +178,18 @@ impl Access for Direct {
 
 impl Access for Probed {
     #[inline(always)]
+    fn current() -> Task<Self> {
+        // SAFETY: the helper has no preconditions.
+        Task::new(unsafe { bpf_get_current_task() } as *const u8)
+    }
+
+    #[inline(always)]
     fn current_target() -> Option<Task<Self>> {
         // Not the task's own field: reading that would cost a helper call more, for every process on the machine.
         if !is_target((bpf_get_current_pid_tgid() >> 32) as u32) {
             return None;
         }
-        Some(Task::current())
+        Some(Self::current())
     }
 
     #[inline(always)]
@@ -265,6 +279,13 @@ impl<A: Access> Task<A> {
         Self::new(unsafe { bpf_get_current_task() } as *const u8)
     }
 
+    /// It has begun to end.
+    #[inline(always)]
+    pub fn is_exiting(self) -> bool {
+        config!(offsets.task_flags) != NO_OFFSET
+            && member!(A::member_u32, self.pointer, task_flags) & Config::EXITING != 0
+    }
+
     #[inline(always)]
     pub fn is_current(self) -> bool {
         // SAFETY: the helper has no preconditions.
@@ -352,6 +373,16 @@ impl<A: Access> Task<A> {
     pub fn state(self) -> u64 {
         // Always through the helper: the field's width differs, and a direct load must have the field's own.
         u64::from(member!(Probed::member_u32, self.pointer, task_state))
+    }
+
+    /// The same, for what is done at each wakeup of the machine: where it is known to be an `unsigned int`, by one load.
+    #[inline(always)]
+    pub fn state_directly(self) -> u32 {
+        if config!(has_prev_state) != 0 {
+            member!(A::member_u32, self.pointer, task_state)
+        } else {
+            self.state() as u32
+        }
     }
 
     /// 0 or 1 in an `int`, and since 7.0 in a byte; on little-endian machines the first byte serves for both.

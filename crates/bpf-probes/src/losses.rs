@@ -21,11 +21,3 @@ pub unsafe fn add_one(counter: *mut u64) {
     // SAFETY: the caller's. The result is unused, so that it compiles to the one atomic that every kernel has.
     unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, 1) };
 }
-
-/// # Safety
-/// As of `add_one`.
-#[inline(always)]
-pub unsafe fn subtract_one(counter: *mut u64) {
-    // SAFETY: the caller's.
-    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, u64::MAX) };
-}

@@ -20,10 +20,10 @@ mod maps;
 mod off_cpu;
 mod programs;
 mod record;
+mod recorder;
 mod rows;
 mod stacks;
 mod targets;
-mod who;
 mod window;
 
 #[panic_handler]

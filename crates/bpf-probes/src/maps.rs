@@ -8,11 +8,11 @@ use abi::control::{EDGES_BYTES, Losses, Windows};
 use abi::durations::Durations;
 use abi::irq::{HardIrqKey, HardIrqRow};
 use abi::off_cpu::OffCpuKey;
+use abi::recorder::{Record, RecorderCpu};
 use abi::syscall::SyscallRow;
 use abi::thread::record::{Rename, ThreadRecord};
 use abi::upcall::UpcallKey;
 use abi::waits::Waits;
-use abi::who::{Cpu, WhoKey, WhoRow};
 use aya_ebpf::Global;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, Queue, RingBuf, Stack};
@@ -236,12 +236,21 @@ pub static TARGETS: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
 
 /// What each CPU is doing; as many as the machine may have.
 #[map]
-pub static CPUS: Array<Cpu> = Array::with_max_entries(1, 0);
+pub static RECORDER_CPUS: Array<RecorderCpu> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
-/// Sized by the loader from the number of threads. Full: who woke a thread is one of `woken_by_others`; who ran instead shows in
-/// what is nobody's of its time ready.
+/// The rings of all CPUs, one behind the other; sized by the loader. Each is overwritten from its beginning when it is full: user space
+/// has read it by then, or counts what it has missed.
 #[map]
-pub static WHO: HashMap<WhoKey, WhoRow> = HashMap::with_max_entries(1, 0);
+pub static RECORDS: Array<Record> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// The CPUs of which half a ring was filled. Full: user space is on its way.
+#[map]
+pub static FULL_HALVES: RingBuf = RingBuf::with_byte_size(EDGES_BYTES, 0);
+
+/// The pids of tasks whose names are recorded, each in its place; only a hint, as [`HINTS`].
+#[unsafe(link_section = ".bss.named")]
+#[unsafe(no_mangle)]
+pub static NAMED: Hints = Hints(UnsafeCell::new([0; HINT_COUNT]));
 
 /// Sized by the loader, where they are counted. Full: counted as lost.
 #[map]

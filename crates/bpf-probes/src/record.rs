@@ -73,13 +73,13 @@ pub fn find_existing<A: Access>(task: Task<A>) -> Option<&'static mut ThreadReco
 }
 
 /// The record of a task that is being woken by somebody who does not hold a run queue's lock. Made only of one that is in no
-/// queue: nobody but its waker can put it there. What is in one may be switched in meanwhile, and get a record there.
+/// queue and on no CPU: nobody but its waker can put it there. Another one may get a record there meanwhile.
 #[inline(always)]
 pub fn find_of_sleeper<A: Access>(
     task: Task<A>,
     moment: &mut Moment,
 ) -> Option<&'static mut ThreadRecord> {
-    if task.is_queued() {
+    if task.is_queued() || task.is_on_cpu() {
         find_in(task, moment.window)
     } else {
         find(task, moment)
@@ -119,7 +119,8 @@ pub fn create<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut T
 /// record holds that was filled in vain does not matter.
 #[inline(always)]
 fn fill<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadRecord> {
-    let tid = task.shown_tid();
+    let pid = task.pid();
+    let tid = task.shown_tid_of(pid);
     // Reaped before its last switch, and nothing of it was seen before: there is no name to report that by.
     if config!(pid_level) != 0 && tid == 0 {
         return None;
@@ -131,6 +132,7 @@ fn fill<A: Access>(task: Task<A>, moment: Moment) -> Option<&'static mut ThreadR
     // SAFETY: as in `record_of`; a popped slot belongs to nobody else, and user space has zeroed its record.
     let record = unsafe { &mut *THREADS.get_ptr_mut(slot)? };
     record.slot = slot;
+    record.pid = pid;
     record.tid = tid;
     record.tgid = task.shown_tgid();
     record.start_time_ns = task.start_time_ns();

@@ -113,6 +113,22 @@ impl Moment {
     }
 }
 
+/// For what is recorded of others, and looked at later: the time, if the window has not ended; 0: it has. It may lie before the window's
+/// beginning by what two CPUs' clocks disagree.
+#[inline(always)]
+pub fn clock_if_open() -> u64 {
+    let slot = slot(current());
+    if now!((*slot).stop_ns) == 0 {
+        return 0;
+    }
+    let now_ns = clock();
+    if now_ns < now!((*slot).stop_ns) {
+        now_ns
+    } else {
+        0
+    }
+}
+
 /// The number of the latest window.
 #[inline(always)]
 pub fn current() -> u32 {

@@ -9,7 +9,7 @@ use probe_points::ReturnProbes;
 ///
 /// [`start`]: ../session/capture/struct.CaptureSession.html#method.start
 /// [`missing_debug_files`]: ../session/capture/struct.CaptureSession.html#method.missing_debug_files
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// tgids, at least one.
     pub pids: Vec<u32>,
@@ -34,6 +34,10 @@ pub struct Options {
     pub off_cpu: bool,
     /// It is not noted who ran instead of a thread that waited for a CPU, nor who woke one that was blocked.
     pub without_who: bool,
+    /// Of the flight recorder's ring of each CPU, from which that is known.
+    pub recorder_bytes: u32,
+    /// The thread whose critical path each window has; `None`: that of the thread in which the stop trigger fires.
+    pub critical_path_of: Option<u32>,
     /// Upcalls of Open vSwitch's datapath are not counted.
     pub without_upcalls: bool,
     /// Those of recorded calls, and of time blocked.
@@ -44,6 +48,38 @@ pub struct Options {
     pub program: Option<PathBuf>,
     /// The words that it is executed with.
     pub command_line: Option<Vec<String>>,
+}
+
+/// A minute of a busy CPU.
+pub const MOST_RECORDER_BYTES: u32 = 1 << 28;
+/// A second of 50,000 switches, and as many wakeups.
+pub const RECORDER_BYTES: u32 = 4 << 20;
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            pids: Vec::new(),
+            if_ended: IfEnded::default(),
+            follow: false,
+            debug_level: 0,
+            thread_capacity: None,
+            attach_mode: AttachMode::default(),
+            start_trigger: None,
+            stop_trigger: None,
+            trigger_scope: TriggerScope::default(),
+            returns: ReturnProbes::default(),
+            events: None,
+            off_cpu: false,
+            without_who: false,
+            recorder_bytes: RECORDER_BYTES,
+            critical_path_of: None,
+            without_upcalls: false,
+            user_stacks: UserStacks::default(),
+            debug_cache: None,
+            program: None,
+            command_line: None,
+        }
+    }
 }
 
 impl Options {

@@ -36,6 +36,7 @@ impl Parts for &mut Tree<Step> {
 impl Chains {
     /// What the thread waited for from then to then: a time that is one wait, or part of one.
     pub fn add(&mut self, machine: &Machine, task: TaskId, from_ns: u64, to_ns: u64) {
+        self.tree.begin_sum();
         let mut walk = Walk::new(machine, LIMITS, &mut self.tree);
         walk.follow(task, Role::Own, from_ns, to_ns);
     }

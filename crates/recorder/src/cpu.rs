@@ -1,5 +1,6 @@
 //! Whose turn it was on a CPU, one after the other.
 
+use crate::from_end::partition_from_end;
 use crate::task::TaskId;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,7 +37,10 @@ impl Turns {
     }
 
     pub fn begin(&mut self, at_ns: u64, turn: Turn) {
-        let from_ns = self.turns.last().map_or(at_ns, |&(from_ns, _)| at_ns.max(from_ns));
+        let from_ns = self
+            .turns
+            .last()
+            .map_or(at_ns, |&(from_ns, _)| at_ns.max(from_ns));
         self.turns.push((from_ns, turn));
     }
 
@@ -49,11 +53,13 @@ impl Turns {
 
     /// Whose turns it was from then to then, as far back as is known: from when to when, the latest first. They add up to the time.
     pub fn between(&self, from_ns: u64, to_ns: u64) -> impl Iterator<Item = (u64, u64, Turn)> {
-        let first = self.turns.partition_point(|&(begin_ns, _)| begin_ns <= from_ns);
-        let end = self.turns.partition_point(|&(begin_ns, _)| begin_ns < to_ns);
+        let first = partition_from_end(&self.turns, |&(begin_ns, _)| begin_ns <= from_ns);
+        let end = partition_from_end(&self.turns, |&(begin_ns, _)| begin_ns < to_ns);
         let mut until_ns = to_ns.max(from_ns);
         // From the one that was going on at the time's beginning; before the first one that is known nobody knows.
-        let known = self.turns[first.saturating_sub(1).min(end)..end].iter().rev();
+        let known = self.turns[first.saturating_sub(1).min(end)..end]
+            .iter()
+            .rev();
         let known = known.map(move |&(begin_ns, turn)| {
             let part = (begin_ns.max(from_ns), until_ns, turn);
             until_ns = part.0;
@@ -64,7 +70,9 @@ impl Turns {
             None => to_ns,
         };
         let unknown = (from_ns < known_from_ns).then_some((from_ns, known_from_ns, Turn::Unknown));
-        known.chain(unknown).filter(|(from_ns, to_ns, _)| from_ns < to_ns)
+        known
+            .chain(unknown)
+            .filter(|(from_ns, to_ns, _)| from_ns < to_ns)
     }
 
     /// As of [`crate::task::Task::forget`].
@@ -121,10 +129,7 @@ mod tests {
         let left: Vec<_> = turns.between(105, 125).collect();
         assert_eq!(
             left,
-            [
-                (120, 125, Turn::Task(TaskId(2))),
-                (105, 120, Turn::Unknown)
-            ]
+            [(120, 125, Turn::Task(TaskId(2))), (105, 120, Turn::Unknown)]
         );
     }
 }

@@ -7,6 +7,7 @@
 pub mod chain;
 pub mod cpu;
 pub mod event;
+mod from_end;
 pub mod machine;
 pub mod order;
 pub mod path;

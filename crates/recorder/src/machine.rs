@@ -1,21 +1,18 @@
 //! The machine's tasks and CPUs: what each of them was doing, made out of the events, one after the other.
 
-use std::collections::{HashMap, HashSet};
-
-use abi::COMM_BYTES;
 use abi::syscall::SyscallKey;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::cpu::{Turn, Turns};
-use crate::event::{self, Cpu, Event, Irq, Leaving, Pid, TaskName, What, Why};
+use crate::event::{self, Cpu, Event, Leaving, Pid, TaskName, What, Why};
 use crate::task::{Birth, Doing, Ended, How, Queue, Task, TaskId, Waker};
 
 /// What is known of the machine since some time.
 pub struct Machine {
     begin_ns: u64,
     tasks: Vec<Task>,
-    by_pid: HashMap<Pid, TaskId>,
+    by_pid: FxHashMap<Pid, TaskId>,
     cpus: Vec<Turns>,
-    irq_names: HashMap<Irq, [u8; COMM_BYTES]>,
     known_from_ns: u64,
     /// Before that, what other CPUs have recorded does not say what a task does that is on none of them.
     lost_until_ns: u64,
@@ -44,9 +41,8 @@ impl Machine {
         Self {
             begin_ns,
             tasks: Vec::new(),
-            by_pid: HashMap::new(),
+            by_pid: FxHashMap::default(),
             cpus: Vec::new(),
-            irq_names: HashMap::new(),
             known_from_ns: begin_ns,
             lost_until_ns: 0,
             contradictions: 0,
@@ -69,11 +65,6 @@ impl Machine {
     /// Who has it now.
     pub fn by_pid(&self, pid: Pid) -> Option<TaskId> {
         self.by_pid.get(&pid).copied()
-    }
-
-    /// What the kernel has named it last.
-    pub fn irq_name(&self, irq: Irq) -> Option<&[u8; COMM_BYTES]> {
-        self.irq_names.get(&irq)
     }
 
     /// From when on it is known what tasks and CPUs did.
@@ -101,8 +92,7 @@ impl Machine {
     fn turns_mut(&mut self, cpu: Cpu) -> &mut Turns {
         let (index, begin_ns) = (cpu as usize, self.begin_ns);
         if index >= self.cpus.len() {
-            self.cpus
-                .resize_with(index + 1, || Turns::since(begin_ns));
+            self.cpus.resize_with(index + 1, || Turns::since(begin_ns));
         }
         &mut self.cpus[index]
     }
@@ -189,10 +179,8 @@ impl Machine {
                 self.name(pid, name);
                 None
             }
-            What::IrqName { irq, name } => {
-                self.irq_names.insert(irq, name);
-                None
-            }
+            // Of no task; and it is named once only, in whatever window.
+            What::IrqName { .. } => None,
         }
     }
 
@@ -363,7 +351,7 @@ impl Machine {
         let turns = self.turns_mut(cpu);
         turns.begin(from_ns, Turn::Unknown);
         turns.begin(to_ns, Turn::Unseen);
-        let running: HashSet<TaskId> = self
+        let running: FxHashSet<TaskId> = self
             .cpus
             .iter()
             .filter_map(|turns| match turns.latest() {

@@ -1,6 +1,7 @@
 //! What a task did, one thing after the other.
 
 use abi::syscall::SyscallKey;
+use abi::thread::state::MOST_EARLY_NS;
 
 use crate::event::{Cpu, Irq, Pid, TaskName, Why};
 
@@ -96,11 +97,6 @@ pub struct Task {
     /// On which it was last, or in whose queue it is.
     pub cpu: Option<Cpu>,
 }
-
-/// A task is woken on its way to sleep, as another CPU sees it, up to so long before its switch is recorded: what the scheduler does
-/// in between, which looks for work on other CPUs, takes microseconds; and a virtual CPU may be kept from its own for a moment. What is
-/// older has found it awake, and ended nothing.
-const MOST_EARLY_NS: u64 = 1_000_000;
 
 impl Task {
     /// Of which the first thing that is known is what it was doing at this time.
@@ -252,7 +248,13 @@ impl Task {
     pub fn migrate(&mut self, at_ns: u64, to: Cpu) {
         self.cpu = Some(to);
         if let Doing::Ready(queue) = self.doing() {
-            self.begin(at_ns, Doing::Ready(Queue { cpu: Some(to), ..queue }));
+            self.begin(
+                at_ns,
+                Doing::Ready(Queue {
+                    cpu: Some(to),
+                    ..queue
+                }),
+            );
         }
     }
 

@@ -1,12 +1,15 @@
 //! Sums of time, by the way that leads to them: what is below a place adds up to it.
 
-use std::collections::HashMap;
 use std::hash::Hash;
+
+use rustc_hash::FxHashMap;
 
 pub struct Tree<L> {
     places: Vec<Place<L>>,
-    by_way: HashMap<(Option<usize>, L), usize>,
+    by_way: FxHashMap<(Option<usize>, L), usize>,
     most_places: usize,
+    /// Of the sum that is being added to.
+    sum: u64,
     /// What had no place of its own goes here, below the last that there was.
     others: L,
 }
@@ -16,6 +19,8 @@ struct Place<L> {
     above: Option<usize>,
     total_ns: u64,
     count: u64,
+    /// The latest that it has counted.
+    sum: u64,
 }
 
 /// A place, and what is below it, the longest first.
@@ -23,7 +28,7 @@ struct Place<L> {
 pub struct Branch<L> {
     pub link: L,
     pub total_ns: u64,
-    /// How many times were added.
+    /// In how many sums it has a part.
     pub count: u64,
     pub below: Vec<Branch<L>>,
 }
@@ -33,10 +38,16 @@ impl<L: Copy + Eq + Hash> Tree<L> {
     pub fn new(most_places: usize, others: L) -> Self {
         Self {
             places: Vec::new(),
-            by_way: HashMap::new(),
+            by_way: FxHashMap::default(),
             most_places,
+            sum: 0,
             others,
         }
+    }
+
+    /// What is added from now on is of another sum.
+    pub fn begin_sum(&mut self) {
+        self.sum += 1;
     }
 
     /// Adds a time to each place of the way.
@@ -44,12 +55,16 @@ impl<L: Copy + Eq + Hash> Tree<L> {
         let mut above = None;
         for link in way {
             let place = self.place(above, link);
-            self.places[place].total_ns += duration_ns;
-            self.places[place].count += 1;
-            above = Some(place);
-            if self.places[place].link == self.others {
+            let counted = &mut self.places[place];
+            counted.total_ns += duration_ns;
+            if counted.sum != self.sum {
+                counted.sum = self.sum;
+                counted.count += 1;
+            }
+            if counted.link == self.others {
                 return;
             }
+            above = Some(place);
         }
     }
 
@@ -68,13 +83,14 @@ impl<L: Copy + Eq + Hash> Tree<L> {
             above,
             total_ns: 0,
             count: 0,
+            sum: 0,
         });
         self.by_way.insert((above, link), place);
         place
     }
 
     pub fn branches(&self) -> Vec<Branch<L>> {
-        let mut below: HashMap<Option<usize>, Vec<Branch<L>>> = HashMap::new();
+        let mut below: FxHashMap<Option<usize>, Vec<Branch<L>>> = FxHashMap::default();
         // A place comes after the one that is above it.
         for (index, place) in self.places.iter().enumerate().rev() {
             let branch = Branch {
@@ -114,6 +130,27 @@ mod tests {
         1 + branch.below.iter().map(places).sum::<usize>()
     }
 
+    #[test]
+    fn a_place_counts_a_sum_once_however_many_parts_of_it_it_has() {
+        let mut tree = Tree::new(10, OTHERS);
+        tree.begin_sum();
+        tree.add([1, 2], 5);
+        tree.add([1, 3], 6);
+        tree.add([1, 2], 7);
+        tree.begin_sum();
+        tree.add([1, 2], 8);
+        let [top] = &tree.branches()[..] else {
+            panic!("one way in")
+        };
+        assert_eq!((top.count, top.total_ns), (2, 26));
+        let below: Vec<_> = top
+            .below
+            .iter()
+            .map(|it| (it.link, it.count, it.total_ns))
+            .collect();
+        assert_eq!(below, [(2, 2, 20), (3, 1, 6)]);
+    }
+
     proptest! {
         /// All ways are of one length, so that nothing ends in the middle.
         #[test]
@@ -125,6 +162,7 @@ mod tests {
             let mut sum_ns = 0;
             for (way, duration_ns) in times {
                 sum_ns += duration_ns;
+                tree.begin_sum();
                 tree.add(way, duration_ns);
             }
             let branches = tree.branches();

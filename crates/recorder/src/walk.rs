@@ -9,6 +9,7 @@ use abi::syscall::SyscallKey;
 
 use crate::cpu::Turn;
 use crate::event::{Cpu, Irq};
+use crate::from_end::partition_from_end;
 use crate::machine::Machine;
 use crate::task::{Birth, Doing, Ended, How, TaskId, Waker};
 
@@ -115,7 +116,7 @@ impl<'m, P: Parts> Walk<'m, P> {
     /// As far back as it is known, which is returned.
     fn follow_one(&mut self, id: TaskId, role: Role, from_ns: u64, to_ns: u64) -> u64 {
         let intervals = self.machine.task(id).intervals();
-        let end = intervals.partition_point(|interval| interval.from_ns < to_ns);
+        let end = partition_from_end(intervals, |interval| interval.from_ns < to_ns);
         let mut until_ns = to_ns;
         for (index, interval) in intervals[..end].iter().enumerate().rev() {
             if until_ns <= from_ns {

@@ -1,12 +1,12 @@
 //! One window's events, and what they say of its targets' waits.
 
-use std::collections::HashMap;
-
 use abi::durations::Durations;
+use rustc_hash::FxHashMap;
 
 use crate::chain::Chains;
 use crate::cpu::Turn;
 use crate::event::{Cpu, Event};
+use crate::from_end::partition_from_end;
 use crate::machine::{Machine, Wait, WaitKind};
 use crate::task::{Doing, TaskId, Waker};
 
@@ -18,11 +18,11 @@ pub const MOST_REMEMBERED: usize = 1 << 20;
 #[derive(Default)]
 pub struct Waits {
     /// Whose turn it was while the thread waited for a CPU, of the waits that began and ended in the window. They add up to these.
-    pub instead: HashMap<Turn, Durations>,
+    pub instead: FxHashMap<Turn, Durations>,
     /// The same by the CPU in whose queue it waited.
-    pub queues: HashMap<Cpu, u64>,
+    pub queues: FxHashMap<Cpu, u64>,
     /// Who ended its sleeps, of which the part in the window counts.
-    pub wakers: HashMap<Waker, Durations>,
+    pub wakers: FxHashMap<Waker, Durations>,
     /// Of all its sleeps and waits, as far as they are in the window.
     pub chains: Chains,
 }
@@ -30,7 +30,7 @@ pub struct Waits {
 pub struct Window {
     start_ns: u64,
     machine: Machine,
-    waits: HashMap<TaskId, Waits>,
+    waits: FxHashMap<TaskId, Waits>,
     most_remembered: usize,
 }
 
@@ -40,7 +40,7 @@ impl Window {
         Self {
             start_ns,
             machine,
-            waits: HashMap::new(),
+            waits: FxHashMap::default(),
             most_remembered: MOST_REMEMBERED,
         }
     }
@@ -90,7 +90,11 @@ impl Window {
         match wait.kind {
             WaitKind::Blocked(by) => {
                 let by = by.in_any_way();
-                waits.wakers.entry(by).or_default().add(wait.to_ns - from_ns);
+                waits
+                    .wakers
+                    .entry(by)
+                    .or_default()
+                    .add(wait.to_ns - from_ns);
             }
             WaitKind::Ready if is_whole => waits.count_turns(&self.machine, wait),
             WaitKind::Ready => {}
@@ -101,7 +105,7 @@ impl Window {
     }
 
     /// The window ends: what goes on is cut.
-    pub fn close(mut self, stop_ns: u64) -> (Machine, HashMap<TaskId, Waits>) {
+    pub fn close(mut self, stop_ns: u64) -> (Machine, FxHashMap<TaskId, Waits>) {
         for (id, task) in self.machine.tasks() {
             let since_ns = match task.doing() {
                 Doing::Blocked(..) => task.since_ns(),
@@ -123,7 +127,7 @@ impl Window {
 impl Waits {
     fn count_turns(&mut self, machine: &Machine, wait: &Wait) {
         let intervals = machine.task(wait.task).intervals();
-        let first = intervals.partition_point(|interval| interval.from_ns < wait.from_ns);
+        let first = partition_from_end(intervals, |interval| interval.from_ns < wait.from_ns);
         for (index, interval) in intervals.iter().enumerate().skip(first) {
             let Doing::Ready(queue) = interval.doing else {
                 break;

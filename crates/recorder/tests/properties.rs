@@ -1,4 +1,9 @@
 //! What comes out of random schedules of which everything is known: the truth where nothing was lost; else the truth or "unknown".
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends at what it does not expect"
+)]
 
 mod support;
 
@@ -15,6 +20,7 @@ use recorder::task::{TaskId, Waker};
 use recorder::tree::Branch;
 use recorder::walk::Step;
 use recorder::window::{Waits, Window};
+use rustc_hash::FxHashMap;
 use support::simulated::{CPUS, START_NS, Simulated, TARGETS, pid, steps};
 
 const UNKNOWN: &str = "?";
@@ -47,7 +53,9 @@ fn events(records: &[(u32, Record)], batches: &[usize]) -> Vec<Event> {
     let mut left = records;
     let mut sizes = batches.iter().cycle();
     while !left.is_empty() {
-        let size = sizes.next().map_or(left.len(), |&size| size.min(left.len()));
+        let size = sizes
+            .next()
+            .map_or(left.len(), |&size| size.min(left.len()));
         let (batch, rest) = left.split_at(size);
         for cpu in 0..CPUS as u32 {
             let own = batch.iter().filter(|(of, _)| *of == cpu);
@@ -73,8 +81,14 @@ fn window(truth: &Simulated, events: &[Event]) -> Window {
     window
 }
 
-fn of<'w>(machine: &Machine, waits: &'w HashMap<TaskId, Waits>, task: usize) -> Option<&'w Waits> {
-    let mut its = waits.iter().filter(|(id, _)| machine.task(**id).pid == pid(task));
+fn of<'w>(
+    machine: &Machine,
+    waits: &'w FxHashMap<TaskId, Waits>,
+    task: usize,
+) -> Option<&'w Waits> {
+    let mut its = waits
+        .iter()
+        .filter(|(id, _)| machine.task(**id).pid == pid(task));
     its.next().map(|(_, waits)| waits)
 }
 
@@ -96,9 +110,13 @@ fn leaves(
 
 /// Whether it is the truth as far as it says anything.
 fn is_true(told: &[String], truth: &[String]) -> bool {
-    let known = told.iter().zip(truth).take_while(|(told, truth)| told == truth);
+    let known = told
+        .iter()
+        .zip(truth)
+        .take_while(|(told, truth)| told == truth);
     let known = known.count();
-    told.len() == known && truth.len() == known || told.get(known).is_some_and(|step| step.contains(UNKNOWN))
+    told.len() == known && truth.len() == known
+        || told.get(known).is_some_and(|step| step.contains(UNKNOWN))
 }
 
 proptest! {

@@ -1,4 +1,9 @@
 //! Chains, who ran instead, who woke, and critical paths, of streams that one can read.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends at what it does not expect"
+)]
 
 mod support;
 
@@ -67,7 +72,14 @@ impl Seen {
         let text = |way: &[Step]| self.names.way(&self.machine, way);
         segments
             .iter()
-            .map(|segment| format!("{}-{} {}", segment.from_ns, segment.to_ns, text(&segment.way)))
+            .map(|segment| {
+                format!(
+                    "{}-{} {}",
+                    segment.from_ns,
+                    segment.to_ns,
+                    text(&segment.way)
+                )
+            })
             .collect()
     }
 
@@ -168,7 +180,10 @@ fn five_hops_are_followed_and_each_clips_the_one_behind_it() {
         chains[0],
         "75 A futex < b read < c poll < d read < e nanosleep < local 236"
     );
-    assert!(chains.contains(&"1 A ready < turn of b".to_owned()), "{chains:?}");
+    assert!(
+        chains.contains(&"1 A ready < turn of b".to_owned()),
+        "{chains:?}"
+    );
     assert_eq!(seen.wakers("A"), ["b 86 in 1"]);
 }
 
@@ -292,10 +307,7 @@ fn a_waking_that_found_it_awake_ends_no_sleep() {
     );
     assert_eq!(
         seen.chains("A"),
-        [
-            "40 A futex < b runs",
-            "6 A ready < turn of c",
-        ]
+        ["40 A futex < b runs", "6 A ready < turn of c",]
     );
 }
 

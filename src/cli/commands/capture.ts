@@ -56,6 +56,8 @@ async function captureTo(
       debugLevel: options.debug,
       skipUpcallStats: options.skipUpcallStats,
       who: options.who,
+      recorderBytes: options.recorderBytes,
+      ...(options.criticalPath === null ? {} : { criticalPath: options.criticalPath }),
       verdict: options.verdict,
       ...(targets.program === null ? {} : { program: targets.program }),
       ...(options.command === null ? {} : { commandLine: options.command }),

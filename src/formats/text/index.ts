@@ -7,6 +7,7 @@ import type { WindowStart, WindowStop } from '../../report/types.js';
 import type { Window } from '../../report/window.js';
 import { localTime, thousands } from '../../units.js';
 import type { Format } from '../format.js';
+import { criticalPathPieces } from './critical-path.js';
 import { eventPieces } from './events.js';
 import { offCpuPieces } from './off-cpu.js';
 import { threadPieces } from './threads.js';
@@ -25,6 +26,7 @@ export const text: Format = {
         problems.push(...sample.stackProblems);
         yield `${headLines(sample).join('\n')}\n`;
         yield* threadPieces(sample, targets, { histograms });
+        yield* criticalPathPieces(sample.criticalPath);
         yield* upcallPieces(sample.upcalls);
         yield* eventPieces(sample.syscallEvents);
         if (offCpu !== null) yield* offCpuPieces(sample.offCpu, offCpu);

@@ -11,14 +11,13 @@ const tid = right('TID', 10);
 
 export const ranInsteadColumns = [name, pid, tid, count, total, right('% OF READY', 10), left('CGROUP', 6)];
 
-/** Nothing where all waits were so short that they are attributed to nobody. */
+/** Nothing where it never waited, as far as is known. */
 export function ranInsteadRows({ ranInstead, ready }: Thread): Cell[][] {
-  const { tasks, otherTasksNs, shortNs, unattributedNs } = ranInstead;
+  const { tasks, otherTasksNs, unattributedNs } = ranInstead;
   if (tasks.length === 0 && otherTasksNs === 0 && unattributedNs === 0) return [];
   const times = (ns: number): Cell[] => [thousands(ns), percent(ns, ready.totalNs)];
   const rest: ReadonlyArray<readonly [string, number]> = [
     ['(other tasks)', otherTasksNs],
-    ['(waits under 10 us)', shortNs],
     ['(not known)', unattributedNs],
   ];
   return [

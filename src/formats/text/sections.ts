@@ -1,6 +1,7 @@
 /** The sections of one thread in the text report, each with its table. */
 import type { Thread } from '../../report/types.js';
 import { barLines, budgetColumns, threadBudgetRows } from './budget.js';
+import { chainColumns, chainRows } from './chains.js';
 import { histogramLines, syscallHistogramLines } from './histograms.js';
 import {
   hardIrqColumns,
@@ -68,6 +69,7 @@ export function threadSections(thread: Thread, { histograms }: { histograms: boo
     section('PAGE FAULT STATISTICS', faultColumns, faultRows(thread.faults)),
     section('RAN INSTEAD', ranInsteadColumns, ranInsteadRows(thread), cpuLines(thread)),
     section('WOKEN BY', wakerColumns, wakerRows(thread.wokenBy)),
+    section('WAITED FOR', chainColumns, chainRows(thread)),
     section('TIME BUDGET', budgetColumns, threadBudgetRows(thread), barLines(thread.budget)),
   ].filter(({ lines }, index) => index < alwaysShown || lines.length > 1);
 }

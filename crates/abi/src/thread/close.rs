@@ -18,6 +18,7 @@ impl ThreadRecord {
     /// Closes what is open at the window's end, all of it as cut, and attributes the interrupts' time to them.
     pub fn closed(&mut self, stop_ns: u64) -> OpenCall {
         self.close_irqs(stop_ns);
+        self.close_waking(stop_ns);
         self.take_back(stop_ns);
         let mut call = None;
         if self.activity != Activity::Ended {
@@ -41,6 +42,14 @@ impl ThreadRecord {
         let off_cpu = self.take_off_cpu();
         self.share_interrupted();
         OpenCall { call, off_cpu }
+    }
+
+    /// It was woken in the window, and has got no CPU. What is older than its sleep has found it awake.
+    fn close_waking(&mut self, stop_ns: u64) {
+        let woken_ns = core::mem::take(&mut self.woken_ns);
+        if woken_ns != 0 && (self.since_ns..stop_ns).contains(&woken_ns) {
+            self.woken(woken_ns);
+        }
     }
 
     /// A trigger closes a window at the instant at which it fires, and other CPUs see that some ns later: what their events

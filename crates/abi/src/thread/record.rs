@@ -105,9 +105,8 @@ pub struct Rename {
 
 /// One thread's record. All zeros is a free one.
 ///
-/// It has two writers, and each field has one. The thread's own events write most of it: they come one at a time, from
-/// the CPU that the thread is on, or, for a wakeup, from another CPU that holds the run queue's lock while the thread is
-/// off every CPU. Interrupts may arrive in the middle of that, on the same CPU: they write the fields whose names hold
+/// It has three writers, and each field has one. The thread's own events write most of it: they come one at a time, from
+/// the CPU that the thread is on. Whoever wakes it writes `woken_ns`. Interrupts may arrive in the middle of that, on the same CPU: they write the fields whose names hold
 /// `irq`, `interrupted_ns`, and nothing else. Where a program can be preempted in the middle of an event (Linux 7), the
 /// switches that it finds itself in write `nested` and what only switches write.
 #[repr(C, align(64))]
@@ -211,15 +210,11 @@ pub struct ThreadRecord {
     /// By its first event in the window, and by its last switch.
     pub faults_before: Faults,
     pub faults: Faults,
-    /// Times blocked that ended by whom there was no row for.
-    pub woken_by_others: Durations,
-    /// Time ready of those waits that are attributed to nobody who ran instead.
-    pub ready_short_ns: u64,
-    /// Where it waits for a CPU, and the CPU's number + 1; 0: unknown.
-    pub ready_cpu: u32,
-    /// How many have rows of those that ran instead, and of those that woke it.
-    pub instead_rows: u16,
-    pub waker_rows: u16,
+    /// When it was woken last; 0: not since it was on a CPU. Its waker writes it, which holds the thread's `pi_lock` alone.
+    pub woken_ns: u64,
+    /// The kernel's number.
+    pub pid: u32,
+    pub reserved: u32,
 
     pub accumulated_ns: [u64; ACTIVITIES],
     pub soft_irqs: [Durations; SOFT_IRQ_VECTORS],
@@ -259,7 +254,7 @@ const _: () = assert!(
             + 64
             + 88
             + 40
-            + 136
+            + 112
             + 8 * ACTIVITIES
             + 24 * SOFT_IRQ_VECTORS
             + 12 * BUCKETS

@@ -51,6 +51,11 @@ impl SwitchOut {
     }
 }
 
+/// A thread may be woken on its way to sleep, as another CPU sees it, up to so long before its switch is recorded: what the scheduler
+/// does in between, which looks for work on other CPUs, takes microseconds, and a virtual CPU may be kept from its own for a moment. What
+/// is older has found it awake, and ended nothing.
+pub const MOST_EARLY_NS: u64 = 1_000_000;
+
 /// What a system call's end amounts to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyscallEnd {
@@ -68,6 +73,18 @@ pub enum SyscallEnd {
         /// Of that, what is attributed to no call yet.
         off_cpu: OffCpuTime,
     },
+}
+
+impl ThreadRecord {
+    /// The call that it is in, as far as events or its registers have told.
+    #[inline(always)]
+    pub fn open_call(&self) -> SyscallKey {
+        if self.phase.is_in_call() {
+            self.syscall
+        } else {
+            SyscallKey::NONE
+        }
+    }
 }
 
 impl Activity {

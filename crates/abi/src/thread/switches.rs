@@ -2,7 +2,7 @@
 
 use crate::histogram::bucket;
 use crate::thread::record::{Activity, SyscallPhase, ThreadRecord};
-use crate::thread::state::SwitchOut;
+use crate::thread::state::{MOST_EARLY_NS, SwitchOut};
 
 impl ThreadRecord {
     /// Preempted in the middle of an event. The slice is over, and nothing else that the event may be writing is touched.
@@ -153,6 +153,22 @@ impl ThreadRecord {
         }
         self.off_cpu_since_ns = now_ns;
         self.activity = Activity::ReadyWoken;
+    }
+
+    /// The thread is about to be on a CPU: since it was woken it has waited for that. What its waker has noted is looked at only now, as
+    /// it may have seen the thread asleep before the switch that says so was recorded.
+    #[inline(always)]
+    pub fn settle_waking(&mut self) {
+        let woken_ns = self.woken_ns;
+        if woken_ns == 0 {
+            return;
+        }
+        self.woken_ns = 0;
+        if woken_ns >= self.since_ns {
+            self.woken(woken_ns);
+        } else if self.since_ns - woken_ns <= MOST_EARLY_NS {
+            self.woken(self.since_ns);
+        }
     }
 
     #[inline(always)]

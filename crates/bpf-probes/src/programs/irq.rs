@@ -2,8 +2,8 @@
 
 use abi::config::NO_OFFSET;
 use abi::irq::{HardIrqKey, HardIrqRow, NO_LINE};
+use abi::recorder::Context;
 use abi::thread::record::ThreadRecord;
-use abi::who::Who;
 use aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
@@ -14,7 +14,7 @@ use crate::losses::lose;
 use crate::maps::{HARD_IRQS, config};
 use crate::programs::entry_points::probe;
 use crate::record::find;
-use crate::who;
+use crate::recorder;
 use crate::window::Moment;
 
 const IRQ_NONE: u32 = 0;
@@ -58,7 +58,11 @@ impl<A: Access> Interrupted<A> {
 /// `irq_handler_entry(int irq, struct irqaction *action)`
 #[inline(always)]
 fn hard_entry<C: Arguments>(ctx: &C) -> Option<()> {
-    who::enter_hard_irq(Who::HardIrq, ctx.number(0) as u32, ctx.pointer(1) as u64);
+    recorder::enter_hard_irq(
+        Context::HardIrq,
+        ctx.number(0) as u32,
+        ctx.pointer(1) as u64,
+    );
     Interrupted::<C::Access>::find()?.hard_irq_entered(ctx.pointer(1) as u64);
     None
 }
@@ -67,7 +71,7 @@ fn hard_entry<C: Arguments>(ctx: &C) -> Option<()> {
 /// device did not interrupt return `IRQ_NONE`: they are no interrupts, but their time is interrupt time.
 #[inline(always)]
 fn hard_exit<C: Arguments>(ctx: &C) -> Option<()> {
-    who::exit_hard_irq();
+    recorder::exit_hard_irq();
     let action = ctx.pointer(1);
     let found = Interrupted::<C::Access>::find()?;
     let (record, duration_ns) = found.hard_irq_exited(action as u64)?;
@@ -87,14 +91,14 @@ fn hard_exit<C: Arguments>(ctx: &C) -> Option<()> {
 #[inline(always)]
 fn vector_entry<C: Arguments>(ctx: &C) -> Option<()> {
     let vector = ctx.number(0);
-    who::enter_hard_irq(Who::LocalIrq, vector as u32, vector);
+    recorder::enter_hard_irq(Context::LocalIrq, vector as u32, vector);
     Interrupted::<C::Access>::find()?.hard_irq_entered(vector);
     None
 }
 
 #[inline(always)]
 fn vector_exit<C: Arguments>(ctx: &C) -> Option<()> {
-    who::exit_hard_irq();
+    recorder::exit_hard_irq();
     let vector = ctx.number(0);
     let found = Interrupted::<C::Access>::find()?;
     let (record, duration_ns) = found.hard_irq_exited(vector)?;
@@ -154,7 +158,7 @@ pub fn vector_exit_raw(ctx: RawTracePointContext) -> i32 {
 /// `softirq_entry(unsigned int vec_nr)`
 #[inline(always)]
 fn soft_entry<C: Arguments>(ctx: &C) -> Option<()> {
-    who::enter_soft_irq(ctx.number(0) as u32);
+    recorder::enter_soft_irq(ctx.number(0) as u32);
     let found = Interrupted::<C::Access>::find()?;
     found
         .record
@@ -165,7 +169,7 @@ fn soft_entry<C: Arguments>(ctx: &C) -> Option<()> {
 /// `softirq_exit(unsigned int vec_nr)`
 #[inline(always)]
 fn soft_exit<C: Arguments>(ctx: &C) -> Option<()> {
-    who::exit_soft_irq();
+    recorder::exit_soft_irq();
     let found = Interrupted::<C::Access>::find()?;
     found
         .record

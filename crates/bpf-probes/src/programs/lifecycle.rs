@@ -12,6 +12,7 @@ use crate::losses::lose;
 use crate::maps::{RENAMES, TARGETS};
 use crate::programs::entry_points::probe;
 use crate::record::{find, find_existing};
+use crate::recorder;
 use crate::rows::count_syscall;
 use crate::targets::is_target;
 use crate::window::Moment;
@@ -41,6 +42,7 @@ fn exec<C: Arguments>(ctx: &C) -> Option<()> {
     }
     let mut moment = Moment::in_window()?;
     let record = find(task, &mut moment)?;
+    record.pid = task.pid();
     record.tid = task.shown_tid();
     record.start_time_ns = task.start_time_ns();
     None
@@ -51,6 +53,7 @@ fn exec<C: Arguments>(ctx: &C) -> Option<()> {
 #[inline(always)]
 fn rename<C: Arguments>(ctx: &C) -> Option<()> {
     let task = Task::<C::Access>::new(ctx.pointer(0));
+    recorder::forget_name(task.pid());
     if !is_target(task.tgid()) {
         return None;
     }

@@ -1,5 +1,6 @@
 //! The scheduler's events: who runs, who waits for a CPU, who sleeps.
 
+use abi::recorder::{FROZEN, PREEMPTED, PREV_IS_TARGET};
 use abi::thread::record::{Activity, ENDED_BYTES, Ended, ThreadRecord};
 use abi::thread::state::SwitchOut;
 use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
@@ -10,49 +11,96 @@ use crate::maps::{ENDED, FORCE_WAKEUP, NO_WAKEUP, RENAMES, THREAD_OF_TASK, confi
 use crate::off_cpu;
 use crate::programs::entry_points::probe;
 use crate::record::{create, find, find_existing, find_of_sleeper, note_faults};
+use crate::recorder::{self, Leaving, Ring};
 use crate::rows::attribute_off_cpu;
 use crate::stacks;
 use crate::targets::is_target;
-use crate::who;
-use crate::window::Moment;
+use crate::window::{self, Moment};
 
 /// `sched_switch(bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)`
 #[inline(always)]
 fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     let prev = Task::<C::Access>::new(ctx.pointer(1));
     let next = Task::<C::Access>::new(ctx.pointer(2));
-    let is_waited_for = who::begin_switch(next);
-    if !is_waited_for && !is_target(prev.tgid()) && !is_target(next.tgid()) {
-        return None;
+    let prev_is_target = is_target(prev.tgid());
+    let next_is_target = is_target(next.tgid());
+    if !prev_is_target && !next_is_target {
+        return switch_of_others(ctx, prev, next);
     }
+    let ring = Ring::of_this_cpu();
     let Some(mut moment) = Moment::in_window_or_after() else {
-        end_if_dead(ctx, prev);
+        if ring.is_there() {
+            ring.switch_after(window::current(), prev, next);
+        }
+        if prev_is_target {
+            end_if_dead(ctx, prev);
+        }
         return None;
     };
-    // Asked again: most switches are others', and keeping what they were told would cost them more than this.
-    let next_is_target = is_target(next.tgid());
-    if is_target(prev.tgid()) {
+    let mut leaving = leaving(ctx, prev);
+    let (at_ns, is_after) = (moment.now_ns, moment.is_after());
+    if prev_is_target {
+        leaving.detail |= PREV_IS_TARGET;
         if let Some(record) = find(prev, &mut moment) {
             record.switched_out(moment.now_ns, || why(ctx, prev));
             if record.is_blocked_outside_calls() {
                 tell_why_blocked(ctx, prev, record, moment.now_ns);
+                leaving.detail |=
+                    u8::from(record.activity as u8 == Activity::Frozen as u8) * FROZEN;
             }
+            leaving.call = record.open_call().bits();
             note_faults(record, prev);
-            who::note_queue(prev, record, moment);
             stacks::note_switch_out(ctx, record);
             off_cpu::switched_out(ctx, prev, record);
         }
         end_if_dead(ctx, prev);
     }
+    if ring.is_there() {
+        if is_after {
+            ring.switch_after(moment.window, prev, next);
+        } else {
+            ring.switch(leaving, next, next_is_target, at_ns);
+        }
+    }
     if next_is_target {
         switch_in(next, &mut moment);
     }
-    let here = who::Here::find();
-    who::end_switch(here, prev, moment);
-    if next_is_target {
-        who::attribute_noted_wait(here);
+    None
+}
+
+/// Most switches of the machine: they are recorded, and nothing else.
+#[inline(always)]
+fn switch_of_others<C: Arguments>(
+    ctx: &C,
+    prev: Task<C::Access>,
+    next: Task<C::Access>,
+) -> Option<()> {
+    let ring = Ring::of_this_cpu();
+    if !ring.is_there() {
+        return None;
+    }
+    match window::clock_if_open() {
+        0 => ring.switch_after(window::current(), prev, next),
+        at_ns => ring.switch(leaving(ctx, prev), next, false, at_ns),
     }
     None
+}
+
+/// What the recorder is told of who leaves, of whom nothing else is known.
+#[inline(always)]
+fn leaving<C: Arguments>(ctx: &C, prev: Task<C::Access>) -> Leaving<C::Access> {
+    let is_preempted = ctx.number(0) & 1;
+    let (is_preempted, state) = if config!(has_prev_state) != 0 {
+        (is_preempted, ctx.number(3))
+    } else {
+        (is_preempted & u64::from(prev.is_queued()), prev.state())
+    };
+    Leaving {
+        task: prev,
+        detail: is_preempted as u8 * PREEMPTED,
+        state: state as u32,
+        call: 0,
+    }
 }
 
 /// In no call: frozen, or on the way into one; else in a page fault, or the like.
@@ -75,7 +123,7 @@ fn tell_why_blocked<C: Arguments>(
 
 #[inline(always)]
 fn end_if_dead<C: Arguments>(ctx: &C, prev: Task<C::Access>) {
-    if why(ctx, prev) == SwitchOut::Dead && is_target(prev.tgid()) {
+    if why(ctx, prev) == SwitchOut::Dead {
         end(prev);
     }
 }
@@ -150,30 +198,11 @@ fn switch_in<A: Access>(next: Task<A>, moment: &mut Moment) -> Option<()> {
             record = create(next, *moment)?;
         }
     }
+    record.settle_waking();
     stacks::note_wait(next, record, *moment);
     off_cpu::switched_in(record);
-    who::attribute_wait(record, moment.now_ns);
-    who::leave_queue(record);
     record.switched_in(moment.now_ns);
     attribute_off_cpu(record);
-    None
-}
-
-/// `sched_wakeup(struct task_struct *p)`: about the woken task, not about the current one.
-#[inline(always)]
-fn wakeup<C: Arguments>(ctx: &C) -> Option<()> {
-    let task = Task::<C::Access>::new(ctx.pointer(0));
-    if !is_target(task.tgid()) {
-        return None;
-    }
-    let mut moment = Moment::in_window_or_after()?;
-    // A task on a CPU writes its record itself, so this CPU must not; and there is nothing to record.
-    if task.is_on_cpu() {
-        return None;
-    }
-    let record = find(task, &mut moment)?;
-    record.woken(moment.now_ns);
-    who::note_queue(task, record, moment);
     None
 }
 
@@ -182,16 +211,36 @@ fn wakeup<C: Arguments>(ctx: &C) -> Option<()> {
 #[inline(always)]
 fn waking<C: Arguments>(ctx: &C) -> Option<()> {
     let task = Task::<C::Access>::new(ctx.pointer(0));
+    let ring = Ring::of_this_cpu();
     if !is_target(task.tgid()) {
+        if ring.is_there()
+            && let at_ns = window::clock_if_open()
+            && at_ns != 0
+        {
+            ring.waking(task, false, at_ns);
+        }
         return None;
     }
-    let mut moment = Moment::in_window()?;
-    // On its way to sleep, on another CPU, which is writing the record.
-    if task.is_on_cpu() {
-        return None;
+    let mut moment = Moment::in_window_or_after()?;
+    if ring.is_there() && !moment.is_after() {
+        ring.waking(task, true, moment.now_ns);
     }
     let record = find_of_sleeper(task, &mut moment)?;
-    who::count_waker(record, moment.now_ns);
+    // SAFETY: a field of the record's own. Volatile, because the thread's CPU may be reading it.
+    unsafe { (&raw mut record.woken_ns).write_volatile(moment.now_ns) };
+    None
+}
+
+/// `sched_migrate_task(struct task_struct *p, int dest_cpu)`: before it is in the other CPU's queue.
+#[inline(always)]
+fn migrate<C: Arguments>(ctx: &C) -> Option<()> {
+    let ring = Ring::of_this_cpu();
+    if !ring.is_there() {
+        return None;
+    }
+    let moment = Moment::in_window()?;
+    let task = Task::<C::Access>::new(ctx.pointer(0));
+    ring.migrated(task, ctx.number(1) as u32, moment.now_ns);
     None
 }
 
@@ -200,19 +249,29 @@ fn waking<C: Arguments>(ctx: &C) -> Option<()> {
 #[inline(always)]
 fn wakeup_new<C: Arguments>(ctx: &C) -> Option<()> {
     let task = Task::<C::Access>::new(ctx.pointer(0));
+    // Whoever had its number has ended.
+    recorder::forget_name(task.pid());
+    let moment = Moment::in_window()?;
+    let ring = Ring::of_this_cpu();
+    if ring.is_there() {
+        ring.born(task, moment.now_ns);
+    }
     if !is_target(task.tgid()) {
         return None;
     }
-    let moment = Moment::in_window()?;
     let record = create(task, moment)?;
     record.born(moment.now_ns);
-    who::note_queue(task, record, moment);
     None
 }
 
 probe!("sched_switch", sched_switch, sched_switch_raw, switch);
 probe!("sched_waking", sched_waking, sched_waking_raw, waking);
-probe!("sched_wakeup", sched_wakeup, sched_wakeup_raw, wakeup);
+probe!(
+    "sched_migrate_task",
+    sched_migrate_task,
+    sched_migrate_task_raw,
+    migrate
+);
 probe!(
     "sched_wakeup_new",
     sched_wakeup_new,

@@ -136,6 +136,7 @@ fn probes(btf: &Btf) -> Vec<Check> {
     // A pid that no process has: the probes run, and filter everything.
     config.target_tgid = u32::MAX;
     config.off_cpu = 1;
+    config.recorder = 1;
     config.events = Events {
         recorded: 1,
         selected: 1,
@@ -159,7 +160,8 @@ fn probes(btf: &Btf) -> Vec<Check> {
             off_cpu_bytes: EDGES_BYTES,
             waits: 1,
             cpus: 1,
-            who_rows: 1,
+            rings: 1,
+            ring_shift: 0,
             upcall_rows: 1,
             calls: 1,
         },
@@ -187,7 +189,7 @@ fn probes(btf: &Btf) -> Vec<Check> {
                     detail: format!("{}; --follow will not work", error.message),
                     hint: error.hint,
                 },
-                Err(error) if probe.need == Need::Who => Check {
+                Err(error) if probe.need == Need::Recorder => Check {
                     name,
                     status: Status::Degraded,
                     detail: format!("{}; captures need --no-who", error.message),

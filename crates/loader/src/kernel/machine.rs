@@ -8,11 +8,18 @@ const MOST_CPUS: u32 = 8192;
 
 /// CPUs that there may ever be: their numbers are below this.
 pub fn possible_cpus() -> u32 {
-    let last = fs::read_to_string("/sys/devices/system/cpu/possible")
-        .ok()
-        .and_then(|text| last_of(&text));
-    // Unknown: room for all that there can be costs a megabyte per thousand.
-    last.map_or(1024, |last| last.saturating_add(1).min(MOST_CPUS))
+    // Unknown: room for all that there can be costs some kilobytes.
+    cpus("possible").unwrap_or(1024)
+}
+
+/// CPUs that the machine has now: their numbers are below this.
+pub fn present_cpus() -> u32 {
+    cpus("present").unwrap_or_else(possible_cpus)
+}
+
+fn cpus(list: &str) -> Option<u32> {
+    let text = fs::read_to_string(format!("/sys/devices/system/cpu/{list}")).ok()?;
+    Some(last_of(&text)?.saturating_add(1).min(MOST_CPUS))
 }
 
 /// Of a list such as "0-3,8-11".
@@ -41,7 +48,7 @@ pub fn has_datapath() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{last_of, possible_cpus, steal_ticks, stolen_ns};
+    use super::{last_of, possible_cpus, present_cpus, steal_ticks, stolen_ns};
 
     #[test]
     fn the_last_cpu_is_the_last_number_of_the_list() {
@@ -53,7 +60,7 @@ mod tests {
         ] {
             assert_eq!(last_of(list), last, "{list:?}");
         }
-        assert!(possible_cpus() >= 1);
+        assert!((1..=possible_cpus()).contains(&present_cpus()));
     }
 
     #[test]

@@ -8,9 +8,9 @@ use crate::calls::of_sample::Calls;
 // By the names that they have in JavaScript: napi takes what a field's type is called here for what it is called there, unless
 // it happens to have met the type before.
 use crate::sample::{
-    Frame as BindingFrame, Losses as BindingLosses, OffCpu as BindingOffCpu, Start, Stop,
-    SyscallEvent as BindingSyscallEvent, Target as BindingTarget,
-    TriggeringThread as BindingTriggeringThread, Upcall as BindingUpcall,
+    CriticalPath as BindingCriticalPath, Frame as BindingFrame, Losses as BindingLosses,
+    OffCpu as BindingOffCpu, Start, Stop, SyscallEvent as BindingSyscallEvent,
+    Target as BindingTarget, TriggeringThread as BindingTriggeringThread, Upcall as BindingUpcall,
 };
 use crate::session::sample::Sample;
 
@@ -91,6 +91,8 @@ pub struct BindingSample {
     /// The first targets, then the children that joined.
     pub targets: Vec<BindingTarget>,
     pub threads: BindingThreads,
+    /// Null: of no thread, or nothing of it was recorded.
+    pub critical_path: Option<BindingCriticalPath>,
     /// Time that the hypervisor took from this machine's CPUs during the window, all of them together, in the kernel's clock
     /// ticks; null: unknown.
     pub steal_ns: Option<i64>,
@@ -113,6 +115,7 @@ impl From<Sample> for BindingSample {
             starts_in_window: sample.starts_in_window,
             targets: sample.targets,
             threads: sample.threads.into(),
+            critical_path: sample.critical_path,
             steal_ns: sample.steal_ns,
             upcalls: sample.upcalls,
             calls: BindingCalls(sample.calls),

@@ -10,7 +10,7 @@ use probe_points::ReturnProbes;
 
 use super::sample::{BindingSample, BindingWindow, BindingWindowStart};
 use crate::error::{Error, ErrorKind};
-use crate::options::{EventOptions, IfEnded, Options, TriggerScope, UserStacks};
+use crate::options::{EventOptions, IfEnded, Options, RECORDER_BYTES, TriggerScope, UserStacks};
 use crate::sample::{StopReason, Target as BindingTarget};
 use crate::session::capture::CaptureSession;
 use crate::session::sample::Sample;
@@ -53,6 +53,10 @@ pub struct BindingOpenOptions {
     pub debug_cache: Option<String>,
     /// It is not noted who ran instead of a thread that waited for a CPU, nor who woke one that was blocked.
     pub without_who: Option<bool>,
+    /// Of each CPU's ring of switches and wakeups, from which that is known.
+    pub recorder_bytes: Option<u32>,
+    /// The thread whose critical path each window has; by default that of the thread in which the stop trigger fires.
+    pub critical_path_of: Option<u32>,
     /// Upcalls of Open vSwitch's datapath are not counted.
     pub skip_upcall_stats: Option<bool>,
 }
@@ -223,6 +227,8 @@ impl BindingSession {
             },
             debug_cache: options.debug_cache.map(PathBuf::from),
             without_who: options.without_who == Some(true),
+            recorder_bytes: options.recorder_bytes.unwrap_or(RECORDER_BYTES),
+            critical_path_of: options.critical_path_of,
             without_upcalls: options.skip_upcall_stats == Some(true),
             ..Options::default()
         }))

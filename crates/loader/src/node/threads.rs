@@ -11,10 +11,11 @@ use napi_derive::napi;
 use crate::names::syscalls;
 // By the names that they have in JavaScript, as in `sample.rs`.
 use crate::sample::{
-    Budget as BindingBudget, Faults as BindingFaults, HardIrq as BindingHardIrq,
-    LocalIrq as BindingLocalIrq, LongPoll as BindingLongPoll, RanInstead as BindingRanInstead,
-    Ready as BindingReady, Run as BindingRun, SoftIrq as BindingSoftIrq, Stopped as BindingStopped,
-    SyscallStatistics, Thread, Waker as BindingWaker,
+    Budget as BindingBudget, Chain as BindingChain, Faults as BindingFaults,
+    HardIrq as BindingHardIrq, LocalIrq as BindingLocalIrq, LongPoll as BindingLongPoll,
+    RanInstead as BindingRanInstead, Ready as BindingReady, Run as BindingRun,
+    SoftIrq as BindingSoftIrq, Stopped as BindingStopped, SyscallStatistics, Thread,
+    Waker as BindingWaker,
 };
 
 /// A thread's numbers, but for its system calls.
@@ -38,6 +39,8 @@ pub struct BindingThread {
     pub ran_instead: BindingRanInstead,
     /// The longest, three at most.
     pub woken_by: Vec<BindingWaker>,
+    /// What its sleeps and its waits for a CPU were for, the longest first; null: nothing was recorded.
+    pub chains: Option<Vec<BindingChain>>,
     pub faults: BindingFaults,
     pub budget: BindingBudget,
 }
@@ -58,6 +61,7 @@ fn without_calls(thread: Thread) -> (BindingThread, Box<[SyscallStatistics]>) {
         soft_irqs: thread.soft_irqs,
         ran_instead: thread.ran_instead,
         woken_by: thread.woken_by,
+        chains: thread.chains,
         faults: thread.faults,
         budget: thread.budget,
     };

@@ -1,13 +1,14 @@
 //! How much room the maps have.
 
 use abi::control::EDGES_BYTES;
+use abi::recorder::Record;
 use abi::syscall::ROWS_PER_CHUNK;
 use abi::thread::record::ENDED_BYTES;
 use abi::upcall::UPCALL_ROWS;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::machine::{has_datapath, possible_cpus};
-use crate::options::Options;
+use crate::kernel::machine::{has_datapath, possible_cpus, present_cpus};
+use crate::options::{MOST_RECORDER_BYTES, Options};
 
 const MOST_TARGETS: u32 = 1 << 14;
 /// Room for at least this many threads that make many different calls.
@@ -31,10 +32,9 @@ pub const MOST_RING_BYTES: u32 = 1 << 30;
 const OFF_CPU_ROWS_PER_THREAD: u32 = 16;
 const LEAST_OFF_CPU_ROWS: u32 = 1 << 14;
 const MOST_OFF_CPU_ROWS: u32 = 1 << 20;
-/// Threads that wait for a CPU, or are blocked, for long are few, and meet few others. Eighty bytes each.
-const WHO_ROWS_PER_THREAD: u32 = 8;
-const LEAST_WHO_ROWS: u32 = 1 << 13;
-const MOST_WHO_ROWS: u32 = 1 << 20;
+/// A page's.
+const LEAST_RING_SHIFT: u32 = 7;
+const MOST_RECORDS_SHIFT: u32 = 30;
 /// Each stack comes once.
 const OFF_CPU_RING_BYTES: u32 = 8 << 20;
 
@@ -57,9 +57,11 @@ pub struct Capacity {
     pub off_cpu_bytes: u32,
     /// Threads whose waits are noted.
     pub waits: u32,
-    /// CPUs whose turns are noted, and rows of who ran and who woke.
+    /// CPUs of which it is known what they are doing.
     pub cpus: u32,
-    pub who_rows: u32,
+    /// Those of them that have a ring of the recorder's, and the power of two that each ring has records.
+    pub rings: u32,
+    pub ring_shift: u32,
     pub upcall_rows: u32,
     /// Stacks whose outermost call is known.
     pub calls: u32,
@@ -85,6 +87,19 @@ pub fn crowd(records: u32) -> u32 {
     const MOST: u32 = 4096;
     let sixteenth = (records / 16).max(1);
     (1 << sixteenth.ilog2()).clamp(LEAST, MOST)
+}
+
+/// Of a ring of at least so many bytes for each of these CPUs; all together must be numbers of a map's.
+fn ring_shift(bytes: u32, rings: u32) -> u32 {
+    let records = bytes
+        .clamp(1, MOST_RECORDER_BYTES)
+        .div_ceil(size_of::<Record>() as u32);
+    let most = MOST_RECORDS_SHIFT - rings.next_power_of_two().ilog2();
+    records
+        .next_power_of_two()
+        .ilog2()
+        .max(LEAST_RING_SHIFT)
+        .min(most)
 }
 
 pub fn capacity(living: u32, is_set: bool, options: &Options) -> Result<Capacity> {
@@ -146,12 +161,15 @@ pub fn capacity(living: u32, is_set: bool, options: &Options) -> Result<Capacity
         } else {
             possible_cpus()
         },
-        who_rows: if options.without_who {
+        rings: if options.without_who {
             1
         } else {
-            threads
-                .saturating_mul(WHO_ROWS_PER_THREAD)
-                .clamp(LEAST_WHO_ROWS, MOST_WHO_ROWS)
+            present_cpus()
+        },
+        ring_shift: if options.without_who {
+            0
+        } else {
+            ring_shift(options.recorder_bytes, present_cpus())
         },
         upcall_rows: if counts_upcalls(options) {
             UPCALL_ROWS
@@ -164,7 +182,17 @@ pub fn capacity(living: u32, is_set: bool, options: &Options) -> Result<Capacity
 
 #[cfg(test)]
 mod tests {
-    use super::crowd;
+    use super::{LEAST_RING_SHIFT, MOST_RECORDS_SHIFT, crowd, ring_shift};
+
+    #[test]
+    fn a_ring_holds_what_is_asked_for_and_all_rings_have_numbers() {
+        assert_eq!(ring_shift(4 << 20, 2), 17);
+        assert_eq!(ring_shift((4 << 20) + 1, 2), 18);
+        assert_eq!(ring_shift(0, 1), LEAST_RING_SHIFT);
+        for rings in [1, 2, 3, 240, 8192] {
+            assert!(u64::from(rings) << ring_shift(u32::MAX, rings) <= 1 << MOST_RECORDS_SHIFT);
+        }
+    }
 
     #[test]
     fn a_crowd_is_a_small_part_of_the_records_however_many_these_are() {

@@ -8,8 +8,8 @@ pub enum Need {
     TargetSet,
     /// Children join the targets.
     Follow,
-    /// Times blocked are attributed to who woke the thread.
-    Who,
+    /// The flight recorder records.
+    Recorder,
 }
 
 pub struct Probe {
@@ -33,11 +33,11 @@ pub const PROBES: [Probe; 15] = [
     },
     Probe {
         tracepoint: "sched_waking",
-        need: Need::Who,
+        need: Need::Always,
     },
     Probe {
-        tracepoint: "sched_wakeup",
-        need: Need::Always,
+        tracepoint: "sched_migrate_task",
+        need: Need::Recorder,
     },
     Probe {
         tracepoint: "sched_wakeup_new",

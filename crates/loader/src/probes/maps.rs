@@ -16,7 +16,6 @@ use abi::irq::{HardIrqKey, HardIrqRow};
 use abi::off_cpu::OffCpuKey;
 use abi::syscall::{ROWS_PER_CHUNK, SyscallRow};
 use abi::thread::record::{Ended, Rename, ThreadRecord};
-use abi::who::{WhoKey, WhoRow};
 use aya::maps::{Map, MapData, MapError, RingBuf, Stack};
 
 use crate::error::{Cause, Error, ErrorKind, Result};
@@ -35,7 +34,6 @@ pub struct Maps {
     free_chunks: Mutex<Stack<MapData, u32>>,
     pub hard_irqs: RowMap<HardIrqKey, HardIrqRow>,
     pub off_cpu: RowMap<OffCpuKey, Durations>,
-    pub who: RowMap<WhoKey, WhoRow>,
     thread_of_task: RowMap<u64, u32>,
     targets: RowMap<u32, u32>,
     ended: Mutex<RingBuf<MapData>>,
@@ -46,7 +44,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn map_error(error: impl std::error::Error + 'static) -> Error {
+pub(super) fn map_error(error: impl std::error::Error + 'static) -> Error {
     Error::new(
         ErrorKind::Internal,
         format!("a map of the probes cannot be used: {error}"),
@@ -64,21 +62,23 @@ fn map_data(map: &Map) -> Result<&MapData> {
     }
 }
 
+/// An array's values; the map itself is kept for as long as these are.
+pub(super) fn mapped<T>(
+    probes: &mut Probes,
+    name: &str,
+    kept: &mut Vec<Map>,
+) -> Result<MappedArray<T>> {
+    let map = probes.take_map(name)?;
+    let data = map_data(&map)?;
+    let length = data.info().map_err(map_error)?.max_entries() as usize;
+    let values = MappedArray::new(std::os::fd::AsFd::as_fd(data.fd()), length)
+        .map_err(|error| Error::io(format!("mapping {name}"), &error))?;
+    kept.push(map);
+    Ok(values)
+}
+
 impl Maps {
     pub fn new(probes: &mut Probes) -> Result<Self> {
-        fn mapped<T>(
-            probes: &mut Probes,
-            name: &str,
-            kept: &mut Vec<Map>,
-        ) -> Result<MappedArray<T>> {
-            let map = probes.take_map(name)?;
-            let data = map_data(&map)?;
-            let length = data.info().map_err(map_error)?.max_entries() as usize;
-            let values = MappedArray::new(std::os::fd::AsFd::as_fd(data.fd()), length)
-                .map_err(|error| Error::io(format!("mapping {name}"), &error))?;
-            kept.push(map);
-            Ok(values)
-        }
         fn other<T: TryFrom<Map, Error = MapError>>(probes: &mut Probes, name: &str) -> Result<T> {
             T::try_from(probes.take_map(name)?).map_err(map_error)
         }
@@ -91,7 +91,6 @@ impl Maps {
             free_chunks: Mutex::new(other(probes, "FREE_CHUNKS")?),
             hard_irqs: RowMap::new(probes, "HARD_IRQS")?,
             off_cpu: RowMap::new(probes, "OFF_CPU")?,
-            who: RowMap::new(probes, "WHO")?,
             thread_of_task: RowMap::new(probes, "THREAD_OF_TASK")?,
             targets: RowMap::new(probes, "TARGETS")?,
             ended: Mutex::new(other(probes, "ENDED")?),

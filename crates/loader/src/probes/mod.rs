@@ -8,6 +8,7 @@ pub(crate) mod maps;
 pub(crate) mod needs;
 pub mod object;
 mod placeholders;
+pub(crate) mod recorder_rings;
 mod refusal;
 mod row_map;
 pub(crate) mod slot_rows;

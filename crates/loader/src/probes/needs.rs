@@ -2,16 +2,13 @@
 //! other threads; and most threads that come and go have none.
 
 use abi::thread::record::{Activity, ThreadRecord};
-use abi::who::LEAST_ATTRIBUTED_NS;
 
 /// What may be there; what is not said to be there is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Needs {
     pub hard_irqs: bool,
-    /// Where they are not summed up by stack nor attributed to anybody, the hashes of these two have room for one row, and reading
-    /// them is one system call.
+    /// Where they are not summed up by stack, the hash has room for one row, and reading it is one system call.
     pub off_cpu: bool,
-    pub who: bool,
     pub renames: bool,
 }
 
@@ -23,7 +20,6 @@ impl Needs {
             // Of a handler whose beginning was seen, whose address or number stays.
             hard_irqs: record.hard_irq_action != 0,
             off_cpu: !has_ended || may_have_been_blocked(record),
-            who: may_have_been_attributed(record),
             // One that has ended has taken its name over by itself.
             renames: !has_ended,
         }
@@ -36,16 +32,6 @@ fn may_have_been_blocked(record: &ThreadRecord) -> bool {
     // Born ready: nothing was to be assumed of the time before its first event.
     let births = u64::from(record.first_activity == Activity::Unseen);
     record.woken.count > births || record.switches_missed > 0 || record.negative_intervals > 0
-}
-
-/// Those that woke it and those that ran instead are counted, and a CPU in whose queue it was has a row only of a wait that is
-/// counted with the times ready, unless a missed switch ended that.
-fn may_have_been_attributed(record: &ThreadRecord) -> bool {
-    let longest_ns = record.woken.max_ns.max(record.preempted.max_ns);
-    record.waker_rows > 0
-        || record.instead_rows > 0
-        || longest_ns >= LEAST_ATTRIBUTED_NS
-        || record.switches_missed > 0
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
-use abi::thread::record::{Activity, ThreadRecord};
+use abi::thread::record::Activity;
 use abi::thread::state::SwitchOut;
-use abi::who::LEAST_ATTRIBUTED_NS;
 
 use super::Needs;
 use crate::threads::test_records::{Event, Recorded};
@@ -8,7 +7,6 @@ use crate::threads::test_records::{Event, Recorded};
 const NOTHING: Needs = Needs {
     hard_irqs: false,
     off_cpu: false,
-    who: false,
     renames: false,
 };
 
@@ -97,44 +95,6 @@ fn times_blocked_are_looked_for_where_there_were_any_however_short() {
 }
 
 #[test]
-fn who_ran_is_looked_for_where_a_wait_was_long_enough_to_be_attributed() {
-    let waits = |waited_ns: u64| {
-        let after = |since_ns: u64| since_ns + waited_ns;
-        [
-            vec![(after(BORN_NS), Event::In), (90_000, DEAD)],
-            vec![
-                (BORN_NS, Event::In),
-                (2_000, PREEMPTED),
-                (after(2_000), Event::In),
-                (90_000, DEAD),
-            ],
-        ]
-        .map(|events| of_born(&events))
-    };
-    let who = Needs {
-        who: true,
-        ..NOTHING
-    };
-    assert_eq!(waits(LEAST_ATTRIBUTED_NS), [who; 2]);
-    assert_eq!(waits(LEAST_ATTRIBUTED_NS - 1), [NOTHING; 2]);
-}
-
-/// As the programs count the rows that they make.
-#[test]
-fn who_ran_and_who_woke_is_looked_for_where_somebody_has_a_row() {
-    let rows: [fn(&mut ThreadRecord) -> &mut u16; 2] = [
-        |record| &mut record.instead_rows,
-        |record| &mut record.waker_rows,
-    ];
-    for rows_of in rows {
-        let mut recorded = Recorded::of(0, &[(1_100, Event::In), (1_800, DEAD)]);
-        assert!(!Needs::of(&recorded.record).who);
-        *rows_of(&mut recorded.record) = 1;
-        assert!(Needs::of(&recorded.record).who);
-    }
-}
-
-#[test]
 fn where_a_switch_was_missed_or_came_before_its_time_nothing_is_left_out() {
     // No wakeup was seen.
     let missed = of_born(&[
@@ -143,7 +103,7 @@ fn where_a_switch_was_missed_or_came_before_its_time_nothing_is_left_out() {
         (1_300, Event::In),
         (1_800, DEAD),
     ]);
-    assert!(missed.off_cpu && missed.who);
+    assert!(missed.off_cpu);
     let negative = of_born(&[
         (1_100, Event::In),
         (1_200, BLOCKED),

@@ -9,7 +9,6 @@ use abi::irq::{HardIrqKey, HardIrqRow};
 use abi::off_cpu::OffCpuKey;
 use abi::thread::record::Rename;
 use abi::upcall::UpcallKey;
-use abi::who::{WhoKey, WhoRow};
 use aya::maps::{Map, MapData};
 
 use crate::error::{Cause, Error, ErrorKind, Result};
@@ -30,10 +29,6 @@ unsafe impl Plain for HardIrqRow {}
 unsafe impl Plain for OffCpuKey {}
 // SAFETY: as above.
 unsafe impl Plain for Durations {}
-// SAFETY: as above.
-unsafe impl Plain for WhoKey {}
-// SAFETY: as above.
-unsafe impl Plain for WhoRow {}
 // SAFETY: as above.
 unsafe impl Plain for UpcallKey {}
 // SAFETY: as above.

@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use abi::durations::Durations;
 use abi::irq::{HardIrqKey, HardIrqRow};
 use abi::off_cpu::OffCpuKey;
-use abi::who::{WhoKey, WhoRow};
 
 use crate::error::Result;
 use crate::probes::maps::Maps;
@@ -16,7 +15,6 @@ use crate::probes::row_map::{Plain, RowMap};
 pub struct SlotRows {
     pub hard_irqs: BySlot<HardIrqKey, HardIrqRow>,
     pub off_cpu: BySlot<OffCpuKey, Durations>,
-    pub who: BySlot<WhoKey, WhoRow>,
 }
 
 pub type BySlot<K, R> = HashMap<u32, Vec<(K, R)>>;
@@ -30,11 +28,9 @@ impl SlotRows {
         };
         let hard_irqs = slots(|needs| needs.hard_irqs);
         let off_cpu = slots(|needs| needs.off_cpu);
-        let who = slots(|needs| needs.who);
         Ok(Self {
             hard_irqs: take(&maps.hard_irqs, &hard_irqs, |key| key.slot)?,
             off_cpu: take(&maps.off_cpu, &off_cpu, |key| key.slot)?,
-            who: take(&maps.who, &who, |key| key.slot)?,
         })
     }
 }

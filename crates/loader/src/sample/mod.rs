@@ -12,13 +12,15 @@
 //! JSON has no bigints: there, and so in the report, points in time are strings (`docs/api.md`).
 
 mod call;
+mod path;
 mod thread;
 mod window;
 
 pub use call::{CallWait, Frame, OffCpu, SyscallEvent};
+pub use path::{CriticalPath, PathSegment, PathStep};
 pub use thread::{
-    Budget, Faults, HardIrq, Interval, LocalIrq, LongPoll, Queue, RanInstead, Ready, Run, SoftIrq,
-    Stopped, SyscallStatistics, TaskInstead, Thread, Waker,
+    Budget, Chain, Faults, HardIrq, Interval, LocalIrq, LongPoll, Queue, RanInstead, Ready, Run,
+    SoftIrq, Stopped, SyscallStatistics, TaskInstead, Thread, Waker,
 };
 pub use window::{Start, Stop, StopReason, TriggeringThread};
 
@@ -89,4 +91,6 @@ pub struct Losses {
     /// Switches and wakeups that the kernel did not report, found because what came next contradicts them; the time
     /// around them is unknown.
     pub switches_missed: i64,
+    /// Switches and wakeups that the flight recorder has overwritten before they were read: what they would have told is unattributed.
+    pub recorder_overwritten: i64,
 }

@@ -191,7 +191,7 @@ pub struct Queue {
     pub total_ns: i64,
 }
 
-/// Who ran while the thread waited for a CPU: of the waits that `ready.totalNs` is the sum of. The five times add up to that.
+/// Who ran while the thread waited for a CPU: of the waits that `ready.totalNs` is the sum of. The parts add up to that.
 #[cfg_attr(
     feature = "node",
     napi_derive::napi(object, use_nullable = true, js_name = "BindingRanInstead")
@@ -203,12 +203,10 @@ pub struct RanInstead {
     pub other_tasks_ns: i64,
     /// The longest, five at most.
     pub cpus: Vec<Queue>,
-    /// Waits of less than 10 us, which are attributed to nobody.
-    pub short_ns: i64,
     pub unattributed_ns: i64,
 }
 
-/// Who woke the thread from being blocked for at least 10 us.
+/// Who woke the thread from being blocked.
 #[cfg_attr(
     feature = "node",
     napi_derive::napi(object, use_nullable = true, js_name = "BindingWaker")
@@ -217,7 +215,7 @@ pub struct RanInstead {
 pub struct Waker {
     #[cfg_attr(
         feature = "node",
-        napi(ts_type = "'task' | 'hard irq' | 'soft irq' | 'local irq' | 'idle' | 'others'")
+        napi(ts_type = "'task' | 'hard irq' | 'soft irq' | 'local irq' | 'idle'")
     )]
     pub by: String,
     pub name: String,
@@ -268,6 +266,35 @@ pub struct Budget {
     pub unknown_ns: i64,
 }
 
+/// What a time of waiting was for: what somebody did meanwhile. What is below it is what that was for in turn, and adds up to it.
+#[cfg_attr(
+    feature = "node",
+    napi_derive::napi(object, use_nullable = true, js_name = "BindingChain")
+)]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Chain {
+    #[cfg_attr(
+        feature = "node",
+        napi(
+            ts_type = "'running' | 'ready' | 'blocked' | 'stopped' | 'frozen' | 'turn' | 'idle' | 'interrupt' | 'unfinished' | 'unknown' | 'others'"
+        )
+    )]
+    pub what: String,
+    /// The call that it is blocked in; null: in none, or not known.
+    pub call: Option<String>,
+    /// Whom it is about; 0: nobody, or nobody in this pid namespace.
+    pub pid: u32,
+    pub tid: u32,
+    /// The task's name, or the interrupt's.
+    pub name: String,
+    /// What that has to do with what stands above; null: it is the thread's own.
+    #[cfg_attr(feature = "node", napi(ts_type = "'waker' | 'exit' | 'parent' | null"))]
+    pub by: Option<String>,
+    pub count: i64,
+    pub total_ns: i64,
+    pub below: Vec<Chain>,
+}
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Thread {
     pub pid: u32,
@@ -289,6 +316,8 @@ pub struct Thread {
     pub ran_instead: RanInstead,
     /// The longest, three at most.
     pub woken_by: Vec<Waker>,
+    /// What its sleeps and its waits for a CPU were for; `None`: nothing was recorded.
+    pub chains: Option<Vec<Chain>>,
     pub faults: Faults,
     pub budget: Budget,
 }

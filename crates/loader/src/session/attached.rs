@@ -1,12 +1,11 @@
 //! The probes, attached to a set of processes: what a session holds while it is open. Dropping it detaches. Several threads
 //! use it at the same time, each for what is its own.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use abi::calls::NO_PAIR;
 use abi::control::MOST_PENDING;
 use abi::thread::record::ENDED_BYTES;
-use abi::who::LEAST_ATTRIBUTED_NS;
 
 use crate::calls::ring::EventReader;
 use crate::calls::selection::{polls, selection};
@@ -22,8 +21,10 @@ use crate::probes::control::Control;
 use crate::probes::list::{Need, PROBES};
 use crate::probes::maps::Maps;
 use crate::probes::object::{PendingLoader, Probes};
+use crate::probes::recorder_rings::RecorderRings;
 use crate::probes::upcalls::Upcalls;
 use crate::sample::Target;
+use crate::session::recording::Recording;
 use crate::session::triggers::{AttachedTriggers, How, ResolvedTrigger, Triggers};
 use crate::targets::hold::{hold, living_threads};
 use crate::targets::identity::Process;
@@ -33,6 +34,12 @@ use crate::targets::process::will_be;
 pub struct Attached {
     pub probes: Probes,
     pub maps: Maps,
+    /// `None`: it is not noted who ran instead and who woke.
+    pub recording: Option<Mutex<Recording>>,
+    /// Tasks are reported by the kernel's own numbers.
+    pub has_kernel_pids: bool,
+    /// The thread whose critical path each window has; `None`: that of the thread in which the stop trigger fires.
+    pub critical_path_of: Option<u32>,
     pub grace_period: GracePeriod,
     /// `None`: neither calls nor stacks are recorded.
     pub events: Option<EventReader>,
@@ -66,6 +73,12 @@ pub struct Opened {
 }
 
 impl Attached {
+    /// For as long as it takes to take in what has been recorded.
+    pub fn recording(&self) -> Option<MutexGuard<'_, Recording>> {
+        let recording = self.recording.as_ref()?;
+        Some(recording.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Attaches the probes to the processes, each named once. `detached` is raised when they are gone again.
     pub fn open(pids: &[u32], options: &Options, detached: Arc<Signal>) -> Result<Opened> {
         let loader = PendingLoader::begin();
@@ -110,13 +123,14 @@ impl Attached {
         }
         config.off_cpu = options.off_cpu.into();
         config.polls = polls();
-        config.who = u32::from(!options.without_who);
-        config.least_attributed_ns = LEAST_ATTRIBUTED_NS;
         let living = living_threads(&processes)?;
         let mut capacity = capacity(living, one.is_none(), options)?;
         if config.pair != NO_PAIR {
             capacity.calls = calls_known();
         }
+        config.recorder = u32::from(!options.without_who);
+        config.recorder_shift = capacity.ring_shift;
+        config.recorder_mask = (1 << capacity.ring_shift) - 1;
         config.crowd_bytes = ENDED_BYTES * crowd(capacity.records);
         let user_stacks = options.user_stacks_taken();
         config.events.stack_bytes = user_stacks.bytes();
@@ -129,6 +143,12 @@ impl Attached {
             options.debug_level,
         )?;
         let maps = Maps::new(&mut probes)?;
+        let recording = if options.without_who {
+            None
+        } else {
+            let rings = RecorderRings::new(&mut probes, 1 << capacity.ring_shift)?;
+            Some(Mutex::new(Recording::new(rings)))
+        };
         if one.is_none() {
             for &pid in &pids {
                 maps.add_target(kernel_tgid(pid)?, pid)?;
@@ -140,7 +160,7 @@ impl Attached {
                 Need::Always => true,
                 Need::TargetSet => one.is_none(),
                 Need::Follow => options.follow,
-                Need::Who => !options.without_who,
+                Need::Recorder => !options.without_who,
             })
             .map(|probe| probe.tracepoint)
             .collect();
@@ -188,6 +208,9 @@ impl Attached {
         let attached = Self {
             probes,
             maps,
+            recording,
+            has_kernel_pids: namespace.is_none(),
+            critical_path_of: options.critical_path_of,
             grace_period,
             events,
             upcalls,

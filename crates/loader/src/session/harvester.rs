@@ -1,5 +1,6 @@
 //! A thread of this process that keeps up with what cannot wait for the caller: threads that end give back their records, so that
-//! a window does not run out of them however many come and go in it; a window whose targets have all ended is closed; and what
+//! a window does not run out of them however many come and go in it; what the flight recorder has recorded is taken in before it is
+//! overwritten; a window whose targets have all ended is closed; and what
 //! only /proc tells of a window's edge is looked up when the edge is there.
 
 use std::io;
@@ -17,7 +18,7 @@ use crate::session::attached::Attached;
 use crate::session::harvest::{Field, harvest};
 use crate::session::shared::Shared;
 use crate::session::steal::StolenTime;
-use crate::session::window::Unseen;
+use crate::session::window::{PendingWindow, Span, Unseen};
 use crate::targets::stopped::StoppedThreads;
 
 /// Before Linux 5.11 a wait has fewer bits.
@@ -43,18 +44,25 @@ struct Wakeups {
     epoll: OwnedFd,
     /// Held, because `epoll` forgets what is closed.
     _ended: OwnedFd,
+    _full_halves: Option<OwnedFd>,
 }
 
 impl Wakeups {
     fn of(shared: &Shared) -> Result<Self> {
-        let ended = shared.attached()?.maps.ended_fd();
-        let of = |ended: io::Result<OwnedFd>| -> io::Result<Self> {
-            let ended = ended?;
+        let attached = shared.attached()?;
+        let of = || -> io::Result<Self> {
+            let ended = attached.maps.ended_fd()?;
+            let recording = attached.recording();
+            let full_halves = recording.map(|recording| recording.full_halves_fd());
+            let full_halves = full_halves.transpose()?;
             let epoll = epoll::create(CreateFlags::CLOEXEC)?;
             let data = EventData::new_u64(0);
             let changes = EventFlags::IN | EventFlags::ET;
             epoll::add(&epoll, &ended, data, changes)?;
             epoll::add(&epoll, &shared.edges, data, changes)?;
+            if let Some(full_halves) = &full_halves {
+                epoll::add(&epoll, full_halves, data, changes)?;
+            }
             epoll::add(&epoll, &shared.news.for_harvester, data, changes)?;
             for process in shared.living.named() {
                 // SAFETY: the descriptor belongs to the process, which outlives the call.
@@ -65,9 +73,10 @@ impl Wakeups {
             Ok(Self {
                 epoll,
                 _ended: ended,
+                _full_halves: full_halves,
             })
         };
-        of(ended).map_err(|error| Error::io("waiting for threads to end", &error))
+        of().map_err(|error| Error::io("waiting for threads to end", &error))
     }
 
     /// False: that time has come, and nothing else has happened.
@@ -123,6 +132,9 @@ fn run(shared: &Shared, wakeups: &Wakeups) {
         } else {
             Ok(())
         };
+        if has_happened {
+            take_in_recorded(shared, &attached);
+        }
         // Only now, as that takes as long as there are threads, while records run out. Of those that have ended it says nothing: their
         // first events came before it in any case.
         let looked = unseen.and_then(|unseen| look(shared, &unseen, stolen));
@@ -158,6 +170,24 @@ fn look(shared: &Shared, unseen: &[(u32, Unseen)], stolen: Option<StolenTime>) -
     };
     shared.lock().note(unseen, stopped.as_ref(), stolen);
     Ok(())
+}
+
+/// Before it is overwritten.
+fn take_in_recorded(shared: &Shared, attached: &Attached) {
+    let Some(mut recording) = attached.recording() else {
+        return;
+    };
+    if recording.take_full_halves() {
+        let spans: Vec<Span> = {
+            let state = shared.lock();
+            state
+                .windows
+                .iter()
+                .filter_map(PendingWindow::span)
+                .collect()
+        };
+        recording.take_in(&spans);
+    }
 }
 
 fn take_in(shared: &Shared, attached: &Attached) -> Result<()> {

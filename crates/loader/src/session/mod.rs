@@ -10,6 +10,7 @@ pub(crate) mod living;
 pub(crate) mod news;
 pub(crate) mod pair;
 pub(crate) mod reading;
+pub(crate) mod recording;
 pub mod sample;
 pub(crate) mod sealing;
 pub(crate) mod shared;

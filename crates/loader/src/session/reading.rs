@@ -8,20 +8,24 @@ use crate::calls::ring;
 use crate::error::Result;
 use crate::probes::control;
 use crate::probes::maps::Maps;
-use crate::sample::{Losses, Target, Thread, Upcall};
+use crate::sample::{CriticalPath, Losses, Target, Thread, Upcall};
 use crate::session::forgetting::forget_tasks;
 use crate::session::sample::Sample;
 use crate::session::sealing::{Looked, look, sleep_until};
 use crate::session::shared::Shared;
 use crate::session::state::{Closed, Counted};
 use crate::session::strangers::{drop_strangers, forget_gone};
-use crate::session::window::Harvested;
+use crate::session::window::{Harvested, Span};
 use crate::targets::identity::Identity;
 use crate::targets::process;
 use crate::threads::cgroup::find_cgroups;
+use crate::threads::chains::of_one_without_events;
+use crate::threads::critical_path;
 use crate::threads::merge::{Events, merged, with_seen};
+use crate::threads::recorded_names::Names;
 use crate::threads::records;
 use crate::threads::seen::{FirstEvent, Seen};
+use crate::threads::waits;
 
 /// Discarded windows whose records wait for a grace period to be freed. With the pending ones, and the one that is being read,
 /// they must be fewer than the windows that the programs tell apart.
@@ -103,6 +107,9 @@ impl Reader {
             return Err(error);
         }
         window.harvested.take();
+        if let Some(mut recording) = attached.recording() {
+            recording.forget(window.number, stop.at_ns);
+        }
         if let Some(events) = &attached.events {
             events.forget(window.number);
         }
@@ -157,6 +164,7 @@ impl Reader {
             stacks_lost,
             upcalls,
         } = taken?;
+        let (recorder_lost, critical_path) = attribute_waits(&closed, &mut seen);
         drop_strangers(shared, &mut seen, &mut firsts, &mut recorded);
         recorded.blocked = std::mem::take(&mut seen.off_cpu);
         let Looked {
@@ -173,6 +181,11 @@ impl Reader {
             _ => Events::SomeLost,
         };
         let mut threads = merged(seen.threads, firsts, idle, &there, (&start, &stop), events);
+        if closed.attached.recording.is_some() {
+            for thread in threads.iter_mut().filter(|thread| thread.chains.is_none()) {
+                thread.chains = Some(of_one_without_events(thread));
+            }
+        }
         find_cgroups(&mut threads, &start, &stop);
         self.name_targets(&pids, &there, &threads);
         let triggers_missed = start
@@ -189,6 +202,7 @@ impl Reader {
             starts_in_window: lost.starts_in_window as i64,
             targets: self.targets.clone(),
             threads,
+            critical_path,
             steal_ns: stolen_ns,
             upcalls,
             calls: Calls::default(),
@@ -207,6 +221,7 @@ impl Reader {
                 recursion_misses,
                 negative_intervals: seen.negative_intervals as i64,
                 switches_missed: seen.switches_missed as i64,
+                recorder_overwritten: recorder_lost as i64,
             },
         };
         Ok((sample, recorded))
@@ -291,6 +306,33 @@ fn end_reading(shared: &Shared, closed: &Closed, freed: Result<()>) -> Counts {
         lost,
         recursion_misses: misses.map(|(after, before)| after.saturating_sub(before) as i64),
     }
+}
+
+/// After a grace period. Returns how much was recorded that nobody has read, and the window's critical path.
+fn attribute_waits(closed: &Closed, seen: &mut Seen) -> (u64, Option<CriticalPath>) {
+    let Some(mut recording) = closed.attached.recording() else {
+        return (0, None);
+    };
+    let recorded = recording.finish(Span {
+        number: closed.window.number,
+        start_ns: closed.start.at_ns,
+        stop_ns: closed.stop.at_ns,
+    });
+    // What follows takes a while, which the next window's records need not wait for.
+    drop(recording);
+    let are_shown = closed.attached.has_kernel_pids;
+    let names = Names::new(recorded.names, are_shown, closed.start.at_ns);
+    waits::attribute(
+        &mut seen.threads,
+        &recorded.machine,
+        &recorded.waits,
+        &names,
+    );
+    let triggering = closed.stop.by.as_ref().map(|thread| thread.tid);
+    let tid = closed.attached.critical_path_of.or(triggering);
+    let edges = (&closed.start, &closed.stop);
+    let path = tid.and_then(|tid| critical_path::of_thread(tid, &recorded.machine, &names, edges));
+    (recorded.lost, path)
 }
 
 /// Reads a sealed window's records, after a grace period.

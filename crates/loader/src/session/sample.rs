@@ -1,7 +1,7 @@
 //! What a session reads of one window.
 
 use crate::calls::of_sample::Calls;
-use crate::sample::{Frame, Losses, OffCpu, Start, Stop, Target, Thread, Upcall};
+use crate::sample::{CriticalPath, Frame, Losses, OffCpu, Start, Stop, Target, Thread, Upcall};
 
 /// A finished window.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub struct Sample {
     /// The first targets, then the children that joined, as they were seen.
     pub targets: Vec<Target>,
     pub threads: Vec<Thread>,
+    /// `None`: of no thread, or nothing of it was recorded.
+    pub critical_path: Option<CriticalPath>,
     /// Time that the hypervisor took from this machine's CPUs during the window, in the kernel's clock ticks; null: unknown.
     pub steal_ns: Option<i64>,
     /// `None`: they were not counted.

@@ -53,6 +53,15 @@ pub struct PendingWindow {
     pub harvested: Harvested,
 }
 
+/// A window that has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub number: u32,
+    pub start_ns: u64,
+    /// [`UNTIL_CLOSED`]: it goes on.
+    pub stop_ns: u64,
+}
+
 /// What is to be looked up in /proc, as an edge has been there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unseen {
@@ -95,6 +104,18 @@ impl PendingWindow {
         }
         if seen.stop {
             self.stolen_at_stop = stolen;
+        }
+    }
+
+    /// From when to when it is, if it has begun.
+    pub fn span(&self) -> Option<Span> {
+        match &self.stage {
+            Stage::Armed => None,
+            Stage::Open(start) | Stage::Closed(start, _) => Some(Span {
+                number: self.number,
+                start_ns: start.at_ns,
+                stop_ns: self.stop_ns(),
+            }),
         }
     }
 
@@ -203,6 +224,7 @@ mod tests {
     #[test]
     fn a_trigger_opens_and_a_trigger_closes() {
         let mut window = PendingWindow::new(1, None);
+        assert_eq!(window.span(), None);
         window.take(&edge(EdgeKind::Opened, 5, 1), StopReason::Interrupt);
         let Stage::Open(start) = &window.stage else {
             panic!("{:?}", window.stage)
@@ -210,6 +232,11 @@ mod tests {
         let by = start.by.clone().unwrap();
         assert_eq!((by.pid, by.tid, by.comm.as_str()), (10, 11, "worker"));
         assert_eq!(window.stop_ns(), UNTIL_CLOSED);
+        let span = window.span().unwrap();
+        assert_eq!(
+            (span.number, span.start_ns, span.stop_ns),
+            (1, 5, UNTIL_CLOSED)
+        );
         window.expire(u64::MAX / 4);
         assert_eq!(stop(&window), None);
         window.take(&edge(EdgeKind::Closed, 9, 1), StopReason::Interrupt);

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use abi::durations::{Durations, OffCpuTime};
 use abi::thread::record::{Activity, SyscallPhase, ThreadRecord};
-use abi::who::{WhoKey, WhoRow};
 
 use crate::names::interrupts::SOFT_IRQ_NAMES;
 use crate::names::text::name_of;
@@ -17,7 +16,7 @@ use crate::threads::halted::was_halted;
 use crate::threads::outside_calls::OutsideCalls;
 use crate::threads::seen::{FirstEvent, SeenThread};
 use crate::threads::syscalls::{histogram, settle_calls};
-use crate::threads::who;
+use crate::threads::waits;
 
 /// What the other maps hold of a thread.
 #[derive(Default)]
@@ -25,7 +24,6 @@ pub struct Parts {
     pub syscalls: Vec<SyscallStatistics>,
     pub hard_irqs: Vec<HardIrq>,
     pub local_irqs: Vec<LocalIrq>,
-    pub who: Vec<(WhoKey, WhoRow)>,
     /// Time off the CPU that is attributed to no call, though one may have been open.
     pub unattributed: OffCpuTime,
 }
@@ -40,7 +38,6 @@ pub fn thread(
         mut syscalls,
         hard_irqs,
         local_irqs,
-        who,
         mut unattributed,
     } = parts;
     let mut spent = record.accumulated_ns;
@@ -61,14 +58,6 @@ pub fn thread(
     };
     let ready_count = record.woken.count + record.preempted.count;
     let ready_ns = record.woken.total_ns + record.preempted.total_ns;
-    let blocked_ns = of(Activity::Blocked);
-    let (ran_instead, woken_by) = who::attributed(
-        who,
-        ready_ns,
-        record.ready_short_ns,
-        blocked_ns,
-        record.woken_by_others,
-    );
     let long_polls = record.long_poll;
     let outside_calls = OutsideCalls::of(&record);
     let mut thread = Thread {
@@ -113,8 +102,9 @@ pub fn thread(
         hard_irqs,
         local_irqs,
         soft_irqs: soft_irqs(&record),
-        ran_instead,
-        woken_by,
+        ran_instead: waits::nothing_recorded(ready_ns as i64),
+        woken_by: Vec::new(),
+        chains: None,
         faults: faults(&record),
         budget: Budget {
             wall_ns: end_ns.saturating_sub(record.begin_ns) as i64,
@@ -135,6 +125,7 @@ pub fn thread(
     settle_calls(&mut thread);
     let phase_unknown = record.phase == SyscallPhase::Unknown;
     SeenThread {
+        kernel_pid: record.pid,
         first: FirstEvent::of(&record),
         begin_ns: record.begin_ns,
         needs_cpu_mode: phase_unknown && record.activity == Activity::OnCpu,

@@ -2,13 +2,12 @@
 
 use abi::thread::record::{SyscallPhase, ThreadRecord};
 use abi::thread::state::SwitchOut::{Blocked, Runnable, Stopped};
-use abi::who::Who;
 use libc::{SYS_exit_group as EXIT_GROUP, SYS_futex as FUTEX, SYS_read as READ};
 use proptest::prelude::*;
 
 use crate::sample::Thread;
 use crate::targets::stopped::Halt;
-use crate::threads::test_records::{Event, Recorded, budget_sum, who_row};
+use crate::threads::test_records::{Event, Recorded, budget_sum};
 
 use Event::{Enter, Exit, Exiting, In, Out, Wakeup};
 
@@ -53,8 +52,6 @@ fn stopped_since_before_the_window_is_not_blocked() {
     for (at_ns, event) in [(1_300, Wakeup), (1_310, In), (1_350, Exit)] {
         recorded.apply(event, at_ns);
     }
-    // Who let it go on has ended no wait.
-    recorded.who.push(who_row(Who::Task, 5, 300, "shell"));
     let thread = recorded.seen(2_000, true).thread;
     assert_eq!(
         (thread.budget.blocked_ns, thread.budget.stopped_ns),
@@ -63,7 +60,6 @@ fn stopped_since_before_the_window_is_not_blocked() {
     assert_eq!(thread.stopped.clipped_ns, 300);
     let futex = &thread.syscalls[0];
     assert_eq!((futex.blocked_ns, futex.stopped_ns), (0, 300));
-    assert_eq!(thread.woken_by, []);
 }
 
 #[test]

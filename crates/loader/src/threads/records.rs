@@ -195,7 +195,6 @@ pub fn read(
             syscalls: statistics(&rows_of(maps, &record)?, open),
             hard_irqs,
             local_irqs,
-            who: rows.who.remove(&record.slot).unwrap_or_default(),
             unattributed: open.off_cpu,
         };
         let halted_at_start = stopped.at_first_event(record.begin_ns + record.first_blocked_ns);

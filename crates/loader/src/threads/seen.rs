@@ -46,6 +46,8 @@ pub struct BlockedTime {
 /// A thread of the window, and what the records alone do not say.
 pub struct SeenThread {
     pub thread: Thread,
+    /// The kernel's own number, which the recorder knows it by.
+    pub kernel_pid: u32,
     pub first: FirstEvent,
     pub begin_ns: u64,
     /// On a CPU all along without a system call: user code or one long call.

@@ -1,10 +1,8 @@
 //! Records as the programs leave them: made by the state machine that the programs run, from timelines.
 
-use abi::durations::Durations;
 use abi::syscall::{SyscallKey, SyscallRow};
 use abi::thread::record::ThreadRecord;
 use abi::thread::state::{SwitchOut, SyscallEnd};
-use abi::who::{Who, WhoKey, WhoRow};
 
 use crate::sample::{Budget, Thread};
 use crate::targets::stopped::Halt;
@@ -46,7 +44,6 @@ pub enum Event {
 pub struct Recorded {
     pub record: ThreadRecord,
     pub rows: Vec<SyscallRow>,
-    pub who: Vec<(WhoKey, WhoRow)>,
 }
 
 impl Recorded {
@@ -54,7 +51,6 @@ impl Recorded {
         Self {
             record: empty_record(begin_ns),
             rows: Vec::new(),
-            who: Vec::new(),
         }
     }
 
@@ -143,7 +139,6 @@ impl Recorded {
         let open = self.record.closed(stop_ns);
         let parts = Parts {
             syscalls: statistics(&self.rows, open),
-            who: self.who,
             unattributed: open.off_cpu,
             ..Parts::default()
         };
@@ -154,29 +149,6 @@ impl Recorded {
     pub fn thread(self, stop_ns: u64) -> Thread {
         self.seen(stop_ns, false).thread
     }
-}
-
-pub fn who_row(who: Who, number: u32, total_ns: u64, comm: &str) -> (WhoKey, WhoRow) {
-    let mut name = [0; abi::COMM_BYTES];
-    name[..comm.len()].copy_from_slice(comm.as_bytes());
-    let key = WhoKey {
-        slot: 0,
-        who: who as u32,
-        number,
-        reserved: 0,
-    };
-    let durations = Durations {
-        count: 1,
-        total_ns,
-        max_ns: total_ns,
-    };
-    let row = WhoRow {
-        durations,
-        tid: number,
-        tgid: number,
-        comm: name,
-    };
-    (key, row)
 }
 
 pub fn budget_sum(budget: &Budget) -> i64 {

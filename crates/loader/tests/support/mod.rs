@@ -65,7 +65,6 @@ pub fn assert_adds_up(sample: &Sample) {
             .map(|task| task.total_ns)
             .sum::<i64>()
             + ran_instead.other_tasks_ns
-            + ran_instead.short_ns
             + ran_instead.unattributed_ns;
         assert_eq!(attributed_ns, thread.ready.total_ns, "{thread:?}");
         assert!(budget.wall_ns <= window_ns, "{thread:?}");

@@ -87,6 +87,48 @@ fn a_function_is_captured_from_its_call_to_its_return() {
     assert_adds_up(&sample);
 }
 
+/// A slow function that waits for another thread, which sleeps: the path of each window says so, and adds up to it.
+#[test]
+fn the_critical_path_of_a_slow_call_leads_to_who_was_waited_for() {
+    let _alone = alone();
+    const ASLEEP: Duration = Duration::from_millis(40);
+    let session = open(Some("up:kdelay_test_begin"), Some("up:kdelay_test_end"));
+    session.start(None).unwrap();
+    let (ask, asked) = std::sync::mpsc::channel::<()>();
+    let (answer, answered) = std::sync::mpsc::channel();
+    let helper = std::thread::spawn(move || {
+        asked.recv().unwrap();
+        std::thread::sleep(ASLEEP);
+        answer.send(own_tid()).unwrap();
+    });
+    kdelay_test_begin(1);
+    ask.send(()).unwrap();
+    let helper_tid = answered.recv().unwrap();
+    kdelay_test_end(1);
+    assert_eq!(session.wait().unwrap(), StopReason::Trigger);
+    let sample = session.read().unwrap();
+    assert_adds_up(&sample);
+    let path = sample.critical_path.as_ref().unwrap();
+    assert_eq!((path.pid, path.tid), (std::process::id(), own_tid()));
+    let mut until_ns = 0;
+    for segment in &path.segments {
+        assert_eq!(segment.from_ns, until_ns, "{path:#?}");
+        assert!(segment.to_ns > segment.from_ns && !segment.steps.is_empty());
+        until_ns = segment.to_ns;
+    }
+    let window_ns = (sample.stop.at_ns - sample.start.at_ns) as i64;
+    assert_eq!(until_ns, window_ns);
+    let asleep = path.segments.iter().filter(|segment| {
+        segment
+            .steps
+            .iter()
+            .any(|step| step.tid == helper_tid && step.call.as_deref() == Some("clock_nanosleep"))
+    });
+    let asleep_ns: i64 = asleep.map(|segment| segment.to_ns - segment.from_ns).sum();
+    assert!(asleep_ns >= ASLEEP.as_nanos() as i64 / 2, "{path:#?}");
+    helper.join().unwrap();
+}
+
 #[test]
 fn a_start_trigger_alone_opens_a_window_of_the_given_length() {
     let _alone = alone();

@@ -92,7 +92,9 @@ impl Simulated {
         let mut machine = Self {
             records: Vec::new(),
             stop_ns: START_NS,
-            states: (0..TASKS).map(|task| vec![(START_NS, first(task))]).collect(),
+            states: (0..TASKS)
+                .map(|task| vec![(START_NS, first(task))])
+                .collect(),
             turns: (0..CPUS).map(|cpu| vec![(START_NS, Some(cpu))]).collect(),
         };
         for &(pause_ns, step) in steps {
@@ -194,7 +196,11 @@ impl Simulated {
         let of = |task: Option<usize>| task.map_or(0, pid);
         let tasks = Record::pair(of(prev), of(next));
         let state = Record::number_word(state(why));
-        self.record(cpu, Record::head(Kind::Switch, detail) | state | call, tasks);
+        self.record(
+            cpu,
+            Record::head(Kind::Switch, detail) | state | call,
+            tasks,
+        );
     }
 
     /// An idle CPU takes whoever waits.
@@ -221,7 +227,11 @@ impl Simulated {
             Cause::Task(waker) => (0, pid(waker)),
             Cause::Irq(number) => (Context::HardIrq.word(number), 0),
         };
-        let stopped = if state == State::Stopped { WAS_STOPPED } else { 0 };
+        let stopped = if state == State::Stopped {
+            WAS_STOPPED
+        } else {
+            0
+        };
         let head = Record::head(Kind::Waking, target | stopped) | context;
         self.record(cpu, head, Record::pair(pid(task), waker));
         let last_on = self.last_cpu(task).unwrap_or(cpu);

@@ -17,9 +17,7 @@
 
 use std::collections::HashMap;
 
-use abi::recorder::{
-    Context, EXITING, Kind, NEXT_IS_TARGET, ON_CPU, PREV_IS_TARGET, Record,
-};
+use abi::recorder::{Context, EXITING, Kind, NEXT_IS_TARGET, ON_CPU, PREV_IS_TARGET, Record};
 use abi::syscall::SyscallKey;
 use recorder::event::{Cpu, Event, Why};
 use recorder::machine::Machine;
@@ -49,7 +47,9 @@ impl Names {
 
     fn of_pid(&self, pid: u32) -> String {
         let mut names = self.pids.iter().filter(|(_, it)| **it == pid);
-        names.next().map_or_else(|| pid.to_string(), |(name, _)| name.clone())
+        names
+            .next()
+            .map_or_else(|| pid.to_string(), |(name, _)| name.clone())
     }
 
     pub fn of(&self, machine: &Machine, id: TaskId) -> String {
@@ -192,7 +192,10 @@ fn cpu(name: &str) -> Cpu {
 
 pub fn key(name: &str) -> SyscallKey {
     let number = CALLS.iter().position(|it| *it == name);
-    SyscallKey::new(number.unwrap_or_else(|| panic!("what is {name}?")) as u64, false)
+    SyscallKey::new(
+        number.unwrap_or_else(|| panic!("what is {name}?")) as u64,
+        false,
+    )
 }
 
 fn name(key: SyscallKey) -> &'static str {

@@ -1,0 +1,85 @@
+//! The critical path of a window, as a sample says it.
+
+use recorder::machine::Machine;
+use recorder::path::{Segment, critical_path};
+use recorder::task::TaskId;
+
+use crate::sample::{Chain, CriticalPath, PathSegment, PathStep, Start, Stop};
+use crate::threads::chains::step;
+use crate::threads::recorded_names::Names;
+
+/// Of a longer path the earlier segments are one, of others.
+const MOST_SEGMENTS: usize = 10_000;
+
+/// Of the thread that is reported by this number; `None`: nothing of it was recorded.
+pub fn of_thread(
+    tid: u32,
+    machine: &Machine,
+    names: &Names,
+    (start, stop): (&Start, &Stop),
+) -> Option<CriticalPath> {
+    // Of several that had the number one after the other, the last.
+    let has_it = |id: &TaskId| names.of(machine.task(*id)).tid == tid;
+    let id = machine.tasks().map(|(id, _)| id).filter(has_it).last()?;
+    let named = names.of(machine.task(id));
+    let segments = critical_path(machine, id, start.at_ns, stop.at_ns);
+    let left_out = segments.len().saturating_sub(MOST_SEGMENTS);
+    let mut told: Vec<PathSegment> = segments[left_out..]
+        .iter()
+        .map(|segment| told(segment, start.at_ns, machine, names))
+        .collect();
+    if let Some(to_ns) = told
+        .first()
+        .map(|first| first.from_ns)
+        .filter(|_| left_out > 0)
+    {
+        let others = PathStep {
+            what: "others".to_owned(),
+            ..PathStep::default()
+        };
+        let earlier = PathSegment {
+            from_ns: 0,
+            to_ns,
+            steps: vec![others],
+        };
+        told.insert(0, earlier);
+    }
+    Some(CriticalPath {
+        pid: named.pid,
+        tid: named.tid,
+        comm: named.comm,
+        segments: told,
+    })
+}
+
+fn told(segment: &Segment, start_ns: u64, machine: &Machine, names: &Names) -> PathSegment {
+    let since_start = |ns: u64| ns.saturating_sub(start_ns) as i64;
+    let steps = segment.way.iter();
+    PathSegment {
+        from_ns: since_start(segment.from_ns),
+        to_ns: since_start(segment.to_ns),
+        steps: steps.map(|&it| step(it, machine, names).into()).collect(),
+    }
+}
+
+impl From<Chain> for PathStep {
+    fn from(chain: Chain) -> Self {
+        let Chain {
+            what,
+            call,
+            pid,
+            tid,
+            name,
+            by,
+            ..
+        } = chain;
+        Self {
+            what,
+            call,
+            pid,
+            tid,
+            name,
+            by,
+        }
+    }
+}
