@@ -23,14 +23,23 @@ pub fn find<A: Access>(task: Task<A>, moment: &mut Moment) -> Option<&'static mu
     find_slowly(task, moment.now_ns, moment.window)
 }
 
-/// The record in that place, if it is the task's. It may be any other thread's, whose programs are writing it: up to the check it
-/// is only read, and not through a reference.
+/// The record in that place, if it is the task's.
 #[inline(always)]
 fn record_of<A: Access>(
     slot: u32,
     task: Task<A>,
     window: u32,
 ) -> Option<&'static mut ThreadRecord> {
+    let record = place_of(slot, task, window)?;
+    // SAFETY: the map lives as long as the program. The task's own record has one writer of these at a time (see `ThreadRecord`), and no
+    // program holds two records of the same task.
+    Some(unsafe { &mut *record })
+}
+
+/// Where that is. It may be any other thread's, whose programs are writing it: up to the check it is only read, and not through a
+/// reference.
+#[inline(always)]
+fn place_of<A: Access>(slot: u32, task: Task<A>, window: u32) -> Option<*mut ThreadRecord> {
     let record = THREADS.get_ptr_mut(slot)?;
     // SAFETY: the map lives as long as the program; volatile, because other programs may write the two.
     let (of_task, of_window) = unsafe {
@@ -42,9 +51,7 @@ fn record_of<A: Access>(
     if of_task != task.address() || of_window != window {
         return None;
     }
-    // SAFETY: as above. The task's own record has one writer at a time (see `ThreadRecord`), and no program holds two records of
-    // the same task.
-    Some(unsafe { &mut *record })
+    Some(record)
 }
 
 #[inline(never)]
@@ -72,17 +79,16 @@ pub fn find_existing<A: Access>(task: Task<A>) -> Option<&'static mut ThreadReco
     find_in(task, window::current())
 }
 
-/// The record of a task that is being woken by somebody who does not hold a run queue's lock. Made only of one that is in no
-/// queue and on no CPU: nobody but its waker can put it there. Another one may get a record there meanwhile.
+/// Where the record is of a task that is being woken by somebody who does not hold a run queue's lock. Made only of one that is in no
+/// queue and on no CPU: nobody but its waker can put it there. Another one may get a record there meanwhile, and be writing that.
 #[inline(always)]
-pub fn find_of_sleeper<A: Access>(
-    task: Task<A>,
-    moment: &mut Moment,
-) -> Option<&'static mut ThreadRecord> {
+pub fn place_of_woken<A: Access>(task: Task<A>, moment: &mut Moment) -> Option<*mut ThreadRecord> {
     if task.is_queued() || task.is_on_cpu() {
-        find_in(task, moment.window)
+        // SAFETY: as in `find_in`.
+        let slot = *unsafe { THREAD_OF_TASK.get(&task.address()) }?;
+        place_of(slot, task, moment.window)
     } else {
-        find(task, moment)
+        find(task, moment).map(|record| &raw mut *record)
     }
 }
 

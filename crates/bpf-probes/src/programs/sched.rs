@@ -10,7 +10,7 @@ use crate::kernel::{Access, Task};
 use crate::maps::{ENDED, FORCE_WAKEUP, NO_WAKEUP, RENAMES, THREAD_OF_TASK, config};
 use crate::off_cpu;
 use crate::programs::entry_points::probe;
-use crate::record::{create, find, find_existing, find_of_sleeper, note_faults};
+use crate::record::{create, find, find_existing, note_faults, place_of_woken};
 use crate::recorder::{self, Leaving, Ring};
 use crate::rows::attribute_off_cpu;
 use crate::stacks;
@@ -225,9 +225,9 @@ fn waking<C: Arguments>(ctx: &C) -> Option<()> {
     if ring.is_there() && !moment.is_after() {
         ring.waking(task, true, moment.now_ns);
     }
-    let record = find_of_sleeper(task, &mut moment)?;
-    // SAFETY: a field of the record's own. Volatile, because the thread's CPU may be reading it.
-    unsafe { (&raw mut record.woken_ns).write_volatile(moment.now_ns) };
+    let record = place_of_woken(task, &mut moment)?;
+    // SAFETY: it lies in a live map value; wakers write this alone, one at a time. Volatile, because the thread's CPU may be reading it.
+    unsafe { (&raw mut (*record).woken_ns).write_volatile(moment.now_ns) };
     None
 }
 

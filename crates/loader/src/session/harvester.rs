@@ -120,6 +120,7 @@ fn run(shared: &Shared, wakeups: &Wakeups) {
         };
         // What fails once may succeed with the next crowd: records that are not harvested wait for their window's end.
         has_failed = false;
+        let known_ns = monotonic_ns();
         // First the edges: they say where the windows of those that have ended end.
         let unseen = advance(shared, has_happened);
         let stolen = match &unseen {
@@ -133,7 +134,7 @@ fn run(shared: &Shared, wakeups: &Wakeups) {
             Ok(())
         };
         if has_happened {
-            take_in_recorded(shared, &attached);
+            take_in_recorded(shared, &attached, known_ns);
         }
         // Only now, as that takes as long as there are threads, while records run out. Of those that have ended it says nothing: their
         // first events came before it in any case.
@@ -172,8 +173,8 @@ fn look(shared: &Shared, unseen: &[(u32, Unseen)], stolen: Option<StolenTime>) -
     Ok(())
 }
 
-/// Before it is overwritten.
-fn take_in_recorded(shared: &Shared, attached: &Attached) {
+/// Before it is overwritten. `known_ns`: the edges up to then are known.
+fn take_in_recorded(shared: &Shared, attached: &Attached, known_ns: u64) {
     let Some(mut recording) = attached.recording() else {
         return;
     };
@@ -186,7 +187,7 @@ fn take_in_recorded(shared: &Shared, attached: &Attached) {
                 .filter_map(PendingWindow::span)
                 .collect()
         };
-        recording.take_in(&spans);
+        recording.take_in(&spans, known_ns);
     }
 }
 

@@ -12,13 +12,12 @@ use recorder::task::TaskId;
 use recorder::window::{Waits, Window};
 use rustc_hash::FxHashMap;
 
-use crate::kernel::clock::monotonic_ns;
 use crate::probes::recorder_rings::RecorderRings;
 use crate::session::window::Span;
 use crate::threads::recorded_names::RecordedNames;
 
-/// What a CPU has read its clock for it may show later than others: held up by as much, the events of all CPUs come in their order. A
-/// program takes microseconds, but a virtual CPU may be kept from its own in the middle of one.
+/// A record, or an edge, may be seen so long after the clock was read for it: what is held back for as long comes in the order of all CPUs,
+/// and in its window. A program takes microseconds, but a virtual CPU may be kept from its own in the middle of one.
 const HELD_BACK_NS: u64 = 20_000_000;
 
 pub struct Recording {
@@ -61,11 +60,10 @@ impl Recording {
         self.rings.take_full_halves()
     }
 
-    /// Takes in what has been recorded, but for the latest. The windows that have begun and are not read: none whose edges came before
-    /// now is missing.
-    pub fn take_in(&mut self, spans: &[Span]) {
-        let until_ns = monotonic_ns().saturating_sub(HELD_BACK_NS);
-        self.take(spans, until_ns);
+    /// Takes in what has been recorded, but for the latest. The windows that have begun and are not read: no edge is missing that was set
+    /// up to that time.
+    pub fn take_in(&mut self, spans: &[Span], known_ns: u64) {
+        self.take(spans, known_ns.saturating_sub(HELD_BACK_NS));
     }
 
     fn take(&mut self, spans: &[Span], until_ns: u64) {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use loader::kernel::own_thread::own_tid;
+use loader::options::AttachMode;
 use loader::sample::{Chain, Thread};
 use loader::session::sample::Sample;
 
@@ -21,7 +22,7 @@ fn long_ns() -> i64 {
 }
 
 /// What is below adds up to what is above, all the way; and what is at the top to no more than the thread waited.
-fn assert_chains_add_up(thread: &Thread) {
+fn assert_chains_add_up(sample: &Sample, thread: &Thread) {
     fn assert_parts(chain: &Chain) {
         let below_ns: i64 = chain.below.iter().map(|below| below.total_ns).sum();
         assert!(
@@ -35,12 +36,22 @@ fn assert_chains_add_up(thread: &Thread) {
     let told_ns: i64 = chains.iter().map(|chain| chain.total_ns).sum();
     let budget = &thread.budget;
     let waited_ns = budget.ready_woken_ns + budget.ready_preempted_ns + budget.blocked_ns;
-    assert_eq!(told_ns, waited_ns, "{thread:?}");
+    let losses = &sample.losses;
+    let is_all_known = losses.switches_missed == 0
+        && losses.recursion_misses.unwrap_or(0) == 0
+        && losses.recorder_overwritten == 0;
+    assert!(
+        told_ns == waited_ns || !is_all_known && told_ns < waited_ns,
+        "{told_ns} of {waited_ns}, {losses:?}: {thread:?}"
+    );
 }
 
-/// How long it waited in this way: each step is what somebody did, whose tid it was, and in which call.
-fn waited_ns(thread: &Thread, way: &[(&str, u32, Option<&str>)]) -> i64 {
-    fn of(chains: &[Chain], way: &[(&str, u32, Option<&str>)]) -> i64 {
+/// What somebody did, whose tid it was, and in which call.
+type Step = (&'static str, u32, Option<&'static str>);
+
+/// How long it waited in this way.
+fn waited_ns(thread: &Thread, way: &[Step]) -> i64 {
+    fn of(chains: &[Chain], way: &[Step]) -> i64 {
         let Some(((what, tid, call), rest)) = way.split_first() else {
             return chains.iter().map(|chain| chain.total_ns).sum();
         };
@@ -61,7 +72,7 @@ fn waited_ns(thread: &Thread, way: &[(&str, u32, Option<&str>)]) -> i64 {
     of(thread.chains.as_deref().unwrap(), way)
 }
 
-fn assert_mostly(thread: &Thread, way: &[(&str, u32, Option<&str>)], least_ns: i64) {
+fn assert_mostly(thread: &Thread, way: &[Step], least_ns: i64) {
     let told_ns = waited_ns(thread, way);
     assert!(
         told_ns >= least_ns,
@@ -76,70 +87,77 @@ fn closed(session: &loader::session::capture::CaptureSession) -> Sample {
     sample
 }
 
-/// Its thread holds a lock while it does this, and another one waits for it.
-fn victim_of(while_held: impl Fn() + Send + Sync + Clone + 'static, check: impl Fn(&Thread, u32)) {
+/// What is said of a thread that waits for a lock, whose holder does this meanwhile, and the holder's tid.
+fn victim_of(mode: AttachMode, while_held: fn()) -> (Thread, u32) {
+    let session = open(mode);
+    let lock = Arc::new(Mutex::new(()));
+    let (say_locked, is_locked) = std::sync::mpsc::channel();
+    let holder = Worker::new({
+        let lock = Arc::clone(&lock);
+        move || {
+            let held = lock.lock().unwrap();
+            say_locked.send(()).unwrap();
+            while_held();
+            drop(held);
+        }
+    });
+    let victim = Worker::new(move || drop(lock.lock().unwrap()));
+    session.start(None).unwrap();
+    holder.go.send(()).unwrap();
+    is_locked.recv().unwrap();
+    victim.run();
+    holder.done.recv().unwrap();
+    let sample = closed(&session);
+    let seen = thread(&sample, victim.tid).clone();
+    assert_chains_add_up(&sample, &seen);
+    let holder_tid = holder.tid;
+    victim.end();
+    holder.end();
+    (seen, holder_tid)
+}
+
+/// Most of its wait for the lock is what the holder is said to have done. Beside a load it may come to the lock when that is free again.
+fn assert_victim_of(while_held: fn(), told_ns: impl Fn(&Thread, Step, u32) -> i64) {
+    const ATTEMPTS: usize = 10;
     for mode in MODES {
-        let session = open(mode);
-        let lock = Arc::new(Mutex::new(()));
-        let (say_locked, is_locked) = std::sync::mpsc::channel();
-        let holder = Worker::new({
-            let (lock, while_held) = (Arc::clone(&lock), while_held.clone());
-            move || {
-                let held = lock.lock().unwrap();
-                say_locked.send(()).unwrap();
-                while_held();
-                drop(held);
+        let has_waited = (0..ATTEMPTS).any(|_| {
+            let (seen, holder) = victim_of(mode, while_held);
+            let lock = ("blocked", seen.tid, Some("futex"));
+            let waited_ns = waited_ns(&seen, &[lock]);
+            if waited_ns < long_ns() / 2 {
+                return false;
             }
+            let told_ns = told_ns(&seen, lock, holder);
+            assert!(
+                told_ns > waited_ns / 2,
+                "{told_ns} of {waited_ns}: {:#?}",
+                seen.chains
+            );
+            true
         });
-        let victim = Worker::new({
-            let lock = Arc::clone(&lock);
-            move || drop(lock.lock().unwrap())
-        });
-        session.start(None).unwrap();
-        holder.go.send(()).unwrap();
-        is_locked.recv().unwrap();
-        victim.run();
-        holder.done.recv().unwrap();
-        let sample = closed(&session);
-        let seen = thread(&sample, victim.tid);
-        assert_chains_add_up(seen);
-        check(seen, holder.tid);
-        victim.end();
-        holder.end();
+        assert!(has_waited, "{mode:?}");
     }
 }
 
 #[test]
 fn who_sleeps_while_it_holds_a_lock_is_waited_for_in_its_sleep() {
-    victim_of(
+    assert_victim_of(
         || std::thread::sleep(LONG),
-        |seen, holder| {
+        // Its timer.
+        |seen, lock, holder| {
             let asleep = ("blocked", holder, Some("clock_nanosleep"));
-            assert_mostly(
-                seen,
-                &[("blocked", seen.tid, Some("futex")), asleep],
-                long_ns() / 2,
-            );
-            // Its timer.
-            let way = [
-                ("blocked", seen.tid, Some("futex")),
-                asleep,
-                ("interrupt", 0, None),
-            ];
-            assert_mostly(seen, &way, long_ns() / 2);
+            waited_ns(seen, &[lock, asleep, ("interrupt", 0, None)])
         },
     );
 }
 
 #[test]
 fn who_computes_while_it_holds_a_lock_is_waited_for_as_it_runs_and_waits_for_a_cpu() {
-    victim_of(
+    assert_victim_of(
         || spin(LONG),
-        |seen, holder| {
-            let futex = ("blocked", seen.tid, Some("futex"));
-            let told_ns = waited_ns(seen, &[futex, ("running", holder, None)])
-                + waited_ns(seen, &[futex, ("ready", holder, None)]);
-            assert!(told_ns >= long_ns() / 2, "{:#?}", seen.chains);
+        |seen, lock, holder| {
+            waited_ns(seen, &[lock, ("running", holder, None)])
+                + waited_ns(seen, &[lock, ("ready", holder, None)])
         },
     );
 }
@@ -176,7 +194,7 @@ fn five_hops_are_told_one_behind_the_other() {
         }
         let sample = closed(&session);
         let first = thread(&sample, hops[5].tid);
-        assert_chains_add_up(first);
+        assert_chains_add_up(&sample, first);
         let mut way: Vec<_> = (1..=5)
             .rev()
             .map(|hop| ("blocked", hops[hop].tid, Some("read")))
@@ -202,7 +220,7 @@ fn who_waits_for_a_child_waits_for_what_the_child_does_until_it_ends() {
         parent.run();
         let sample = closed(&session);
         let seen = thread(&sample, parent.tid);
-        assert_chains_add_up(seen);
+        assert_chains_add_up(&sample, seen);
         // Followed, though it is no target: but its calls are not known.
         let ends = |chain: &&Chain| chain.by.as_deref() == Some("exit") && chain.what == "blocked";
         let waits = seen.chains.as_deref().unwrap().iter();
@@ -232,7 +250,7 @@ fn a_wait_that_is_not_over_says_so() {
         std::thread::sleep(LONG);
         let sample = closed(&session);
         let seen = thread(&sample, waiting.tid);
-        assert_chains_add_up(seen);
+        assert_chains_add_up(&sample, seen);
         let way = [("blocked", seen.tid, Some("read")), ("unfinished", 0, None)];
         assert_mostly(seen, &way, long_ns() / 2);
         // Nor is it in a window in which the thread has no event.
@@ -240,7 +258,7 @@ fn a_wait_that_is_not_over_says_so() {
         std::thread::sleep(LONG);
         let sample = closed(&session);
         let seen = thread(&sample, waiting.tid);
-        assert_chains_add_up(seen);
+        assert_chains_add_up(&sample, seen);
         assert_mostly(seen, &way, long_ns() / 2);
         writer.write_all(&[1]).unwrap();
         waiting.done.recv().unwrap();
