@@ -37,9 +37,13 @@ export interface FakeNative extends NativeModule {
   readonly calls: string[];
 }
 
+const withoutStacks = (recorder: string) =>
+  `"offCpu":false,"skipUpcallStats":false,"withoutWho":false,${recorder}"byFramePointer":false,"userStackBytes":16384`;
+
 /** Of a session's options as they are logged, those of one that records nothing. */
-export const noStacks =
-  '"offCpu":false,"skipUpcallStats":false,"withoutWho":false,"recorderBytes":4194304,"byFramePointer":false,"userStackBytes":16384';
+export const noStacks = withoutStacks('');
+/** The same of the command line, which says them all. */
+export const noStacksOfCommand = withoutStacks('"recorderBytes":4194304,');
 
 /** An error as the native module throws it; lines after the text's first are its hint. */
 export function nativeError(code: string, text: string, cause: KdelayErrorCause | null = null): Error {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { run } from '../../../src/cli/run.js';
 import { replaceNative } from '../../../src/native/index.js';
-import { type FakeScript, fakeNative, nativeError, noStacks } from '../../helpers/fake-native.js';
+import { type FakeScript, fakeNative, nativeError, noStacksOfCommand } from '../../helpers/fake-native.js';
 import { noRawLosses, rawTarget, rawThread } from '../../helpers/raw.js';
 import { Collector, FailingStream } from '../../helpers/streams.js';
 
@@ -48,7 +48,7 @@ test.serial('a capture by pid opens, samples, prints and closes', async (t) => {
   t.is(stderr, '');
   t.true(stdout.startsWith('# Start sampling @2026-11-24T03:58:11.123456 (03:58:11 UTC)\n'));
   t.deepEqual(calls.slice(-4), [
-    `open {"pids":[100],"follow":false,"debugLevel":0,${noStacks}}`,
+    `open {"pids":[100],"follow":false,"debugLevel":0,${noStacksOfCommand}}`,
     'start 500000000',
     'read 0',
     'close',
@@ -65,19 +65,19 @@ test.serial('options reach the session', async (t) => {
     '2',
     '--sample-count=2',
   );
-  t.true(calls.includes(`open {"pids":[100],"follow":true,"debugLevel":1,${noStacks}}`));
+  t.true(calls.includes(`open {"pids":[100],"follow":true,"debugLevel":1,${noStacksOfCommand}}`));
   t.is(calls.filter((call) => call === 'start 2000000000').length, 2);
 });
 
 test.serial('a level given with -D is taken', async (t) => {
   const { calls } = await capture({}, '-p', '100', '-D', '4');
-  t.true(calls.includes(`open {"pids":[100],"follow":false,"debugLevel":4,${noStacks}}`));
+  t.true(calls.includes(`open {"pids":[100],"follow":false,"debugLevel":4,${noStacksOfCommand}}`));
 });
 
 test.serial('a name finds its process', async (t) => {
   const { code, calls } = await capture({ processes: [rawTarget(7, 'nginx')] }, '-n', 'nginx');
   t.is(code, 0);
-  t.true(calls.includes(`open {"pids":[7],"follow":false,"debugLevel":0,${noStacks}}`));
+  t.true(calls.includes(`open {"pids":[7],"follow":false,"debugLevel":0,${noStacksOfCommand}}`));
 });
 
 test.serial('json is one document with the effective options', async (t) => {
@@ -375,7 +375,7 @@ test.serial('a command is held until its window is open, and captured until it e
   t.is(stderr, '');
   t.deepEqual(calls, [
     'spawn make -j4 -- x (stdout to stderr)',
-    `open {"pids":[4242],"follow":false,"debugLevel":0,"program":"/usr/bin/fake","commandLine":["make","-j4","--","x"],${noStacks}}`,
+    `open {"pids":[4242],"follow":false,"debugLevel":0,"program":"/usr/bin/fake","commandLine":["make","-j4","--","x"],${noStacksOfCommand}}`,
     'start open-ended',
     'release',
     'read 0',
