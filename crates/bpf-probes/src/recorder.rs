@@ -76,6 +76,13 @@ impl Ring {
             }
             (&raw mut (*self.cpu).running).write_volatile(u64::from(next.pid()) + 1);
         }
+        self.leave_soft_irq();
+    }
+
+    /// At a switch: only where soft interrupts are threads' work (PREEMPT_RT) can one be left open there.
+    #[inline(always)]
+    fn leave_soft_irq(self) {
+        self.set_soft_irq(0);
     }
 
     #[inline(always)]
@@ -95,6 +102,7 @@ impl Ring {
         // After the record: whoever finds none since this has the one that ran before it.
         // SAFETY: as in `write`.
         unsafe { (&raw mut (*self.cpu).running).write_volatile(u64::from(next_pid) + 1) };
+        self.leave_soft_irq();
     }
 
     #[inline(always)]
