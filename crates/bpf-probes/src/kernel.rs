@@ -12,7 +12,7 @@ use abi::syscall::SyscallKey;
 use abi::thread::record::CpuTimes;
 use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid, bpf_get_current_task, bpf_probe_read_kernel,
-    bpf_probe_read_kernel_buf,
+    bpf_probe_read_kernel_buf, bpf_probe_read_kernel_str_bytes,
     generated::{bpf_get_current_task_btf, bpf_get_task_stack, bpf_task_pt_regs},
 };
 
@@ -249,6 +249,23 @@ fn number_in_namespace(task: *const u8, level: u32) -> u32 {
         return 0;
     }
     Probed::read_u32(pid, number)
+}
+
+/// The name of an interrupt's handler, or, of one without a line, its own: that is a name on arm64, and on x86 a number, which cannot be
+/// read. What is unreadable stays empty.
+#[inline(always)]
+pub fn copy_irq_name(action: u64, has_line: bool, to: &mut [u8]) {
+    let action = action as *const u8;
+    let offset = config!(offsets.irqaction_name);
+    let name = if !has_line {
+        action
+    } else if offset != NO_OFFSET {
+        Probed::read_u64(action, offset) as *const u8
+    } else {
+        core::ptr::null()
+    };
+    // SAFETY: the helper checks the address.
+    let _ = unsafe { bpf_probe_read_kernel_str_bytes(name, to) };
 }
 
 /// A `task_struct`.

@@ -6,14 +6,13 @@
 use core::ptr::null_mut;
 
 use abi::COMM_BYTES;
-use abi::config::NO_OFFSET;
 use abi::recorder::{
     Context, EXITING, Kind, NEXT_IS_TARGET, ON_CPU, PREV_IS_TARGET, Record, RecorderCpu,
     WAS_STOPPED,
 };
-use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_probe_read_kernel_str_bytes};
+use aya_ebpf::helpers::bpf_get_smp_processor_id;
 
-use crate::kernel::{Access, Probed, Task};
+use crate::kernel::{Access, Probed, Task, copy_irq_name};
 use crate::maps::{FORCE_WAKEUP, FULL_HALVES, NAMED, RECORDER_CPUS, RECORDS, config};
 
 /// This CPU's ring, if anything is recorded. Null and no `Option`: what the compiler knows to be undefined then it copies none the
@@ -181,17 +180,8 @@ impl Ring {
         // SAFETY: as in `write`.
         unsafe { (*self.cpu).named_action = action };
         let mut name = [0; COMM_BYTES];
-        let offset = config!(offsets.irqaction_name);
-        let from = if Context::of_word(context) as u8 == Context::LocalIrq as u8 {
-            // A name on arm64, and on x86 a number, which cannot be read.
-            action as *const u8
-        } else if offset != NO_OFFSET {
-            Probed::read_u64(action as *const u8, offset) as *const u8
-        } else {
-            core::ptr::null()
-        };
-        // SAFETY: the helper checks the address; an unreadable name stays empty.
-        let _ = unsafe { bpf_probe_read_kernel_str_bytes(from, &mut name) };
+        let has_line = Context::of_word(context) as u8 != Context::LocalIrq as u8;
+        copy_irq_name(action, has_line, &mut name);
         // SAFETY: as many bytes, of which any are a value.
         let words: [u64; 2] = unsafe { core::mem::transmute(name) };
         self.write(Record {

@@ -1,17 +1,15 @@
 //! Interrupts that arrive while a monitored thread is current.
 
-use abi::config::NO_OFFSET;
 use abi::irq::{HardIrqKey, HardIrqRow, NO_LINE};
 use abi::recorder::Context;
 use abi::thread::record::ThreadRecord;
-use aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 
 use crate::arguments::Arguments;
-use crate::kernel::{Access, Probed, Task};
+use crate::kernel::{Access, Task, copy_irq_name};
 use crate::losses::lose;
-use crate::maps::{HARD_IRQS, config};
+use crate::maps::HARD_IRQS;
 use crate::programs::entry_points::probe;
 use crate::record::find;
 use crate::recorder;
@@ -124,18 +122,7 @@ fn count(key: &HardIrqKey, duration_ns: u64) -> Option<()> {
 #[inline(never)]
 fn new_row(key: &HardIrqKey) -> Option<*mut HardIrqRow> {
     let mut row = HardIrqRow::EMPTY;
-    let offset = config!(offsets.irqaction_name);
-    let action = key.action as *const u8;
-    let name = if key.irq == NO_LINE {
-        // A name on arm64, and on x86 a number, which cannot be read.
-        action
-    } else if offset != NO_OFFSET {
-        Probed::read_u64(action, offset) as *const u8
-    } else {
-        core::ptr::null()
-    };
-    // SAFETY: the helper checks the address; an unreadable name stays empty.
-    let _ = unsafe { bpf_probe_read_kernel_str_bytes(name, &mut row.name) };
+    copy_irq_name(key.action, key.irq != NO_LINE, &mut row.name);
     if HARD_IRQS.insert(key, &row, 0).is_err() {
         lose!(irqs);
     }
