@@ -12,7 +12,8 @@ use aya_ebpf::programs::ProbeContext;
 use crate::kernel::{Probed, Task, probed_register};
 use crate::losses::lose;
 use crate::maps::{CALLS, config};
-use crate::window::{self, End};
+use crate::window;
+use crate::window::triggers::{self, End};
 
 /// Whether the triggers are such a pair: else nothing here runs.
 #[inline(always)]
@@ -141,7 +142,7 @@ pub fn entered(ctx: &ProbeContext) {
         key: stack.key,
         frame: stack.frame,
     };
-    window::call_begun(&owner, now_ns);
+    triggers::call_begun(&owner, now_ns);
 }
 
 /// The function returns.
@@ -161,7 +162,7 @@ pub fn returned(ctx: &ProbeContext) {
         frame: stack.frame,
         since_ns: known.since_ns,
     };
-    window::call_ended(&end, now_ns);
+    triggers::call_ended(&end, now_ns);
 }
 
 struct Return {
@@ -197,7 +198,7 @@ pub fn thread_ends() {
     if config!(pair) != OF_KERNEL {
         let _ = CALLS.remove(&StackKey { place: 0, task });
     }
-    window::call_ended(&ThreadEnds { task }, window::clock());
+    triggers::call_ended(&ThreadEnds { task }, window::clock());
 }
 
 struct ThreadEnds {
@@ -247,7 +248,7 @@ pub fn executes(old_tid: u32) {
             task: before,
         });
     }
-    window::call_ended(&Executes { task: before }, window::clock());
+    triggers::call_ended(&Executes { task: before }, window::clock());
 }
 
 struct Executes {

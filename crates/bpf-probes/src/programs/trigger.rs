@@ -14,7 +14,7 @@ use crate::calls;
 use crate::kernel::probed_register;
 use crate::maps::{FREE_CHUNKS, FREE_THREADS, config};
 use crate::targets::is_target;
-use crate::window;
+use crate::window::{commands, triggers};
 
 /// Whether a trigger counts in the task that is current.
 #[inline(always)]
@@ -25,7 +25,7 @@ fn is_in_scope(any_task: u32) -> bool {
 #[inline(always)]
 fn start() -> u32 {
     if is_in_scope(config!(start_in_any_task)) {
-        window::start_triggered();
+        triggers::start_triggered();
     }
     0
 }
@@ -33,7 +33,7 @@ fn start() -> u32 {
 #[inline(always)]
 fn stop() -> u32 {
     if is_in_scope(config!(stop_in_any_task)) {
-        window::stop_triggered();
+        triggers::stop_triggered();
     }
     0
 }
@@ -115,12 +115,12 @@ pub fn control(ctx: *mut c_void) -> u32 {
     const FILL_THREADS: u64 = Command::FillThreads as u64;
     const FILL_CHUNKS: u64 = Command::FillChunks as u64;
     match command {
-        OPEN => window::open_now(argument),
-        CLOSE => window::close_at(argument),
-        ARM => window::arm(argument),
-        DISARM => window::disarm(),
-        SEAL => window::seal(argument as u32),
-        REST => window::rest(),
+        OPEN => commands::open_now(argument),
+        CLOSE => commands::close_at(argument),
+        ARM => commands::arm(argument),
+        DISARM => commands::disarm(),
+        SEAL => commands::seal(argument as u32),
+        REST => commands::rest(),
         FILL_THREADS => fill(&FREE_THREADS, argument as u32),
         FILL_CHUNKS => fill(&FREE_CHUNKS, argument as u32),
         _ => FAILED,
