@@ -162,7 +162,7 @@ pub struct Losses {
     pub syscalls: u64,
     /// Interrupts for which there was no free row.
     pub irqs: u64,
-    /// Start triggers that found no window armed, and those of either kind that came while another was changing the state.
+    /// Start triggers that found no window armed, or came while another was changing the state; and ends that could not even be deferred.
     pub triggers: u64,
     /// No loss: start triggers that found a window open.
     pub starts_in_window: u64,

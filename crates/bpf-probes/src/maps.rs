@@ -4,7 +4,7 @@ use core::cell::UnsafeCell;
 
 use abi::calls::{Call, StackKey};
 use abi::config::{Config, Offsets};
-use abi::control::{EDGES_BYTES, Losses, Windows};
+use abi::control::{EDGES_BYTES, Edge, Losses, Windows};
 use abi::durations::Durations;
 use abi::irq::{HardIrqKey, HardIrqRow};
 use abi::off_cpu::OffCpuKey;
@@ -133,6 +133,11 @@ unsafe impl Sync for State {}
 /// Holds one entry, which is the right to change which window is open: eBPF has no compare-and-exchange before Linux 5.12.
 #[map]
 pub static CHANGE: Queue<u32> = Queue::with_max_entries(1, 0);
+
+/// Ends of windows that came while somebody else held that right, who closes the windows then. Full: counted as a missed trigger; the next
+/// call closes the window.
+#[map]
+pub static DEFERRED_ENDS: Queue<Edge> = Queue::with_max_entries(16, 0);
 
 /// Where a trigger at a function's entry and one at its return are a pair: the outermost call on each stack. Sized by the loader. Full:
 /// the one that was used longest ago is forgotten.

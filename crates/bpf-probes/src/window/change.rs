@@ -4,9 +4,10 @@ use abi::COMM_BYTES;
 use abi::control::{Edge, EdgeKind, UNTIL_CLOSED};
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid};
 
-use super::{set, slot, state};
+use super::{current, set, slot, state, times};
 use crate::kernel::{Probed, Task};
-use crate::maps::{CHANGE, EDGES, FORCE_WAKEUP, LOSSES, NO_WAKEUP, config};
+use crate::losses::lose;
+use crate::maps::{CHANGE, DEFERRED_ENDS, EDGES, FORCE_WAKEUP, LOSSES, NO_WAKEUP, config};
 
 /// Since Linux 6.15 whoever waits too long for a map's lock, as behind a virtual CPU that does not run, is told to go without
 /// (`rqspinlock`). What would leave the windows as they are for ever is tried again.
@@ -33,7 +34,8 @@ impl Change {
         }
     }
 
-    /// For what happens once: user space has it for a moment only.
+    /// For what happens once: mostly others have it for a moment only. (Where programs can be preempted, as on Linux 7, or a virtual CPU
+    /// halted, it may be long.)
     #[inline(always)]
     pub fn begin_patiently() -> Option<Self> {
         const ATTEMPTS: usize = 8;
@@ -45,10 +47,58 @@ impl Change {
         None
     }
 
-    /// Never full: what was taken out is put back.
+    /// Closes what others could not close meanwhile, and gives the right back.
     #[inline(always)]
     pub fn end(self) {
+        const ATTEMPTS: usize = 4;
+        for _ in 0..ATTEMPTS {
+            close_deferred();
+            Self::give_back();
+            // Whoever defers an end tries once more to begin after that. If that was too soon, by the order of the right's own lock, then
+            // its end shows here.
+            if !matches!(DEFERRED_ENDS.peek(), Ok(Some(_))) || Self::begin().is_none() {
+                return;
+            }
+        }
+        Self::give_back();
+    }
+
+    /// Never full: what was taken out is put back.
+    #[inline(always)]
+    fn give_back() {
         until_done(|| CHANGE.push(&0, 0).is_ok());
+    }
+}
+
+/// For who does not get the right to close the window that has ended by its trigger: whoever has it closes the window then, as of now.
+#[inline(always)]
+pub fn defer_end(number: u32, now_ns: u64, kind: EdgeKind) {
+    if DEFERRED_ENDS
+        .push(&edge(kind, number, now_ns, true), 0)
+        .is_err()
+    {
+        set!((*state()).left, number);
+        return lose!(triggers);
+    }
+    if let Some(change) = Change::begin() {
+        change.end();
+    }
+}
+
+/// Only who has the right to.
+#[inline(always)]
+fn close_deferred() {
+    /// More than windows may be pending: a stop trigger may fire on any CPU.
+    const ATTEMPTS: usize = 4;
+    for _ in 0..ATTEMPTS {
+        let Ok(Some(edge)) = DEFERRED_ENDS.pop() else {
+            return;
+        };
+        // Another one may have been quicker.
+        if edge.window == current() && times(edge.window).is_closed_by_trigger(edge.at_ns) {
+            set!((*slot(edge.window)).stop_ns, edge.at_ns);
+            hand_over(&edge, FORCE_WAKEUP);
+        }
     }
 }
 
@@ -72,18 +122,19 @@ pub fn open(number: u32, now_ns: u64, length_ns: u64, by_trigger: bool) {
     } else {
         FORCE_WAKEUP
     };
-    report_edge(EdgeKind::Opened, number, now_ns, by_trigger, wakeup);
+    hand_over(&edge(EdgeKind::Opened, number, now_ns, by_trigger), wakeup);
     set!((*state()).current, number);
 }
 
 #[inline(always)]
 pub fn close(number: u32, at_ns: u64, kind: EdgeKind, by_trigger: bool) {
     set!((*slot(number)).stop_ns, at_ns);
-    report_edge(kind, number, at_ns, by_trigger, FORCE_WAKEUP);
+    hand_over(&edge(kind, number, at_ns, by_trigger), FORCE_WAKEUP);
 }
 
+/// By the current task.
 #[inline(always)]
-fn report_edge(kind: EdgeKind, window: u32, at_ns: u64, by_trigger: bool, wakeup: u64) {
+fn edge(kind: EdgeKind, window: u32, at_ns: u64, by_trigger: bool) -> Edge {
     // A task of another pid namespace than the one that is reported has no number in that: 0.
     let (tgid, tid) = if config!(pid_level) == 0 {
         let task = bpf_get_current_pid_tgid();
@@ -92,7 +143,7 @@ fn report_edge(kind: EdgeKind, window: u32, at_ns: u64, by_trigger: bool, wakeup
         let task = Task::<Probed>::current();
         (task.shown_tgid(), task.shown_tid())
     };
-    let edge = Edge {
+    Edge {
         at_ns,
         window,
         kind: kind as u32,
@@ -101,7 +152,11 @@ fn report_edge(kind: EdgeKind, window: u32, at_ns: u64, by_trigger: bool, wakeup
         tid,
         triggers_missed: LOSSES.get(0).map_or(0, |losses| losses.triggers as u32),
         comm: bpf_get_current_comm().unwrap_or([0; COMM_BYTES]),
-    };
+    }
+}
+
+#[inline(always)]
+fn hand_over(edge: &Edge, wakeup: u64) {
     // Never full, see `EDGES_BYTES`.
-    until_done(|| EDGES.output::<Edge>(&edge, wakeup).is_ok());
+    until_done(|| EDGES.output::<Edge>(edge, wakeup).is_ok());
 }

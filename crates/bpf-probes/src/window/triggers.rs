@@ -3,7 +3,7 @@
 use abi::calls::Owner;
 use abi::control::EdgeKind;
 
-use super::change::{Change, close, open};
+use super::change::{Change, close, defer_end, open};
 use super::{clock, current, is_open, now, set, slot, state, times};
 use crate::losses::lose;
 
@@ -39,11 +39,12 @@ pub fn start_triggered() {
 #[inline(always)]
 pub fn stop_triggered() {
     let now_ns = clock();
-    if !times(current()).is_closed_by_trigger(now_ns) {
+    let number = current();
+    if !times(number).is_closed_by_trigger(now_ns) {
         return;
     }
-    let Some(change) = Change::begin() else {
-        return lose!(triggers);
+    let Some(change) = Change::begin_patiently() else {
+        return defer_end(number, now_ns, EdgeKind::Closed);
     };
     // Another one may have been quicker, and a start quicker than that.
     let number = current();
@@ -98,31 +99,37 @@ pub trait End {
     fn closes(&self, owner: &Owner, start_ns: u64) -> Option<EdgeKind>;
 }
 
-/// The window, if one is open that a trigger closes, and how that is closed.
+/// How this closes that window, if it is open and a trigger closes it.
 #[inline(always)]
-fn ended(end: &impl End, now_ns: u64) -> Option<(u32, EdgeKind)> {
-    let number = current();
+fn ended(end: &impl End, number: u32, now_ns: u64) -> Option<EdgeKind> {
     let times = times(number);
     if !times.is_closed_by_trigger(now_ns) {
         return None;
     }
     let owner = now!((*state()).owner);
-    Some((number, end.closes(&owner, times.start_ns)?))
+    end.closes(&owner, times.start_ns)
 }
 
-/// Where the window cannot be closed now, the next call does that.
 #[inline(always)]
 pub fn call_ended(end: &impl End, now_ns: u64) {
-    let Some((number, _)) = ended(end, now_ns) else {
+    let number = current();
+    if ended(end, number, now_ns).is_none() {
         return;
-    };
-    let Some(change) = Change::begin_patiently() else {
-        set!((*state()).left, number);
-        return lose!(triggers);
-    };
-    // Another one may have been quicker; and only now the owner is read as a whole.
-    if let Some((number, kind)) = ended(end, now_ns) {
-        close(number, now_ns, kind, true);
     }
-    change.end();
+    let change = Change::begin_patiently();
+    // Another one may have been quicker; and only now, behind a lock, the owner is read as a whole. As long as the window is open it stays
+    // the same one.
+    let kind = ended(end, number, now_ns);
+    match (change, kind) {
+        (Some(change), kind) => {
+            if let Some(kind) = kind
+                && number == current()
+            {
+                close(number, now_ns, kind, true);
+            }
+            change.end();
+        }
+        (None, Some(kind)) => defer_end(number, now_ns, kind),
+        (None, None) => {}
+    }
 }

@@ -1,7 +1,18 @@
-//! What every sample must hold, and how often a thread made a call in it.
+//! What every sample must hold, how often a thread made a call in it, and how a test's threads come to their end.
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use loader::sample::{SyscallStatistics, Thread};
 use loader::session::sample::Sample;
+
+/// Is set as this goes out of scope, however that comes: else threads that wait for it would make a failure hang.
+pub struct SetOnDrop<'a>(pub &'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
 
 /// Calls of this name that began and ended in the window, of whatever convention.
 pub fn count(thread: &Thread, name: &str) -> i64 {

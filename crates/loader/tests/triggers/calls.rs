@@ -12,7 +12,7 @@ use loader::session::capture::CaptureSession;
 use loader::session::sample::Sample;
 
 use crate::functions::{Inside, kdelay_test_leave, kdelay_test_walk};
-use crate::support::{assert_adds_up, assert_count};
+use crate::support::{SetOnDrop, assert_adds_up, assert_count};
 use crate::{alone, getppid, open, options, own};
 
 /// An outermost call: its window begins in the first of these and ends in the second.
@@ -85,19 +85,20 @@ fn each_window_is_one_thread_s_own_call() {
                 }
             });
         }
-        let samples: Vec<Sample> = (0..SAMPLES)
+        let _callers_end = SetOnDrop(&end);
+        let samples: Vec<_> = (0..SAMPLES)
             .map(|_| {
-                assert_eq!(session.wait().unwrap(), StopReason::Trigger);
+                let reason = session.wait().unwrap();
                 let sample = session.read().unwrap();
                 session.start(None).unwrap();
-                sample
+                (reason, sample)
             })
             .collect();
-        end.store(true, Ordering::Release);
         samples
     })
     .into_iter()
-    .for_each(|sample| {
+    .for_each(|(reason, sample)| {
+        assert_eq!(reason, StopReason::Trigger, "{:?}", sample.losses);
         let calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
         let its = calls.iter().filter(|call| is_of(&sample, call)).count();
         assert_eq!(its, 1, "{:?} to {:?}", sample.start, sample.stop);

@@ -14,7 +14,7 @@ use loader::sample::StopReason;
 use loader::session::capture::CaptureSession;
 
 use crate::calls::{Timed, is_of};
-use crate::support::assert_adds_up;
+use crate::support::{SetOnDrop, assert_adds_up};
 use crate::{alone, options};
 
 /// A call of read: its own clock cannot look inside of it.
@@ -95,12 +95,12 @@ fn each_window_is_one_thread_s_own_call_of_a_kernel_function() {
             // The reader may have gone round once more.
             to.write_all(&[1]).unwrap();
         });
+        let _threads_end = SetOnDrop(&end);
         while samples.len() < SAMPLES {
             session.start(None).unwrap();
             assert_eq!(session.wait().unwrap(), StopReason::Trigger);
             samples.push(session.read().unwrap());
         }
-        end.store(true, Ordering::Release);
     });
     let calls = calls.into_inner().unwrap();
     for sample in &samples {

@@ -8,6 +8,7 @@
 )]
 
 mod calls;
+mod deferred_ends;
 mod functions;
 mod kernel_calls;
 mod kinds;
