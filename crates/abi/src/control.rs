@@ -54,8 +54,8 @@ pub struct Windows {
     pub armed: u32,
     /// 1: a start trigger that finds nothing armed is a missed one.
     pub counts_missed: u32,
-    /// Number of a window whose owner is known to be gone, and that nobody could close then.
-    pub left: u32,
+    /// Number of the latest window that was closed and did not end by itself: user space has been told of it.
+    pub reported: u32,
     /// Window `number` is at `number % WINDOWS`.
     pub slots: [Window; WINDOWS],
     /// Whose call the window is that was opened last, where triggers are a pair. Stored before the window's times are.
@@ -73,7 +73,7 @@ impl Windows {
         current: 0,
         armed: 0,
         counts_missed: 0,
-        left: 0,
+        reported: 0,
         slots: [Window {
             start_ns: 0,
             stop_ns: 0,
@@ -162,7 +162,7 @@ pub struct Losses {
     pub syscalls: u64,
     /// Interrupts for which there was no free row.
     pub irqs: u64,
-    /// Start triggers that found no window armed, or came while another was changing the state; and ends that could not even be deferred.
+    /// Start triggers that found no window armed, or came while another was changing the state.
     pub triggers: u64,
     /// No loss: start triggers that found a window open.
     pub starts_in_window: u64,

@@ -130,14 +130,17 @@ pub struct State(pub UnsafeCell<Windows>);
 // SAFETY: each field is read and written whole, with volatile accesses, and has one writer at a time (see `window`).
 unsafe impl Sync for State {}
 
-/// Holds one entry, which is the right to change which window is open: eBPF has no compare-and-exchange before Linux 5.12.
+/// Holds one entry, which is the right to open windows and to tell of their edges: eBPF has no compare-and-exchange before Linux 5.12.
 #[map]
 pub static CHANGE: Queue<u32> = Queue::with_max_entries(1, 0);
 
-/// Ends of windows that came while somebody else held that right, who closes the windows then. Full: counted as a missed trigger; the next
-/// call closes the window.
+/// The number of the latest window, until somebody closes it: who takes it out does.
 #[map]
-pub static DEFERRED_ENDS: Queue<Edge> = Queue::with_max_entries(16, 0);
+pub static CLOSABLE: HashMap<u32, u32> = HashMap::with_max_entries(4, 0);
+
+/// Ends of windows that came while somebody else had that right, who then tells of them.
+#[map]
+pub static DEFERRED_EDGES: Queue<Edge> = Queue::with_max_entries(4, 0);
 
 /// Where a trigger at a function's entry and one at its return are a pair: the outermost call on each stack. Sized by the loader. Full:
 /// the one that was used longest ago is forgotten.

@@ -1,13 +1,14 @@
-//! Who may change which window is open, and the two changes that there are.
+//! How windows are opened and closed, one after the other, by whoever comes first.
 
 use abi::COMM_BYTES;
 use abi::control::{Edge, EdgeKind, UNTIL_CLOSED};
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid};
 
-use super::{current, set, slot, state, times};
+use super::{now, set, slot, state};
 use crate::kernel::{Probed, Task};
-use crate::losses::lose;
-use crate::maps::{CHANGE, DEFERRED_ENDS, EDGES, FORCE_WAKEUP, LOSSES, NO_WAKEUP, config};
+use crate::maps::{
+    CHANGE, CLOSABLE, DEFERRED_EDGES, EDGES, FORCE_WAKEUP, LOSSES, NO_WAKEUP, config,
+};
 
 /// Since Linux 6.15 whoever waits too long for a map's lock, as behind a virtual CPU that does not run, is told to go without
 /// (`rqspinlock`). What would leave the windows as they are for ever is tried again.
@@ -22,7 +23,8 @@ fn until_done(is_done: impl Fn() -> bool) {
     }
 }
 
-/// The right to change which window is open. Whoever does not get it at once does without: a program cannot wait.
+/// The right to open windows, to arm them, and to tell user space of their edges. Whoever does not get it at once does without: a program
+/// cannot wait.
 pub struct Change;
 
 impl Change {
@@ -47,16 +49,16 @@ impl Change {
         None
     }
 
-    /// Closes what others could not close meanwhile, and gives the right back.
+    /// Tells what others could not tell meanwhile, and gives the right back.
     #[inline(always)]
     pub fn end(self) {
         const ATTEMPTS: usize = 4;
         for _ in 0..ATTEMPTS {
-            close_deferred();
+            report_deferred();
             Self::give_back();
-            // Whoever defers an end tries once more to begin after that. If that was too soon, by the order of the right's own lock, then
-            // its end shows here.
-            if !matches!(DEFERRED_ENDS.peek(), Ok(Some(_))) || Self::begin().is_none() {
+            // Whoever defers an edge tries once more to begin after that. If that was too soon, by the order of the right's own lock, then
+            // its edge shows here.
+            if !matches!(DEFERRED_EDGES.peek(), Ok(Some(_))) || Self::begin().is_none() {
                 return;
             }
         }
@@ -68,44 +70,25 @@ impl Change {
     fn give_back() {
         until_done(|| CHANGE.push(&0, 0).is_ok());
     }
-}
 
-/// For who does not get the right to close the window that has ended by its trigger: whoever has it closes the window then, as of now.
-#[inline(always)]
-pub fn defer_end(number: u32, now_ns: u64, kind: EdgeKind) {
-    if DEFERRED_ENDS
-        .push(&edge(kind, number, now_ns, true), 0)
-        .is_err()
-    {
-        set!((*state()).left, number);
-        return lose!(triggers);
-    }
-    if let Some(change) = Change::begin() {
-        change.end();
-    }
-}
-
-/// Only who has the right to.
-#[inline(always)]
-fn close_deferred() {
-    /// More than windows may be pending: a stop trigger may fire on any CPU.
-    const ATTEMPTS: usize = 4;
-    for _ in 0..ATTEMPTS {
-        let Ok(Some(edge)) = DEFERRED_ENDS.pop() else {
-            return;
-        };
-        // Another one may have been quicker.
-        if edge.window == current() && times(edge.window).is_closed_by_trigger(edge.at_ns) {
-            set!((*slot(edge.window)).stop_ns, edge.at_ns);
-            hand_over(&edge, FORCE_WAKEUP);
+    /// Whether user space knows of the window's end, which has come: only then another one may be opened, so that edges come in their order.
+    #[inline(always)]
+    pub fn has_reported_end(&self, number: u32) -> bool {
+        if now!((*slot(number)).length_ns) != UNTIL_CLOSED {
+            return true;
         }
+        report_deferred();
+        now!((*state()).reported) == number
     }
 }
 
 #[inline(always)]
-pub fn open(number: u32, now_ns: u64, length_ns: u64, by_trigger: bool) {
+pub fn open(_: &Change, number: u32, now_ns: u64, length_ns: u64, by_trigger: bool) {
     let slot = slot(number);
+    let _ = CLOSABLE.remove(&(number - 1));
+    until_done(|| CLOSABLE.insert(&number, &0, 0).is_ok());
     set!((*slot).start_ns, now_ns);
+    set!((*slot).length_ns, length_ns);
     set!(
         (*slot).stop_ns,
         if length_ns < UNTIL_CLOSED - now_ns {
@@ -126,10 +109,60 @@ pub fn open(number: u32, now_ns: u64, length_ns: u64, by_trigger: bool) {
     set!((*state()).current, number);
 }
 
+/// By whoever has the right to tell of it.
 #[inline(always)]
-pub fn close(number: u32, at_ns: u64, kind: EdgeKind, by_trigger: bool) {
-    set!((*slot(number)).stop_ns, at_ns);
-    hand_over(&edge(kind, number, at_ns, by_trigger), FORCE_WAKEUP);
+pub fn close(_: &Change, number: u32, at_ns: u64, kind: EdgeKind, by_trigger: bool) {
+    if end(number, at_ns) {
+        report(&edge(kind, number, at_ns, by_trigger));
+    }
+}
+
+/// By anybody. Whoever changes windows just then tells of it.
+#[inline(always)]
+pub fn close_by_trigger(number: u32, at_ns: u64, kind: EdgeKind) {
+    if !end(number, at_ns) {
+        return;
+    }
+    let edge = edge(kind, number, at_ns, true);
+    if let Some(change) = Change::begin_patiently() {
+        report(&edge);
+        return change.end();
+    }
+    // Never full: no window is opened before the end of the one before it has been told of.
+    until_done(|| DEFERRED_EDGES.push(&edge, 0).is_ok());
+    if let Some(change) = Change::begin() {
+        change.end();
+    }
+}
+
+/// False: another one was quicker.
+#[inline(always)]
+fn end(number: u32, at_ns: u64) -> bool {
+    let is_first = CLOSABLE.remove(&number).is_ok();
+    if is_first {
+        set!((*slot(number)).stop_ns, at_ns);
+    }
+    is_first
+}
+
+/// What another CPU has stored in its order is seen in this order from now on.
+#[inline(always)]
+pub fn settle() {
+    // It takes the queue's lock.
+    let _ = DEFERRED_EDGES.peek();
+}
+
+#[inline(always)]
+fn report_deferred() {
+    if let Ok(Some(edge)) = DEFERRED_EDGES.pop() {
+        report(&edge);
+    }
+}
+
+#[inline(always)]
+fn report(edge: &Edge) {
+    hand_over(edge, FORCE_WAKEUP);
+    set!((*state()).reported, edge.window);
 }
 
 /// By the current task.

@@ -12,7 +12,7 @@ pub fn open_now(length_ns: u64) -> u32 {
     };
     let number = current() + 1;
     set!((*state()).armed, number);
-    open(number, clock(), length_ns, false);
+    open(&change, number, clock(), length_ns, false);
     change.end();
     DONE
 }
@@ -26,7 +26,7 @@ pub fn close_at(at_ns: u64) -> u32 {
     if is_open(number, clock())
         && let Some(at_ns) = times(number).closed_at(at_ns)
     {
-        close(number, at_ns, EdgeKind::Closed, false);
+        close(&change, number, at_ns, EdgeKind::Closed, false);
     }
     change.end();
     DONE

@@ -3,7 +3,7 @@
 use abi::calls::Owner;
 use abi::control::EdgeKind;
 
-use super::change::{Change, close, defer_end, open};
+use super::change::{Change, close, close_by_trigger, open, settle};
 use super::{clock, current, is_open, now, set, slot, state, times};
 use crate::losses::lose;
 
@@ -29,8 +29,12 @@ pub fn start_triggered() {
     if is_open(number, now_ns) {
         lose!(starts_in_window);
     } else if now!((*state()).armed) != number {
-        let length_ns = now!((*slot(number + 1)).length_ns);
-        open(number + 1, now_ns, length_ns, true);
+        if change.has_reported_end(number) {
+            let length_ns = now!((*slot(number + 1)).length_ns);
+            open(&change, number + 1, now_ns, length_ns, true);
+        } else {
+            lose!(triggers);
+        }
     }
     change.end();
 }
@@ -43,15 +47,7 @@ pub fn stop_triggered() {
     if !times(number).is_closed_by_trigger(now_ns) {
         return;
     }
-    let Some(change) = Change::begin_patiently() else {
-        return defer_end(number, now_ns, EdgeKind::Closed);
-    };
-    // Another one may have been quicker, and a start quicker than that.
-    let number = current();
-    if times(number).is_closed_by_trigger(now_ns) {
-        close(number, now_ns, EdgeKind::Closed, true);
-    }
-    change.end();
+    close_by_trigger(number, now_ns, EdgeKind::Closed);
 }
 
 /// An outermost call has begun, where windows are owned by calls.
@@ -74,14 +70,18 @@ pub fn call_begun(owner: &Owner, now_ns: u64) {
     // Another one may have been quicker.
     let number = current();
     if is_left_by(number, owner, now_ns) {
-        close(number, now_ns, EdgeKind::Left, true);
+        close(&change, number, now_ns, EdgeKind::Left, true);
     }
     if is_open(number, now_ns) {
         lose!(starts_in_window);
     } else if now!((*state()).armed) != number {
-        set!((*state()).owner, *owner);
-        let length_ns = now!((*slot(number + 1)).length_ns);
-        open(number + 1, now_ns, length_ns, true);
+        if change.has_reported_end(number) {
+            set!((*state()).owner, *owner);
+            let length_ns = now!((*slot(number + 1)).length_ns);
+            open(&change, number + 1, now_ns, length_ns, true);
+        } else {
+            lose!(triggers);
+        }
     }
     change.end();
 }
@@ -89,14 +89,26 @@ pub fn call_begun(owner: &Owner, now_ns: u64) {
 /// Whether the window's owner is known to be gone: a stack has one outermost call at a time.
 #[inline(always)]
 fn is_left_by(number: u32, begun: &Owner, now_ns: u64) -> bool {
-    times(number).is_closed_by_trigger(now_ns)
-        && (now!((*state()).owner).key == begun.key || now!((*state()).left) == number)
+    times(number).is_closed_by_trigger(now_ns) && now!((*state()).owner).key == begun.key
 }
 
 /// What may be the end of the call that owns the window. (No closure: the compiler would make a function of it.)
 pub trait End {
     /// How it closes the window that this call has opened then, if it does.
     fn closes(&self, owner: &Owner, start_ns: u64) -> Option<EdgeKind>;
+}
+
+#[inline(always)]
+pub fn call_ended(end: &impl End, now_ns: u64) {
+    let number = current();
+    if ended(end, number, now_ns).is_none() {
+        return;
+    }
+    // Another CPU may have opened the window just now: who owns it is read once more, behind a lock.
+    settle();
+    if let Some(kind) = ended(end, number, now_ns) {
+        close_by_trigger(number, now_ns, kind);
+    }
 }
 
 /// How this closes that window, if it is open and a trigger closes it.
@@ -108,28 +120,4 @@ fn ended(end: &impl End, number: u32, now_ns: u64) -> Option<EdgeKind> {
     }
     let owner = now!((*state()).owner);
     end.closes(&owner, times.start_ns)
-}
-
-#[inline(always)]
-pub fn call_ended(end: &impl End, now_ns: u64) {
-    let number = current();
-    if ended(end, number, now_ns).is_none() {
-        return;
-    }
-    let change = Change::begin_patiently();
-    // Another one may have been quicker; and only now, behind a lock, the owner is read as a whole. As long as the window is open it stays
-    // the same one.
-    let kind = ended(end, number, now_ns);
-    match (change, kind) {
-        (Some(change), kind) => {
-            if let Some(kind) = kind
-                && number == current()
-            {
-                close(number, now_ns, kind, true);
-            }
-            change.end();
-        }
-        (None, Some(kind)) => defer_end(number, now_ns, kind),
-        (None, None) => {}
-    }
 }
