@@ -179,6 +179,7 @@ export const limits = {
   threads: 1048576,
   ringBytes: 1073741824,
   recorderBytes: 268435456,
+  beforeMs: 10000,
   stackBytes: 65536,
   pageBytes: 4096,
 } as const;

@@ -65,7 +65,19 @@ export function rawChain(
   totalNs: number,
   over: Partial<Binding.BindingChain> = {},
 ): Binding.BindingChain {
-  return { what, call: null, pid: 0, tid: 0, name: '', by: null, count: 1, totalNs, below: [], ...over };
+  return {
+    what,
+    call: null,
+    pid: 0,
+    tid: 0,
+    name: '',
+    by: null,
+    byCall: null,
+    count: 1,
+    totalNs,
+    below: [],
+    ...over,
+  };
 }
 
 /** Of these buckets. */

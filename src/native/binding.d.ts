@@ -146,6 +146,8 @@ export interface BindingChain {
   name: string
   /** What that has to do with what stands above; null: it is the thread's own. */
   by: 'waker' | 'exit' | 'parent' | null | null
+  /** The call in which it woke that one; null: in none, or not known. */
+  byCall: string | null
   count: number
   totalNs: number
   below: Array<BindingChain>
@@ -352,6 +354,8 @@ export interface BindingOpenOptions {
   withoutWho?: boolean
   /** Of each CPU's ring of switches and wakeups, from which that is known. */
   recorderBytes?: number
+  /** So much of what came before a window is recorded, too; by default nothing. */
+  beforeMs?: number
   /** The thread whose critical path each window has; by default that of the thread in which the stop trigger fires. */
   criticalPathOf?: number
   /** Upcalls of Open vSwitch's datapath are not counted. */
@@ -374,6 +378,7 @@ export interface BindingPathStep {
   tid: number
   name: string
   by: 'waker' | 'exit' | 'parent' | null | null
+  byCall: string | null
 }
 
 /** What can be a trigger. */

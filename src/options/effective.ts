@@ -60,6 +60,7 @@ function refuseTriggerConflicts(options: Options): void {
     triggerTimeout,
     triggerScope,
     allowUretprobe,
+    before,
   } = options;
   if (stopTrigger !== null && sampleTime !== null) {
     throw conflict('--sample-time: the stop trigger ends the window', 'leave out one of the two');
@@ -70,6 +71,8 @@ function refuseTriggerConflicts(options: Options): void {
       'add --stop-trigger TRIGGER',
     );
   }
+  if (startTrigger === null && before > 0)
+    throw conflict('--before: nothing starts a window but the capture', 'add --start-trigger TRIGGER');
   if (startTrigger !== null || stopTrigger !== null) return;
   const option =
     triggerTimeout !== null
@@ -88,9 +91,11 @@ function refuseRecorderConflicts(options: Options, given: GivenOptions): void {
   const option =
     options.criticalPath !== null
       ? '--critical-path'
-      : given.recorderBytes !== undefined
-        ? '--recorder-bytes'
-        : null;
+      : options.before > 0
+        ? '--before'
+        : given.recorderBytes !== undefined
+          ? '--recorder-bytes'
+          : null;
   if (option !== null)
     throw conflict(`${option}: with --no-who nothing is recorded`, 'leave out one of the two');
 }

@@ -60,6 +60,7 @@ function optionsOf(options: SessionOptions): GivenOptions {
     allowUretprobe: options.allowUretprobe ?? false,
     debug: options.debugLevel ?? 0,
     who: options.who ?? true,
+    before: options.before ?? 0,
     criticalPath: options.criticalPath ?? null,
     ...(options.recorderBytes === undefined ? {} : { recorderBytes: options.recorderBytes }),
     verdict: options.verdict ?? true,

@@ -195,6 +195,17 @@ export const captureOptions = {
     defaultText: 'none',
     parse: (text) => parse.seconds('--trigger-timeout', text, 1e-9, maximumSeconds),
   }),
+  before: option<number>({
+    flags: '--before <MS>',
+    group: 'trigger',
+    type: 'integer',
+    range: `1 to ${limits.beforeMs}`,
+    description: 'also record what came before the start trigger, for so many ms',
+    help: 'The critical path then begins so long before the window, and who had a CPU or held a lock as it began is known. Switches and wakeups are recorded all the time for that, not only while a window is open.',
+    default: 0,
+    defaultText: 'nothing',
+    parse: (text) => parse.integer('--before', text, 1, limits.beforeMs),
+  }),
   syscallEvents: option<number | null>({
     flags: '-s, --syscall-events [NS]',
     group: 'events',

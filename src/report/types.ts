@@ -204,6 +204,10 @@ export interface Options {
    */
   recorderBytes: number;
   /**
+   * So many ms before each window are recorded, too.
+   */
+  before: number;
+  /**
    * The thread whose critical path each sample has; null: that of the thread in which the stop trigger fires.
    */
   criticalPath: number | null;
@@ -760,7 +764,7 @@ export interface Chain {
     | 'unknown'
     | 'others';
   /**
-   * The system call that it is blocked in; null: none, or not known, as of all tasks but the captured ones.
+   * The system call that it is blocked in; null: none, or not known.
    */
   call: string | null;
   /**
@@ -779,6 +783,10 @@ export interface Chain {
    * waker: it woke the one above; exit: by its own end; parent: the one that woke it was not born yet, and this one made it; null: the thread itself, or no task that woke anybody.
    */
   by: 'waker' | 'exit' | 'parent' | null;
+  /**
+   * The system call in which it woke that one; null: it did not wake, or in none, as a kernel thread, or the call is not known.
+   */
+  byCall: string | null;
   /**
    * In how many of the thread's waits; of others, a sum of that.
    */
@@ -823,7 +831,7 @@ export interface CriticalPath {
    */
   comm: string;
   /**
-   * In the order of time, without gaps: they add up to the window. Of more than 10,000 the earlier ones are one, of others.
+   * In the order of time, without gaps: they add up to the window, and to what is known of the time before it that was asked for. Of more than 10,000 the earlier ones are one, of others.
    *
    * @maxItems 10001
    */
@@ -834,11 +842,11 @@ export interface CriticalPath {
  */
 export interface PathSegment {
   /**
-   * Nanoseconds from the window's beginning to the segment's.
+   * Nanoseconds from the window's beginning to the segment's; negative: it begins before that.
    */
   fromNs: number;
   /**
-   * Nanoseconds from the window's beginning to the segment's end.
+   * Nanoseconds from the window's beginning to the segment's end; likewise.
    */
   toNs: number;
   /**
@@ -885,6 +893,10 @@ export interface PathStep {
    * As of a Chain.
    */
   by: 'waker' | 'exit' | 'parent' | null;
+  /**
+   * As of a Chain.
+   */
+  byCall: string | null;
 }
 /**
  * One recorded system call.

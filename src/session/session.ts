@@ -51,7 +51,15 @@ export interface SessionOptions extends UserStackOptions {
   who?: boolean;
   /** Bytes of each CPU's ring of switches and wakeups, from which that is known: a power of two, 4096 or more. Default: 4 MiB. */
   recorderBytes?: number;
-  /** The thread whose critical path each sample has. Default: that of the thread in which the stop trigger fires. */
+  /**
+   * So many ms before each window are recorded, too, at most 10,000: its critical path begins there, and what was going on as it began
+   * is known. For windows that a trigger opens. Default: 0.
+   */
+  before?: number;
+  /**
+   * The thread whose critical path each sample has. Default: that of the thread in which the stop trigger fires; with `before`, else
+   * of that in which the start trigger does.
+   */
   criticalPath?: number;
   /**
    * When a sample is read, debug files that its stacks lack are fetched by build id from debuginfod servers, and kept where their
@@ -120,7 +128,8 @@ export class CaptureSession implements AsyncDisposable {
     const debugLevel = checkInteger('debugLevel', options.debugLevel ?? 0, 0, 7);
     const capacity = options.threadCapacity;
     if (capacity !== undefined) checkInteger('threadCapacity', capacity, 1, limits.threads);
-    const { recorderBytes, criticalPath } = options;
+    const { recorderBytes, criticalPath, before } = options;
+    if (before !== undefined) checkInteger('before', before, 0, limits.beforeMs);
     if (criticalPath !== undefined) checkInteger('criticalPath', criticalPath, 1, 2 ** 31 - 1);
     if (recorderBytes !== undefined)
       checkInteger('recorderBytes', recorderBytes, limits.pageBytes, limits.recorderBytes);
@@ -143,6 +152,7 @@ export class CaptureSession implements AsyncDisposable {
         skipUpcallStats: options.skipUpcallStats ?? false,
         withoutWho: !(options.who ?? true),
         ...(recorderBytes === undefined ? {} : { recorderBytes }),
+        ...(before === undefined ? {} : { beforeMs: before }),
         ...(criticalPath === undefined ? {} : { criticalPathOf: criticalPath }),
         ...userStacks,
         ...events,

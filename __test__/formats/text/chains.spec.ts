@@ -46,6 +46,7 @@ for (const [chain, words] of [
     'shell (8), before it made that one: running',
   ],
   [rawChain('running', 1, { by: 'waker', tid: 9, name: 'a\nb' }), 'a\\nb (9): running'],
+  [rawChain('blocked', 1, { by: 'waker', byCall: 'kill', tid: 9, name: 'sh' }), 'sh (9) by kill: blocked'],
 ] as const) {
   test(`in words: ${words}`, (t) => {
     t.deepEqual(chainRows({ chains: [chain] }), [[words, 1, '1', '100.00']]);

@@ -10,6 +10,7 @@ const step = (what: PathStep['what'], over: Partial<PathStep> = {}): PathStep =>
   tid: 0,
   name: '',
   by: null,
+  byCall: null,
   ...over,
 });
 

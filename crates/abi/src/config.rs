@@ -33,7 +33,7 @@ pub struct Config {
     pub pid_level: u32,
     /// Its address, if it is nested.
     pub pid_namespace: u64,
-    /// 1: the flight recorder records.
+    /// Whether the flight recorder records: [`Config::NEVER`], [`Config::IN_WINDOWS`] or [`Config::ALWAYS`].
     pub recorder: u32,
     /// Of its ring of each CPU: the power of two that it has records,
     pub recorder_shift: u32,
@@ -172,6 +172,10 @@ pub struct Offsets {
 }
 
 impl Config {
+    pub const NEVER: u32 = 0;
+    pub const IN_WINDOWS: u32 = 1;
+    pub const ALWAYS: u32 = 2;
+
     /// `PF_EXITING`.
     pub const EXITING: u32 = 0x4;
     /// `PF_IO_WORKER`.
@@ -202,7 +206,7 @@ impl Config {
         off_cpu: 0,
         pid_level: 0,
         pid_namespace: 0,
-        recorder: 0,
+        recorder: Self::NEVER,
         recorder_shift: 0,
         recorder_mask: 0,
         crowd_bytes: 2 * ENDED_BYTES,

@@ -534,8 +534,21 @@ impl<A: Access> Task<A> {
         if registers.is_null() || config!(offsets.regs_syscall) == NO_OFFSET {
             return None;
         }
-        let number = member!(Probed::member_u32, registers, regs_syscall);
+        let number = member!(A::member_u32, registers, regs_syscall);
         Some((number as i32 >= 0).then(|| SyscallKey::new(number.into(), self.in_compat_syscall())))
+    }
+
+    /// The bits of the call that a task is in which is in the kernel; 0: in none, or it cannot be told. Of a task of which nothing else is
+    /// known.
+    #[inline(always)]
+    pub fn call_by_registers(self) -> u32 {
+        if self.is_kernel_only() {
+            return 0;
+        }
+        match self.syscall_in_registers() {
+            Some(Some(call)) => call.bits(),
+            _ => 0,
+        }
     }
 
     /// Its name's bytes.

@@ -6,8 +6,9 @@
 use core::ptr::null_mut;
 
 use abi::COMM_BYTES;
+use abi::config::Config;
 use abi::recorder::{
-    Context, EXITING, Kind, NEXT_IS_TARGET, ON_CPU, PREV_IS_TARGET, Record, RecorderCpu,
+    Context, EXITING, Kind, NEXT_IS_TARGET, ON_CPU, PREEMPTED, PREV_IS_TARGET, Record, RecorderCpu,
     WAS_STOPPED,
 };
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
@@ -23,10 +24,16 @@ pub struct Ring {
     cpu: *mut RecorderCpu,
 }
 
+/// Also what no window is open for.
+#[inline(always)]
+pub fn records_always() -> bool {
+    config!(recorder) == Config::ALWAYS
+}
+
 impl Ring {
     #[inline(always)]
     pub fn of_this_cpu() -> Self {
-        if config!(recorder) == 0 {
+        if config!(recorder) == Config::NEVER {
             return Self {
                 number: 0,
                 cpu: null_mut(),
@@ -40,7 +47,7 @@ impl Ring {
 
     #[inline(always)]
     pub fn is_there(self) -> bool {
-        config!(recorder) != 0 && !self.cpu.is_null()
+        config!(recorder) != Config::NEVER && !self.cpu.is_null()
     }
 
     #[inline(always)]
@@ -119,12 +126,18 @@ impl Ring {
             | u8::from(woken.is_on_cpu()) * ON_CPU
             | was_stopped as u8 * WAS_STOPPED
             | u8::from(waker.is_exiting()) * EXITING;
-        let cpu = woken.cpu().map_or(0, |cpu| u64::from(cpu) + 1);
+        let cpu = woken.cpu().map_or(0, |cpu| cpu + 1);
+        let waker_pid = waker.pid();
+        let call = if context == 0 && waker_pid != 0 {
+            waker.call_by_registers()
+        } else {
+            0
+        };
         self.write(Record {
             head: Record::head(Kind::Waking, detail) | context,
             at_ns,
-            tasks: Record::pair(woken.pid(), waker.pid()),
-            argument: cpu << 32,
+            tasks: Record::pair(woken.pid(), waker_pid),
+            argument: Record::pair(call, cpu),
         });
     }
 
@@ -218,6 +231,16 @@ pub struct Leaving<A: Access> {
     pub call: u32,
 }
 
+impl<A: Access> Leaving<A> {
+    /// Until it is woken.
+    #[inline(always)]
+    pub fn sleeps(&self) -> bool {
+        /// `TASK_INTERRUPTIBLE` and `TASK_UNINTERRUPTIBLE`.
+        const SLEEPING: u32 = 0x3;
+        self.detail & PREEMPTED == 0 && self.state & SLEEPING != 0
+    }
+}
+
 /// A function of its own, as what is rare.
 #[inline(never)]
 fn report_full_half(cpu: u32) -> u32 {
@@ -231,7 +254,7 @@ fn report_full_half(cpu: u32) -> u32 {
 /// The task is called something else from now on, or its number is another's.
 #[inline(always)]
 pub fn forget_name(pid: u32) {
-    if config!(recorder) == 0 {
+    if config!(recorder) == Config::NEVER {
         return;
     }
     let place = NAMED.place(pid);

@@ -36,6 +36,8 @@ pub struct Options {
     pub without_who: bool,
     /// Of the flight recorder's ring of each CPU, from which that is known.
     pub recorder_bytes: u32,
+    /// So much of what came before a window is recorded, too; 0: nothing.
+    pub before_ns: u64,
     /// The thread whose critical path each window has; `None`: that of the thread in which the stop trigger fires.
     pub critical_path_of: Option<u32>,
     /// Upcalls of Open vSwitch's datapath are not counted.
@@ -50,6 +52,8 @@ pub struct Options {
     pub command_line: Option<Vec<String>>,
 }
 
+/// Some millions of events on a busy machine.
+pub const MOST_BEFORE_MS: u32 = 10_000;
 /// A minute of a busy CPU.
 pub const MOST_RECORDER_BYTES: u32 = 1 << 28;
 /// A second of 50,000 switches, and as many wakeups.
@@ -72,6 +76,7 @@ impl Default for Options {
             off_cpu: false,
             without_who: false,
             recorder_bytes: RECORDER_BYTES,
+            before_ns: 0,
             critical_path_of: None,
             without_upcalls: false,
             user_stacks: UserStacks::default(),

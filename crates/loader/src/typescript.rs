@@ -8,7 +8,7 @@ use abi::stack::{MOST_STACK_BYTES, STACK_PAGE_BYTES};
 
 use crate::error::{Denial, ErrorKind};
 use crate::names::syscalls::{POLL_NAMES, POLL_NAMES_OF_32_BIT};
-use crate::options::MOST_RECORDER_BYTES;
+use crate::options::{MOST_BEFORE_MS, MOST_RECORDER_BYTES};
 use crate::probes::capacity::{MOST_RING_BYTES, MOST_THREADS};
 
 /// Exhaustive, so that none can be forgotten.
@@ -89,6 +89,7 @@ export const limits = {{
   threads: {MOST_THREADS},
   ringBytes: {MOST_RING_BYTES},
   recorderBytes: {MOST_RECORDER_BYTES},
+  beforeMs: {MOST_BEFORE_MS},
   stackBytes: {MOST_STACK_BYTES},
   pageBytes: {STACK_PAGE_BYTES},
 }} as const;

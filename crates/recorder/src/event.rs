@@ -172,6 +172,11 @@ impl What {
         })
     }
 
+    /// Of its CPU up to then: or that nobody knows.
+    pub fn tells_who_ran(&self) -> bool {
+        matches!(self, Self::Switch { .. } | Self::Lost { .. })
+    }
+
     /// Names have no time of their own.
     pub fn is_name(&self) -> bool {
         matches!(self, Self::TaskName { .. } | Self::IrqName { .. })

@@ -116,9 +116,15 @@ impl Machine {
 
     /// As user space knows where no switch says it: so far the CPU has had one turn all along.
     pub fn ran_all_along(&mut self, cpu: Cpu, pid: Pid) {
-        if self.turns_mut(cpu).latest() == Turn::Unseen {
+        if self.is_unseen(cpu) {
             self.running(cpu, pid);
         }
+    }
+
+    /// Whether it waits for an event to tell whose turn it is on the CPU.
+    pub fn is_unseen(&self, cpu: Cpu) -> bool {
+        self.turns(cpu)
+            .is_none_or(|turns| turns.latest() == Turn::Unseen)
     }
 
     /// The next event. Returns the target's wait that it has ended, if it has.

@@ -5,7 +5,7 @@
 
 use abi::recorder::Record;
 
-use crate::event::{Cpu, Event, What};
+use crate::event::{Cpu, Event, Pid, What};
 
 #[derive(Default)]
 pub struct Order {
@@ -49,6 +49,19 @@ impl Order {
     fn date_names(&mut self, first: usize, at_ns: u64) {
         for name in &mut self.waiting[first..] {
             name.at_ns = at_ns;
+        }
+    }
+
+    /// Who was running on the CPU at this time, as its first switch since then says, if that is here.
+    pub fn running_at(&self, cpu: Cpu, at_ns: u64) -> Option<Pid> {
+        let first = self
+            .waiting
+            .iter()
+            .filter(|event| event.cpu == cpu && event.at_ns >= at_ns)
+            .find(|event| event.what.tells_who_ran())?;
+        match first.what {
+            What::Switch { prev, .. } => Some(prev.pid),
+            _ => None,
         }
     }
 

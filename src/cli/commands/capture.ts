@@ -57,6 +57,7 @@ async function captureTo(
       skipUpcallStats: options.skipUpcallStats,
       who: options.who,
       recorderBytes: options.recorderBytes,
+      ...(options.before === 0 ? {} : { before: options.before }),
       ...(options.criticalPath === null ? {} : { criticalPath: options.criticalPath }),
       verdict: options.verdict,
       ...(targets.program === null ? {} : { program: targets.program }),

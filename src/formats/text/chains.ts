@@ -32,12 +32,13 @@ function rows(chains: readonly Chain[], waitedNs: number, depth: number): Cell[]
 }
 
 /** Of the thread itself, what it did; of another one, who did what. */
-export function words({ what, call, name, by, tid }: PathStep): string {
+export function words({ what, call, name, by, byCall, tid }: PathStep): string {
   const doing = call === null ? told[what] : `${told[what]} in ${call}`;
   if (what === 'interrupt') return name === '' ? 'an interrupt' : `interrupt ${escapeText(name)}`;
   if (!isOfTask.has(what) || (by === null && what !== 'turn')) return doing;
   const who = `${name === '' ? '(no name)' : escapeText(name)}${tid === 0 ? '' : ` (${tid})`}`;
   if (what === 'turn') return `the CPU was ${who}’s`;
+  if (by === 'waker' && byCall !== null) return `${who} by ${byCall}: ${doing}`;
   return `${who}${by === null ? '' : role[by]}: ${doing}`;
 }
 

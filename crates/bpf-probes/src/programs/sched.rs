@@ -31,6 +31,11 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     let Some(mut moment) = Moment::in_window_or_after() else {
         if ring.is_there() {
             ring.switch_after(window::current(), prev, next);
+            if recorder::records_always() {
+                let mut leaving = leaving_by_registers(ctx, prev);
+                leaving.detail |= u8::from(prev_is_target) * PREV_IS_TARGET;
+                ring.switch(leaving, next, next_is_target, window::clock());
+            }
         }
         if prev_is_target {
             end_if_dead(ctx, prev);
@@ -58,7 +63,8 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     if ring.is_there() {
         if is_after {
             ring.switch_after(moment.window, prev, next);
-        } else {
+        }
+        if !is_after || recorder::records_always() {
             ring.switch(leaving, next, next_is_target, at_ns);
         }
     }
@@ -79,11 +85,36 @@ fn switch_of_others<C: Arguments>(
     if !ring.is_there() {
         return None;
     }
-    match window::clock_if_open() {
-        0 => ring.switch_after(window::current(), prev, next),
-        at_ns => ring.switch(leaving(ctx, prev), next, false, at_ns),
+    let mut at_ns = window::clock_if_open();
+    if at_ns == 0 {
+        ring.switch_after(window::current(), prev, next);
+        if !recorder::records_always() {
+            return None;
+        }
+        at_ns = window::clock();
     }
+    ring.switch(leaving_by_registers(ctx, prev), next, false, at_ns);
     None
+}
+
+/// The time, if something is recorded now; 0: nothing is.
+#[inline(always)]
+fn clock_if_recorded() -> u64 {
+    if recorder::records_always() {
+        window::clock()
+    } else {
+        window::clock_if_open()
+    }
+}
+
+/// Of somebody of whom nothing is known but what the kernel says.
+#[inline(always)]
+fn leaving_by_registers<C: Arguments>(ctx: &C, prev: Task<C::Access>) -> Leaving<C::Access> {
+    let mut leaving = leaving(ctx, prev);
+    if leaving.sleeps() {
+        leaving.call = prev.call_by_registers();
+    }
+    leaving
 }
 
 /// What the recorder is told of who leaves, of whom nothing else is known.
@@ -214,15 +245,20 @@ fn waking<C: Arguments>(ctx: &C) -> Option<()> {
     let ring = Ring::of_this_cpu();
     if !is_target(task.tgid()) {
         if ring.is_there()
-            && let at_ns = window::clock_if_open()
+            && let at_ns = clock_if_recorded()
             && at_ns != 0
         {
             ring.waking(task, false, at_ns);
         }
         return None;
     }
-    let mut moment = Moment::in_window_or_after()?;
-    if ring.is_there() && !moment.is_after() {
+    let Some(mut moment) = Moment::in_window_or_after() else {
+        if ring.is_there() && recorder::records_always() {
+            ring.waking(task, true, window::clock());
+        }
+        return None;
+    };
+    if ring.is_there() && (!moment.is_after() || recorder::records_always()) {
         ring.waking(task, true, moment.now_ns);
     }
     let record = place_of_woken(task, &mut moment)?;
@@ -238,9 +274,12 @@ fn migrate<C: Arguments>(ctx: &C) -> Option<()> {
     if !ring.is_there() {
         return None;
     }
-    let moment = Moment::in_window()?;
+    let at_ns = clock_if_recorded();
+    if at_ns == 0 {
+        return None;
+    }
     let task = Task::<C::Access>::new(ctx.pointer(0));
-    ring.migrated(task, ctx.number(1) as u32, moment.now_ns);
+    ring.migrated(task, ctx.number(1) as u32, at_ns);
     None
 }
 
@@ -251,14 +290,15 @@ fn wakeup_new<C: Arguments>(ctx: &C) -> Option<()> {
     let task = Task::<C::Access>::new(ctx.pointer(0));
     // Whoever had its number has ended.
     recorder::forget_name(task.pid());
-    let moment = Moment::in_window()?;
     let ring = Ring::of_this_cpu();
-    if ring.is_there() {
-        ring.born(task, moment.now_ns);
+    let at_ns = clock_if_recorded();
+    if ring.is_there() && at_ns != 0 {
+        ring.born(task, at_ns);
     }
     if !is_target(task.tgid()) {
         return None;
     }
+    let moment = Moment::in_window()?;
     let record = create(task, moment)?;
     record.born(moment.now_ns);
     None

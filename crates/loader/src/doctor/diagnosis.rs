@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use abi::config::Config;
 use abi::config::Events;
 use abi::control::EDGES_BYTES;
 
@@ -136,7 +137,7 @@ fn probes(btf: &Btf) -> Vec<Check> {
     // A pid that no process has: the probes run, and filter everything.
     config.target_tgid = u32::MAX;
     config.off_cpu = 1;
-    config.recorder = 1;
+    config.recorder = Config::IN_WINDOWS;
     config.events = Events {
         recorded: 1,
         selected: 1,

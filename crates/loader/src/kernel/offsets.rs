@@ -202,7 +202,7 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         off_cpu: 0,
         pid_level: 0,
         pid_namespace: 0,
-        recorder: 0,
+        recorder: Config::NEVER,
         recorder_shift: 0,
         recorder_mask: 0,
         crowd_bytes: 2 * ENDED_BYTES,

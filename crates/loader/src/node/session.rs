@@ -55,6 +55,8 @@ pub struct BindingOpenOptions {
     pub without_who: Option<bool>,
     /// Of each CPU's ring of switches and wakeups, from which that is known.
     pub recorder_bytes: Option<u32>,
+    /// So much of what came before a window is recorded, too; by default nothing.
+    pub before_ms: Option<u32>,
     /// The thread whose critical path each window has; by default that of the thread in which the stop trigger fires.
     pub critical_path_of: Option<u32>,
     /// Upcalls of Open vSwitch's datapath are not counted.
@@ -228,6 +230,7 @@ impl BindingSession {
             debug_cache: options.debug_cache.map(PathBuf::from),
             without_who: options.without_who == Some(true),
             recorder_bytes: options.recorder_bytes.unwrap_or(RECORDER_BYTES),
+            before_ns: u64::from(options.before_ms.unwrap_or(0)) * 1_000_000,
             critical_path_of: options.critical_path_of,
             without_upcalls: options.skip_upcall_stats == Some(true),
             ..Options::default()

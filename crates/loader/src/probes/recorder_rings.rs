@@ -138,7 +138,7 @@ impl RecorderRings {
         }
         records.truncate(there);
         let first_read = first + overwritten.min(before - first);
-        let lost = first_read - next;
+        let mut lost = first_read - next;
         if lost > 0 {
             let timed = |record: &&Record| {
                 !matches!(record.kind(), Some(Kind::TaskName | Kind::IrqName) | None)
@@ -147,7 +147,12 @@ impl RecorderRings {
                 .iter()
                 .find(timed)
                 .map_or(latest_ns, |record| record.at_ns);
-            order.lose(cpu as Cpu, at_ns.max(start_ns), until_ns.max(start_ns));
+            if until_ns > start_ns {
+                order.lose(cpu as Cpu, at_ns.max(start_ns), until_ns);
+            } else {
+                // Nobody misses it.
+                lost = 0;
+            }
         }
         order.add(cpu as Cpu, &records);
         self.read[cpu] = Reading {
@@ -156,6 +161,11 @@ impl RecorderRings {
             is_busy: true,
         };
         lost
+    }
+
+    /// Of as many CPUs.
+    pub fn count(&self) -> usize {
+        self.read.len()
     }
 
     /// Those on which nothing was recorded since this window began, as far as the latest look has shown, and who has run on each since

@@ -23,6 +23,7 @@ pub struct PathStep {
     pub name: String,
     #[cfg_attr(feature = "node", napi(ts_type = "'waker' | 'exit' | 'parent' | null"))]
     pub by: Option<String>,
+    pub by_call: Option<String>,
 }
 
 #[cfg_attr(

@@ -290,6 +290,8 @@ pub struct Chain {
     /// What that has to do with what stands above; null: it is the thread's own.
     #[cfg_attr(feature = "node", napi(ts_type = "'waker' | 'exit' | 'parent' | null"))]
     pub by: Option<String>,
+    /// The call in which it woke that one; null: in none, or not known.
+    pub by_call: Option<String>,
     pub count: i64,
     pub total_ns: i64,
     pub below: Vec<Chain>,

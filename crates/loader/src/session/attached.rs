@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use abi::calls::NO_PAIR;
+use abi::config::Config;
 use abi::control::MOST_PENDING;
 use abi::thread::record::ENDED_BYTES;
 
@@ -13,6 +14,7 @@ use crate::calls::stack_reader::StackReader;
 use crate::error::Result;
 use crate::kernel::bpf::GracePeriod;
 use crate::kernel::btf::Btf;
+use crate::kernel::clock::monotonic_ns;
 use crate::kernel::offsets;
 use crate::kernel::pid_namespace::PidNamespace;
 use crate::options::Options;
@@ -40,6 +42,7 @@ pub struct Attached {
     pub has_kernel_pids: bool,
     /// The thread whose critical path each window has; `None`: that of the thread in which the stop trigger fires.
     pub critical_path_of: Option<u32>,
+    pub before_ns: u64,
     pub grace_period: GracePeriod,
     /// `None`: neither calls nor stacks are recorded.
     pub events: Option<EventReader>,
@@ -128,7 +131,11 @@ impl Attached {
         if config.pair != NO_PAIR {
             capacity.calls = calls_known();
         }
-        config.recorder = u32::from(!options.without_who);
+        config.recorder = match options.before_ns {
+            _ if options.without_who => Config::NEVER,
+            0 => Config::IN_WINDOWS,
+            _ => Config::ALWAYS,
+        };
         config.recorder_shift = capacity.ring_shift;
         config.recorder_mask = (1 << capacity.ring_shift) - 1;
         config.crowd_bytes = ENDED_BYTES * crowd(capacity.records);
@@ -147,7 +154,7 @@ impl Attached {
             None
         } else {
             let rings = RecorderRings::new(&mut probes, 1 << capacity.ring_shift)?;
-            Some(Mutex::new(Recording::new(rings)))
+            Some(Mutex::new(Recording::new(rings, options.before_ns)))
         };
         if one.is_none() {
             for &pid in &pids {
@@ -205,12 +212,17 @@ impl Attached {
             1
         };
         let grace_period = GracePeriod::new()?;
+        if let Some(recording) = &recording {
+            let mut recording = recording.lock().unwrap_or_else(PoisonError::into_inner);
+            recording.begin(monotonic_ns());
+        }
         let attached = Self {
             probes,
             maps,
             recording,
             has_kernel_pids: namespace.is_none(),
             critical_path_of: options.critical_path_of,
+            before_ns: options.before_ns,
             grace_period,
             events,
             upcalls,

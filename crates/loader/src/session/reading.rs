@@ -20,7 +20,7 @@ use crate::targets::identity::Identity;
 use crate::targets::process;
 use crate::threads::cgroup::find_cgroups;
 use crate::threads::chains::of_one_without_events;
-use crate::threads::critical_path;
+use crate::threads::critical_path::{self, Times};
 use crate::threads::merge::{Events, merged, with_seen};
 use crate::threads::recorded_names::Names;
 use crate::threads::records;
@@ -328,10 +328,18 @@ fn attribute_waits(closed: &Closed, seen: &mut Seen) -> (u64, Option<CriticalPat
         &recorded.waits,
         &names,
     );
-    let triggering = closed.stop.by.as_ref().map(|thread| thread.tid);
+    let by = match (&closed.stop.by, closed.attached.before_ns) {
+        (None, 1..) => &closed.start.by,
+        (by, _) => by,
+    };
+    let triggering = by.as_ref().map(|thread| thread.tid);
     let tid = closed.attached.critical_path_of.or(triggering);
-    let edges = (&closed.start, &closed.stop);
-    let path = tid.and_then(|tid| critical_path::of_thread(tid, &recorded.machine, &names, edges));
+    let times = Times {
+        begin_ns: recorded.begin_ns,
+        start_ns: closed.start.at_ns,
+        stop_ns: closed.stop.at_ns,
+    };
+    let path = tid.and_then(|tid| critical_path::of_thread(tid, &recorded.machine, &names, times));
     (recorded.lost, path)
 }
 

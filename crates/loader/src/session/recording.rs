@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use recorder::event::What;
+use recorder::event::{Event, What};
 use recorder::machine::Machine;
 use recorder::order::Order;
 use recorder::task::TaskId;
@@ -20,6 +20,9 @@ use crate::threads::recorded_names::RecordedNames;
 /// and in its window. A program takes microseconds, but a virtual CPU may be kept from its own in the middle of one.
 const HELD_BACK_NS: u64 = 20_000_000;
 
+/// What came before windows is remembered in so many events at most: of more the oldest are forgotten.
+const MOST_EARLIER: usize = 1 << 20;
+
 pub struct Recording {
     rings: RecorderRings,
     order: Order,
@@ -28,6 +31,45 @@ pub struct Recording {
     names: RecordedNames,
     /// Records that were overwritten before they were read, since the last window was finished.
     overwritten: u64,
+    earlier: Earlier,
+}
+
+/// The latest events, which windows begin with that are asked for what came before them.
+struct Earlier {
+    /// So much; 0: nothing.
+    before_ns: u64,
+    events: VecDeque<Event>,
+    /// From when on they are all here.
+    since_ns: u64,
+}
+
+impl Earlier {
+    /// From when on a window knows something that begins then.
+    fn begin_ns(&self, start_ns: u64) -> u64 {
+        let asked_ns = start_ns.saturating_sub(self.before_ns);
+        asked_ns.max(self.since_ns).min(start_ns)
+    }
+
+    fn of(&self, from_ns: u64) -> impl Iterator<Item = &Event> {
+        self.events
+            .iter()
+            .filter(move |event| event.at_ns >= from_ns)
+    }
+
+    /// The next ones, of which all are known up to that time.
+    fn remember(&mut self, events: &[Event], until_ns: u64) {
+        if self.before_ns == 0 {
+            return;
+        }
+        self.events.extend(events);
+        let kept_ns = until_ns.saturating_sub(self.before_ns);
+        while let Some(oldest) = self.events.front()
+            && (oldest.at_ns < kept_ns || self.events.len() > MOST_EARLIER)
+        {
+            self.since_ns = self.since_ns.max(oldest.at_ns + 1);
+            self.events.pop_front();
+        }
+    }
 }
 
 /// All that was recorded of a window.
@@ -37,17 +79,30 @@ pub struct Recorded {
     pub names: RecordedNames,
     /// Records that nobody has read.
     pub lost: u64,
+    /// From when on there are any: the window's beginning, or before that.
+    pub begin_ns: u64,
 }
 
 impl Recording {
-    pub fn new(rings: RecorderRings) -> Self {
+    /// `before_ns`: so much of what comes before each window.
+    pub fn new(rings: RecorderRings, before_ns: u64) -> Self {
         Self {
             rings,
             order: Order::default(),
             windows: VecDeque::new(),
             names: RecordedNames::default(),
             overwritten: 0,
+            earlier: Earlier {
+                before_ns,
+                events: VecDeque::new(),
+                since_ns: 0,
+            },
         }
+    }
+
+    /// From now on all is recorded.
+    pub fn begin(&mut self, now_ns: u64) {
+        self.earlier.since_ns = now_ns;
     }
 
     /// Readable when it is time to take something in.
@@ -63,14 +118,20 @@ impl Recording {
     /// Takes in what has been recorded, but for the latest. The windows that have begun and are not read: no edge is missing that was set
     /// up to that time.
     pub fn take_in(&mut self, spans: &[Span], known_ns: u64) {
-        self.take(spans, known_ns.saturating_sub(HELD_BACK_NS));
+        let until_ns = known_ns.saturating_sub(HELD_BACK_NS);
+        self.take(spans, until_ns);
+        if self.earlier.before_ns > 0 && spans.iter().all(|span| span.stop_ns <= until_ns) {
+            self.take_between(until_ns);
+        }
     }
 
     fn take(&mut self, spans: &[Span], until_ns: u64) {
-        let Some(first) = spans.first() else {
-            return;
+        let begin_ns = match spans.first() {
+            Some(first) => self.earlier.begin_ns(first.start_ns),
+            None if self.earlier.before_ns > 0 => self.earlier.begin_ns(until_ns),
+            None => return,
         };
-        self.overwritten += self.rings.take(&mut self.order, first.start_ns);
+        self.overwritten += self.rings.take(&mut self.order, begin_ns);
         for span in spans {
             self.apply(*span, until_ns.min(span.stop_ns));
         }
@@ -78,38 +139,73 @@ impl Recording {
 
     fn apply(&mut self, span: Span, until_ns: u64) {
         let events = self.order.take(until_ns);
-        for event in &events {
+        self.note_names(&events);
+        let begin_ns = self.earlier.begin_ns(span.start_ns);
+        let first = events.partition_point(|event| event.at_ns < begin_ns);
+        let window = self.window(span, &events, until_ns);
+        window.take(&events[first..]);
+        self.earlier.remember(&events, until_ns);
+    }
+
+    /// What belongs to no window, and comes before the next one.
+    fn take_between(&mut self, until_ns: u64) {
+        let events = self.order.take(until_ns);
+        self.note_names(&events);
+        self.earlier.remember(&events, until_ns);
+    }
+
+    fn note_names(&mut self, events: &[Event]) {
+        for event in events {
             match event.what {
                 What::TaskName { pid, name } => _ = self.names.tasks.insert(pid, name),
                 What::IrqName { irq, name } => _ = self.names.irqs.insert(irq, name),
                 _ => {}
             }
         }
-        let first = events.partition_point(|event| event.at_ns < span.start_ns);
-        let window = self.window(span);
-        window.take(&events[first..]);
     }
 
-    fn window(&mut self, span: Span) -> &mut Window {
+    /// `next`: what it will be told then, up to that time.
+    fn window(&mut self, span: Span, next: &[Event], until_ns: u64) -> &mut Window {
         let place = self
             .windows
             .iter()
             .position(|(number, _)| *number == span.number);
         let place = place.unwrap_or_else(|| {
-            let mut window = Window::new(span.start_ns, Machine::new(span.start_ns));
-            for (cpu, pid) in self.rings.silent(span.number) {
-                window.ran_all_along(cpu, pid);
-            }
+            let window = self.new_window(span, next, until_ns);
             self.windows.push_back((span.number, window));
             self.windows.len() - 1
         });
         &mut self.windows[place].1
     }
 
+    fn new_window(&self, span: Span, next: &[Event], until_ns: u64) -> Window {
+        let begin_ns = self.earlier.begin_ns(span.start_ns);
+        let mut window = Window::new(span.start_ns, Machine::new(begin_ns));
+        let earlier: Vec<Event> = self.earlier.of(begin_ns).copied().collect();
+        window.take(&earlier);
+        for (cpu, pid) in self.rings.silent(span.number) {
+            window.ran_all_along(cpu, pid);
+        }
+        // Where something is recorded after the window, too, that tells of CPUs which had no switch in it.
+        let has_switch = |cpu| {
+            let of_this = next.iter().filter(|event| event.cpu == cpu);
+            of_this.into_iter().any(|event| event.what.tells_who_ran())
+        };
+        for cpu in 0..self.rings.count() as u32 {
+            if window.machine().is_unseen(cpu)
+                && !has_switch(cpu)
+                && let Some(pid) = self.order.running_at(cpu, until_ns)
+            {
+                window.ran_all_along(cpu, pid);
+            }
+        }
+        window
+    }
+
     /// The window is closed, and no program records anything of it any more.
     pub fn finish(&mut self, span: Span) -> Recorded {
         self.take(&[span], span.stop_ns);
-        self.window(span);
+        self.window(span, &[], span.stop_ns);
         let place = self
             .windows
             .iter()
@@ -121,6 +217,7 @@ impl Recording {
         );
         let (machine, waits) = window.close(span.stop_ns);
         Recorded {
+            begin_ns: machine.known_from_ns().min(span.start_ns),
             machine,
             waits,
             names: self.names.clone(),
@@ -133,6 +230,6 @@ impl Recording {
         self.windows.retain(|(of, _)| *of != number);
         // Nobody misses what of it was overwritten.
         self.rings.take(&mut self.order, stop_ns);
-        self.order.take(stop_ns);
+        self.take_between(stop_ns);
     }
 }

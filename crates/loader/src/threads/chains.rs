@@ -1,6 +1,5 @@
 //! From what a thread's waits were for, as it was recorded, to what a sample says of it.
 
-use abi::syscall::SyscallKey;
 use recorder::machine::Machine;
 use recorder::task::{How, TaskId};
 use recorder::tree::Branch;
@@ -106,11 +105,12 @@ pub fn step(step: Step, machine: &Machine, names: &Names) -> Chain {
         Step::Frozen(id, role) => of("frozen", id, role),
         Step::Unknown(id, role) => of("unknown", id, role),
         Step::Blocked(id, call, role) => Chain {
-            call: call.map(call_name),
+            call: call.map(syscalls::name),
             ..of("blocked", id, role)
         },
         Step::Turn(id) => Chain {
             by: None,
+            by_call: None,
             ..of("turn", id, Role::Own)
         },
         Step::IdleTurn => only("idle"),
@@ -125,10 +125,6 @@ pub fn step(step: Step, machine: &Machine, names: &Names) -> Chain {
     }
 }
 
-fn call_name(call: SyscallKey) -> String {
-    syscalls::name(call)
-}
-
 fn task(what: &str, id: TaskId, role: Role, machine: &Machine, names: &Names) -> Chain {
     let named = names.of(machine.task(id));
     let by = match role {
@@ -137,12 +133,17 @@ fn task(what: &str, id: TaskId, role: Role, machine: &Machine, names: &Names) ->
         Role::Waker(How::Exit) => Some("exit"),
         Role::Parent => Some("parent"),
     };
+    let by_call = match role {
+        Role::Waker(How::Call(call)) => call.map(syscalls::name),
+        _ => None,
+    };
     Chain {
         what: what.to_owned(),
         pid: named.pid,
         tid: named.tid,
         name: named.comm,
         by: by.map(str::to_owned),
+        by_call,
         ..Chain::default()
     }
 }

@@ -4,29 +4,33 @@ use recorder::machine::Machine;
 use recorder::path::{Segment, critical_path};
 use recorder::task::TaskId;
 
-use crate::sample::{Chain, CriticalPath, PathSegment, PathStep, Start, Stop};
+use crate::sample::{Chain, CriticalPath, PathSegment, PathStep};
 use crate::threads::chains::step;
 use crate::threads::recorded_names::Names;
 
 /// Of a longer path the earlier segments are one, of others.
 const MOST_SEGMENTS: usize = 10_000;
 
+/// What the path is of.
+#[derive(Clone, Copy)]
+pub struct Times {
+    /// The window's start, or before that.
+    pub begin_ns: u64,
+    pub start_ns: u64,
+    pub stop_ns: u64,
+}
+
 /// Of the thread that is reported by this number; `None`: nothing of it was recorded.
-pub fn of_thread(
-    tid: u32,
-    machine: &Machine,
-    names: &Names,
-    (start, stop): (&Start, &Stop),
-) -> Option<CriticalPath> {
+pub fn of_thread(tid: u32, machine: &Machine, names: &Names, times: Times) -> Option<CriticalPath> {
     // Of several that had the number one after the other, the last.
     let has_it = |id: &TaskId| names.of(machine.task(*id)).tid == tid;
     let id = machine.tasks().map(|(id, _)| id).filter(has_it).last()?;
     let named = names.of(machine.task(id));
-    let segments = critical_path(machine, id, start.at_ns, stop.at_ns);
+    let segments = critical_path(machine, id, times.begin_ns, times.stop_ns);
     let left_out = segments.len().saturating_sub(MOST_SEGMENTS);
     let mut told: Vec<PathSegment> = segments[left_out..]
         .iter()
-        .map(|segment| told(segment, start.at_ns, machine, names))
+        .map(|segment| told(segment, times.start_ns, machine, names))
         .collect();
     if let Some(to_ns) = told
         .first()
@@ -38,7 +42,7 @@ pub fn of_thread(
             ..PathStep::default()
         };
         let earlier = PathSegment {
-            from_ns: 0,
+            from_ns: times.begin_ns as i64 - times.start_ns as i64,
             to_ns,
             steps: vec![others],
         };
@@ -53,7 +57,7 @@ pub fn of_thread(
 }
 
 fn told(segment: &Segment, start_ns: u64, machine: &Machine, names: &Names) -> PathSegment {
-    let since_start = |ns: u64| ns.saturating_sub(start_ns) as i64;
+    let since_start = |ns: u64| ns as i64 - start_ns as i64;
     let steps = segment.way.iter();
     PathSegment {
         from_ns: since_start(segment.from_ns),
@@ -71,6 +75,7 @@ impl From<Chain> for PathStep {
             tid,
             name,
             by,
+            by_call,
             ..
         } = chain;
         Self {
@@ -80,6 +85,7 @@ impl From<Chain> for PathStep {
             tid,
             name,
             by,
+            by_call,
         }
     }
 }

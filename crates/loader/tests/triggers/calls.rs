@@ -42,6 +42,21 @@ pub fn is_of(sample: &Sample, call: &Timed) -> bool {
         && tids == [Some(call.tid); 2]
 }
 
+/// Since Linux 7 the kernel skips programs while one is preempted on their CPU, and counts that.
+pub fn is_return_missed(reason: StopReason, sample: &Sample) -> bool {
+    let is_missed = reason == StopReason::Left
+        && sample
+            .losses
+            .recursion_misses
+            .is_some_and(|count| count > 0);
+    assert!(
+        is_missed || reason == StopReason::Trigger,
+        "{reason:?}: {:?}",
+        sample.losses
+    );
+    is_missed
+}
+
 fn open_walk() -> CaptureSession {
     open(Some("up:kdelay_test_walk"), Some("ur:kdelay_test_walk"))
 }
@@ -98,7 +113,9 @@ fn each_window_is_one_thread_s_own_call() {
     })
     .into_iter()
     .for_each(|(reason, sample)| {
-        assert_eq!(reason, StopReason::Trigger, "{:?}", sample.losses);
+        if is_return_missed(reason, &sample) {
+            return;
+        }
         let calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
         let its = calls.iter().filter(|call| is_of(&sample, call)).count();
         assert_eq!(its, 1, "{:?} to {:?}", sample.start, sample.stop);

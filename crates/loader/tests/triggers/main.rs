@@ -7,6 +7,7 @@
     reason = "a test ends at what it does not expect"
 )]
 
+mod before;
 mod calls;
 mod deferred_ends;
 mod functions;
