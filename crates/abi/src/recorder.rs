@@ -44,9 +44,8 @@ pub enum Kind {
     /// `tasks`: who leaves the CPU, who comes. `number`: the state of the one that leaves, of which [`PREEMPTED`] and [`FROZEN`] are not
     /// part. The call that it is in, if it is monitored.
     Switch = 1,
-    /// `tasks`: who is woken, who was running on the CPU. `detail`: the [`Context`], and what is known of both; `number`: the interrupt's. The call
-    /// that the woken one waits in, if that is monitored; `argument`: the waker's call, if it is looked at, and the CPU that the woken one
-    /// was on last, + 1, if that is known.
+    /// `tasks`: who is woken, who was running on the CPU. `detail`: the [`Context`], and what is known of both; `number`: the interrupt's.
+    /// `argument`: the waker's call, if it is looked at, and the CPU that the woken one was on last, + 1, if that is known.
     Waking = 2,
     /// `tasks`: who is born, and of whom.
     Born = 3,

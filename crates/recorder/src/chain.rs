@@ -42,7 +42,7 @@ impl Chains {
     }
 
     /// What each kind of wait was for, the longest first; each adds up to what is above it.
-    pub fn branches(&self) -> Vec<Branch<Step>> {
-        self.tree.branches()
+    pub fn branches(&self, machine: &Machine) -> Vec<Branch<Step>> {
+        self.tree.branches(|step| step.resolved(machine))
     }
 }

@@ -34,8 +34,6 @@ pub enum What {
         was_stopped: bool,
         /// On which it was last.
         woken_cpu: Option<Cpu>,
-        /// In which it waits, if that is known.
-        call: Option<SyscallKey>,
         by: Waker,
     },
     Born {
@@ -144,7 +142,6 @@ impl What {
                 is_on_cpu: detail & ON_CPU != 0,
                 was_stopped: detail & WAS_STOPPED != 0,
                 woken_cpu: ((record.argument >> 32) as Cpu).checked_sub(1),
-                call: record.call(),
                 by: Waker::of(record),
             },
             Kind::Born => Self::Born {

@@ -5,7 +5,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::cpu::{Turn, Turns};
 use crate::event::{self, Cpu, Event, Leaving, Pid, TaskName, What, Why};
-use crate::task::{Birth, Doing, Ended, How, Queue, Task, TaskId, Waker};
+use crate::task::{Birth, Doing, Ended, How, Place, Queue, Task, TaskId, Waker};
 
 /// What is known of the machine since some time.
 pub struct Machine {
@@ -55,6 +55,11 @@ impl Machine {
 
     fn task_mut(&mut self, id: TaskId) -> &mut Task {
         &mut self.tasks[id.0 as usize]
+    }
+
+    /// What the thread was blocked in as the window began.
+    pub fn began_in(&mut self, id: TaskId, call: Option<SyscallKey>) {
+        self.task_mut(id).first_call = call;
     }
 
     pub fn tasks(&self) -> impl Iterator<Item = (TaskId, &Task)> {
@@ -145,12 +150,12 @@ impl Machine {
                 is_on_cpu,
                 was_stopped,
                 woken_cpu,
-                call,
                 by,
             } => {
                 let by = self.waker(by);
                 let id = self.task_of(woken);
                 let is_lost = self.is_lost(at_ns);
+                let begin_ns = self.begin_ns;
                 let task = self.task_mut(id);
                 task.is_target |= woken_is_target;
                 if is_on_cpu {
@@ -162,10 +167,15 @@ impl Machine {
                 task.see(if was_stopped {
                     Doing::Stopped(Ended::NotYet)
                 } else {
-                    Doing::Blocked(call, Ended::NotYet)
+                    let place = if task.since_ns() == begin_ns {
+                        Place::SinceBefore
+                    } else {
+                        Place::Nowhere
+                    };
+                    Doing::Blocked(place, Ended::NotYet)
                 });
                 task.cpu = woken_cpu.or(task.cpu);
-                self.wake(at_ns, id, call, by)
+                self.wake(at_ns, id, by)
             }
             What::Born { child, parent, cpu } => {
                 self.bear(at_ns, child, parent, cpu);
@@ -279,13 +289,7 @@ impl Machine {
         }
     }
 
-    fn wake(
-        &mut self,
-        at_ns: u64,
-        id: TaskId,
-        call: Option<SyscallKey>,
-        by: Waker,
-    ) -> Option<Wait> {
+    fn wake(&mut self, at_ns: u64, id: TaskId, by: Waker) -> Option<Wait> {
         let task = self.task_mut(id);
         if !task.sleeps() {
             if task.doing() == Doing::Running {
@@ -293,7 +297,7 @@ impl Machine {
             }
             return None;
         }
-        task.wake(at_ns, by, call);
+        task.wake(at_ns, by);
         self.ended_wait(id)
     }
 

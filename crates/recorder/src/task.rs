@@ -17,12 +17,28 @@ pub enum Doing {
     Unknown,
     Running,
     Ready(Queue),
-    /// In a call, if that is known, and until this.
-    Blocked(Option<SyscallKey>, Ended),
+    /// In what, and until this.
+    Blocked(Place, Ended),
     Stopped(Ended),
     Frozen(Ended),
     /// For good.
     Ended,
+}
+
+/// In which call a task is blocked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    Call(SyscallKey),
+    /// In none, or nobody knows.
+    Nowhere,
+    /// In what it was in as the window began: who wakes it does not record that ([`Task::first_call`]).
+    SinceBefore,
+}
+
+impl From<Option<SyscallKey>> for Place {
+    fn from(call: Option<SyscallKey>) -> Self {
+        call.map_or(Self::Nowhere, Self::Call)
+    }
 }
 
 /// Where a task waits for its turn, and since what.
@@ -96,6 +112,8 @@ pub struct Task {
     early: Option<(u64, Waker)>,
     /// On which it was last, or in whose queue it is.
     pub cpu: Option<Cpu>,
+    /// In which it was blocked as the window began, if it was, as others than the recorder may know once the window is over.
+    pub first_call: Option<SyscallKey>,
 }
 
 impl Task {
@@ -109,6 +127,14 @@ impl Task {
             intervals: vec![Interval { from_ns, doing }],
             early: None,
             cpu: None,
+            first_call: None,
+        }
+    }
+
+    pub fn resolve(&self, place: Place) -> Place {
+        match (place, self.first_call) {
+            (Place::SinceBefore, Some(call)) => Place::Call(call),
+            _ => place,
         }
     }
 
@@ -179,7 +205,7 @@ impl Task {
                     cpu: Some(cpu),
                     was_preempted: true,
                 }),
-                Why::Blocked => Doing::Blocked(call, Ended::NotYet),
+                Why::Blocked => Doing::Blocked(call.into(), Ended::NotYet),
                 Why::Stopped => Doing::Stopped(Ended::NotYet),
                 Why::Frozen => Doing::Frozen(Ended::NotYet),
                 Why::Dead => Doing::Ended,
@@ -200,7 +226,7 @@ impl Task {
 
     fn end_sleep(&mut self, ended: Ended) {
         self.correct(match self.doing() {
-            Doing::Blocked(call, _) => Doing::Blocked(call, ended),
+            Doing::Blocked(place, _) => Doing::Blocked(place, ended),
             Doing::Stopped(_) => Doing::Stopped(ended),
             Doing::Frozen(_) => Doing::Frozen(ended),
             other => other,
@@ -208,10 +234,7 @@ impl Task {
     }
 
     /// It is woken; from now on it waits in the queue of the CPU that it was on last, unless it goes into another one.
-    pub fn wake(&mut self, at_ns: u64, by: Waker, call: Option<SyscallKey>) {
-        if let Doing::Blocked(None, ended) = self.doing() {
-            self.correct(Doing::Blocked(call, ended));
-        }
+    pub fn wake(&mut self, at_ns: u64, by: Waker) {
         self.end_sleep(Ended::By(by));
         self.early = None;
         self.begin(
@@ -233,7 +256,7 @@ impl Task {
         if self.sleeps()
             && let Some((_, by)) = self.early
         {
-            self.wake(self.since_ns(), by, None);
+            self.wake(self.since_ns(), by);
         }
         let was_ready = matches!(self.doing(), Doing::Ready(_));
         if !was_ready {

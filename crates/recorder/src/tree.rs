@@ -1,5 +1,6 @@
 //! Sums of time, by the way that leads to them: what is below a place adds up to it.
 
+use std::collections::hash_map::Entry;
 use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
@@ -19,7 +20,8 @@ struct Place<L> {
     above: Option<usize>,
     total_ns: u64,
     count: u64,
-    /// The latest that it has counted.
+    /// The first and the latest that it has counted.
+    first_sum: u64,
     sum: u64,
 }
 
@@ -28,8 +30,9 @@ struct Place<L> {
 pub struct Branch<L> {
     pub link: L,
     pub total_ns: u64,
-    /// In how many sums it has a part.
+    /// In how many sums it has a part, and in which first.
     pub count: u64,
+    first_sum: u64,
     pub below: Vec<Branch<L>>,
 }
 
@@ -83,33 +86,66 @@ impl<L: Copy + Eq + Hash> Tree<L> {
             above,
             total_ns: 0,
             count: 0,
+            first_sum: self.sum,
             sum: 0,
         });
         self.by_way.insert((above, link), place);
         place
     }
 
-    pub fn branches(&self) -> Vec<Branch<L>> {
+    /// By other links than were added, where these say it better. Two places may become one that have at most their first sum in common.
+    pub fn branches(&self, better: impl Fn(L) -> L) -> Vec<Branch<L>> {
         let mut below: FxHashMap<Option<usize>, Vec<Branch<L>>> = FxHashMap::default();
         // A place comes after the one that is above it.
         for (index, place) in self.places.iter().enumerate().rev() {
             let branch = Branch {
-                link: place.link,
+                link: better(place.link),
                 total_ns: place.total_ns,
                 count: place.count,
-                below: sorted(below.remove(&Some(index)).unwrap_or_default()),
+                first_sum: place.first_sum,
+                below: in_sequence(below.remove(&Some(index))),
             };
             below.entry(place.above).or_default().push(branch);
         }
-        sorted(below.remove(&None).unwrap_or_default())
+        in_order(in_sequence(below.remove(&None)))
     }
 }
 
-/// Of as many the one that came first is first.
-fn sorted<L>(mut branches: Vec<Branch<L>>) -> Vec<Branch<L>> {
+/// As they came, from the other way round.
+fn in_sequence<L>(branches: Option<Vec<Branch<L>>>) -> Vec<Branch<L>> {
+    let mut branches = branches.unwrap_or_default();
     branches.reverse();
-    branches.sort_by_key(|branch| std::cmp::Reverse(branch.total_ns));
     branches
+}
+
+/// Each link once, the longest first, and so below each.
+fn in_order<L: Copy + Eq + Hash>(branches: Vec<Branch<L>>) -> Vec<Branch<L>> {
+    let mut places = FxHashMap::default();
+    let mut merged: Vec<Branch<L>> = Vec::with_capacity(branches.len());
+    for branch in branches {
+        match places.entry(branch.link) {
+            Entry::Vacant(place) => {
+                place.insert(merged.len());
+                merged.push(branch);
+            }
+            Entry::Occupied(place) => merged[*place.get()].take_in(branch),
+        }
+    }
+    for branch in &mut merged {
+        branch.below = in_order(std::mem::take(&mut branch.below));
+    }
+    // Of as many the one that came first is first.
+    merged.sort_by_key(|branch| std::cmp::Reverse(branch.total_ns));
+    merged
+}
+
+impl<L> Branch<L> {
+    fn take_in(&mut self, other: Self) {
+        self.total_ns += other.total_ns;
+        self.count += other.count - u64::from(self.first_sum == other.first_sum);
+        self.first_sum = self.first_sum.min(other.first_sum);
+        self.below.extend(other.below);
+    }
 }
 
 #[cfg(test)]
@@ -139,7 +175,7 @@ mod tests {
         tree.add([1, 2], 7);
         tree.begin_sum();
         tree.add([1, 2], 8);
-        let [top] = &tree.branches()[..] else {
+        let [top] = &tree.branches(|link| link)[..] else {
             panic!("one way in")
         };
         assert_eq!((top.count, top.total_ns), (2, 26));
@@ -149,6 +185,28 @@ mod tests {
             .map(|it| (it.link, it.count, it.total_ns))
             .collect();
         assert_eq!(below, [(2, 2, 20), (3, 1, 6)]);
+    }
+
+    /// The first sum of 2 is that of 4, which has a part in another one besides.
+    #[test]
+    fn places_that_become_one_count_a_sum_once() {
+        let mut tree = Tree::new(10, OTHERS);
+        for ways in [&[[1, 3]][..], &[[1, 2], [1, 4]], &[[1, 4]]] {
+            tree.begin_sum();
+            for way in ways {
+                tree.add(*way, 5);
+            }
+        }
+        let [top] = &tree.branches(|link| if link == 2 { 4 } else { link })[..] else {
+            panic!("one way in")
+        };
+        let below: Vec<_> = top
+            .below
+            .iter()
+            .map(|it| (it.link, it.count, it.total_ns))
+            .collect();
+        assert_eq!(below, [(4, 2, 15), (3, 1, 5)]);
+        assert_adds_up(top);
     }
 
     proptest! {
@@ -165,7 +223,7 @@ mod tests {
                 tree.begin_sum();
                 tree.add(way, duration_ns);
             }
-            let branches = tree.branches();
+            let branches = tree.branches(|link| link);
             prop_assert_eq!(branches.iter().map(|branch| branch.total_ns).sum::<u64>(), sum_ns);
             branches.iter().for_each(assert_adds_up);
             let sum: usize = branches.iter().map(places).sum();

@@ -5,13 +5,11 @@
 //! using kernel tracing, IEEE TPDS 2016). The parts add up to the time. Each step looks only into the time in which all before it were
 //! blocked, in which none of them can have woken anybody: so the steps come to an end.
 
-use abi::syscall::SyscallKey;
-
 use crate::cpu::Turn;
 use crate::event::{Cpu, Irq};
 use crate::from_end::partition_from_end;
 use crate::machine::Machine;
-use crate::task::{Birth, Doing, Ended, How, TaskId, Waker};
+use crate::task::{Birth, Doing, Ended, How, Place, TaskId, Waker};
 
 /// One step of the way from a wait to what it waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,7 +18,7 @@ pub enum Step {
     Running(TaskId, Role),
     /// It waited for a CPU.
     Ready(TaskId, Role),
-    Blocked(TaskId, Option<SyscallKey>, Role),
+    Blocked(TaskId, Place, Role),
     Stopped(TaskId, Role),
     Frozen(TaskId, Role),
     /// Nobody knows what it did.
@@ -43,6 +41,18 @@ pub enum Step {
     TooMany,
     /// More different ways than are told apart.
     Others,
+}
+
+impl Step {
+    /// With the call that a task was in as the window began, if it has come to be known.
+    pub fn resolved(self, machine: &Machine) -> Self {
+        match self {
+            Self::Blocked(id, place, role) => {
+                Self::Blocked(id, machine.task(id).resolve(place), role)
+            }
+            other => other,
+        }
+    }
 }
 
 /// What a task has to do with the one that stands before it.
@@ -163,8 +173,9 @@ impl<'m, P: Parts> Walk<'m, P> {
                 self.turns(queue.cpu, from_ns, to_ns);
                 self.way.pop();
             }
-            Doing::Blocked(call, ended) => {
-                self.way.push(Step::Blocked(id, call, role));
+            Doing::Blocked(place, ended) => {
+                self.way
+                    .push(Step::Blocked(id, place, role).resolved(self.machine));
                 let ended = if goes_on { Ended::NotYet } else { ended };
                 self.ended(ended, from_ns, to_ns);
                 self.way.pop();

@@ -134,7 +134,7 @@ proptest! {
         for task in 0..TARGETS {
             let waits = of(&machine, &waits, task);
             let mut chains = HashMap::new();
-            let branches = waits.map_or_else(Vec::new, |waits| waits.chains.branches());
+            let branches = waits.map_or_else(Vec::new, |waits| waits.chains.branches(&machine));
             leaves(&machine, &branches, &mut Vec::new(), &mut chains);
             prop_assert_eq!(chains, truth.waits(task), "chains of {}", pid(task));
 
@@ -264,7 +264,7 @@ proptest! {
         let (machine, waits) = window.close(stop_ns);
         for (id, waits) in &waits {
             let wall_ns = stop_ns - START_NS;
-            let branches = waits.chains.branches();
+            let branches = waits.chains.branches(&machine);
             let told_ns: u64 = branches.iter().map(|branch| branch.total_ns).sum();
             prop_assert!(told_ns <= wall_ns, "{} of {wall_ns} of {:?}", told_ns, machine.task(*id).pid);
             let instead_ns: u64 = waits.instead.values().map(|durations| durations.total_ns).sum();

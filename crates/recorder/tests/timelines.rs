@@ -9,13 +9,14 @@ mod support;
 
 use recorder::chain::Chains;
 use recorder::cpu::Turn;
+use recorder::event::{Event, What};
 use recorder::machine::Machine;
 use recorder::path::critical_path;
 use recorder::task::{TaskId, Waker};
 use recorder::tree::Branch;
 use recorder::walk::Step;
 use recorder::window::{Waits, Window};
-use support::text::Names;
+use support::text::{Names, key};
 
 struct Seen {
     names: Names,
@@ -25,10 +26,19 @@ struct Seen {
 
 /// A window from 100 to 200.
 fn seen(text: &str) -> Seen {
+    seen_begun_in(text, &[])
+}
+
+/// These tasks were blocked in that as the window began, as comes to be known afterwards.
+fn seen_begun_in(text: &str, calls: &[(&str, &str)]) -> Seen {
     let mut names = Names::default();
     let mut window = Window::new(100, Machine::new(100));
     window.take(&names.events(text));
-    let (machine, waits) = window.close(200);
+    let (mut machine, waits) = window.close(200);
+    for (task, call) in calls {
+        let id = machine.by_pid(names.known(task)).unwrap();
+        machine.began_in(id, Some(key(call)));
+    }
     Seen {
         names,
         machine,
@@ -48,7 +58,7 @@ impl Seen {
     /// Each way to what was going on, and for how long.
     fn chains(&self, name: &str) -> Vec<String> {
         let mut lines = Vec::new();
-        let branches = self.of(name).1.chains.branches();
+        let branches = self.of(name).1.chains.branches(&self.machine);
         self.lines(&branches, &mut Vec::new(), &mut lines);
         lines
     }
@@ -223,12 +233,86 @@ fn a_wait_that_a_windows_edge_cuts_counts_up_to_it() {
         seen.chains("A"),
         [
             "50 A read < unfinished",
-            "20 A blocked < b runs",
+            "20 A blocked before < b runs",
             "10 A ready < turn of b",
         ]
     );
     assert_eq!(seen.wakers("A"), ["b 20 in 1"]);
     assert_eq!(seen.instead("A"), ["b 10 in 1"]);
+}
+
+#[test]
+fn a_wait_of_before_the_window_has_its_call_once_that_is_known() {
+    // A waits twice in the same call, first since before the window; so does b, for which it waits.
+    let text = "110 cpu0 c wakes b of cpu0
+         111 cpu0 c (none) -> b
+         120 cpu0 b wakes A of cpu1
+         121 cpu1 idle -> A
+         130 cpu1 A (read) -> idle
+         140 cpu0 b (poll) -> c
+         150 cpu0 c wakes b
+         151 cpu0 c (none) -> b
+         160 cpu0 b wakes A
+         161 cpu1 idle -> A";
+    let known = seen_begun_in(text, &[("A", "read"), ("b", "poll")]);
+    assert_eq!(
+        known.chains("A"),
+        [
+            "28 A read < b runs",
+            "20 A read < b poll < c runs",
+            "2 A read < b ready < turn of c",
+            "2 A ready < idleturn",
+        ]
+    );
+    let [read, _ready] = &known.of("A").1.chains.branches(&known.machine)[..] else {
+        panic!("in one call, and ready")
+    };
+    assert_eq!(
+        (read.count, read.below.iter().map(|below| below.count).max()),
+        (2, Some(2))
+    );
+    assert_eq!(
+        known.path("A")[..2],
+        [
+            "100-110 A read < b poll < c runs",
+            "110-111 A read < b ready < turn of c"
+        ]
+    );
+    // Of one of which it does not come to be known, nothing else is said.
+    let unknown = seen_begun_in(text, &[("A", "read")]);
+    assert!(
+        unknown
+            .chains("A")
+            .contains(&"10 A read < b blocked before < c runs".to_owned())
+    );
+}
+
+#[test]
+fn after_a_loss_a_call_is_not_the_windows_first() {
+    let mut names = Names::default();
+    let mut window = Window::new(100, Machine::new(100));
+    let lost = Event {
+        at_ns: 110,
+        cpu: 0,
+        what: What::Lost { until_ns: 120 },
+    };
+    window.take(&names.events("105 cpu0 A (read) -> c"));
+    window.take(&[lost]);
+    window.take(&names.events("140 cpu0 b wakes A of cpu0"));
+    let (mut machine, waits) = window.close(200);
+    let id = machine.by_pid(names.known("A")).unwrap();
+    machine.began_in(id, Some(key("poll")));
+    let seen = Seen {
+        names,
+        machine,
+        waits: waits.into_iter().collect(),
+    };
+    let chains = seen.chains("A");
+    assert!(
+        chains.contains(&"20 A blocked < b runs".to_owned()),
+        "{chains:?}"
+    );
+    assert!(!chains.iter().any(|chain| chain.contains("poll")));
 }
 
 #[test]
@@ -369,5 +453,6 @@ fn clocks_that_disagree_by_some_ns_leave_no_time_below_zero() {
 
 #[test]
 fn chains_without_waits_are_empty() {
-    assert!(Chains::default().branches().is_empty());
+    let machine = Machine::new(0);
+    assert!(Chains::default().branches(&machine).is_empty());
 }

@@ -313,7 +313,7 @@ fn attribute_waits(closed: &Closed, seen: &mut Seen) -> (u64, Option<CriticalPat
     let Some(mut recording) = closed.attached.recording() else {
         return (0, None);
     };
-    let recorded = recording.finish(Span {
+    let mut recorded = recording.finish(Span {
         number: closed.window.number,
         start_ns: closed.start.at_ns,
         stop_ns: closed.stop.at_ns,
@@ -324,7 +324,7 @@ fn attribute_waits(closed: &Closed, seen: &mut Seen) -> (u64, Option<CriticalPat
     let names = Names::new(recorded.names, are_shown, closed.start.at_ns);
     waits::attribute(
         &mut seen.threads,
-        &recorded.machine,
+        &mut recorded.machine,
         &recorded.waits,
         &names,
     );

@@ -1,7 +1,7 @@
 //! From what a thread's waits were for, as it was recorded, to what a sample says of it.
 
 use recorder::machine::Machine;
-use recorder::task::{How, TaskId};
+use recorder::task::{How, Place, TaskId};
 use recorder::tree::Branch;
 use recorder::walk::{Role, Step};
 
@@ -104,8 +104,11 @@ pub fn step(step: Step, machine: &Machine, names: &Names) -> Chain {
         Step::Stopped(id, role) => of("stopped", id, role),
         Step::Frozen(id, role) => of("frozen", id, role),
         Step::Unknown(id, role) => of("unknown", id, role),
-        Step::Blocked(id, call, role) => Chain {
-            call: call.map(syscalls::name),
+        Step::Blocked(id, place, role) => Chain {
+            call: match place {
+                Place::Call(call) => Some(syscalls::name(call)),
+                Place::Nowhere | Place::SinceBefore => None,
+            },
             ..of("blocked", id, role)
         },
         Step::Turn(id) => Chain {

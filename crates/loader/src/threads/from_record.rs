@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use abi::durations::{Durations, OffCpuTime};
+use abi::syscall::SyscallKey;
 use abi::thread::record::{Activity, SyscallPhase, ThreadRecord};
 
 use crate::names::interrupts::SOFT_IRQ_NAMES;
@@ -128,6 +129,7 @@ pub fn thread(
         kernel_pid: record.pid,
         first: FirstEvent::of(&record),
         begin_ns: record.begin_ns,
+        first_call: first_call(&record),
         needs_cpu_mode: phase_unknown && record.activity == Activity::OnCpu,
         needs_syscall: phase_unknown
             && matches!(record.activity, Activity::Blocked | Activity::Stopped),
@@ -135,6 +137,14 @@ pub fn thread(
         open_ns: of(Activity::OnCpu),
         thread,
     }
+}
+
+/// If its first event says that it was blocked, and its registers, then or at that call's end, in what.
+fn first_call(record: &ThreadRecord) -> Option<SyscallKey> {
+    let is_known = record.first_activity == Activity::Blocked
+        && record.first_syscall != SyscallKey::NONE
+        && record.first_syscall_over == 0;
+    is_known.then_some(record.first_syscall)
 }
 
 /// `None` where the kernel's BTF does not tell where it counts them: a living thread has had some.

@@ -50,6 +50,8 @@ pub struct SeenThread {
     pub kernel_pid: u32,
     pub first: FirstEvent,
     pub begin_ns: u64,
+    /// That it was blocked in as its time in the window began.
+    pub first_call: Option<SyscallKey>,
     /// On a CPU all along without a system call: user code or one long call.
     pub needs_cpu_mode: bool,
     /// Blocked since before the window in a call that the records do not name.

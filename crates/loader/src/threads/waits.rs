@@ -23,7 +23,7 @@ const MOST_WAKERS: usize = 3;
 /// What was recorded of a window's waits, for these threads of it.
 pub fn attribute(
     threads: &mut [SeenThread],
-    machine: &Machine,
+    machine: &mut Machine,
     waits: &FxHashMap<TaskId, Waits>,
     names: &Names,
 ) {
@@ -31,23 +31,35 @@ pub fn attribute(
     for (id, task) in machine.tasks() {
         by_pid.entry(task.pid).or_default().push(id);
     }
+    let ids: Vec<Option<TaskId>> = threads
+        .iter()
+        .map(|seen| {
+            // Of several that had the number one after the other, the one that began when the thread did.
+            let begin = |id: &&TaskId| {
+                let intervals = machine.task(**id).intervals();
+                let began_ns = intervals.first().map_or(u64::MAX, |first| first.from_ns);
+                began_ns.abs_diff(seen.begin_ns)
+            };
+            let ids = by_pid.get(&seen.kernel_pid)?;
+            ids.iter().min_by_key(begin).copied()
+        })
+        .collect();
+    // Of all of them before any is told of: others may have waited for it.
+    for (seen, id) in threads.iter().zip(&ids) {
+        if let Some(id) = id {
+            machine.began_in(*id, seen.first_call);
+        }
+    }
     let none = Waits::default();
-    for seen in threads {
-        // Of several that had the number one after the other, the one that began when the thread did.
-        let begin = |id: &&TaskId| {
-            let intervals = machine.task(**id).intervals();
-            let began_ns = intervals.first().map_or(u64::MAX, |first| first.from_ns);
-            began_ns.abs_diff(seen.begin_ns)
-        };
-        let ids = by_pid.get(&seen.kernel_pid);
-        let id = ids.and_then(|ids| ids.iter().min_by_key(begin));
-        let waits = id.and_then(|id| waits.get(id)).unwrap_or(&none);
+    let machine = &*machine;
+    for (seen, id) in threads.iter_mut().zip(ids) {
+        let waits = id.and_then(|id| waits.get(&id)).unwrap_or(&none);
         let thread = &mut seen.thread;
         thread.ran_instead = ran_instead(waits, machine, names, thread.ready.total_ns);
         thread.woken_by = woken_by(waits, machine, names, thread.budget.blocked_ns);
         let budget = &thread.budget;
         let waited_ns = budget.ready_woken_ns + budget.ready_preempted_ns + budget.blocked_ns;
-        let branches = waits.chains.branches();
+        let branches = waits.chains.branches(machine);
         thread.chains = Some(chains(&branches, machine, names, waited_ns));
     }
 }

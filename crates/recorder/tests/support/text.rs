@@ -21,7 +21,7 @@ use abi::recorder::{Context, EXITING, Kind, NEXT_IS_TARGET, ON_CPU, PREV_IS_TARG
 use abi::syscall::SyscallKey;
 use recorder::event::{Cpu, Event, Why};
 use recorder::machine::Machine;
-use recorder::task::{How, TaskId};
+use recorder::task::{How, Place, TaskId};
 use recorder::walk::{Role, Step};
 
 pub const CALLS: &[&str] = &["futex", "read", "nanosleep", "wait4", "write", "poll"];
@@ -156,7 +156,15 @@ impl Names {
         match *step {
             Step::Running(id, role) => of(id, role, "runs"),
             Step::Ready(id, role) => of(id, role, "ready"),
-            Step::Blocked(id, call, role) => of(id, role, call.map_or("blocked", name)),
+            Step::Blocked(id, place, role) => of(
+                id,
+                role,
+                match place {
+                    Place::Call(call) => name(call),
+                    Place::Nowhere => "blocked",
+                    Place::SinceBefore => "blocked before",
+                },
+            ),
             Step::Stopped(id, role) => of(id, role, "stopped"),
             Step::Frozen(id, role) => of(id, role, "frozen"),
             Step::Unknown(id, role) => of(id, role, "?"),
