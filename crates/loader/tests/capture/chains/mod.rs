@@ -1,5 +1,14 @@
 //! What waits were for, hop by hop: against what the test's threads did themselves.
 
+mod edges;
+mod ends;
+mod locks;
+mod pipelines;
+mod processes;
+mod signals;
+mod told;
+mod truth;
+
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,69 +16,17 @@ use std::time::Duration;
 use loader::kernel::own_thread::own_tid;
 use loader::options::AttachMode;
 use loader::sample::{Chain, Thread};
-use loader::session::sample::Sample;
 
 use super::load::spin;
-use super::support::assert_adds_up;
 use super::worker::Worker;
-use super::{MODES, closed_by_hand, open, thread};
+use super::{MODES, open, thread};
+use told::{Step, assert_chains_add_up, closed, waited_ns};
 
 /// Much longer than anything that nobody asked for takes.
 const LONG: Duration = Duration::from_millis(60);
 
 fn long_ns() -> i64 {
     LONG.as_nanos() as i64
-}
-
-/// What is below adds up to what is above, all the way; and what is at the top to no more than the thread waited.
-fn assert_chains_add_up(sample: &Sample, thread: &Thread) {
-    fn assert_parts(chain: &Chain) {
-        let below_ns: i64 = chain.below.iter().map(|below| below.total_ns).sum();
-        assert!(
-            chain.below.is_empty() || below_ns == chain.total_ns,
-            "{chain:?}"
-        );
-        chain.below.iter().for_each(assert_parts);
-    }
-    let chains = thread.chains.as_deref().unwrap();
-    chains.iter().for_each(assert_parts);
-    let told_ns: i64 = chains.iter().map(|chain| chain.total_ns).sum();
-    let budget = &thread.budget;
-    let waited_ns = budget.ready_woken_ns + budget.ready_preempted_ns + budget.blocked_ns;
-    let losses = &sample.losses;
-    let is_all_known = losses.switches_missed == 0
-        && losses.recursion_misses.unwrap_or(0) == 0
-        && losses.recorder_overwritten == 0;
-    assert!(
-        told_ns == waited_ns || !is_all_known && told_ns < waited_ns,
-        "{told_ns} of {waited_ns}, {losses:?}: {thread:?}"
-    );
-}
-
-/// What somebody did, whose tid it was, and in which call.
-type Step = (&'static str, u32, Option<&'static str>);
-
-/// How long it waited in this way.
-fn waited_ns(thread: &Thread, way: &[Step]) -> i64 {
-    fn of(chains: &[Chain], way: &[Step]) -> i64 {
-        let Some(((what, tid, call), rest)) = way.split_first() else {
-            return chains.iter().map(|chain| chain.total_ns).sum();
-        };
-        let its = chains.iter().filter(|chain| {
-            chain.what == *what
-                && (*tid == 0 || chain.tid == *tid)
-                && call.is_none_or(|call| chain.call.as_deref() == Some(call))
-        });
-        its.map(|chain| {
-            if rest.is_empty() {
-                chain.total_ns
-            } else {
-                of(&chain.below, rest)
-            }
-        })
-        .sum()
-    }
-    of(thread.chains.as_deref().unwrap(), way)
 }
 
 fn assert_mostly(thread: &Thread, way: &[Step], least_ns: i64) {
@@ -79,12 +36,6 @@ fn assert_mostly(thread: &Thread, way: &[Step], least_ns: i64) {
         "{told_ns} of {way:?}: {:#?}",
         thread.chains
     );
-}
-
-fn closed(session: &loader::session::capture::CaptureSession) -> Sample {
-    let sample = closed_by_hand(session);
-    assert_adds_up(&sample);
-    sample
 }
 
 /// What is said of a thread that waits for a lock, whose holder does this meanwhile, and the holder's tid.

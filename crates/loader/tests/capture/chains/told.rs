@@ -1,0 +1,173 @@
+//! What a sample says of waits, looked up by the way that leads there.
+
+use std::ops::RangeInclusive;
+
+use loader::sample::{Chain, CriticalPath, PathSegment, PathStep, Thread};
+use loader::session::capture::CaptureSession;
+use loader::session::sample::Sample;
+
+use crate::support::assert_adds_up;
+use crate::{closed_by_hand, thread};
+
+/// What somebody did, whose tid it was, and in which call; empty, 0 and `None`: whatever it is.
+pub type Step<'a> = (&'a str, u32, Option<&'a str>);
+
+pub const INTERRUPT: Step<'static> = ("interrupt", 0, None);
+
+pub fn blocked(tid: u32, call: &str) -> Step<'_> {
+    ("blocked", tid, Some(call))
+}
+
+/// Whatever that thread did.
+pub fn by(tid: u32) -> Step<'static> {
+    ("", tid, None)
+}
+
+pub fn closed(session: &CaptureSession) -> Sample {
+    let sample = closed_by_hand(session);
+    assert_adds_up(&sample);
+    sample
+}
+
+fn chains(thread: &Thread) -> &[Chain] {
+    thread.chains.as_deref().unwrap()
+}
+
+/// What is said of a thread; its chains hold what all chains must.
+pub fn seen(sample: &Sample, tid: u32) -> &Thread {
+    let seen = thread(sample, tid);
+    assert_chains_add_up(sample, seen);
+    assert_no_circle(seen);
+    seen
+}
+
+fn nothing_lost(sample: &Sample) -> bool {
+    let losses = &sample.losses;
+    losses.switches_missed == 0
+        && losses.recursion_misses.unwrap_or(0) == 0
+        && losses.recorder_overwritten == 0
+}
+
+/// What is below adds up to what is above, all the way; and what is at the top to no more than the thread waited.
+pub fn assert_chains_add_up(sample: &Sample, thread: &Thread) {
+    fn assert_parts(chain: &Chain) {
+        let below_ns: i64 = chain.below.iter().map(|below| below.total_ns).sum();
+        assert!(
+            chain.below.is_empty() || below_ns == chain.total_ns,
+            "{chain:?}"
+        );
+        chain.below.iter().for_each(assert_parts);
+    }
+    chains(thread).iter().for_each(assert_parts);
+    let told_ns: i64 = chains(thread).iter().map(|chain| chain.total_ns).sum();
+    let budget = &thread.budget;
+    let waited_ns = budget.ready_woken_ns + budget.ready_preempted_ns + budget.blocked_ns;
+    assert!(
+        told_ns == waited_ns || !nothing_lost(sample) && told_ns < waited_ns,
+        "{told_ns} of {waited_ns}, {:?}: {thread:?}",
+        sample.losses
+    );
+}
+
+fn is_it(step: Step, what: &str, tid: u32, call: Option<&str>) -> bool {
+    (step.0.is_empty() || what == step.0)
+        && (step.1 == 0 || tid == step.1)
+        && (step.2.is_none() || call == step.2)
+}
+
+/// How long it waited in this way; and how long at most, as what is less than a hundredth of all is told as others.
+fn waited_and_others_ns(thread: &Thread, way: &[Step]) -> (i64, i64) {
+    fn of(chains: &[Chain], way: &[Step]) -> (i64, i64) {
+        let Some((&step, rest)) = way.split_first() else {
+            let told_ns = chains.iter().map(|chain| chain.total_ns).sum();
+            return (told_ns, told_ns);
+        };
+        let (mut told_ns, mut most_ns) = (0, 0);
+        for chain in chains {
+            let total_ns = chain.total_ns;
+            if chain.what == "others" {
+                most_ns += total_ns;
+            }
+            if !is_it(step, &chain.what, chain.tid, chain.call.as_deref()) {
+                continue;
+            }
+            let (told, most) = match rest {
+                [] => (total_ns, total_ns),
+                _ => of(&chain.below, rest),
+            };
+            told_ns += told;
+            most_ns += most;
+        }
+        (told_ns, most_ns)
+    }
+    of(chains(thread), way)
+}
+
+pub fn waited_ns(thread: &Thread, way: &[Step]) -> i64 {
+    waited_and_others_ns(thread, way).0
+}
+
+/// No less and no more than the program's own log allows.
+pub fn assert_waited(thread: &Thread, way: &[Step], within: RangeInclusive<u64>) {
+    let (told_ns, most_ns) = waited_and_others_ns(thread, way);
+    assert!(
+        told_ns as u64 <= *within.end() && most_ns as u64 >= *within.start(),
+        "{told_ns} to {most_ns}, not {within:?}, of {way:?}: {:#?}",
+        thread.chains
+    );
+}
+
+/// Nobody is told to have been waited for below its own wait: in that time it waited.
+fn assert_no_circle(thread: &Thread) {
+    fn assert_none(chain: &Chain, above: &mut Vec<u32>) {
+        let is_of_task = chain.tid != 0 && chain.what != "turn";
+        if is_of_task {
+            assert!(!above.contains(&chain.tid), "{chain:#?} below {above:?}");
+            above.push(chain.tid);
+        }
+        for below in &chain.below {
+            assert_none(below, above);
+        }
+        if is_of_task {
+            above.pop();
+        }
+    }
+    for chain in chains(thread) {
+        assert_none(chain, &mut Vec::new());
+    }
+}
+
+/// The path's parts follow each other without a gap, from the window's beginning to its end.
+pub fn path_of(sample: &Sample) -> &CriticalPath {
+    let path = sample.critical_path.as_ref().unwrap();
+    let mut until_ns = 0;
+    for segment in &path.segments {
+        assert_eq!(segment.from_ns, until_ns, "{path:#?}");
+        assert!(segment.to_ns > segment.from_ns && !segment.steps.is_empty());
+        until_ns = segment.to_ns;
+    }
+    let window_ns = (sample.stop.at_ns - sample.start.at_ns) as i64;
+    assert_eq!(until_ns, window_ns);
+    path
+}
+
+/// When that was on the path, by the clock.
+pub fn on_path(sample: &Sample, way: &[Step]) -> Vec<(u64, u64)> {
+    let is_the_way = |segment: &&PathSegment| {
+        let is =
+            |(step, it): (&Step, &PathStep)| is_it(*step, &it.what, it.tid, it.call.as_deref());
+        segment.steps.len() >= way.len() && way.iter().zip(&segment.steps).all(is)
+    };
+    let at_ns = |since_start: i64| sample.start.at_ns + since_start as u64;
+    let segments = path_of(sample).segments.iter().filter(is_the_way);
+    segments
+        .map(|segment| (at_ns(segment.from_ns), at_ns(segment.to_ns)))
+        .collect()
+}
+
+/// What of these parts lies between these times.
+pub fn between_ns(parts: &[(u64, u64)], from_ns: u64, to_ns: u64) -> u64 {
+    let inside =
+        |&(begin_ns, end_ns): &(u64, u64)| end_ns.min(to_ns).saturating_sub(begin_ns.max(from_ns));
+    parts.iter().map(inside).sum()
+}
