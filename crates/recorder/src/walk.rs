@@ -97,6 +97,11 @@ impl<'m, P: Parts> Walk<'m, P> {
         }
     }
 
+    /// How many waits and turns might have been looked at besides.
+    pub fn looks_left(&self) -> usize {
+        self.looks_left
+    }
+
     pub fn into_parts(self) -> P {
         self.parts
     }

@@ -3,7 +3,7 @@
 use abi::durations::Durations;
 use rustc_hash::FxHashMap;
 
-use crate::chain::Chains;
+use crate::chain::{Chains, Looks};
 use crate::cpu::Turn;
 use crate::event::{Cpu, Event};
 use crate::from_end::partition_from_end;
@@ -31,6 +31,7 @@ pub struct Window {
     start_ns: u64,
     machine: Machine,
     waits: FxHashMap<TaskId, Waits>,
+    looks: Looks,
     most_remembered: usize,
 }
 
@@ -41,6 +42,7 @@ impl Window {
             start_ns,
             machine,
             waits: FxHashMap::default(),
+            looks: Looks::default(),
             most_remembered: MOST_REMEMBERED,
         }
     }
@@ -99,9 +101,10 @@ impl Window {
             WaitKind::Ready if is_whole => waits.count_turns(&self.machine, wait),
             WaitKind::Ready => {}
         }
+        let time = (from_ns, wait.to_ns);
         waits
             .chains
-            .add(&self.machine, wait.task, from_ns, wait.to_ns);
+            .add(&self.machine, &mut self.looks, wait.task, time);
     }
 
     /// The window ends: what goes on is cut.
@@ -117,7 +120,8 @@ impl Window {
             if task.is_target && since_ns < stop_ns {
                 let waits = self.waits.entry(id).or_default();
                 let from_ns = since_ns.max(self.start_ns);
-                waits.chains.add(&self.machine, id, from_ns, stop_ns);
+                let time = (from_ns, stop_ns);
+                waits.chains.add(&self.machine, &mut self.looks, id, time);
             }
         }
         (self.machine, self.waits)

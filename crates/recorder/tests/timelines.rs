@@ -451,6 +451,32 @@ fn clocks_that_disagree_by_some_ns_leave_no_time_below_zero() {
     );
 }
 
+/// Who holds a lock may wait for a disk, or lose its CPU, thousands of times meanwhile.
+#[test]
+fn a_wait_in_which_very_much_happens_is_told_to_its_beginning() {
+    const SLEEPS: u64 = 10_000;
+    let mut text = "101 cpu1 A (futex) -> idle".to_owned();
+    for sleep in 0..SLEEPS {
+        let begun_ns = 110 + sleep * 10;
+        let [woken_ns, back_ns] = [begun_ns + 6, begun_ns + 7];
+        text += &format!("\n{begun_ns} cpu0 b (write) -> idle");
+        text += &format!("\n{woken_ns} cpu0 hard 24 wakes b");
+        text += &format!("\n{back_ns} cpu0 idle -> b");
+    }
+    let end_ns = 110 + SLEEPS * 10;
+    text += &format!("\n{end_ns} cpu0 b wakes A");
+    text += &format!("\n{end_ns} cpu1 idle -> A");
+    let seen = seen(&text);
+    assert_eq!(
+        seen.chains("A"),
+        [
+            format!("{} A futex < b write < hard 24", SLEEPS * 6),
+            format!("{} A futex < b runs", SLEEPS * 3 + 9),
+            format!("{SLEEPS} A futex < b ready < idleturn"),
+        ]
+    );
+}
+
 #[test]
 fn chains_without_waits_are_empty() {
     let machine = Machine::new(0);
