@@ -3,10 +3,14 @@
 use std::time::{Duration, Instant};
 
 pub fn pin_to_cpu_0() {
+    pin_to(0);
+}
+
+pub fn pin_to(cpu: usize) {
     // SAFETY: a set of CPUs is plain bits, of which none is set.
     let mut cpus: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: 0 is in the set's range.
-    unsafe { libc::CPU_SET(0, &mut cpus) };
+    // SAFETY: the set is asked for its range.
+    unsafe { libc::CPU_SET(cpu, &mut cpus) };
     // SAFETY: the set is as large as it is said to be.
     let result = unsafe { libc::sched_setaffinity(0, size_of_val(&cpus), &cpus) };
     assert_eq!(result, 0);

@@ -23,6 +23,8 @@ mod stranger;
 #[path = "../support/mod.rs"]
 mod support;
 mod threads;
+#[path = "../support/truth.rs"]
+mod truth;
 mod who;
 mod windows;
 mod worker;

@@ -6,6 +6,7 @@
     reason = "a test ends at what it does not expect"
 )]
 
+mod instead;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../capture/load.rs"]
 mod load;
@@ -13,9 +14,13 @@ mod load;
 #[path = "../support/mod.rs"]
 mod support;
 #[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../support/truth.rs"]
+mod truth;
+#[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../capture/worker.rs"]
 mod worker;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use loader::options::AttachMode;
@@ -26,16 +31,27 @@ use load::spin;
 use support::assert_adds_up;
 use worker::Worker;
 
+/// One crowd at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn open(mode: AttachMode) -> CaptureSession {
+    CaptureSession::open(&Options {
+        pids: vec![std::process::id()],
+        attach_mode: mode,
+        ..Options::default()
+    })
+    .unwrap()
+}
+
 #[test]
 fn two_hundred_busy_threads_add_up_and_nothing_is_lost() {
     const THREADS: usize = 200;
+    let _alone = alone();
     for mode in [AttachMode::Best, AttachMode::RawTracepoint] {
-        let session = CaptureSession::open(&Options {
-            pids: vec![std::process::id()],
-            attach_mode: mode,
-            ..Options::default()
-        })
-        .unwrap();
+        let session = open(mode);
         let workers: Vec<Worker> = (0..THREADS)
             .map(|_| {
                 Worker::new(|| {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::processes::{Link, Means, Process, open, rest, shared, sleep};
 use super::told::{INTERRUPT, Step, assert_waited, blocked, by, closed, seen};
-use super::truth::{Did, LONG, Noted, attempt, long_ns, until, until_in_call};
 use crate::MODES;
 use crate::load::spin;
+use crate::truth::{Did, LONG, Noted, attempt, long_ns, until, until_in_call};
 
 fn links<const N: usize>() -> [Link; N] {
     [(); N].map(|()| Means::Pipe.link())

@@ -7,8 +7,8 @@ use loader::session::sample::Sample;
 
 use super::processes::{Means, Process, exit, open, rest, shared, sleep};
 use super::told::{INTERRUPT, assert_waited, blocked, by, closed, seen};
-use super::truth::{Did, LONG, Noted, attempt, long_ns, until_in_call};
 use crate::MODES;
+use crate::truth::{Did, LONG, Noted, attempt, long_ns, until, until_in_call};
 
 #[derive(Default)]
 struct Log {
@@ -265,7 +265,9 @@ fn a_thread_that_executes_another_program_is_waited_for_before_and_after() {
             until_in_call(waits.pid, libc::SYS_wait4);
             let executes = log.child.load(Ordering::Acquire);
             until_in_call(executes, libc::SYS_futex);
-            until_in_call(log.pid.load(Ordering::Acquire), libc::SYS_read);
+            let other = || log.pid.load(Ordering::Acquire);
+            until("its other thread is there", || other() != 0);
+            until_in_call(other(), libc::SYS_read);
             let session = open(mode, &[executes, waits.pid]);
             session.start(None).unwrap();
             go.give();

@@ -13,9 +13,9 @@ use loader::options::AttachMode;
 use loader::sample::Thread;
 
 use super::told::{INTERRUPT, assert_waited, blocked, by, closed, seen, waited_ns};
-use super::truth::{Did, LONG, attempt, long_ns, run_ns_of, until, until_in_call};
 use crate::load::{pin_to_cpu_0, spin};
 use crate::support::SetOnDrop;
+use crate::truth::{Did, LONG, attempt, long_ns, run_ns_of, until, until_in_call};
 use crate::worker::Worker;
 use crate::{MODES, open};
 

@@ -7,7 +7,6 @@ mod pipelines;
 mod processes;
 mod signals;
 mod told;
-mod truth;
 
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};

@@ -6,9 +6,9 @@ use loader::session::sample::Sample;
 
 use super::processes::{Means, Process, rest, shared, sleep};
 use super::told::{INTERRUPT, Step, assert_waited, between_ns, blocked, by, closed, on_path, seen};
-use super::truth::{Did, LONG, Noted, attempt, long_ns, until_in_call};
 use crate::MODES;
 use crate::load::spin;
+use crate::truth::{Did, LONG, Noted, attempt, long_ns, until_in_call};
 
 /// Who stands where: the last one sleeps, the next computes, and the others pass on what comes.
 const SLEEPS: usize = 0;

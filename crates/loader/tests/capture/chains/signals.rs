@@ -10,7 +10,7 @@ use loader::options::AttachMode;
 
 use super::processes::{self, Means, Process, rest, shared, sleep};
 use super::told::{INTERRUPT, assert_waited, blocked, by, closed, seen};
-use super::truth::{Did, LONG, Noted, attempt, long_ns, until, until_in_call};
+use crate::truth::{Did, LONG, Noted, attempt, long_ns, until, until_in_call};
 use crate::worker::Worker;
 use crate::{MODES, open};
 
