@@ -10,6 +10,8 @@ use crate::task::{Birth, Doing, Ended, How, Place, Queue, Task, TaskId, Waker};
 /// What is known of the machine since some time.
 pub struct Machine {
     begin_ns: u64,
+    /// When the window begins: then, or later.
+    window_ns: u64,
     tasks: Vec<Task>,
     by_pid: FxHashMap<Pid, TaskId>,
     cpus: Vec<Turns>,
@@ -40,6 +42,7 @@ impl Machine {
     pub fn new(begin_ns: u64) -> Self {
         Self {
             begin_ns,
+            window_ns: begin_ns,
             tasks: Vec::new(),
             by_pid: FxHashMap::default(),
             cpus: Vec::new(),
@@ -47,6 +50,11 @@ impl Machine {
             lost_until_ns: 0,
             contradictions: 0,
         }
+    }
+
+    /// Of a window that begins later than what is known.
+    pub fn of_window(self, window_ns: u64) -> Self {
+        Self { window_ns, ..self }
     }
 
     pub fn task(&self, id: TaskId) -> &Task {
@@ -156,6 +164,7 @@ impl Machine {
                 let id = self.task_of(woken);
                 let is_lost = self.is_lost(at_ns);
                 let begin_ns = self.begin_ns;
+                let goes_on_in_window = at_ns >= self.window_ns;
                 let task = self.task_mut(id);
                 task.is_target |= woken_is_target;
                 if is_on_cpu {
@@ -167,7 +176,7 @@ impl Machine {
                 task.see(if was_stopped {
                     Doing::Stopped(Ended::NotYet)
                 } else {
-                    let place = if task.since_ns() == begin_ns {
+                    let place = if goes_on_in_window && task.since_ns() == begin_ns {
                         Place::SinceBefore
                     } else {
                         Place::Nowhere

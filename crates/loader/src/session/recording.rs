@@ -180,7 +180,8 @@ impl Recording {
 
     fn new_window(&self, span: Span, next: &[Event], until_ns: u64) -> Window {
         let begin_ns = self.earlier.begin_ns(span.start_ns);
-        let mut window = Window::new(span.start_ns, Machine::new(begin_ns));
+        let machine = Machine::new(begin_ns).of_window(span.start_ns);
+        let mut window = Window::new(span.start_ns, machine);
         let earlier: Vec<Event> = self.earlier.of(begin_ns).copied().collect();
         window.take(&earlier);
         for (cpu, pid) in self.rings.silent(span.number) {
