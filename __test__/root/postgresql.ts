@@ -1,9 +1,10 @@
 /** PostgreSQL and pgbench from Debian's packages, on a socket in a folder of its own. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
@@ -12,6 +13,41 @@ const port = '54329';
 /** That pgbench connects with. */
 export const clients = 4;
 const user = ['--reuid=postgres', '--regid=postgres', '--init-groups', '--'];
+
+/** A session of psql, with a backend of its own, until `end()`. */
+export class Connection {
+  /** The backend's pid; the server is in the same pid namespace. */
+  backend = 0;
+  readonly #psql: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  constructor(psql: ChildProcess) {
+    if (psql.stdout === null) throw new Error('psql is not asked for its answers');
+    this.#psql = psql;
+    this.#lines = createInterface({ input: psql.stdout })[Symbol.asyncIterator]();
+  }
+
+  /** Statements; resolves with what they answered, row by row, once they are done. */
+  async query(sql: string): Promise<string> {
+    const done = 'kdelay: done';
+    this.#psql.stdin?.write(`${sql}\n\\echo '${done}'\n`);
+    const rows: string[] = [];
+    for (;;) {
+      const { value, done: isOver } = await this.#lines.next();
+      if (isOver) throw new Error(`psql ended in ${sql}`);
+      if (value === done) return rows.join('\n');
+      rows.push(value);
+    }
+  }
+
+  async end(): Promise<void> {
+    const ended = once(this.#psql, 'exit');
+    this.#psql.stdin?.end();
+    // It may be in the middle of a statement.
+    this.#psql.kill();
+    await ended;
+  }
+}
 
 /** A server of its own, with data of its own, until `end()`. */
 export class Cluster {
@@ -43,7 +79,7 @@ export class Cluster {
     const data = join(this.folder, 'data');
     await this.#run('initdb', '-D', data, '--no-sync', '-A', 'trust');
     const options = ['-D', data, '-k', this.folder, '-p', port, '-c', 'listen_addresses=', '-c', 'fsync=off'];
-    this.#postmaster = this.#spawn('postgres', ...options);
+    this.#postmaster = this.#spawn('postgres', 'ignore', ...options);
     const isReady = () =>
       this.#run('pg_isready', '-h', this.folder, '-p', port).then(
         () => true,
@@ -68,11 +104,24 @@ export class Cluster {
   /** Lets clients work; resolves once each has its backend. */
   async load(seconds: number): Promise<void> {
     const options = ['-h', this.folder, '-p', port, '-c', String(clients), '-T', String(seconds), 'postgres'];
-    this.#bench = this.#spawn('pgbench', ...options);
+    this.#bench = this.#spawn('pgbench', 'ignore', ...options);
     for (let waitedMs = 0; this.backends.length < clients; waitedMs += 20) {
       if (waitedMs > 30_000) throw new Error('pgbench did not connect');
       await setTimeout(20);
     }
+  }
+
+  async connect(): Promise<Connection> {
+    const words = ['-X', '-q', '-A', '-t', '-h', this.folder, '-p', port, 'postgres'];
+    const psql = this.#spawn('psql', ['pipe', 'pipe', 'inherit'], ...words);
+    const connection = new Connection(psql);
+    connection.backend = Number(await connection.query('SELECT pg_backend_pid();'));
+    return connection;
+  }
+
+  /** Off its CPU, and not about to be on one. */
+  sleeps(pid: number): boolean {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') S ');
   }
 
   async end(): Promise<void> {
@@ -93,10 +142,7 @@ export class Cluster {
     return runFile('setpriv', [...user, join(this.#programs, program), ...args], { cwd: this.folder });
   }
 
-  #spawn(program: string, ...args: string[]): ChildProcess {
-    return spawn('setpriv', [...user, join(this.#programs, program), ...args], {
-      cwd: this.folder,
-      stdio: ['ignore', 'ignore', 'ignore'],
-    });
+  #spawn(program: string, stdio: StdioOptions, ...args: string[]): ChildProcess {
+    return spawn('setpriv', [...user, join(this.#programs, program), ...args], { cwd: this.folder, stdio });
   }
 }
