@@ -91,6 +91,8 @@ const TICKS: usize = 3;
 struct Relayed {
     tick: [(Noted, Noted); TICKS],
     slow: (Noted, Noted),
+    /// The relay's last wait.
+    relay: (Noted, Noted),
     over: Noted,
 }
 
@@ -132,9 +134,10 @@ fn a_relay_is_looked_through_to_what_it_was_woken_by_each_time() {
                 rest();
             });
             let relay = Process::new(move || {
-                for _ in 0..=TICKS {
+                for _ in 0..TICKS {
                     assert!(to_relay.take());
                 }
+                note(&log.relay, || assert!(to_relay.take()));
                 passed_on.give();
                 rest();
             });
@@ -159,20 +162,21 @@ fn a_relay_is_looked_through_to_what_it_was_woken_by_each_time() {
                 way.extend_from_slice(last);
                 way
             };
-            let slept = between(&log.slow);
+            let (slept, last) = (between(&log.slow), between(&log.relay));
             let ticked: Vec<Did> = log.tick.iter().map(between).collect();
-            // The relay may be late to sleep after a tick, but not the whole time.
             let asleep = |pid| way(&[blocked(pid, "clock_nanosleep"), INTERRUPT]);
-            let sum = |of: fn(&Did) -> u64| ticked.iter().map(of).sum::<u64>();
-            // The first tick finds it asleep for certain.
+            // The first tick finds the relay asleep for certain, and it may be late to sleep after one; the last one's end is the slow one's.
             let first_ns = ticked[0].blocked_ns() / 2;
-            assert_waited(seen, &asleep(ticks.pid), first_ns..=sum(Did::wall_ns));
-            assert_waited(seen, &asleep(slow.pid), 0..=slept.wall_ns());
-            let last_wait_ns = log.over.get().at_ns - ticked[TICKS - 1].to.at_ns;
-            assert_waited(seen, &way(&[by(slow.pid)]), 0..=last_wait_ns);
-            // Whether it slept again at once, the scheduler knows alone: of all sleeps but the first, as of the slow one, at least one in most runs.
-            let told_ns = super::told::waited_ns(seen, &asleep(slow.pid)) as u64;
-            slept.blocked_ns() >= EACH.as_nanos() as u64 / 2 && told_ns >= slept.blocked_ns() / 2
+            let most_ns: u64 = ticked.iter().map(Did::wall_ns).sum();
+            assert_waited(seen, &asleep(ticks.pid), first_ns..=most_ns);
+            let since_last_tick_ns = log.over.get().at_ns - ticked[TICKS - 1].to.at_ns;
+            let within = last.blocked_ns() / 2..=since_last_tick_ns;
+            assert_waited(seen, &way(&[by(slow.pid)]), within);
+            // As much of that as both must have slept at once.
+            let both_ns =
+                (last.blocked_ns() + slept.blocked_ns()).saturating_sub(since_last_tick_ns);
+            assert_waited(seen, &asleep(slow.pid), both_ns / 2..=slept.wall_ns());
+            both_ns >= EACH.as_nanos() as u64 / 2
         });
     }
 }

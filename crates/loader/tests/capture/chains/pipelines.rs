@@ -5,7 +5,9 @@ use loader::session::capture::CaptureSession;
 use loader::session::sample::Sample;
 
 use super::processes::{Means, Process, rest, shared, sleep};
-use super::told::{INTERRUPT, Step, assert_waited, between_ns, blocked, by, closed, on_path, seen};
+use super::told::{
+    INTERRUPT, Step, assert_on_path, assert_waited, blocked, by, closed, on_path, seen,
+};
 use crate::MODES;
 use crate::load::spin;
 use crate::truth::{Did, LONG, Noted, attempt, long_ns, until_in_call};
@@ -113,14 +115,7 @@ fn assert_told(ran: &Ran, means: Means) -> bool {
         let its = way(who, &[by(pids[who])]);
         assert_waited(first, &its, did.wall_ns()..=most_ns);
         // And that at its very time.
-        let parts = on_path(sample, &its);
-        let on_path_ns = between_ns(&parts, did.from.at_ns, did.to.at_ns);
-        assert_eq!(
-            on_path_ns,
-            did.wall_ns(),
-            "{who}: {:#?}",
-            sample.critical_path
-        );
+        assert_on_path(sample, &its, did.from.at_ns, did.to.at_ns);
     }
     // Of its sleep it has slept as much as its account leaves for that, but for interrupts and what a hypervisor takes.
     let (slept, computed) = (log.did(SLEEPS), log.did(COMPUTES));

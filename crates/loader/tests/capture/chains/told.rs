@@ -7,6 +7,7 @@ use loader::session::capture::CaptureSession;
 use loader::session::sample::Sample;
 
 use crate::support::assert_adds_up;
+use crate::truth::note_unknown;
 use crate::{closed_by_hand, thread};
 
 /// What somebody did, whose tid it was, and in which call; empty, 0 and `None`: whatever it is.
@@ -75,44 +76,58 @@ fn is_it(step: Step, what: &str, tid: u32, call: Option<&str>) -> bool {
         && (step.2.is_none() || call == step.2)
 }
 
-/// How long it waited in this way; and how long at most, as what is less than a hundredth of all is told as others.
-fn waited_and_others_ns(thread: &Thread, way: &[Step]) -> (i64, i64) {
-    fn of(chains: &[Chain], way: &[Step]) -> (i64, i64) {
+/// How long it waited in this way, and what may be of it besides: what is less than a hundredth of all is told as others.
+#[derive(Clone, Copy, Debug, Default)]
+struct Waited {
+    told_ns: i64,
+    others_ns: i64,
+    unknown_ns: i64,
+}
+
+impl Waited {
+    fn so(chains: &[Chain], way: &[Step]) -> Self {
+        let mut sum = Self::default();
         let Some((&step, rest)) = way.split_first() else {
-            let told_ns = chains.iter().map(|chain| chain.total_ns).sum();
-            return (told_ns, told_ns);
+            return sum;
         };
-        let (mut told_ns, mut most_ns) = (0, 0);
         for chain in chains {
             let total_ns = chain.total_ns;
-            if chain.what == "others" {
-                most_ns += total_ns;
+            match chain.what.as_str() {
+                "others" => sum.others_ns += total_ns,
+                "unknown" => sum.unknown_ns += total_ns,
+                _ => {}
             }
             if !is_it(step, &chain.what, chain.tid, chain.call.as_deref()) {
                 continue;
             }
-            let (told, most) = match rest {
-                [] => (total_ns, total_ns),
-                _ => of(&chain.below, rest),
-            };
-            told_ns += told;
-            most_ns += most;
+            if rest.is_empty() {
+                sum.told_ns += total_ns;
+                continue;
+            }
+            let below = Self::so(&chain.below, rest);
+            sum.told_ns += below.told_ns;
+            sum.others_ns += below.others_ns;
+            sum.unknown_ns += below.unknown_ns;
         }
-        (told_ns, most_ns)
+        sum
     }
-    of(chains(thread), way)
 }
 
 pub fn waited_ns(thread: &Thread, way: &[Step]) -> i64 {
-    waited_and_others_ns(thread, way).0
+    Waited::so(chains(thread), way).told_ns
 }
 
 /// No less and no more than the program's own log allows.
 pub fn assert_waited(thread: &Thread, way: &[Step], within: RangeInclusive<u64>) {
-    let (told_ns, most_ns) = waited_and_others_ns(thread, way);
+    let waited = Waited::so(chains(thread), way);
+    let most_ns = waited.told_ns + waited.others_ns;
+    if (most_ns as u64) < *within.start() {
+        note_unknown();
+    }
+    let with_unknown_ns = (most_ns + waited.unknown_ns) as u64;
     assert!(
-        told_ns as u64 <= *within.end() && most_ns as u64 >= *within.start(),
-        "{told_ns} to {most_ns}, not {within:?}, of {way:?}: {:#?}",
+        waited.told_ns as u64 <= *within.end() && with_unknown_ns >= *within.start(),
+        "{waited:?}, not {within:?}, of {way:?}: {:#?}",
         thread.chains
     );
 }
@@ -165,8 +180,30 @@ pub fn on_path(sample: &Sample, way: &[Step]) -> Vec<(u64, u64)> {
         .collect()
 }
 
+/// All that time.
+pub fn assert_on_path(sample: &Sample, way: &[Step], from_ns: u64, to_ns: u64) {
+    let on_path_ns = between_ns(&on_path(sample, way), from_ns, to_ns);
+    if on_path_ns == to_ns - from_ns {
+        return;
+    }
+    note_unknown();
+    let unknown: u64 = (1..=way.len())
+        .map(|length| {
+            let mut way = way[..length].to_vec();
+            way[length - 1] = ("unknown", 0, None);
+            between_ns(&on_path(sample, &way), from_ns, to_ns)
+        })
+        .sum();
+    assert!(
+        on_path_ns + unknown >= to_ns - from_ns,
+        "{on_path_ns} of {}: {:#?}",
+        to_ns - from_ns,
+        sample.critical_path
+    );
+}
+
 /// What of these parts lies between these times.
-pub fn between_ns(parts: &[(u64, u64)], from_ns: u64, to_ns: u64) -> u64 {
+fn between_ns(parts: &[(u64, u64)], from_ns: u64, to_ns: u64) -> u64 {
     let inside =
         |&(begin_ns, end_ns): &(u64, u64)| end_ns.min(to_ns).saturating_sub(begin_ns.max(from_ns));
     parts.iter().map(inside).sum()
