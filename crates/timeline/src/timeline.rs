@@ -1,0 +1,358 @@
+//! The whole of it: one window after the other.
+
+use std::io::{self, Write};
+
+use abi::COMM_BYTES;
+use abi::syscall::SyscallKey;
+use recorder::event::{Cpu, Event, Irq, Pid, What};
+use recorder::machine::{Machine, Wait, WaitKind};
+use recorder::task::{Doing, Ended, TaskId, Waker};
+use rustc_hash::FxHashMap;
+
+use crate::arrows::Arrows;
+use crate::names::Names;
+use crate::output::{Annotations, Mark, Output, TRIGGERS, Value, WINDOWS};
+use crate::proto::{
+    BOOTTIME, Clock, ClockSnapshot, INCREMENTAL_STATE_CLEARED, MONOTONIC, Process as ProcessProto,
+    ProcessTree, REALTIME, SystemInfo, TracePacket, Utsname,
+};
+use crate::schedule::{Schedule, Woken};
+
+/// As `uname` tells it.
+#[derive(Clone, Debug, Default)]
+pub struct Host {
+    pub sysname: String,
+    pub release: String,
+    pub version: String,
+    pub machine: String,
+}
+
+/// One that is monitored.
+#[derive(Clone, Debug, Default)]
+pub struct Process {
+    pub pid: u32,
+    pub comm: String,
+    /// Empty: it is not known.
+    pub command_line: Vec<String>,
+}
+
+/// As they were asked for; `None`: there is none.
+#[derive(Clone, Debug, Default)]
+pub struct Triggers {
+    pub start: Option<String>,
+    pub stop: Option<String>,
+}
+
+/// At one moment, in ns.
+#[derive(Clone, Copy, Debug)]
+pub struct Clocks {
+    /// In which events come.
+    pub monotonic_ns: u64,
+    /// In which they are written, as the format has it.
+    pub boottime_ns: u64,
+    pub realtime_ns: u64,
+}
+
+impl Clocks {
+    /// How long the machine has slept. The clocks are read one after the other: less than that takes is none.
+    fn asleep_ns(&self) -> u64 {
+        const READING_NS: u64 = 1_000_000;
+        let asleep_ns = self.boottime_ns.saturating_sub(self.monotonic_ns);
+        if asleep_ns < READING_NS { 0 } else { asleep_ns }
+    }
+}
+
+/// A thread as it is reported.
+#[derive(Clone, Debug, Default)]
+pub struct Who {
+    pub pid: u32,
+    pub tid: u32,
+    pub comm: String,
+}
+
+/// How a window began and ended.
+#[derive(Clone, Debug)]
+pub struct WindowEdges<'a> {
+    pub start_ns: u64,
+    pub stop_ns: u64,
+    /// In which a trigger opened it.
+    pub started_by: Option<Who>,
+    pub stopped_by: Option<Who>,
+    /// Why it was closed, in a word.
+    pub reason: &'a str,
+}
+
+/// A system call that was recorded.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub who: Who,
+    pub entry_ns: u64,
+    pub exit_ns: u64,
+    pub call: SyscallKey,
+    pub result: i64,
+}
+
+pub struct Timeline<W, N> {
+    out: Output<W, N>,
+    triggers: Triggers,
+    window: Option<Window>,
+    irqs: FxHashMap<Irq, [u8; COMM_BYTES]>,
+    /// Of arrows.
+    latest_arrow: u64,
+    windows: i64,
+}
+
+struct Window {
+    schedule: Schedule,
+    arrows: Arrows,
+}
+
+impl<W: Write, N: Names> Timeline<W, N> {
+    pub fn new(to: W, names: N, triggers: Triggers) -> Self {
+        Self {
+            out: Output::new(to, names),
+            triggers,
+            window: None,
+            irqs: FxHashMap::default(),
+            latest_arrow: 0,
+            windows: 0,
+        }
+    }
+
+    /// Before all the rest.
+    pub fn begin(&mut self, host: &Host, processes: &[Process]) {
+        self.out.packet(TracePacket {
+            sequence_flags: Some(INCREMENTAL_STATE_CLEARED),
+            system_info: Some(SystemInfo {
+                utsname: Some(Utsname {
+                    sysname: Some(host.sysname.clone()),
+                    version: Some(host.version.clone()),
+                    release: Some(host.release.clone()),
+                    machine: Some(host.machine.clone()),
+                }),
+            }),
+            ..TracePacket::default()
+        });
+        self.out.packet(TracePacket {
+            process_tree: Some(ProcessTree {
+                processes: processes.iter().map(process).collect(),
+                threads: Vec::new(),
+            }),
+            ..TracePacket::default()
+        });
+        self.out.describe(WINDOWS, Some("kdelay: windows"), None);
+        self.out.describe(TRIGGERS, Some("kdelay: triggers"), None);
+    }
+
+    /// A window has begun. `silent`: CPUs that have had one turn all along, as far as is known, and whose.
+    pub fn begin_window(&mut self, start_ns: u64, clocks: &Clocks, silent: &[(Cpu, Pid)]) {
+        self.out.set_asleep(clocks.asleep_ns());
+        let clock = |clock_id: u32, ns: u64| Clock {
+            clock_id: Some(clock_id),
+            timestamp: Some(ns),
+        };
+        let boottime_ns = self.out.written_ns(clocks.monotonic_ns);
+        self.out.packet(TracePacket {
+            timestamp: Some(boottime_ns),
+            clock_snapshot: Some(ClockSnapshot {
+                clocks: vec![
+                    clock(BOOTTIME, boottime_ns),
+                    clock(MONOTONIC, clocks.monotonic_ns),
+                    clock(REALTIME, clocks.realtime_ns),
+                ],
+                primary_trace_clock: Some(BOOTTIME),
+            }),
+            ..TracePacket::default()
+        });
+        let mut schedule = Schedule::new(start_ns);
+        for &(cpu, pid) in silent {
+            schedule.ran_all_along(cpu, pid, &mut self.out);
+        }
+        self.window = Some(Window {
+            schedule,
+            arrows: Arrows::default(),
+        });
+    }
+
+    /// The next event of all CPUs, which the machine has taken in, and what it has ended.
+    pub fn event(&mut self, machine: &Machine, event: &Event, ended: Option<&Wait>) {
+        if self.out.has_failed() {
+            return;
+        }
+        self.scheduled(event);
+        if let Some(wait) = ended
+            && let WaitKind::Blocked(by) = wait.kind
+        {
+            self.blocked(machine, wait.task, wait.from_ns, wait.to_ns, Some(by));
+            if let (Waker::Task(..), Some(window)) = (by, &mut self.window) {
+                window
+                    .arrows
+                    .draw(machine, wait, &mut self.latest_arrow, &mut self.out);
+            }
+        }
+    }
+
+    /// What is called what counts also between windows, as it is told once.
+    pub fn name(&mut self, event: &Event) {
+        match event.what {
+            What::TaskName { pid, ref name } => self.out.name(pid, name),
+            What::IrqName { irq, name } => _ = self.irqs.insert(irq, name),
+            _ => {}
+        }
+    }
+
+    fn scheduled(&mut self, event: &Event) {
+        let Event { at_ns, cpu, .. } = *event;
+        let Some(Window { schedule, .. }) = &mut self.window else {
+            return;
+        };
+        let out = &mut self.out;
+        match &event.what {
+            What::Switch { prev, next, .. } => schedule.switch(cpu, at_ns, prev, *next, out),
+            What::Waking {
+                woken,
+                is_on_cpu,
+                was_stopped,
+                woken_cpu,
+                by,
+                ..
+            } => {
+                let woken = Woken {
+                    pid: *woken,
+                    is_on_cpu: *is_on_cpu,
+                    was_stopped: *was_stopped,
+                    cpu: *woken_cpu,
+                };
+                schedule.waking(cpu, at_ns, &woken, by, out);
+            }
+            What::Born {
+                child,
+                parent,
+                cpu: queue,
+            } => {
+                out.begin_task(cpu, at_ns, *child);
+                schedule.born((cpu, at_ns), (*child, *parent), *queue, out);
+            }
+            What::Lost { until_ns } => schedule.lose(cpu, at_ns, *until_ns, out),
+            What::Migrated { .. } | What::TaskName { .. } | What::IrqName { .. } => {}
+        }
+    }
+
+    /// In what a thread was blocked, if that is known; `by`: what has ended it.
+    fn blocked(
+        &mut self,
+        machine: &Machine,
+        id: TaskId,
+        from_ns: u64,
+        to_ns: u64,
+        by: Option<Waker>,
+    ) {
+        let task = machine.task(id);
+        let intervals = task.intervals().iter().rev();
+        let mut intervals = intervals.skip_while(|interval| interval.from_ns > from_ns);
+        let call = intervals.find_map(|interval| match interval.doing {
+            Doing::Blocked(call, _) if interval.from_ns == from_ns => Some(call),
+            _ => None,
+        });
+        let name = match call.flatten() {
+            Some(call) => self.out.names.call(call),
+            None => "blocked".to_owned(),
+        };
+        let ended_by = match by {
+            Some(Waker::Irq(irq)) => Some(self.out.names.irq(irq, self.irqs.get(&irq))),
+            Some(Waker::IdleCpu) => Some("an interrupt".to_owned()),
+            Some(Waker::Task(..)) => None,
+            None => Some("the window's end".to_owned()),
+        };
+        let (tgid, tid, comm) = self.out.named(task.pid, task.name.as_ref());
+        let track = self.out.thread_track((tgid, tid), &comm);
+        let ended_by = ended_by.map(|by| ("ended by", Value::Text(by)));
+        let mark = Mark {
+            annotations: ended_by.into_iter().collect(),
+            ..Mark::new(track, "blocked", name)
+        };
+        self.out.slice(from_ns, to_ns, mark);
+    }
+
+    /// The window is over, and all its events have come: what goes on is cut.
+    pub fn end_window(&mut self, machine: &Machine, stop_ns: u64) {
+        let Some(window) = self.window.take() else {
+            return;
+        };
+        for (id, task) in machine.tasks() {
+            let since_ns = task.since_ns();
+            if task.is_target
+                && matches!(task.doing(), Doing::Blocked(_, Ended::NotYet))
+                && since_ns < stop_ns
+            {
+                self.blocked(machine, id, since_ns, stop_ns, None);
+            }
+        }
+        window.schedule.end(stop_ns, &mut self.out);
+        self.out.write_bundles();
+    }
+
+    /// A slice of a window that has ended, and its triggers.
+    pub fn window(&mut self, edges: &WindowEdges) {
+        let name = format!("window {}", self.windows);
+        self.windows += 1;
+        let mark = Mark {
+            annotations: vec![("closed by", Value::Text(edges.reason.to_owned()))],
+            ..Mark::new(WINDOWS, "window", name)
+        };
+        self.out.slice(edges.start_ns, edges.stop_ns, mark);
+        let Triggers { start, stop } = &self.triggers;
+        for (what, at_ns, by, trigger) in [
+            ("start", edges.start_ns, &edges.started_by, start),
+            ("stop", edges.stop_ns, &edges.stopped_by, stop),
+        ] {
+            if let Some(who) = by {
+                let trigger = trigger.as_deref().unwrap_or_default();
+                let mark = Mark {
+                    annotations: annotations_of(who),
+                    ..Mark::new(TRIGGERS, "trigger", format!("{what} {trigger}"))
+                };
+                self.out.instant(at_ns, mark);
+            }
+        }
+    }
+
+    /// A call of a window that has ended.
+    pub fn call(&mut self, call: &Call) {
+        let who = &call.who;
+        let track = self
+            .out
+            .thread_track((who.pid as i32, who.tid as i32), &who.comm);
+        let mark = Mark {
+            annotations: vec![("result", Value::Number(call.result))],
+            ..Mark::new(track, "call", self.out.names.call(call.call))
+        };
+        self.out.slice(call.entry_ns, call.exit_ns, mark);
+    }
+
+    /// All that waits to be written is. Fails as the first write that has failed.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn annotations_of(who: &Who) -> Annotations {
+    vec![
+        ("thread", Value::Text(who.comm.clone())),
+        ("tid", Value::Number(who.tid.into())),
+        ("pid", Value::Number(who.pid.into())),
+    ]
+}
+
+fn process(process: &Process) -> ProcessProto {
+    let is_comm = process.command_line.is_empty();
+    ProcessProto {
+        pid: Some(process.pid as i32),
+        cmdline: if is_comm {
+            vec![process.comm.clone()]
+        } else {
+            process.command_line.clone()
+        },
+        cmdline_is_comm: is_comm.then_some(true),
+    }
+}
