@@ -1,5 +1,6 @@
 //! What a session is asked for.
 
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use abi::stack::FRAME_POINTER_BYTES;
@@ -38,6 +39,8 @@ pub struct Options {
     pub recorder_bytes: u32,
     /// The thread whose critical path each window has; `None`: that of the thread in which the stop trigger fires.
     pub critical_path_of: Option<u32>,
+    /// Where the windows' time line is written in Perfetto's format; `None`: there is none.
+    pub timeline: Option<TimelineTo>,
     /// Upcalls of Open vSwitch's datapath are not counted.
     pub without_upcalls: bool,
     /// Those of recorded calls, and of time blocked.
@@ -73,6 +76,7 @@ impl Default for Options {
             without_who: false,
             recorder_bytes: RECORDER_BYTES,
             critical_path_of: None,
+            timeline: None,
             without_upcalls: false,
             user_stacks: UserStacks::default(),
             debug_cache: None,
@@ -96,6 +100,14 @@ impl Options {
             UserStacks::None
         }
     }
+}
+
+/// Where a time line goes.
+#[derive(Clone, Debug)]
+pub enum TimelineTo {
+    File(PathBuf),
+    /// Of whoever asks for it, and open until the session is.
+    Descriptor(RawFd),
 }
 
 /// Which system calls are recorded one by one.

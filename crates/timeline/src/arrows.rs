@@ -45,7 +45,12 @@ impl Parts for Wakeups {
             };
             // The next part of the same wait: its end was a later one's.
             let is_told = self.later.get(..depth) == Some(&way[..depth])
-                && self.later.get(depth).and_then(|&step| task_of(step)).map(|(id, _)| id) == Some(waker);
+                && self
+                    .later
+                    .get(depth)
+                    .and_then(|&step| task_of(step))
+                    .map(|(id, _)| id)
+                    == Some(waker);
             if !is_told {
                 self.found.push(Wakeup {
                     waker,
@@ -117,9 +122,7 @@ fn arrow<W: Write, N: Names>(
     let to = out.thread_track((woken.0, woken.1), &woken.2);
     let how = match wakeup.how {
         How::Exit => Some(("by", Value::Text("its end".to_owned()))),
-        How::Call(call) => {
-            call.map(|call| ("in", Value::Text(out.names.call(call))))
-        }
+        How::Call(call) => call.map(|call| ("in", Value::Text(out.names.call(call)))),
     };
     out.instant(
         wakeup.at_ns,

@@ -116,6 +116,10 @@ impl<W: Write, N: Names> Output<W, N> {
         self.packets.write(packet);
     }
 
+    pub fn into_inner(self) -> W {
+        self.packets.into_inner()
+    }
+
     pub fn has_failed(&self) -> bool {
         self.packets.has_failed()
     }

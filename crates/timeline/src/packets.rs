@@ -59,6 +59,10 @@ impl<W: Write> Packets<W> {
         }
     }
 
+    pub fn into_inner(self) -> W {
+        self.to
+    }
+
     pub fn has_failed(&self) -> bool {
         self.failure.is_some()
     }

@@ -131,7 +131,12 @@ impl Schedule {
     }
 
     fn write<W: Write, N: Names>(&self, unwritten: &Unwritten, out: &mut Output<W, N>) {
-        let Unwritten { cpu, at_ns, waking, before } = unwritten;
+        let Unwritten {
+            cpu,
+            at_ns,
+            waking,
+            before,
+        } = unwritten;
         if let Some(state) = *before {
             self.see(waking.woken, state, out);
         }

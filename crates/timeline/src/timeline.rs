@@ -80,6 +80,8 @@ pub struct WindowEdges<'a> {
     pub stopped_by: Option<Who>,
     /// Why it was closed, in a word.
     pub reason: &'a str,
+    /// The report says nothing of it, as it was too short, say.
+    pub was_dropped: bool,
 }
 
 /// A system call that was recorded.
@@ -99,12 +101,15 @@ pub struct Timeline<W, N> {
     irqs: FxHashMap<Irq, [u8; COMM_BYTES]>,
     /// Of arrows.
     latest_arrow: u64,
-    windows: i64,
+    /// That the report tells of.
+    windows: u64,
 }
 
 struct Window {
     schedule: Schedule,
     arrows: Arrows,
+    /// The latest event's time.
+    latest_ns: u64,
 }
 
 impl<W: Write, N: Names> Timeline<W, N> {
@@ -171,6 +176,7 @@ impl<W: Write, N: Names> Timeline<W, N> {
         self.window = Some(Window {
             schedule,
             arrows: Arrows::default(),
+            latest_ns: start_ns,
         });
     }
 
@@ -203,9 +209,15 @@ impl<W: Write, N: Names> Timeline<W, N> {
 
     fn scheduled(&mut self, event: &Event) {
         let Event { at_ns, cpu, .. } = *event;
-        let Some(Window { schedule, .. }) = &mut self.window else {
+        let Some(Window {
+            schedule,
+            latest_ns,
+            ..
+        }) = &mut self.window
+        else {
             return;
         };
+        *latest_ns = at_ns.max(*latest_ns);
         let out = &mut self.out;
         match &event.what {
             What::Switch { prev, next, .. } => schedule.switch(cpu, at_ns, prev, *next, out),
@@ -234,7 +246,8 @@ impl<W: Write, N: Names> Timeline<W, N> {
                 schedule.born((cpu, at_ns), (*child, *parent), *queue, out);
             }
             What::Lost { until_ns } => schedule.lose(cpu, at_ns, *until_ns, out),
-            What::Migrated { .. } | What::TaskName { .. } | What::IrqName { .. } => {}
+            What::TaskName { .. } | What::IrqName { .. } => self.name(event),
+            What::Migrated { .. } => {}
         }
     }
 
@@ -294,8 +307,12 @@ impl<W: Write, N: Names> Timeline<W, N> {
 
     /// A slice of a window that has ended, and its triggers.
     pub fn window(&mut self, edges: &WindowEdges) {
-        let name = format!("window {}", self.windows);
-        self.windows += 1;
+        let name = if edges.was_dropped {
+            "dropped window".to_owned()
+        } else {
+            self.windows += 1;
+            format!("window {}", self.windows - 1)
+        };
         let mark = Mark {
             annotations: vec![("closed by", Value::Text(edges.reason.to_owned()))],
             ..Mark::new(WINDOWS, "window", name)
@@ -330,9 +347,18 @@ impl<W: Write, N: Names> Timeline<W, N> {
         self.out.slice(call.entry_ns, call.exit_ns, mark);
     }
 
-    /// All that waits to be written is. Fails as the first write that has failed.
+    /// All that waits is handed on. Fails as the first write that has failed.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+
+    /// The same, and what takes the bytes. A window that is still open ends with its latest event.
+    pub fn into_output(mut self) -> io::Result<W> {
+        if let Some(window) = self.window.take() {
+            window.schedule.end(window.latest_ns, &mut self.out);
+        }
+        self.out.flush()?;
+        Ok(self.out.into_inner())
     }
 }
 

@@ -30,6 +30,7 @@ use crate::targets::hold::{hold, living_threads};
 use crate::targets::identity::Process;
 use crate::targets::pidfd::Signal;
 use crate::targets::process::will_be;
+use crate::timeline_file::{OpenedFile, TaskNames, TimelineFile};
 
 pub struct Attached {
     pub probes: Probes,
@@ -81,6 +82,9 @@ impl Attached {
 
     /// Attaches the probes to the processes, each named once. `detached` is raised when they are gone again.
     pub fn open(pids: &[u32], options: &Options, detached: Arc<Signal>) -> Result<Opened> {
+        // Before anything attaches: that it cannot be written must not show after an hour of capturing.
+        let timeline = options.timeline.as_ref().map(OpenedFile::open);
+        let timeline = timeline.transpose()?;
         let loader = PendingLoader::begin();
         let (processes, mut targets) = hold(pids, options.if_ended)?;
         if let (Some(program), [target]) = (&options.program, &mut targets[..]) {
@@ -147,7 +151,15 @@ impl Attached {
             None
         } else {
             let rings = RecorderRings::new(&mut probes, 1 << capacity.ring_shift)?;
-            Some(Mutex::new(Recording::new(rings)))
+            let timeline = timeline.map(|file| {
+                let asked_for = timeline::Triggers {
+                    start: options.start_trigger.clone(),
+                    stop: options.stop_trigger.clone(),
+                };
+                let names = TaskNames::new(namespace.is_none());
+                TimelineFile::new(file, names, asked_for, &targets)
+            });
+            Some(Mutex::new(Recording::new(rings, timeline.transpose()?)))
         };
         if one.is_none() {
             for &pid in &pids {

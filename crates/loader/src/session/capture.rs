@@ -24,6 +24,7 @@ use crate::session::window::{PendingWindow, Stage};
 use crate::targets::identity::Process;
 use crate::targets::pidfd::{Signal, wait_readable};
 use crate::targets::stopped::StoppedThreads;
+use crate::timeline_file::TimelineFile;
 
 /// A waiter looks around once in a while: of several, one may have taken the news that all wait for.
 const LONGEST_WAIT_NS: u64 = 500_000_000;
@@ -322,8 +323,14 @@ impl CaptureSession {
         self.wake.raise();
     }
 
-    /// The same, and waits until everything is detached: a window that is being read is read to its end.
+    /// The same, and waits until everything is detached: a window that is being read is read to its end. Fails if the time line could
+    /// not be written, in whatever window that was.
     pub fn close(&self) -> Result<()> {
+        let timeline = self.shared.attached().ok().and_then(|attached| {
+            attached
+                .recording()
+                .and_then(|mut recording| recording.take_timeline())
+        });
         self.begin_close();
         // The harvester may have it; it may also be gone.
         let remains = self.shared.lock().take_remains();
@@ -333,7 +340,7 @@ impl CaptureSession {
             .map_err(|error| Error::io("waiting for the probes to be detached", &error))?
             .contains(&true)
         {}
-        Ok(())
+        timeline.map_or(Ok(()), TimelineFile::finish)
     }
 
     pub fn is_closed(&self) -> bool {
