@@ -190,6 +190,7 @@ test('without options the defaults of the contract hold', (t) => {
     who: true,
     recorderBytes: 4_194_304,
     criticalPath: null,
+    timeline: null,
     format: 'text',
     histograms: false,
     verdict: true,
@@ -224,6 +225,10 @@ const conflicts: Array<[string, GivenOptions, string[] | null, RegExp]> = [
   ['histograms in JSON', { histograms: true, format: 'json' }, null, /^--histograms: /],
   ['a path of nothing recorded', { criticalPath: 1, who: false }, null, /^--critical-path: /],
   ['a ring of nothing recorded', { recorderBytes: 8192, who: false }, null, /^--recorder-bytes: /],
+  ['a time line of nothing recorded', { timeline: 't', who: false }, null, /^--timeline: with --no-who /],
+  ['the same as the format', { format: 'perfetto', who: false }, null, /^--format perfetto: with --no-who /],
+  ['two time lines', { format: 'perfetto', timeline: 't' }, null, /^--timeline: /],
+  ['one file for two things', { output: 'a/../t', timeline: './t' }, null, /^--timeline: /],
   ['folded stacks without any', { format: 'folded' }, null, /^--format folded: /],
   ['a copy for frame pointers', { userStackBy: 'fp', userStackBytes: 4096 }, null, /^--user-stack-bytes: /],
   [

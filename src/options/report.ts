@@ -61,6 +61,7 @@ function optionsOf(options: SessionOptions): GivenOptions {
     debug: options.debugLevel ?? 0,
     who: options.who ?? true,
     criticalPath: options.criticalPath ?? null,
+    timeline: typeof options.timeline === 'string' ? options.timeline : null,
     ...(options.recorderBytes === undefined ? {} : { recorderBytes: options.recorderBytes }),
     verdict: options.verdict ?? true,
     skipUpcallStats: options.skipUpcallStats ?? false,
