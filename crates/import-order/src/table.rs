@@ -70,9 +70,9 @@ const ORDERS: &[(&str, Floors<'static>)] = &[
     ]),
     ("timeline", &[
         &["timeline"],
-        &["arrows", "schedule"],
+        &["arrows", "given", "schedule"],
         &["output"],
-        &["bundles", "prev_state", "tasks"],
+        &["bundles", "marks", "prev_state", "tasks"],
         &["names", "packets"],
         &["proto"],
     ]),

@@ -7,8 +7,9 @@ use recorder::task::{How, TaskId};
 use recorder::walk::{Limits, Parts, Role, Step, Walk};
 use rustc_hash::FxHashSet;
 
+use crate::marks::{Mark, Value};
 use crate::names::Names;
-use crate::output::{Mark, Output, Value};
+use crate::output::Output;
 
 /// Of each wait, as chains are summed up.
 const LIMITS: Limits = Limits {

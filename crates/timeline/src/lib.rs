@@ -7,6 +7,8 @@
 
 mod arrows;
 pub mod bundles;
+mod given;
+mod marks;
 pub mod names;
 mod output;
 mod packets;
@@ -16,4 +18,5 @@ mod schedule;
 pub mod tasks;
 mod timeline;
 
-pub use timeline::{Call, Clocks, Host, Process, Timeline, Triggers, Who, WindowEdges};
+pub use given::{Call, Clocks, Host, Process, Triggers, Who, WindowEdges};
+pub use timeline::Timeline;

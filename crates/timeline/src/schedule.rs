@@ -11,8 +11,9 @@ use abi::thread::state::MOST_EARLY_NS;
 use recorder::event::{Cpu, IrqKind, Leaving, Pid, Waker, Why};
 use rustc_hash::FxHashMap;
 
+use crate::marks::Waking;
 use crate::names::Names;
-use crate::output::{Output, Waking};
+use crate::output::Output;
 use crate::prev_state::{self, of_leaving};
 use crate::proto::{IN_HARD_IRQ, IN_SOFT_IRQ};
 
