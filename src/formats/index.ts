@@ -11,13 +11,17 @@ import { text } from './text/index.js';
 
 export type { Format, Formatter, Pieces } from './format.js';
 
-export const formats: readonly Format[] = [text, json, ndjson, folded, perfetto];
+/** Those that a finished report can be printed in. */
+export const formats: readonly Format[] = [text, json, ndjson, folded];
 
-export const formatNames: readonly string[] = formats.map(({ name }) => name);
+const all: readonly Format[] = [...formats, perfetto];
+
+/** Those of --format. */
+export const formatNames: readonly string[] = all.map(({ name }) => name);
 
 /** The format of this name. Throws INVALID_ARGUMENT for a name that is not in `formatNames`. */
 export function findFormat(name: string): Format {
-  const format = formats.find((candidate) => candidate.name === name);
+  const format = all.find((candidate) => candidate.name === name);
   if (format !== undefined) return format;
   throw new KdelayError(
     'INVALID_ARGUMENT',
