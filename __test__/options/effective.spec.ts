@@ -59,6 +59,7 @@ const good: Array<[Key, string[], unknown]> = [
   ['debug', ['0'], 0],
   ['debug', ['7'], 7],
   ['output', ['report.json'], 'report.json'],
+  ['timeline', ['t.pftrace'], 't.pftrace'],
   ...formatNames.map((name): [Key, string[], unknown] => ['format', [name], name]),
 ];
 
@@ -135,6 +136,7 @@ const bad: Array<[Key, string, RegExp]> = [
   ['format', 'xml', /^--format: unknown value “xml”$/],
   ['format', 'JSON', /unknown value/],
   ['output', '', /^--output: the value is empty$/],
+  ['timeline', '', /^--timeline: the value is empty$/],
 ];
 
 for (const [key, text, message] of bad) {

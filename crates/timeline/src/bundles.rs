@@ -56,7 +56,7 @@ impl Bundles {
 
 impl Bundle {
     fn write<W: Write>(&mut self, cpu: Cpu, packets: &mut Packets<W>) {
-        if self.events.is_empty() {
+        if self.events.is_empty() && !self.has_lost {
             return;
         }
         packets.write(TracePacket {

@@ -30,7 +30,7 @@ use crate::targets::hold::{hold, living_threads};
 use crate::targets::identity::Process;
 use crate::targets::pidfd::Signal;
 use crate::targets::process::will_be;
-use crate::timeline_file::{OpenedFile, TaskNames, TimelineFile};
+use crate::timeline_file::{OpenedFile, SharedTimeline, TaskNames, TimelineFile};
 
 pub struct Attached {
     pub probes: Probes,
@@ -71,6 +71,7 @@ pub struct Opened {
     pub targets: Vec<Target>,
     /// On the triggers, one line each.
     pub remarks: Vec<String>,
+    pub timeline: Option<SharedTimeline>,
 }
 
 impl Attached {
@@ -147,6 +148,7 @@ impl Attached {
             options.debug_level,
         )?;
         let maps = Maps::new(&mut probes)?;
+        let mut shared_timeline = None;
         let recording = if options.without_who {
             None
         } else {
@@ -159,7 +161,8 @@ impl Attached {
                 let names = TaskNames::new(namespace.is_none());
                 TimelineFile::new(file, names, asked_for, &targets)
             });
-            Some(Mutex::new(Recording::new(rings, timeline.transpose()?)))
+            shared_timeline = timeline.transpose()?.map(SharedTimeline::new);
+            Some(Mutex::new(Recording::new(rings, shared_timeline.clone())))
         };
         if one.is_none() {
             for &pid in &pids {
@@ -237,6 +240,7 @@ impl Attached {
             processes,
             targets,
             remarks,
+            timeline: shared_timeline,
         })
     }
 }

@@ -19,7 +19,7 @@ use crate::probes::recorder_rings::RecorderRings;
 use crate::sample::{Start, Stop, TriggeringThread};
 use crate::session::window::Span;
 use crate::threads::recorded_names::RecordedNames;
-use crate::timeline_file::TimelineFile;
+use crate::timeline_file::SharedTimeline;
 
 /// A record, or an edge, may be seen so long after the clock was read for it: what is held back for as long comes in the order of all CPUs,
 /// and in its window. A program takes microseconds, but a virtual CPU may be kept from its own in the middle of one.
@@ -30,7 +30,7 @@ pub struct Recording {
     order: Order,
     /// Oldest first.
     windows: VecDeque<Pending>,
-    timeline: Option<TimelineFile>,
+    timeline: Option<SharedTimeline>,
     names: RecordedNames,
     /// Records that were overwritten before they were read, since the last window was finished.
     overwritten: u64,
@@ -63,7 +63,7 @@ pub struct Recorded {
 }
 
 impl Recording {
-    pub fn new(rings: RecorderRings, timeline: Option<TimelineFile>) -> Self {
+    pub fn new(rings: RecorderRings, timeline: Option<SharedTimeline>) -> Self {
         Self {
             rings,
             order: Order::default(),
@@ -113,7 +113,8 @@ impl Recording {
         let (before, events) = events.split_at(first);
         let place = self.place(span);
         let pending = &mut self.windows[place];
-        let Some(file) = &mut self.timeline else {
+        let mut timeline = self.timeline.as_ref().map(SharedTimeline::lock);
+        let Some(file) = timeline.as_mut().and_then(|file| file.as_mut()) else {
             return pending.window.take(events);
         };
         for event in before {
@@ -191,7 +192,8 @@ impl Recording {
 
     /// Of a window that is finished: how it began and ended.
     pub fn tell_edges(&mut self, start: &Start, stop: &Stop, was_dropped: bool) {
-        if let Some(file) = &mut self.timeline {
+        let mut timeline = self.timeline.as_ref().map(SharedTimeline::lock);
+        if let Some(file) = timeline.as_mut().and_then(|file| file.as_mut()) {
             file.timeline.window(&WindowEdges {
                 start_ns: start.at_ns,
                 stop_ns: stop.at_ns,
@@ -206,7 +208,8 @@ impl Recording {
 
     /// Of a window that is finished. False: there is nobody to tell.
     pub fn tell_calls(&mut self, calls: &[RecordedCall]) -> bool {
-        let Some(file) = &mut self.timeline else {
+        let mut timeline = self.timeline.as_ref().map(SharedTimeline::lock);
+        let Some(file) = timeline.as_mut().and_then(|file| file.as_mut()) else {
             return false;
         };
         for recorded in calls {
@@ -214,11 +217,6 @@ impl Recording {
         }
         file.hand_on();
         true
-    }
-
-    /// From now on there is none.
-    pub fn take_timeline(&mut self) -> Option<TimelineFile> {
-        self.timeline.take()
     }
 }
 

@@ -5,6 +5,7 @@ mod opened;
 mod sink;
 
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use timeline::{Clocks, Host, Process, Timeline, Triggers};
 
@@ -20,6 +21,27 @@ pub struct TimelineFile {
     name: String,
     targets: Vec<Process>,
     has_begun: bool,
+}
+
+/// Whoever records writes it, and whoever has the session ends it, once nobody records any more.
+#[derive(Clone)]
+pub struct SharedTimeline(Arc<Mutex<Option<TimelineFile>>>);
+
+impl SharedTimeline {
+    pub fn new(file: TimelineFile) -> Self {
+        Self(Arc::new(Mutex::new(Some(file))))
+    }
+
+    /// `None`: it has ended.
+    pub fn lock(&self) -> MutexGuard<'_, Option<TimelineFile>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until all of it is written. Fails once if that was not possible.
+    pub fn finish(&self) -> Result<()> {
+        let file = self.lock().take();
+        file.map_or(Ok(()), TimelineFile::finish)
+    }
 }
 
 impl TimelineFile {
