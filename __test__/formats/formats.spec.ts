@@ -43,6 +43,16 @@ for (const { name } of formats) {
   });
 }
 
+test('perfetto is no format of a finished report', (t) => {
+  const [report] = Object.values(reports);
+  if (report === undefined) throw new Error('no report');
+  t.false(formats.some(({ name }) => name === 'perfetto'));
+  const error = t.throws(() => formatReport(report, 'perfetto'), { instanceOf: KdelayError });
+  t.is(error?.code, 'INVALID_ARGUMENT');
+  const formatter = findFormat('perfetto').create(report.options);
+  t.deepEqual([...formatter.footer(report.targets)], []);
+});
+
 for (const [title, report] of Object.entries(reports)) {
   test(`json of ${title} is the report, and valid`, (t) => {
     const parsed = JSON.parse(formatReport(report, 'json'));

@@ -60,6 +60,7 @@ const good: Array<[Key, string[], unknown]> = [
   ['debug', ['0'], 0],
   ['debug', ['7'], 7],
   ['output', ['report.json'], 'report.json'],
+  ['timeline', ['t.pftrace'], 't.pftrace'],
   ...formatNames.map((name): [Key, string[], unknown] => ['format', [name], name]),
 ];
 
@@ -138,6 +139,7 @@ const bad: Array<[Key, string, RegExp]> = [
   ['format', 'xml', /^--format: unknown value “xml”$/],
   ['format', 'JSON', /unknown value/],
   ['output', '', /^--output: the value is empty$/],
+  ['timeline', '', /^--timeline: the value is empty$/],
 ];
 
 for (const [key, text, message] of bad) {
@@ -194,6 +196,7 @@ test('without options the defaults of the contract hold', (t) => {
     before: 0,
     recorderBytes: 4_194_304,
     criticalPath: null,
+    timeline: null,
     format: 'text',
     histograms: false,
     verdict: true,
@@ -235,6 +238,10 @@ const conflicts: Array<[string, GivenOptions, string[] | null, RegExp]> = [
   ],
   ['what came before a capture', { before: 5, stopTrigger: 'up:f' }, null, /^--before: /],
   ['a ring of nothing recorded', { recorderBytes: 8192, who: false }, null, /^--recorder-bytes: /],
+  ['a time line of nothing recorded', { timeline: 't', who: false }, null, /^--timeline: with --no-who /],
+  ['the same as the format', { format: 'perfetto', who: false }, null, /^--format perfetto: with --no-who /],
+  ['two time lines', { format: 'perfetto', timeline: 't' }, null, /^--timeline: /],
+  ['one file for two things', { output: 'a/../t', timeline: './t' }, null, /^--timeline: /],
   ['folded stacks without any', { format: 'folded' }, null, /^--format folded: /],
   ['a copy for frame pointers', { userStackBy: 'fp', userStackBytes: 4096 }, null, /^--user-stack-bytes: /],
   [

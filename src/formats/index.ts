@@ -6,17 +6,22 @@ import type { Format, Formatter, Pieces } from './format.js';
 import { joined } from './joined.js';
 import { json } from './json.js';
 import { ndjson } from './ndjson.js';
+import { perfetto } from './perfetto.js';
 import { text } from './text/index.js';
 
 export type { Format, Formatter, Pieces } from './format.js';
 
+/** Those that a finished report can be printed in. */
 export const formats: readonly Format[] = [text, json, ndjson, folded];
 
-export const formatNames: readonly string[] = formats.map(({ name }) => name);
+const all: readonly Format[] = [...formats, perfetto];
+
+/** Those of --format. */
+export const formatNames: readonly string[] = all.map(({ name }) => name);
 
 /** The format of this name. Throws INVALID_ARGUMENT for a name that is not in `formatNames`. */
 export function findFormat(name: string): Format {
-  const format = formats.find((candidate) => candidate.name === name);
+  const format = all.find((candidate) => candidate.name === name);
   if (format !== undefined) return format;
   throw new KdelayError(
     'INVALID_ARGUMENT',
@@ -26,10 +31,17 @@ export function findFormat(name: string): Format {
 }
 
 /**
- * A whole report in the format of this name. Throws KdelayError, INVALID_ARGUMENT, for an unknown name, and for a report that is
+ * A whole report in the format of this name. Throws KdelayError, INVALID_ARGUMENT, for an unknown name, for perfetto, and for a report that is
  * longer than a string can be: write the pieces that a Formatter makes then.
  */
 export function formatReport(report: CapturedReport, name: string): string {
+  if (name === perfetto.name) {
+    throw new KdelayError(
+      'INVALID_ARGUMENT',
+      'format: perfetto is written while samples are taken, and not made of them',
+      "give CaptureSession.open() a file as its option 'timeline'",
+    );
+  }
   return joined(name, piecesOf(report, findFormat(name).create(report.options)));
 }
 

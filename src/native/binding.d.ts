@@ -64,8 +64,8 @@ export declare class BindingSession {
   /** Forgets the oldest window, which must be closed. */
   discard(): Promise<void>
   /**
-   * The session is closed at once, and a wait under way resolves. Resolves itself when everything is detached. Closing twice is
-   * harmless.
+   * The session is closed at once, and a wait under way resolves. Resolves itself when everything is detached, and the time line is
+   * written; rejects if that was not possible. Closing twice is harmless.
    */
   close(): Promise<void>
   get closed(): boolean
@@ -358,6 +358,8 @@ export interface BindingOpenOptions {
   beforeMs?: number
   /** The thread whose critical path each window has; by default that of the thread in which the stop trigger fires. */
   criticalPathOf?: number
+  /** The file into which the windows' time line is written, in Perfetto's format; or an open descriptor. By default there is none. */
+  timeline?: string | number
   /** Upcalls of Open vSwitch's datapath are not counted. */
   skipUpcallStats?: boolean
 }

@@ -1,4 +1,5 @@
 /** From the options that were given to all of them, and what does not go together. */
+import { resolve } from 'node:path';
 import { KdelayError } from '../errors.js';
 import type { Options } from '../report/types.js';
 import { captureOptions } from './table.js';
@@ -19,6 +20,7 @@ export function effectiveOptions(given: GivenOptions, command: readonly string[]
   const untilClosed = options.stopTrigger !== null || (command !== null && options.startTrigger === null);
   if (untilClosed && given.sampleTime === undefined) options.sampleTime = null;
   refuseConflicts(options);
+  refuseTimelineConflicts(options);
   refuseTriggerConflicts(options);
   refuseRecorderConflicts(options, given);
   refuseEventConflicts(options, given);
@@ -48,6 +50,16 @@ function refuseConflicts(options: Options): void {
   if (all && byPid) throw conflict('--all: needs names, not pids', 'use it with --name');
   if (sampleTime === null && options.stopTrigger === null && sampleCount > 1) {
     throw conflict('--sample-count: several samples of a command need a length', 'add --sample-time SECONDS');
+  }
+}
+
+function refuseTimelineConflicts({ format, timeline, output }: Options): void {
+  if (timeline === null) return;
+  if (format === 'perfetto') {
+    throw conflict('--timeline: --format perfetto is the time line already', 'leave out one of the two');
+  }
+  if (output !== null && resolve(output) === resolve(timeline)) {
+    throw conflict('--timeline: the report goes to that file', 'give each a file of its own');
   }
 }
 
@@ -93,9 +105,13 @@ function refuseRecorderConflicts(options: Options, given: GivenOptions): void {
       ? '--critical-path'
       : options.before > 0
         ? '--before'
-        : given.recorderBytes !== undefined
-          ? '--recorder-bytes'
-          : null;
+        : options.timeline !== null
+          ? '--timeline'
+          : options.format === 'perfetto'
+            ? '--format perfetto'
+            : given.recorderBytes !== undefined
+              ? '--recorder-bytes'
+              : null;
   if (option !== null)
     throw conflict(`${option}: with --no-who nothing is recorded`, 'leave out one of the two');
 }

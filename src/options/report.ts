@@ -62,6 +62,7 @@ function optionsOf(options: SessionOptions): GivenOptions {
     who: options.who ?? true,
     before: options.before ?? 0,
     criticalPath: options.criticalPath ?? null,
+    timeline: typeof options.timeline === 'string' ? options.timeline : null,
     ...(options.recorderBytes === undefined ? {} : { recorderBytes: options.recorderBytes }),
     verdict: options.verdict ?? true,
     skipUpcallStats: options.skipUpcallStats ?? false,

@@ -212,6 +212,10 @@ export interface Options {
    */
   criticalPath: number | null;
   /**
+   * The file into which the samples' time line is written; null: none.
+   */
+  timeline: string | null;
+  /**
    * Name of the output format.
    */
   format: string;

@@ -62,6 +62,11 @@ export interface SessionOptions extends UserStackOptions {
    */
   criticalPath?: number;
   /**
+   * The file into which what all threads and CPUs did in the windows is written, in Perfetto's format, while they are open; or a
+   * descriptor, which stays the caller's. It is whole once close() has resolved. Default: none.
+   */
+  timeline?: string | number;
+  /**
    * When a sample is read, debug files that its stacks lack are fetched by build id from debuginfod servers, and kept where their
    * clients keep them. What goes wrong is in `stackProblems` of the sample. Default: nothing is fetched.
    */
@@ -128,11 +133,12 @@ export class CaptureSession implements AsyncDisposable {
     const debugLevel = checkInteger('debugLevel', options.debugLevel ?? 0, 0, 7);
     const capacity = options.threadCapacity;
     if (capacity !== undefined) checkInteger('threadCapacity', capacity, 1, limits.threads);
-    const { recorderBytes, criticalPath, before } = options;
+    const { recorderBytes, criticalPath, before, timeline } = options;
     if (before !== undefined) checkInteger('before', before, 0, limits.beforeMs);
     if (criticalPath !== undefined) checkInteger('criticalPath', criticalPath, 1, 2 ** 31 - 1);
     if (recorderBytes !== undefined)
       checkInteger('recorderBytes', recorderBytes, limits.pageBytes, limits.recorderBytes);
+    if (timeline !== undefined) checkTimeline(timeline, options.who ?? true);
     const userStacks = toUserStacks(options);
     const events = options.syscallEvents === undefined ? {} : { events: toEvents(options.syscallEvents) };
     const servers = options.debuginfod === undefined ? null : (options.debuginfod.servers ?? debugServers());
@@ -154,6 +160,7 @@ export class CaptureSession implements AsyncDisposable {
         ...(recorderBytes === undefined ? {} : { recorderBytes }),
         ...(before === undefined ? {} : { beforeMs: before }),
         ...(criticalPath === undefined ? {} : { criticalPathOf: criticalPath }),
+        ...(timeline === undefined ? {} : { timeline }),
         ...userStacks,
         ...events,
         ...(servers === null ? {} : { debugCache: servers.cache }),
@@ -257,8 +264,8 @@ export class CaptureSession implements AsyncDisposable {
 
   /**
    * Closes the session at once: a pending wait() resolves with "interrupt", and downloads for a pending read() end, which then rejects.
-   * Resolves when the probes are detached, which a read() that is past its downloads keeps from being until it has read. May be
-   * called again.
+   * Resolves when the probes are detached, which a read() that is past its downloads keeps from being until it has read, and when the
+   * time line is written; rejects with IO if that was not possible. May be called again.
    */
   async close(): Promise<void> {
     this.#debugFiles?.close();
@@ -294,6 +301,20 @@ function checkPids({ pid, pids }: SessionOptions): number[] {
   if (all.length === 0) throw new KdelayError('INVALID_ARGUMENT', 'session: pids is empty', hint);
   if (bad !== undefined) throw new KdelayError('INVALID_ARGUMENT', `session: ${bad} is not a pid`, hint);
   return all;
+}
+
+function checkTimeline(timeline: string | number, who: boolean): void {
+  if (typeof timeline === 'number') checkInteger('timeline', timeline, 0, 2 ** 31 - 1);
+  else if (timeline === '') {
+    throw new KdelayError('INVALID_ARGUMENT', 'timeline: the name is empty', 'give a file name');
+  }
+  if (!who) {
+    throw new KdelayError(
+      'INVALID_ARGUMENT',
+      'timeline: without who nothing is recorded',
+      'leave out one of the two',
+    );
+  }
 }
 
 /** The options that were given, and no key for the others. */

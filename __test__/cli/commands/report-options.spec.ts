@@ -50,3 +50,12 @@ test.serial('--no-who reaches the session', async (t) => {
   t.true((await opened('--no-who'))?.includes('"withoutWho":true'));
   t.true((await opened())?.includes('"withoutWho":false'));
 });
+
+test.serial('a time line goes to its file beside the report, or where the report would go', async (t) => {
+  const opened = async (...args: string[]) =>
+    (await capture(...args)).calls.find((line) => line.startsWith('open '));
+  t.true((await opened('--timeline', 't.pftrace'))?.includes('"timeline":"t.pftrace"'));
+  t.true((await opened('-f', 'perfetto', '-o', 't.pftrace'))?.includes('"timeline":"t.pftrace"'));
+  t.true((await opened('-f', 'perfetto'))?.includes('"timeline":1'));
+  t.false((await opened())?.includes('timeline'));
+});

@@ -41,6 +41,7 @@ const ORDERS: &[(&str, Floors<'static>)] = &[
     ("loader", &[
         &["node"],
         &["session"],
+        &["timeline_file"],
         &["calls", "doctor", "threads"],
         &["probes", "targets"],
         &["sample"],
@@ -66,6 +67,14 @@ const ORDERS: &[(&str, Floors<'static>)] = &[
     ("stacks", &[
         &["symbols", "unwind"],
         &["mapped"],
+    ]),
+    ("timeline", &[
+        &["timeline"],
+        &["arrows", "given", "schedule"],
+        &["output"],
+        &["bundles", "marks", "prev_state", "tasks"],
+        &["names", "packets"],
+        &["proto"],
     ]),
     ("workload", &[
         &["demo", "modes"],

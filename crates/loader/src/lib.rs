@@ -2,6 +2,7 @@
 //!
 //! - `node` is the surface that Node.js sees;
 //! - [`session`] opens and closes windows over processes, and reads what the programs counted in each;
+//! - `timeline_file` is where the time line of the windows goes;
 //! - `calls` are those that were recorded one by one, with their stacks; `threads` goes from the records of threads to the
 //!   threads of a sample; [`doctor`] says what this machine allows;
 //! - [`targets`] are processes, as /proc and the kernel show them; [`probes`] are the eBPF programs and their maps;
@@ -22,5 +23,6 @@ pub mod sample;
 pub mod session;
 pub mod targets;
 mod threads;
+mod timeline_file;
 #[cfg(test)]
 mod typescript;

@@ -1,5 +1,6 @@
 //! What a session is asked for.
 
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use abi::stack::FRAME_POINTER_BYTES;
@@ -40,6 +41,8 @@ pub struct Options {
     pub before_ns: u64,
     /// The thread whose critical path each window has; `None`: that of the thread in which the stop trigger fires.
     pub critical_path_of: Option<u32>,
+    /// Where the windows' time line is written in Perfetto's format; `None`: there is none.
+    pub timeline: Option<TimelineTo>,
     /// Upcalls of Open vSwitch's datapath are not counted.
     pub without_upcalls: bool,
     /// Those of recorded calls, and of time blocked.
@@ -78,6 +81,7 @@ impl Default for Options {
             recorder_bytes: RECORDER_BYTES,
             before_ns: 0,
             critical_path_of: None,
+            timeline: None,
             without_upcalls: false,
             user_stacks: UserStacks::default(),
             debug_cache: None,
@@ -101,6 +105,14 @@ impl Options {
             UserStacks::None
         }
     }
+}
+
+/// Where a time line goes.
+#[derive(Clone, Debug)]
+pub enum TimelineTo {
+    File(PathBuf),
+    /// Of whoever asks for it, and open until the session is.
+    Descriptor(RawFd),
 }
 
 /// Which system calls are recorded one by one.

@@ -66,6 +66,9 @@ pub enum What {
 pub struct Leaving {
     pub pid: Pid,
     pub why: Why,
+    /// The kernel's state of it (`TASK_…`), of which a reason follows unless it was preempted.
+    pub state: u32,
+    pub was_preempted: bool,
     pub is_target: bool,
     pub call: Option<SyscallKey>,
 }
@@ -130,6 +133,8 @@ impl What {
                 prev: Leaving {
                     pid: record.first(),
                     why: Why::of(record),
+                    state: record.number(),
+                    was_preempted: detail & PREEMPTED != 0,
                     is_target: detail & PREV_IS_TARGET != 0,
                     call: record.call(),
                 },

@@ -65,8 +65,19 @@ impl Window {
 
     /// The next events, in the order of time.
     pub fn take(&mut self, events: &[Event]) {
+        self.take_watched(events, |_, _, _| ());
+    }
+
+    /// The same; `watch` is told of each, once the machine has taken it in, and of the target's wait that it has ended.
+    pub fn take_watched(
+        &mut self,
+        events: &[Event],
+        mut watch: impl FnMut(&Machine, &Event, Option<&Wait>),
+    ) {
         for event in events {
-            if let Some(wait) = self.machine.apply(event) {
+            let ended = self.machine.apply(event);
+            watch(&self.machine, event, ended.as_ref());
+            if let Some(wait) = ended {
                 self.attribute(&wait);
             }
         }

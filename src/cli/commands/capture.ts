@@ -3,6 +3,7 @@ import type { DebuginfodOptions } from '../../debuginfod/debug-files.js';
 import { type DebugServers, debugServers } from '../../debuginfod/settings.js';
 import { type ExitStatus, KdelayError } from '../../errors.js';
 import { findFormat, type Pieces } from '../../formats/index.js';
+import { perfetto } from '../../formats/perfetto.js';
 import { callNative, native } from '../../native/index.js';
 import { buildHeader } from '../../report/header.js';
 import { addLosses, lossWarnings, noLosses } from '../../report/losses.js';
@@ -14,7 +15,7 @@ import { accessWarnings } from '../../session/access.js';
 import { CaptureSession, type SessionOptions } from '../../session/session.js';
 import { inChunks } from '../terminal/chunks.js';
 import { note, warn } from '../terminal/messages.js';
-import { type Output, openOutput } from '../terminal/output.js';
+import { noOutput, type Output, openOutput } from '../terminal/output.js';
 import { createProgress } from '../terminal/progress.js';
 import { listenForSignals, type SignalListener } from '../terminal/signals.js';
 import type { Streams } from '../terminal/streams.js';
@@ -24,9 +25,11 @@ import { findTargets, type RunTargets, startCommand } from './capture-targets.js
 export async function capture(options: Options, streams: Streams): Promise<ExitStatus> {
   const servers = options.debuginfod ? debugServers() : null;
   // Before anything attaches: that a file cannot be written must not show after an hour of capturing.
-  const output = await openOutput(options.output, streams.stdout, (file) =>
-    callNative(() => native().keepAtSecondSignal(file)),
-  );
+  const output = isTimeline(options)
+    ? noOutput
+    : await openOutput(options.output, streams.stdout, (file) =>
+        callNative(() => native().keepAtSecondSignal(file)),
+      );
   const signals = listenForSignals();
   try {
     return await captureTo(output, options, streams, signals, servers);
@@ -35,6 +38,18 @@ export async function capture(options: Options, streams: Streams): Promise<ExitS
     await output.close();
   }
 }
+
+/** The report is the time line, which native code writes. */
+function isTimeline({ format }: Options): boolean {
+  return format === perfetto.name;
+}
+
+function timelineOf(options: Options): Partial<SessionOptions> {
+  if (isTimeline(options)) return { timeline: options.output ?? stdoutDescriptor };
+  return options.timeline === null ? {} : { timeline: options.timeline };
+}
+
+const stdoutDescriptor = 1;
 
 async function captureTo(
   output: Output,
@@ -59,6 +74,7 @@ async function captureTo(
       recorderBytes: options.recorderBytes,
       ...(options.before === 0 ? {} : { before: options.before }),
       ...(options.criticalPath === null ? {} : { criticalPath: options.criticalPath }),
+      ...timelineOf(options),
       verdict: options.verdict,
       ...(targets.program === null ? {} : { program: targets.program }),
       ...(options.command === null ? {} : { commandLine: options.command }),
@@ -73,6 +89,8 @@ async function captureTo(
       for (const text of session.triggerRemarks) note(streams.stderr, text);
       const result = await printSamples(session, output, options, streams, targets, signals.signal);
       for (const text of remarks(result, options, targets)) note(streams.stderr, text);
+      // Behind the report, which is there whatever became of the time line.
+      if (session.options.timeline !== undefined) await session.close();
       refuseTimeout(result.end, options);
       return result.end === 'signal' && result.taken === 0 ? signals.exitCode : 0;
     } finally {

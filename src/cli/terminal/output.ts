@@ -18,6 +18,13 @@ export interface Output {
   close(): Promise<void>;
 }
 
+/** For what is written elsewhere. */
+export const noOutput: Output = {
+  write: async () => true,
+  keep() {},
+  close: async () => undefined,
+};
+
 /** As the native module has it; null: no file any more. */
 type KeepAtSecondSignal = (file: { fd: number; length: number; end: string } | null) => void;
 

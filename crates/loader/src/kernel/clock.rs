@@ -16,21 +16,32 @@ pub fn own_boottime_ns() -> u64 {
     read(libc::CLOCK_BOOTTIME)
 }
 
+/// `CLOCK_BOOTTIME` in ns, the kernel's.
+pub fn boottime_ns() -> u64 {
+    static OFFSET_NS: OnceLock<i64> = OnceLock::new();
+    let offset_ns = *OFFSET_NS.get_or_init(|| offset_of(["boottime", "7"]));
+    own_boottime_ns().saturating_add_signed(-offset_ns)
+}
+
 /// What is added to the kernel's clock in this process's time namespace.
 fn monotonic_offset_ns() -> i64 {
     static OFFSET_NS: OnceLock<i64> = OnceLock::new();
-    *OFFSET_NS.get_or_init(|| {
-        let text = fs::read_to_string("/proc/self/timens_offsets");
-        // Without time namespaces (before Linux 5.6, or configured so) there is no such file.
-        text.ok().and_then(|text| offset_in(&text)).unwrap_or(0)
-    })
+    *OFFSET_NS.get_or_init(|| offset_of(["monotonic", "1"]))
+}
+
+fn offset_of(names: [&str; 2]) -> i64 {
+    let text = fs::read_to_string("/proc/self/timens_offsets");
+    // Without time namespaces (before Linux 5.6, or configured so) there is no such file.
+    text.ok()
+        .and_then(|text| offset_in(&text, names))
+        .unwrap_or(0)
 }
 
 /// Lines of `monotonic SECONDS NANOSECONDS`, and of `boottime`; names were numbers once.
-fn offset_in(text: &str) -> Option<i64> {
+fn offset_in(text: &str, names: [&str; 2]) -> Option<i64> {
     let mut lines = text.lines().map(|line| line.split_ascii_whitespace());
     lines.find_map(|mut fields| {
-        let is_it = matches!(fields.next()?, "monotonic" | "1");
+        let is_it = names.contains(&fields.next()?);
         let seconds: i64 = fields.next()?.parse().ok()?;
         let ns: i64 = fields.next()?.parse().ok()?;
         is_it.then(|| seconds.saturating_mul(1_000_000_000).saturating_add(ns))
@@ -71,15 +82,17 @@ mod tests {
 
     #[test]
     fn the_offset_is_read_by_name_and_by_number() {
+        let monotonic = |text: &str| offset_in(text, ["monotonic", "1"]);
         let text = "monotonic      864000         5\nboottime           -7         -1\n";
-        assert_eq!(offset_in(text), Some(864_000_000_000_005));
+        assert_eq!(monotonic(text), Some(864_000_000_000_005));
+        assert_eq!(offset_in(text, ["boottime", "7"]), Some(-7_000_000_001));
         assert_eq!(
-            offset_in("7 -7 -1\n1 864000 5\n"),
+            monotonic("7 -7 -1\n1 864000 5\n"),
             Some(864_000_000_000_005)
         );
-        assert_eq!(offset_in("monotonic -7 -1\n"), Some(-7_000_000_001));
+        assert_eq!(monotonic("monotonic -7 -1\n"), Some(-7_000_000_001));
         for text in ["", "monotonic\n", "monotonic x y\n", "realtime 1 1\n"] {
-            assert_eq!(offset_in(text), None, "{text:?}");
+            assert_eq!(monotonic(text), None, "{text:?}");
         }
     }
 }

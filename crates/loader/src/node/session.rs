@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use napi::Task;
-use napi::bindgen_prelude::{AsyncTask, BigInt, Env, Object};
+use napi::bindgen_prelude::{AsyncTask, BigInt, Either, Env, Object};
 use napi_derive::napi;
 use probe_points::ReturnProbes;
 
 use super::sample::{BindingSample, BindingWindow, BindingWindowStart};
 use crate::error::{Error, ErrorKind};
-use crate::options::{EventOptions, IfEnded, Options, RECORDER_BYTES, TriggerScope, UserStacks};
+use crate::options::{
+    EventOptions, IfEnded, Options, RECORDER_BYTES, TimelineTo, TriggerScope, UserStacks,
+};
 use crate::sample::{StopReason, Target as BindingTarget};
 use crate::session::capture::CaptureSession;
 use crate::session::sample::Sample;
@@ -59,6 +61,8 @@ pub struct BindingOpenOptions {
     pub before_ms: Option<u32>,
     /// The thread whose critical path each window has; by default that of the thread in which the stop trigger fires.
     pub critical_path_of: Option<u32>,
+    /// The file into which the windows' time line is written, in Perfetto's format; or an open descriptor. By default there is none.
+    pub timeline: Option<Either<String, i32>>,
     /// Upcalls of Open vSwitch's datapath are not counted.
     pub skip_upcall_stats: Option<bool>,
 }
@@ -232,6 +236,10 @@ impl BindingSession {
             recorder_bytes: options.recorder_bytes.unwrap_or(RECORDER_BYTES),
             before_ns: u64::from(options.before_ms.unwrap_or(0)) * 1_000_000,
             critical_path_of: options.critical_path_of,
+            timeline: options.timeline.map(|to| match to {
+                Either::A(path) => TimelineTo::File(PathBuf::from(path)),
+                Either::B(fd) => TimelineTo::Descriptor(fd),
+            }),
             without_upcalls: options.skip_upcall_stats == Some(true),
             ..Options::default()
         }))
@@ -308,8 +316,8 @@ impl BindingSession {
         AsyncTask::new(DiscardTask(Arc::clone(&self.session)))
     }
 
-    /// The session is closed at once, and a wait under way resolves. Resolves itself when everything is detached. Closing twice is
-    /// harmless.
+    /// The session is closed at once, and a wait under way resolves. Resolves itself when everything is detached, and the time line is
+    /// written; rejects if that was not possible. Closing twice is harmless.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         self.session.begin_close();

@@ -26,12 +26,14 @@ use crate::probes::object::{PendingLoader, Probes};
 use crate::probes::recorder_rings::RecorderRings;
 use crate::probes::upcalls::Upcalls;
 use crate::sample::Target;
+use crate::session::earlier::Earlier;
 use crate::session::recording::Recording;
 use crate::session::triggers::{AttachedTriggers, How, ResolvedTrigger, Triggers};
 use crate::targets::hold::{hold, living_threads};
 use crate::targets::identity::Process;
 use crate::targets::pidfd::Signal;
 use crate::targets::process::will_be;
+use crate::timeline_file::{OpenedFile, SharedTimeline, TaskNames, TimelineFile};
 
 pub struct Attached {
     pub probes: Probes,
@@ -73,6 +75,7 @@ pub struct Opened {
     pub targets: Vec<Target>,
     /// On the triggers, one line each.
     pub remarks: Vec<String>,
+    pub timeline: Option<SharedTimeline>,
 }
 
 impl Attached {
@@ -84,6 +87,9 @@ impl Attached {
 
     /// Attaches the probes to the processes, each named once. `detached` is raised when they are gone again.
     pub fn open(pids: &[u32], options: &Options, detached: Arc<Signal>) -> Result<Opened> {
+        // Before anything attaches: that it cannot be written must not show after an hour of capturing.
+        let timeline = options.timeline.as_ref().map(OpenedFile::open);
+        let timeline = timeline.transpose()?;
         let loader = PendingLoader::begin();
         let (processes, mut targets) = hold(pids, options.if_ended)?;
         if let (Some(program), [target]) = (&options.program, &mut targets[..]) {
@@ -150,11 +156,25 @@ impl Attached {
             options.debug_level,
         )?;
         let maps = Maps::new(&mut probes)?;
+        let mut shared_timeline = None;
         let recording = if options.without_who {
             None
         } else {
             let rings = RecorderRings::new(&mut probes, 1 << capacity.ring_shift)?;
-            Some(Mutex::new(Recording::new(rings, options.before_ns)))
+            let timeline = timeline.map(|file| {
+                let asked_for = timeline::Triggers {
+                    start: options.start_trigger.clone(),
+                    stop: options.stop_trigger.clone(),
+                };
+                let names = TaskNames::new(namespace.is_none());
+                TimelineFile::new(file, names, asked_for, &targets)
+            });
+            shared_timeline = timeline.transpose()?.map(SharedTimeline::new);
+            Some(Mutex::new(Recording::new(
+                rings,
+                Earlier::new(options.before_ns),
+                shared_timeline.clone(),
+            )))
         };
         if one.is_none() {
             for &pid in &pids {
@@ -237,6 +257,7 @@ impl Attached {
             processes,
             targets,
             remarks,
+            timeline: shared_timeline,
         })
     }
 }

@@ -24,6 +24,7 @@ use crate::session::window::{PendingWindow, Stage};
 use crate::targets::identity::Process;
 use crate::targets::pidfd::{Signal, wait_readable};
 use crate::targets::stopped::StoppedThreads;
+use crate::timeline_file::SharedTimeline;
 
 /// A waiter looks around once in a while: of several, one may have taken the news that all wait for.
 const LONGEST_WAIT_NS: u64 = 500_000_000;
@@ -38,6 +39,8 @@ pub struct CaptureSession {
     targets: Vec<Target>,
     /// On the triggers, one line each.
     remarks: Vec<String>,
+    /// `None`: nobody has asked for one.
+    timeline: Option<SharedTimeline>,
     /// `None`: no calls are recorded.
     symbols: Option<Symbols>,
 }
@@ -64,6 +67,7 @@ impl CaptureSession {
             processes,
             targets,
             remarks,
+            timeline,
         } = Attached::open(&pids, options, Arc::clone(&detached))?;
         if processes.iter().all(|process| process.has_ended()) {
             let message = match &targets[..] {
@@ -99,6 +103,7 @@ impl CaptureSession {
             wake: signal()?,
             targets,
             remarks,
+            timeline,
             symbols: (options.events.is_some() || options.off_cpu)
                 .then(|| {
                     Symbols::start(options.debug_cache.clone(), pids.iter().copied().collect())
@@ -322,7 +327,8 @@ impl CaptureSession {
         self.wake.raise();
     }
 
-    /// The same, and waits until everything is detached: a window that is being read is read to its end.
+    /// The same, and waits until everything is detached: a window that is being read is read to its end. Fails if the time line could
+    /// not be written, in whatever window that was.
     pub fn close(&self) -> Result<()> {
         self.begin_close();
         // The harvester may have it; it may also be gone.
@@ -333,7 +339,9 @@ impl CaptureSession {
             .map_err(|error| Error::io("waiting for the probes to be detached", &error))?
             .contains(&true)
         {}
-        Ok(())
+        self.timeline
+            .as_ref()
+            .map_or(Ok(()), SharedTimeline::finish)
     }
 
     pub fn is_closed(&self) -> bool {

@@ -2,6 +2,7 @@
 
 pub(crate) mod attached;
 pub mod capture;
+pub(crate) mod earlier;
 pub(crate) mod edge_looks;
 pub(crate) mod forgetting;
 pub(crate) mod harvest;

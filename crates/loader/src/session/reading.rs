@@ -97,6 +97,7 @@ impl Reader {
         }
         let Closed {
             window,
+            start,
             stop,
             attached,
             ..
@@ -108,7 +109,12 @@ impl Reader {
         }
         window.harvested.take();
         if let Some(mut recording) = attached.recording() {
-            recording.forget(window.number, stop.at_ns);
+            recording.forget(Span {
+                number: window.number,
+                start_ns: start.at_ns,
+                stop_ns: stop.at_ns,
+            });
+            recording.tell_edges(&start, &stop, true);
         }
         if let Some(events) = &attached.events {
             events.forget(window.number);
@@ -166,6 +172,7 @@ impl Reader {
         } = taken?;
         let (recorder_lost, critical_path) = attribute_waits(&closed, &mut seen);
         drop_strangers(shared, &mut seen, &mut firsts, &mut recorded);
+        tell_calls(&closed, &recorded);
         recorded.blocked = std::mem::take(&mut seen.off_cpu);
         let Looked {
             there,
@@ -318,6 +325,7 @@ fn attribute_waits(closed: &Closed, seen: &mut Seen) -> (u64, Option<CriticalPat
         start_ns: closed.start.at_ns,
         stop_ns: closed.stop.at_ns,
     });
+    recording.tell_edges(&closed.start, &closed.stop, false);
     // What follows takes a while, which the next window's records need not wait for.
     drop(recording);
     let are_shown = closed.attached.has_kernel_pids;
@@ -341,6 +349,18 @@ fn attribute_waits(closed: &Closed, seen: &mut Seen) -> (u64, Option<CriticalPat
     };
     let path = tid.and_then(|tid| critical_path::of_thread(tid, &recorded.machine, &names, times));
     (recorded.lost, path)
+}
+
+/// Some at a time: who takes in what is recorded must not wait for them all.
+fn tell_calls(closed: &Closed, recorded: &Recorded) {
+    const AT_ONCE: usize = 1024;
+    for calls in recorded.calls.chunks(AT_ONCE) {
+        let recording = closed.attached.recording();
+        let is_told = recording.is_some_and(|mut recording| recording.tell_calls(calls));
+        if !is_told {
+            return;
+        }
+    }
 }
 
 /// Reads a sealed window's records, after a grace period.

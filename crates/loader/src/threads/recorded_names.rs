@@ -10,7 +10,7 @@ use recorder::task::Task;
 
 use crate::names::interrupts::{SOFT_IRQ_NAMES, local_irq_name};
 use crate::names::text::name_of;
-use crate::targets::proc_stat::stat;
+use crate::targets::proc_stat::{Stat, stat};
 use crate::threads::start_time::StartTime;
 
 /// As a sample says it; pid and tid 0: it has none in this namespace, or none is known.
@@ -70,44 +70,53 @@ impl Names {
 
     /// What kind of interrupt it is, and its full name.
     pub fn irq(&self, irq: Irq) -> (&'static str, String) {
-        let number = irq.number;
-        let recorded = self.recorded.irqs.get(&irq).copied().unwrap_or_default();
-        match irq.kind {
-            IrqKind::Hard => {
-                let name = name_of(&recorded);
-                let line = format!("irq {number}");
-                let full = if name.is_empty() {
-                    line
-                } else {
-                    format!("{name} ({line})")
-                };
-                ("hard irq", full)
-            }
-            IrqKind::Soft => {
-                let name = SOFT_IRQ_NAMES.get(number as usize);
-                let name =
-                    name.map_or_else(|| format!("softirq_{number}"), |name| (*name).to_owned());
-                ("soft irq", name)
-            }
-            IrqKind::Local => ("local irq", local_irq_name(number, &recorded)),
-        }
+        irq_name(irq, self.recorded.irqs.get(&irq))
     }
 
     fn find(&self, pid: Pid) -> Option<Named> {
         if !self.are_shown {
             return None;
         }
-        let folder = format!("/proc/{pid}");
-        let now = stat(&folder).ok()??;
-        if !self.clock.began_before(&now, self.start_ns) {
-            return None;
+        let (now, tgid) = living(pid)?;
+        self.clock
+            .began_before(&now, self.start_ns)
+            .then_some(Named {
+                pid: tgid,
+                tid: pid,
+                comm: now.comm,
+            })
+    }
+}
+
+/// What /proc says of whoever has this number now, and its process.
+pub fn living(tid: Pid) -> Option<(Stat, u32)> {
+    let folder = format!("/proc/{tid}");
+    let now = stat(&folder).ok()??;
+    let status = fs::read_to_string(folder + "/status").ok()?;
+    let tgid = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?;
+    Some((now, tgid.trim().parse().ok()?))
+}
+
+/// What kind of interrupt it is, and its full name; `recorded`: by what its handler was registered.
+pub fn irq_name(irq: Irq, recorded: Option<&[u8; COMM_BYTES]>) -> (&'static str, String) {
+    let number = irq.number;
+    let recorded = recorded.copied().unwrap_or_default();
+    match irq.kind {
+        IrqKind::Hard => {
+            let name = name_of(&recorded);
+            let line = format!("irq {number}");
+            let full = if name.is_empty() {
+                line
+            } else {
+                format!("{name} ({line})")
+            };
+            ("hard irq", full)
         }
-        let status = fs::read_to_string(folder + "/status").ok()?;
-        let tgid = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?;
-        Some(Named {
-            pid: tgid.trim().parse().ok()?,
-            tid: pid,
-            comm: now.comm,
-        })
+        IrqKind::Soft => {
+            let name = SOFT_IRQ_NAMES.get(number as usize);
+            let name = name.map_or_else(|| format!("softirq_{number}"), |name| (*name).to_owned());
+            ("soft irq", name)
+        }
+        IrqKind::Local => ("local irq", local_irq_name(number, &recorded)),
     }
 }

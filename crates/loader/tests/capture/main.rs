@@ -14,6 +14,8 @@ mod interrupts;
 mod leaders;
 mod load;
 mod off_cpu;
+#[path = "../../../timeline/tests/support/reader.rs"]
+mod reader;
 #[path = "../support/relay.rs"]
 mod relay;
 mod reused_pids;
@@ -23,6 +25,7 @@ mod stranger;
 #[path = "../support/mod.rs"]
 mod support;
 mod threads;
+mod timeline;
 #[path = "../support/truth.rs"]
 mod truth;
 mod who;
