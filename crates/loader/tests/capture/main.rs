@@ -14,6 +14,7 @@ mod interrupts;
 mod leaders;
 mod load;
 mod off_cpu;
+#[allow(dead_code, reason = "other tests have use for the rest of it")]
 #[path = "../../../timeline/tests/support/reader.rs"]
 mod reader;
 #[path = "../support/relay.rs"]
