@@ -44,7 +44,7 @@ fn track(read: &Read, tid: i32) -> u64 {
     *tracks.find(|(_, thread)| thread.1 == tid).unwrap().0
 }
 
-fn of<'a>(slices: &'a [Slice], track: u64) -> Vec<(u64, u64, &'a str)> {
+fn of(slices: &[Slice], track: u64) -> Vec<(u64, u64, &str)> {
     let own = slices.iter().filter(|slice| slice.track == track);
     own.map(|slice| (slice.from_ns, slice.to_ns, &slice.name[..]))
         .collect()
