@@ -171,3 +171,7 @@ thread_local! {
 pub fn note_unknown() {
     UNKNOWN.set(true);
 }
+
+pub fn is_unknown() -> bool {
+    UNKNOWN.get()
+}

@@ -15,7 +15,7 @@ use loader::sample::Thread;
 use super::told::{INTERRUPT, assert_waited, blocked, by, closed, seen, waited_ns};
 use crate::load::{pin_to, spin};
 use crate::support::SetOnDrop;
-use crate::truth::{Did, LONG, attempt, long_ns, run_ns_of, until, until_in_call};
+use crate::truth::{Did, LONG, attempt, is_unknown, long_ns, run_ns_of, until, until_in_call};
 use crate::worker::Worker;
 use crate::{MODES, open};
 
@@ -245,7 +245,7 @@ fn a_holder_that_waits_for_a_disk_is_told_to_be_in_the_calls_that_do() {
             let disk_ns = waited.iter().sum::<i64>() as u64;
             let within = did.blocked_ns() / 2..=did.wall_ns();
             assert!(
-                within.contains(&disk_ns),
+                is_unknown() || within.contains(&disk_ns),
                 "{disk_ns}, not {within:?}: {:#?}",
                 victim.chains
             );
