@@ -6,9 +6,9 @@ use loader::sample::Chain;
 use loader::session::sample::Sample;
 
 use super::processes::{Means, Process, exit, open, rest, shared, sleep};
-use super::told::{INTERRUPT, assert_waited, blocked, by, closed, seen};
-use crate::MODES;
+use super::told::{INTERRUPT, assert_chains_add_up, assert_waited, blocked, by, closed, seen};
 use crate::truth::{Did, LONG, Noted, attempt, is_unknown, long_ns, until, until_in_call};
+use crate::{MODES, thread};
 
 #[derive(Default)]
 struct Log {
@@ -277,7 +277,9 @@ fn a_thread_that_executes_another_program_is_waited_for_before_and_after() {
             done.await_given();
             let sample = closed(&session);
             // The other program's sleep is as long; it has no log.
-            let seen = seen(&sample, waits.pid);
+            // Not that nobody stands below itself: the process's first thread, whose end the exec waits for, had the number before.
+            let seen = thread(&sample, waits.pid);
+            assert_chains_add_up(&sample, seen);
             let did = log.did();
             let whole_ns = log.over.get().at_ns - sample.start.at_ns;
             let whole = [blocked(waits.pid, "wait4"), by(executes)];

@@ -108,11 +108,11 @@ fn assert_told(ran: &Ran, means: Means) -> bool {
         way.extend_from_slice(steps);
         way
     };
-    for who in 0..last {
+    for (who, &pid) in pids.iter().enumerate().take(last) {
         // All behind it have slept from before it began until it gave, and it was the one that gave.
         let did = log.did(who);
         let most_ns = log.given[who].get().at_ns - start_ns;
-        let its = way(who, &[by(pids[who])]);
+        let its = way(who, &[by(pid)]);
         assert_waited(first, &its, did.wall_ns()..=most_ns);
         // And that at its very time.
         assert_on_path(sample, &its, did.from.at_ns, did.to.at_ns);

@@ -54,10 +54,10 @@ fn who_waits_for_a_condition_waits_for_what_the_one_does_that_signals_it() {
             let sample = closed(&session);
             let seen = seen(&sample, waiting.tid);
             let whole = [blocked(seen.tid, LOCK), by(signals.tid)];
-            assert_waited(&seen, &whole, did.wall_ns()..=asked_ns);
+            assert_waited(seen, &whole, did.wall_ns()..=asked_ns);
             let asleep = blocked(signals.tid, "clock_nanosleep");
             let asleep = [whole[0], asleep, INTERRUPT];
-            assert_waited(&seen, &asleep, did.blocked_ns() / 2..=did.wall_ns());
+            assert_waited(seen, &asleep, did.blocked_ns() / 2..=did.wall_ns());
             waiting.end();
             signals.end();
             did.blocked_ns() >= long_ns() / 2
@@ -215,10 +215,8 @@ fn wait_for_timer() {
 
 fn poll_in_vain() {
     // SAFETY: no descriptors.
-    assert_eq!(
-        unsafe { libc::poll(std::ptr::null_mut(), 0, LONG.as_millis() as i32) },
-        0
-    );
+    let ready = unsafe { libc::poll(std::ptr::null_mut(), 0, LONG.as_millis() as i32) };
+    assert_eq!(ready, 0);
 }
 
 /// A condition that nobody signals.
