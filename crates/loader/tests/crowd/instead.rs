@@ -64,6 +64,7 @@ fn spin(mode: AttachMode) -> (Sample, Vec<Spun>) {
             Worker::new(move || {
                 be_ordinary(0);
                 pin_to(CPUS[number % CPUS.len()]);
+                say.send((number, Account::now())).unwrap();
                 compute(&told, BEGIN, &stop);
                 let from = Account::now();
                 say.send((number, from)).unwrap();
@@ -84,6 +85,8 @@ fn spin(mode: AttachMode) -> (Sample, Vec<Spun>) {
         }
         accounts
     };
+    // Each is on its CPU before the window begins.
+    all();
     session.start(None).unwrap();
     told.store(BEGIN, Ordering::Release);
     let from = all();
