@@ -49,7 +49,7 @@ test.serial('as text one line stands below the other', (t) => {
   const found = lines.findIndex(
     (line, index) =>
       /^\s*(\d+ )?\s*blocked in futex/.test(line) &&
-      follows(index + 1, /^ .*producer \(\d+\): blocked in clock_nanosleep/) &&
+      follows(index + 1, /^ .*producer \(\d+\)( by futex)?: blocked in clock_nanosleep/) &&
       follows(index + 2, /^ .*interrupt/),
   );
   t.true(found >= 0, stdout);
