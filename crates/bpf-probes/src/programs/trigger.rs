@@ -1,6 +1,7 @@
 //! What opens and closes windows: triggers, and user space. Each trigger may be a kprobe or uprobe (one program type, which
 //! also serves their return probes and USDT) or a tracepoint. Those at a function's entry and at its return are a pair: see `calls`.
 
+use core::arch::asm;
 use core::ffi::c_void;
 
 use abi::control::{Command, DONE, FAILED, FILLED_AT_ONCE};
@@ -16,6 +17,28 @@ use crate::maps::{FREE_CHUNKS, FREE_THREADS, config};
 use crate::targets::is_target;
 use crate::window::{commands, triggers};
 
+/// Since Linux 6.13 a program of this type may have a stack of its own on each CPU, and since 7.0 one that a user probe runs may be
+/// preempted: then another thread's on that CPU would write over what it keeps there. Programs with a tail call stay on the kernel's
+/// stack, also where that is never reached: this one is not, and no verifier sees it.
+#[inline(always)]
+fn keep_off_private_stacks() {
+    if config!(recorder) == u32::MAX {
+        // SAFETY: never reached: the loader sets another value. (It is the call of `bpf_tail_call`.)
+        unsafe {
+            asm!(
+                "call 12",
+                lateout("r0") _,
+                lateout("r1") _,
+                lateout("r2") _,
+                lateout("r3") _,
+                lateout("r4") _,
+                lateout("r5") _,
+                options(nostack),
+            );
+        }
+    }
+}
+
 /// Whether a trigger counts in the task that is current.
 #[inline(always)]
 fn is_in_scope(any_task: u32) -> bool {
@@ -24,6 +47,7 @@ fn is_in_scope(any_task: u32) -> bool {
 
 #[inline(always)]
 fn start() -> u32 {
+    keep_off_private_stacks();
     if is_in_scope(config!(start_in_any_task)) {
         triggers::start_triggered();
     }
@@ -32,6 +56,7 @@ fn start() -> u32 {
 
 #[inline(always)]
 fn stop() -> u32 {
+    keep_off_private_stacks();
     if is_in_scope(config!(stop_in_any_task)) {
         triggers::stop_triggered();
     }
@@ -55,6 +80,7 @@ fn stop_at(ctx: &ProbeContext) -> u32 {
     if !calls::are_told_apart() {
         return stop();
     }
+    keep_off_private_stacks();
     if is_in_scope(config!(stop_in_any_task)) {
         calls::returned(ctx);
     }
@@ -66,6 +92,7 @@ pub fn start_probe(ctx: ProbeContext) -> u32 {
     if !calls::are_told_apart() {
         return start();
     }
+    keep_off_private_stacks();
     if is_in_scope(config!(start_in_any_task)) {
         calls::entered(&ctx);
     }
