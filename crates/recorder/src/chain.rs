@@ -8,14 +8,14 @@ use crate::walk::{Limits, Parts, Role, Step, Walk};
 /// Different ways of one thread that are told apart.
 const MOST_PLACES: usize = 4096;
 
-const MOST_STEPS: usize = 16;
+pub const MOST_STEPS: usize = 16;
 
 /// What all waits of a window may be looked into, together: each adds to it what is enough for a lock that is handed over some hundreds of
 /// times meanwhile, and what waits leave of it is there for the few in which more has happened.
 pub struct Looks(usize);
 
 impl Looks {
-    const EACH: usize = 1024;
+    pub const EACH: usize = 1024;
     const MOST: usize = 1 << 20;
 
     /// For the next wait.

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use recorder::chain::{Looks, MOST_STEPS};
 use recorder::machine::{Machine, Wait};
 use recorder::task::{How, TaskId};
 use recorder::walk::{Limits, Parts, Role, Step, Walk};
@@ -13,8 +14,8 @@ use crate::output::Output;
 
 /// Of each wait, as chains are summed up.
 const LIMITS: Limits = Limits {
-    steps: 16,
-    looks: 1024,
+    steps: MOST_STEPS,
+    looks: Looks::EACH,
 };
 
 /// Wakings that are remembered, so as not to be drawn again for whoever else has waited for the same. Twice is no harm.

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use abi::config::Config;
-use abi::config::Events;
+use abi::config::{Config, Events};
 use abi::control::EDGES_BYTES;
 
 use crate::doctor::check::{Check, Status, check, failed};

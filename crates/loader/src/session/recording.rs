@@ -10,7 +10,7 @@ use recorder::machine::Machine;
 use recorder::order::Order;
 use recorder::task::TaskId;
 use recorder::window::{Waits, Window};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::calls::recorded_call::RecordedCall;
 use crate::probes::recorder_rings::RecorderRings;
@@ -133,17 +133,16 @@ impl Recording {
         let (before, next) = events.split_at(first);
         let place = self.place(span, next, until_ns);
         let pending = &mut self.windows[place];
-        let mut timeline = self.timeline.as_ref().map(SharedTimeline::lock);
-        match timeline.as_mut().and_then(|file| file.as_mut()) {
-            Some(file) => {
-                for event in before {
-                    file.timeline.name(event);
-                }
-                pending.tell(file, span, next, until_ns, &mut self.told_ns);
-            }
-            None => pending.take(next),
+        let told_ns = &mut self.told_ns;
+        let told = self.timeline.as_ref().and_then(|timeline| {
+            timeline.with(|file| {
+                file.names(before);
+                pending.tell(file, span, next, until_ns, told_ns);
+            })
+        });
+        if told.is_none() {
+            pending.take(next);
         }
-        drop(timeline);
         self.earlier.remember(&events, until_ns);
     }
 
@@ -151,13 +150,9 @@ impl Recording {
     fn take_between(&mut self, until_ns: u64) {
         let events = self.order.take(until_ns);
         self.note_names(&events);
-        let mut timeline = self.timeline.as_ref().map(SharedTimeline::lock);
-        if let Some(file) = timeline.as_mut().and_then(|file| file.as_mut()) {
-            for event in &events {
-                file.timeline.name(event);
-            }
+        if let Some(timeline) = &self.timeline {
+            timeline.with(|file| file.names(&events));
         }
-        drop(timeline);
         self.earlier.remember(&events, until_ns);
     }
 
@@ -189,10 +184,12 @@ impl Recording {
         let earlier = self.earlier.since(begin_ns);
         let machine = Machine::new(begin_ns).of_window(span.start_ns);
         let mut window = Window::new(span.start_ns, machine);
-        let is_silent = |cpu: Cpu| {
-            let mut of_this = earlier.iter().chain(next).filter(|event| event.cpu == cpu);
-            !of_this.any(|event| event.what.tells_who_ran())
-        };
+        let telling = earlier
+            .iter()
+            .chain(next)
+            .filter(|event| event.what.tells_who_ran());
+        let told: FxHashSet<Cpu> = telling.map(|event| event.cpu).collect();
+        let is_silent = |cpu: Cpu| !told.contains(&cpu);
         let mut silent = self.rings.silent(span.number);
         silent.retain(|&(cpu, _)| is_silent(cpu));
         if self.earlier.is_asked_for() {
@@ -251,20 +248,15 @@ impl Recording {
 
     /// Of a window that is finished: how it began and ended.
     pub fn tell_edges(&mut self, start: &Start, stop: &Stop, was_dropped: bool) {
-        let mut timeline = self.timeline.as_ref().map(SharedTimeline::lock);
-        if let Some(file) = timeline.as_mut().and_then(|file| file.as_mut()) {
-            file.edges(start, stop, was_dropped);
+        if let Some(timeline) = &self.timeline {
+            timeline.with(|file| file.edges(start, stop, was_dropped));
         }
     }
 
     /// Of a window that is finished. False: there is nobody to tell.
     pub fn tell_calls(&mut self, calls: &[RecordedCall]) -> bool {
-        let mut timeline = self.timeline.as_ref().map(SharedTimeline::lock);
-        let Some(file) = timeline.as_mut().and_then(|file| file.as_mut()) else {
-            return false;
-        };
-        file.calls(calls);
-        true
+        let told = |timeline: &SharedTimeline| timeline.with(|file| file.calls(calls));
+        self.timeline.as_ref().and_then(told).is_some()
     }
 }
 

@@ -33,9 +33,13 @@ impl SharedTimeline {
         Self(Arc::new(Mutex::new(Some(file))))
     }
 
-    /// `None`: it has ended.
-    pub fn lock(&self) -> MutexGuard<'_, Option<TimelineFile>> {
+    fn lock(&self) -> MutexGuard<'_, Option<TimelineFile>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None`: it has ended.
+    pub fn with<T>(&self, use_it: impl FnOnce(&mut TimelineFile) -> T) -> Option<T> {
+        self.lock().as_mut().map(use_it)
     }
 
     /// Waits until all of it is written. Fails once if that was not possible.

@@ -1,5 +1,6 @@
 //! What a session tells a time line of a window that is over.
 
+use recorder::event::Event;
 use timeline::{Call, Who, WindowEdges};
 
 use super::TimelineFile;
@@ -8,6 +9,13 @@ use crate::names::text::name_of;
 use crate::sample::{Start, Stop, TriggeringThread};
 
 impl TimelineFile {
+    /// Those among these events, which belong to no window.
+    pub fn names(&mut self, events: &[Event]) {
+        for event in events {
+            self.timeline.name(event);
+        }
+    }
+
     /// How the window began and ended.
     pub fn edges(&mut self, start: &Start, stop: &Stop, was_dropped: bool) {
         self.timeline.window(&WindowEdges {
