@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use loader::sample::{SyscallStatistics, Thread};
+use loader::sample::{CriticalPath, SyscallStatistics, Thread};
 use loader::session::sample::Sample;
 
 /// Is set as this goes out of scope, however that comes: else threads that wait for it would make a failure hang.
@@ -33,6 +33,18 @@ pub fn assert_count(sample: &Sample, thread: &Thread, name: &str, made: i64, whe
         counted <= made && made <= counted + skipped,
         "{when}: {counted} of {made} {name}, {skipped} skipped"
     );
+}
+
+/// The path's parts follow each other without a gap, from that time since the window's start to its end.
+pub fn assert_without_gap(sample: &Sample, path: &CriticalPath, from_ns: i64) {
+    let mut until_ns = from_ns;
+    for segment in &path.segments {
+        assert_eq!(segment.from_ns, until_ns, "{path:#?}");
+        assert!(segment.to_ns > segment.from_ns && !segment.steps.is_empty());
+        until_ns = segment.to_ns;
+    }
+    let window_ns = (sample.stop.at_ns - sample.start.at_ns) as i64;
+    assert_eq!(until_ns, window_ns);
 }
 
 /// Each thread's budget is its wall time exactly, and no thread has more of that than the window.

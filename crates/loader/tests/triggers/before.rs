@@ -11,7 +11,7 @@ use loader::session::capture::CaptureSession;
 use loader::session::sample::Sample;
 
 use crate::functions::{kdelay_test_begin, kdelay_test_end};
-use crate::support::assert_adds_up;
+use crate::support::{assert_adds_up, assert_without_gap};
 use crate::{alone, options};
 
 const ASLEEP: Duration = Duration::from_millis(40);
@@ -54,13 +54,7 @@ fn assert_whole(sample: &Sample, path: &CriticalPath, known_ns: u64) {
         "{path:#?}"
     );
     assert!(begin_ns >= -(BEFORE.as_nanos() as i64));
-    let mut until_ns = begin_ns;
-    for segment in &path.segments {
-        assert_eq!(segment.from_ns, until_ns, "{path:#?}");
-        assert!(segment.to_ns > segment.from_ns && !segment.steps.is_empty());
-        until_ns = segment.to_ns;
-    }
-    assert_eq!(until_ns, (sample.stop.at_ns - sample.start.at_ns) as i64);
+    assert_without_gap(sample, path, begin_ns);
 }
 
 /// How long before the window the path was where that thread slept.

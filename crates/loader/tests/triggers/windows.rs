@@ -10,7 +10,7 @@ use loader::session::capture::CaptureSession;
 use loader::session::sample::Sample;
 
 use crate::functions::{kdelay_test_begin, kdelay_test_end, kdelay_test_sleep};
-use crate::support::{assert_adds_up, assert_count};
+use crate::support::{assert_adds_up, assert_count, assert_without_gap};
 use crate::{alone, getppid, open, options, own};
 
 #[test]
@@ -110,14 +110,7 @@ fn the_critical_path_of_a_slow_call_leads_to_who_was_waited_for() {
     assert_adds_up(&sample);
     let path = sample.critical_path.as_ref().unwrap();
     assert_eq!((path.pid, path.tid), (std::process::id(), own_tid()));
-    let mut until_ns = 0;
-    for segment in &path.segments {
-        assert_eq!(segment.from_ns, until_ns, "{path:#?}");
-        assert!(segment.to_ns > segment.from_ns && !segment.steps.is_empty());
-        until_ns = segment.to_ns;
-    }
-    let window_ns = (sample.stop.at_ns - sample.start.at_ns) as i64;
-    assert_eq!(until_ns, window_ns);
+    assert_without_gap(&sample, path, 0);
     let asleep = path.segments.iter().filter(|segment| {
         segment
             .steps

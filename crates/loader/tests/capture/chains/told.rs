@@ -6,7 +6,7 @@ use loader::sample::{Chain, CriticalPath, PathSegment, PathStep, Thread};
 use loader::session::capture::CaptureSession;
 use loader::session::sample::Sample;
 
-use crate::support::assert_adds_up;
+use crate::support::{assert_adds_up, assert_without_gap};
 use crate::truth::{is_unknown, note_unknown};
 use crate::{closed_by_hand, thread};
 
@@ -170,14 +170,7 @@ fn assert_no_circle(thread: &Thread) {
 /// The path's parts follow each other without a gap, from the window's beginning to its end.
 pub fn path_of(sample: &Sample) -> &CriticalPath {
     let path = sample.critical_path.as_ref().unwrap();
-    let mut until_ns = 0;
-    for segment in &path.segments {
-        assert_eq!(segment.from_ns, until_ns, "{path:#?}");
-        assert!(segment.to_ns > segment.from_ns && !segment.steps.is_empty());
-        until_ns = segment.to_ns;
-    }
-    let window_ns = (sample.stop.at_ns - sample.start.at_ns) as i64;
-    assert_eq!(until_ns, window_ns);
+    assert_without_gap(sample, path, 0);
     path
 }
 
