@@ -30,7 +30,12 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
     let ring = Ring::of_this_cpu();
     let Some(mut moment) = Moment::in_window_or_after() else {
         if ring.is_there() {
-            switch_outside(ctx, ring, (prev, prev_is_target), (next, next_is_target));
+            ring.switch_after(window::current(), prev, next);
+            if recorder::records_always() {
+                let mut leaving = leaving_by_registers(ctx, prev);
+                leaving.detail |= u8::from(prev_is_target) * PREV_IS_TARGET;
+                ring.switch(leaving, next, next_is_target, window::clock());
+            }
         }
         if prev_is_target {
             end_if_dead(ctx, prev);
@@ -80,27 +85,16 @@ fn switch_of_others<C: Arguments>(
     if !ring.is_there() {
         return None;
     }
-    match window::clock_if_open() {
-        0 => switch_outside(ctx, ring, (prev, false), (next, false)),
-        at_ns => ring.switch(leaving_by_registers(ctx, prev), next, false, at_ns),
+    let mut at_ns = window::clock_if_open();
+    if at_ns == 0 {
+        ring.switch_after(window::current(), prev, next);
+        if !recorder::records_always() {
+            return None;
+        }
+        at_ns = window::clock();
     }
+    ring.switch(leaving_by_registers(ctx, prev), next, false, at_ns);
     None
-}
-
-/// While no window is open, nor one that takes a thread's first event: of each whether it is a target.
-#[inline(always)]
-fn switch_outside<C: Arguments>(
-    ctx: &C,
-    ring: Ring,
-    (prev, prev_is_target): (Task<C::Access>, bool),
-    (next, next_is_target): (Task<C::Access>, bool),
-) {
-    ring.switch_after(window::current(), prev, next);
-    if recorder::records_always() {
-        let mut leaving = leaving_by_registers(ctx, prev);
-        leaving.detail |= u8::from(prev_is_target) * PREV_IS_TARGET;
-        ring.switch(leaving, next, next_is_target, window::clock());
-    }
 }
 
 /// The time, if something is recorded now; 0: nothing is.

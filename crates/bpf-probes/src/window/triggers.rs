@@ -26,34 +26,17 @@ pub fn start_triggered() {
     };
     // Another one may have been quicker.
     let number = current();
-    if may_open(&change, number, now_ns) {
-        open_next(&change, number, now_ns);
-    }
-    change.end();
-}
-
-/// Whether the window after this one may be opened. Where that is no matter of arming it, what is missed is counted.
-#[inline(always)]
-fn may_open(change: &Change, number: u32, now_ns: u64) -> bool {
     if is_open(number, now_ns) {
         lose!(starts_in_window);
-        return false;
+    } else if now!((*state()).armed) != number {
+        if change.has_reported_end(number) {
+            let length_ns = now!((*slot(number + 1)).length_ns);
+            open(&change, number + 1, now_ns, length_ns, true);
+        } else {
+            lose!(triggers);
+        }
     }
-    if now!((*state()).armed) == number {
-        return false;
-    }
-    if !change.has_reported_end(number) {
-        lose!(triggers);
-        return false;
-    }
-    true
-}
-
-/// By a trigger, with the length that it was armed with.
-#[inline(always)]
-fn open_next(change: &Change, number: u32, now_ns: u64) {
-    let length_ns = now!((*slot(number + 1)).length_ns);
-    open(change, number + 1, now_ns, length_ns, true);
+    change.end();
 }
 
 /// A stop trigger fired. It closes windows that have no end of their own.
@@ -89,9 +72,16 @@ pub fn call_begun(owner: &Owner, now_ns: u64) {
     if is_left_by(number, owner, now_ns) {
         close(&change, number, now_ns, EdgeKind::Left, true);
     }
-    if may_open(&change, number, now_ns) {
-        set!((*state()).owner, *owner);
-        open_next(&change, number, now_ns);
+    if is_open(number, now_ns) {
+        lose!(starts_in_window);
+    } else if now!((*state()).armed) != number {
+        if change.has_reported_end(number) {
+            set!((*state()).owner, *owner);
+            let length_ns = now!((*slot(number + 1)).length_ns);
+            open(&change, number + 1, now_ns, length_ns, true);
+        } else {
+            lose!(triggers);
+        }
     }
     change.end();
 }
