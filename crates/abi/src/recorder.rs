@@ -42,7 +42,8 @@ pub struct RecorderCpu {
 #[repr(u8)]
 pub enum Kind {
     /// `tasks`: who leaves the CPU, who comes. `number`: the state of the one that leaves, of which [`PREEMPTED`] and [`FROZEN`] are not
-    /// part. The call that it is in, if it is monitored.
+    /// part. The call that it is in, if it is monitored or sleeps; `argument`: since when, 0: since before the window, or
+    /// [`SINCE_UNKNOWN`].
     Switch = 1,
     /// `tasks`: who is woken, who was running on the CPU. `detail`: the [`Context`], and what is known of both; `number`: the interrupt's.
     /// `argument`: the waker's call, if it is looked at, and the CPU that the woken one was on last, + 1, if that is known.
@@ -55,6 +56,9 @@ pub enum Kind {
     TaskName = 5,
     /// An interrupt's name, likewise: `detail` and `number` as of [`Kind::Waking`].
     IrqName = 6,
+    /// A call of the monitored task that is about to leave the CPU, which it has ended there: `tasks`: who, and for how long it was there in
+    /// it, in ns (u32::MAX: or longer); `argument`: when it ended.
+    Call = 7,
 }
 
 impl Kind {
@@ -66,6 +70,7 @@ impl Kind {
             4 => Self::Migrated,
             5 => Self::TaskName,
             6 => Self::IrqName,
+            7 => Self::Call,
             _ => return None,
         })
     }
@@ -106,6 +111,9 @@ impl Context {
         (self as u64) << DETAIL_SHIFT | u64::from(number & LAST_NUMBER) << NUMBER_SHIFT
     }
 }
+
+/// Of a call in a [`Kind::Switch`]: later than any time.
+pub const SINCE_UNKNOWN: u64 = u64::MAX;
 
 /// In a [`Kind::Switch`]'s detail: the task that leaves could go on, whatever its state says.
 pub const PREEMPTED: u8 = 0x1;

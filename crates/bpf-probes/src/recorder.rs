@@ -7,10 +7,12 @@ use core::ptr::null_mut;
 
 use abi::COMM_BYTES;
 use abi::config::Config;
+use abi::jumpless::bounded;
 use abi::recorder::{
     Context, EXITING, Kind, NEXT_IS_TARGET, ON_CPU, PREEMPTED, PREV_IS_TARGET, Record, RecorderCpu,
     WAS_STOPPED,
 };
+use abi::thread::record::{LONG_CALLS, LongCall, ThreadRecord};
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 
 use crate::kernel::{Access, Probed, Task, copy_irq_name};
@@ -103,12 +105,24 @@ impl Ring {
                 | Record::call_word(prev.call),
             at_ns,
             tasks: Record::pair(prev.task.pid(), next_pid),
-            argument: 0,
+            argument: prev.call_since_ns,
         });
         // After the record: whoever finds none since this has the one that ran before it.
         // SAFETY: as in `write`.
         unsafe { (&raw mut (*self.cpu).running).write_volatile(u64::from(next_pid) + 1) };
         self.leave_soft_irq();
+    }
+
+    /// A call of the task that is about to leave.
+    #[inline(always)]
+    fn call(self, pid: u32, call: &LongCall, at_ns: u64) {
+        let duration_ns = (call.to_ns - call.from_ns).min(u32::MAX.into());
+        self.write(Record {
+            head: Record::head(Kind::Call, 0) | Record::call_word(call.key.bits()),
+            at_ns,
+            tasks: Record::pair(pid, duration_ns as u32),
+            argument: call.to_ns,
+        });
     }
 
     #[inline(always)]
@@ -229,6 +243,8 @@ pub struct Leaving<A: Access> {
     pub detail: u8,
     pub state: u32,
     pub call: u32,
+    /// As the record has it.
+    pub call_since_ns: u64,
 }
 
 impl<A: Access> Leaving<A> {
@@ -239,6 +255,31 @@ impl<A: Access> Leaving<A> {
         const SLEEPING: u32 = 0x3;
         self.detail & PREEMPTED == 0 && self.state & SLEEPING != 0
     }
+}
+
+/// The calls that have kept the thread, which is about to leave, on this CPU: their order is that of their ends. A function of its own, as
+/// what is rare.
+#[inline(never)]
+pub fn record_long_calls(record: &mut ThreadRecord, at_ns: u64) -> u32 {
+    let ring = Ring::of_this_cpu();
+    let ended = record.long_calls_ended;
+    record.long_calls_ended = 0;
+    if !ring.is_there() {
+        return 0;
+    }
+    for place in 0..LONG_CALLS as u32 {
+        // From the oldest that is kept.
+        let before_last = LONG_CALLS as u32 - place;
+        if before_last <= ended {
+            let number = (ended - before_last) as usize;
+            ring.call(
+                record.pid,
+                &record.long_calls[bounded::<LONG_CALLS>(number)],
+                at_ns,
+            );
+        }
+    }
+    ended
 }
 
 /// A function of its own, as what is rare.

@@ -36,6 +36,13 @@ pub enum What {
         woken_cpu: Option<Cpu>,
         by: Waker,
     },
+    /// Of a target that is about to leave the CPU: from then to then it was there in this call.
+    InCall {
+        task: Pid,
+        call: SyscallKey,
+        from_ns: u64,
+        to_ns: u64,
+    },
     Born {
         child: Pid,
         parent: Pid,
@@ -71,6 +78,8 @@ pub struct Leaving {
     pub was_preempted: bool,
     pub is_target: bool,
     pub call: Option<SyscallKey>,
+    /// Since when; 0: since before the window, [`SINCE_UNKNOWN`](abi::recorder::SINCE_UNKNOWN): nobody knows.
+    pub call_since_ns: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -137,6 +146,7 @@ impl What {
                     was_preempted: detail & PREEMPTED != 0,
                     is_target: detail & PREV_IS_TARGET != 0,
                     call: record.call(),
+                    call_since_ns: record.argument,
                 },
                 next: record.second(),
                 next_is_target: detail & NEXT_IS_TARGET != 0,
@@ -148,6 +158,12 @@ impl What {
                 was_stopped: detail & WAS_STOPPED != 0,
                 woken_cpu: ((record.argument >> 32) as Cpu).checked_sub(1),
                 by: Waker::of(record),
+            },
+            Kind::Call => Self::InCall {
+                call: record.call()?,
+                task: record.first(),
+                from_ns: record.argument.saturating_sub(record.second().into()),
+                to_ns: record.argument,
             },
             Kind::Born => Self::Born {
                 child: record.first(),

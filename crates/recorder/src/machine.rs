@@ -168,7 +168,7 @@ impl Machine {
                 let task = self.task_mut(id);
                 task.is_target |= woken_is_target;
                 if is_on_cpu {
-                    task.see(Doing::Running);
+                    task.see(Doing::Running(None));
                 }
                 if is_lost {
                     return None;
@@ -185,6 +185,17 @@ impl Machine {
                 });
                 task.cpu = woken_cpu.or(task.cpu);
                 self.wake(at_ns, id, by)
+            }
+            What::InCall {
+                task,
+                call,
+                from_ns,
+                to_ns,
+            } => {
+                if let Some(id) = self.running_plainly(event.cpu, task) {
+                    self.task_mut(id).was_in_call(call, from_ns, to_ns);
+                }
+                None
             }
             What::Born { child, parent, cpu } => {
                 self.bear(at_ns, child, parent, cpu);
@@ -220,7 +231,7 @@ impl Machine {
         };
         let task = self.task_mut(id);
         task.is_target |= prev.is_target;
-        task.leave(at_ns, prev.why, prev.call, cpu);
+        task.leave(at_ns, prev, cpu);
         if prev.why == Why::Dead {
             self.by_pid.remove(&prev.pid);
         } else if self.is_lost(at_ns) {
@@ -254,12 +265,21 @@ impl Machine {
         }
         let task = self.task_mut(id?);
         if latest == Turn::Unseen {
-            task.see(Doing::Running);
+            task.see(Doing::Running(None));
         }
-        if task.doing() != Doing::Running {
+        if !task.runs() {
             task.correct(Doing::Unknown);
         }
         id
+    }
+
+    /// The same of what comes before that switch, which will tell of a contradiction.
+    fn running_plainly(&mut self, cpu: Cpu, pid: Pid) -> Option<TaskId> {
+        match self.turns_mut(cpu).latest() {
+            Turn::Task(id) if self.task(id).pid == pid => Some(id),
+            Turn::Unseen => self.running(cpu, pid),
+            _ => None,
+        }
     }
 
     fn come(&mut self, cpu: Cpu, at_ns: u64, next: Pid, is_target: bool) -> Option<Wait> {
@@ -287,7 +307,7 @@ impl Machine {
                 is_exiting,
             } => {
                 let id = self.task_of(pid);
-                self.task_mut(id).see(Doing::Running);
+                self.task_mut(id).see(Doing::Running(None));
                 let how = if is_exiting {
                     How::Exit
                 } else {
@@ -301,7 +321,7 @@ impl Machine {
     fn wake(&mut self, at_ns: u64, id: TaskId, by: Waker) -> Option<Wait> {
         let task = self.task_mut(id);
         if !task.sleeps() {
-            if task.doing() == Doing::Running {
+            if task.runs() {
                 task.woken_early(at_ns, by);
             }
             return None;
@@ -313,7 +333,7 @@ impl Machine {
     fn bear(&mut self, at_ns: u64, child: Pid, parent: Pid, cpu: Cpu) {
         let parent = (parent != 0).then(|| self.task_of(parent));
         if let Some(parent) = parent {
-            self.task_mut(parent).see(Doing::Running);
+            self.task_mut(parent).see(Doing::Running(None));
         }
         let queue = Queue {
             cpu: Some(cpu),

@@ -3,7 +3,7 @@
 use abi::syscall::SyscallKey;
 use abi::thread::state::MOST_EARLY_NS;
 
-use crate::event::{Cpu, Irq, Pid, TaskName, Why};
+use crate::event::{Cpu, Irq, Leaving, Pid, TaskName, Why};
 
 /// A task of the machine: no two have the same one, whatever their pids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,7 +15,8 @@ pub enum Doing {
     Unseen,
     /// Something that nobody knows.
     Unknown,
-    Running,
+    /// In which call, as far as that is known: `None` is user code, too, and short calls.
+    Running(Option<SyscallKey>),
     Ready(Queue),
     /// In what, and until this.
     Blocked(Place, Ended),
@@ -194,8 +195,33 @@ impl Task {
         self.early = Some((at_ns, by));
     }
 
+    /// As it leaves its CPU: from then to then it was there in this call. What it is told that is not within its time on the CPU is none.
+    pub fn was_in_call(&mut self, call: SyscallKey, from_ns: u64, to_ns: u64) {
+        if self.enter(call, from_ns, to_ns) {
+            self.begin(to_ns, Doing::Running(None));
+        }
+    }
+
+    fn enter(&mut self, call: SyscallKey, from_ns: u64, to_ns: u64) -> bool {
+        let from_ns = from_ns.max(self.since_ns());
+        if self.doing() != Doing::Running(None) || from_ns >= to_ns {
+            return false;
+        }
+        let doing = Doing::Running(Some(call));
+        if from_ns == self.since_ns() {
+            self.correct(doing);
+        } else {
+            self.begin(from_ns, doing);
+        }
+        true
+    }
+
     /// It leaves its CPU.
-    pub fn leave(&mut self, at_ns: u64, why: Why, call: Option<SyscallKey>, cpu: Cpu) {
+    pub fn leave(&mut self, at_ns: u64, leaving: Leaving, cpu: Cpu) {
+        let Leaving { why, call, .. } = leaving;
+        if let Some(call) = call {
+            self.enter(call, leaving.call_since_ns, at_ns);
+        }
         self.cpu = Some(cpu);
         let early = self.early.take();
         self.begin(
@@ -215,6 +241,10 @@ impl Task {
             self.early =
                 early.filter(|(woken_ns, _)| woken_ns.saturating_add(MOST_EARLY_NS) >= at_ns);
         }
+    }
+
+    pub fn runs(&self) -> bool {
+        matches!(self.doing(), Doing::Running(_))
     }
 
     pub fn sleeps(&self) -> bool {
@@ -264,7 +294,7 @@ impl Task {
         }
         self.early = None;
         self.cpu = Some(cpu);
-        self.begin(at_ns, Doing::Running);
+        self.begin(at_ns, Doing::Running(None));
         was_ready
     }
 

@@ -5,6 +5,8 @@
 //! using kernel tracing, IEEE TPDS 2016). The parts add up to the time. Each step looks only into the time in which all before it were
 //! blocked, in which none of them can have woken anybody: so the steps come to an end.
 
+use abi::syscall::SyscallKey;
+
 use crate::cpu::Turn;
 use crate::event::{Cpu, Irq};
 use crate::from_end::partition_from_end;
@@ -15,7 +17,8 @@ use crate::task::{Birth, Doing, Ended, How, Place, TaskId, Waker};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     /// It ran on a CPU. How it woke who stands before it, if it did; so also of the next ones.
-    Running(TaskId, Role),
+    /// In which call, if it is known to have been in one.
+    Running(TaskId, Option<SyscallKey>, Role),
     /// It waited for a CPU.
     Ready(TaskId, Role),
     Blocked(TaskId, Place, Role),
@@ -167,7 +170,7 @@ impl<'m, P: Parts> Walk<'m, P> {
         goes_on: bool,
     ) {
         match doing {
-            Doing::Running => self.part(Step::Running(id, role), from_ns, to_ns),
+            Doing::Running(call) => self.part(Step::Running(id, call, role), from_ns, to_ns),
             Doing::Stopped(_) => self.part(Step::Stopped(id, role), from_ns, to_ns),
             Doing::Frozen(_) => self.part(Step::Frozen(id, role), from_ns, to_ns),
             Doing::Unseen | Doing::Unknown | Doing::Ended => {

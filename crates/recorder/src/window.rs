@@ -1,5 +1,7 @@
 //! One window's events, and what they say of its targets' waits.
 
+use std::collections::VecDeque;
+
 use abi::durations::Durations;
 use rustc_hash::FxHashMap;
 
@@ -27,11 +29,16 @@ pub struct Waits {
     pub chains: Chains,
 }
 
+/// In which call a waker was is known once it has ended it, or left its CPU: so long after a wait's end that is looked for.
+const SETTLED_NS: u64 = 10_000_000;
+
 pub struct Window {
     start_ns: u64,
     machine: Machine,
     waits: FxHashMap<TaskId, Waits>,
     looks: Looks,
+    /// Ended, and not attributed yet, in the order of their ends.
+    ended: VecDeque<Wait>,
     most_remembered: usize,
 }
 
@@ -43,6 +50,7 @@ impl Window {
             machine,
             waits: FxHashMap::default(),
             looks: Looks::default(),
+            ended: VecDeque::new(),
             most_remembered: MOST_REMEMBERED,
         }
     }
@@ -77,19 +85,25 @@ impl Window {
         for event in events {
             let ended = self.machine.apply(event);
             watch(&self.machine, event, ended.as_ref());
-            if let Some(wait) = ended {
-                self.attribute(&wait);
-            }
+            self.ended.extend(ended);
         }
         let Some(latest) = events.last() else {
             return;
         };
+        self.attribute_ended_by(latest.at_ns.saturating_sub(SETTLED_NS));
         while self.machine.remembered() > self.most_remembered {
             let known_ns = latest.at_ns.saturating_sub(self.machine.known_from_ns());
             if known_ns == 0 {
                 break;
             }
+            self.attribute_ended_by(u64::MAX);
             self.machine.forget(latest.at_ns - known_ns / 2);
+        }
+    }
+
+    fn attribute_ended_by(&mut self, until_ns: u64) {
+        while let Some(wait) = self.ended.pop_front_if(|wait| wait.to_ns <= until_ns) {
+            self.attribute(&wait);
         }
     }
 
@@ -120,6 +134,7 @@ impl Window {
 
     /// The window ends: what goes on is cut.
     pub fn close(mut self, stop_ns: u64) -> (Machine, FxHashMap<TaskId, Waits>) {
+        self.attribute_ended_by(u64::MAX);
         for (id, task) in self.machine.tasks() {
             let since_ns = match task.doing() {
                 Doing::Blocked(..) => task.since_ns(),

@@ -29,6 +29,21 @@ fn seen(text: &str) -> Seen {
     seen_begun_in(text, &[])
 }
 
+/// The records come in batches of so many.
+fn seen_in(text: &str, batch: usize) -> Seen {
+    let mut names = Names::default();
+    let mut window = Window::new(100, Machine::new(100));
+    for events in names.events(text).chunks(batch) {
+        window.take(events);
+    }
+    let (machine, waits) = window.close(200);
+    Seen {
+        names,
+        machine,
+        waits: waits.into_iter().collect(),
+    }
+}
+
 /// These tasks were blocked in that as the window began, as comes to be known afterwards.
 fn seen_begun_in(text: &str, calls: &[(&str, &str)]) -> Seen {
     let mut names = Names::default();
@@ -161,6 +176,71 @@ fn a_lock_is_waited_for_as_long_as_its_holder_sleeps_and_runs() {
             "150-155 Victim futex < holder runs",
             "155-160 Victim ready < idleturn",
             "160-200 Victim runs",
+        ]
+    );
+}
+
+#[test]
+fn what_a_waker_did_on_its_cpu_is_told_by_the_call_that_it_was_in() {
+    //      100      110 115      125  130     140     150    160        200
+    // cpu0  | Victim | idle                                    | Victim
+    // cpu1  | Holder … | in write | …  | in read | idle | in read, wakes Victim, …
+    let text = "110 cpu0 Victim (futex) -> idle
+         140 cpu1 Holder was in write from 115 to 125
+         140 cpu1 Holder (read since 130) -> idle
+         149 cpu1 local 236 wakes Holder
+         150 cpu1 idle -> Holder
+         157 cpu1 Holder wakes Victim
+         160 cpu0 idle -> Victim
+         170 cpu1 Holder was in read from 150 to 155
+         170 cpu1 Holder (nanosleep since 165) -> idle";
+    // As a wait's end comes to be known, so much is not known of its waker yet.
+    for batch in [1, 2, 9] {
+        let seen = seen_in(text, batch);
+        assert_eq!(
+            seen.path("Victim"),
+            [
+                "100-110 Victim runs",
+                "110-115 Victim futex < Holder runs",
+                "115-125 Victim futex < Holder runs in write",
+                "125-130 Victim futex < Holder runs",
+                "130-140 Victim futex < Holder runs in read",
+                "140-149 Victim futex < Holder read < local 236",
+                "149-150 Victim futex < Holder ready < idleturn",
+                "150-155 Victim futex < Holder runs in read",
+                "155-157 Victim futex < Holder runs",
+                "157-160 Victim ready < idleturn",
+                "160-200 Victim runs",
+            ]
+        );
+        let chains = seen.chains("Victim");
+        for way in [
+            "15 Victim futex < Holder runs in read",
+            "12 Victim futex < Holder runs",
+            "10 Victim futex < Holder runs in write",
+        ] {
+            assert!(chains.iter().any(|chain| chain == way), "{chains:?}");
+        }
+    }
+}
+
+#[test]
+fn calls_that_do_not_fit_into_a_threads_time_on_a_cpu_leave_no_gap() {
+    // Stale, from before it came to the CPU; longer than its time there; in no order.
+    let seen = seen(
+        "120 cpu0 idle -> A
+         150 cpu0 A was in write from 105 to 115
+         150 cpu0 A was in read from 110 to 130
+         150 cpu0 A was in write from 125 to 128
+         150 cpu0 A (futex since 0) -> idle",
+    );
+    assert_eq!(
+        seen.path("A"),
+        [
+            "100-120 A ready < idleturn",
+            "120-130 A runs in read",
+            "130-150 A runs in futex",
+            "150-200 A futex < unfinished",
         ]
     );
 }

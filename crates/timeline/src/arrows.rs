@@ -68,7 +68,7 @@ impl Parts for Wakeups {
 
 fn task_of(step: Step) -> Option<(TaskId, Role)> {
     match step {
-        Step::Running(id, role)
+        Step::Running(id, _, role)
         | Step::Ready(id, role)
         | Step::Blocked(id, _, role)
         | Step::Stopped(id, role)

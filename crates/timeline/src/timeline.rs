@@ -144,7 +144,7 @@ impl<W: Write, N: Names> Timeline<W, N> {
             }
             What::Lost { until_ns } => schedule.lose(cpu, at_ns, *until_ns, out),
             What::TaskName { .. } | What::IrqName { .. } => self.name(event),
-            What::Migrated { .. } => {}
+            What::Migrated { .. } | What::InCall { .. } => {}
         }
     }
 

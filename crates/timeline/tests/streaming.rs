@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use abi::COMM_BYTES;
+use abi::recorder::SINCE_UNKNOWN;
 use abi::syscall::SyscallKey;
 use recorder::event::{Event, Irq, Leaving, Pid, TaskName, Waker, What, Why};
 use recorder::machine::Machine;
@@ -109,6 +110,7 @@ fn event(number: u64) -> Event {
     } else {
         What::Switch {
             prev: Leaving {
+                call_since_ns: SINCE_UNKNOWN,
                 pid: task(round),
                 why: Why::Blocked,
                 state: 1,

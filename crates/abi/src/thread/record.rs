@@ -103,6 +103,22 @@ pub struct Rename {
     pub comm: [u8; COMM_BYTES],
 }
 
+/// A system call as far as it kept its thread on one CPU, at its end.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LongCall {
+    pub from_ns: u64,
+    pub to_ns: u64,
+    pub key: SyscallKey,
+    pub reserved: u32,
+}
+
+/// Shorter ones are not kept: what the flight recorder tells of a thread on a CPU is in which call it was for so long.
+pub const LONG_CALL_NS: u64 = 10_000;
+
+/// Of a thread's time on a CPU, the latest are kept.
+pub const LONG_CALLS: usize = 4;
+
 /// One thread's record. All zeros is a free one.
 ///
 /// It has three writers, and each field has one. The thread's own events write most of it: they come one at a time, from
@@ -214,7 +230,9 @@ pub struct ThreadRecord {
     pub woken_ns: u64,
     /// The kernel's number.
     pub pid: u32,
-    pub reserved: u32,
+    /// How many long calls there were since it came to the CPU; the one of number n is in place n modulo [`LONG_CALLS`].
+    pub long_calls_ended: u32,
+    pub long_calls: [LongCall; LONG_CALLS],
 
     pub accumulated_ns: [u64; ACTIVITIES],
     pub soft_irqs: [Durations; SOFT_IRQ_VECTORS],
@@ -242,6 +260,7 @@ pub const ENDED_BYTES: u32 = size_of::<Ended>() as u32 + 8;
 
 const _: () = assert!(size_of::<Rename>() == 32, "Rename has padding");
 const _: () = assert!(size_of::<Ended>() == 24, "Ended has padding");
+const _: () = assert!(size_of::<LongCall>() == 24, "LongCall has padding");
 const _: () = assert!(
     core::mem::offset_of!(ThreadRecord, tid) == 64,
     "the hot part is one cache line"
@@ -255,6 +274,7 @@ const _: () = assert!(
             + 88
             + 40
             + 112
+            + 24 * LONG_CALLS
             + 8 * ACTIVITIES
             + 24 * SOFT_IRQ_VECTORS
             + 12 * BUCKETS

@@ -1,10 +1,14 @@
 //! System calls: when the thread is in one, for how long, and what its registers say of one that no event has shown.
 
 use core::mem::offset_of;
+use core::sync::atomic::{Ordering, compiler_fence};
 
 use crate::histogram::bucket;
+use crate::jumpless::bounded;
 use crate::syscall::SyscallKey;
-use crate::thread::record::{Activity, SyscallPhase, ThreadRecord};
+use crate::thread::record::{
+    Activity, LONG_CALL_NS, LONG_CALLS, LongCall, SyscallPhase, ThreadRecord,
+};
 use crate::thread::state::SyscallEnd;
 
 impl ThreadRecord {
@@ -134,12 +138,17 @@ impl ThreadRecord {
 
     #[inline(always)]
     fn exit_syscall(&mut self, now_ns: u64, may_be_refused: impl Fn() -> bool) -> SyscallEnd {
+        // It began then, or the thread came back to a CPU in it.
+        let on_cpu_since_ns = self.since_ns;
         if !self.settle_plainly(now_ns, Activity::Kernel, SyscallPhase::Inside) {
             if self.may_not_have_begun() && may_be_refused() {
                 self.settle_after_doubtful_call(now_ns);
                 return SyscallEnd::Orphan;
             }
             self.settle_after_call(now_ns);
+        }
+        if now_ns.wrapping_sub(on_cpu_since_ns) >= LONG_CALL_NS {
+            self.keep_long_call(on_cpu_since_ns, now_ns);
         }
         let began_ns = self.syscall_since_ns;
         let end = if self.phase.is_in_call() && began_ns != 0 {
@@ -156,6 +165,25 @@ impl ThreadRecord {
         self.activity = Activity::User;
         self.phase = SyscallPhase::Outside;
         end
+    }
+
+    /// A function of its own, as what is rare.
+    #[inline(never)]
+    fn keep_long_call(&mut self, from_ns: u64, to_ns: u64) {
+        // A time before that has wrapped.
+        if !self.phase.is_in_call() || from_ns > to_ns {
+            return;
+        }
+        let number = self.long_calls_ended;
+        self.long_calls[bounded::<LONG_CALLS>(number as usize)] = LongCall {
+            from_ns,
+            to_ns,
+            key: self.syscall,
+            reserved: 0,
+        };
+        // The switch that may come in between finds whole ones only.
+        compiler_fence(Ordering::Release);
+        self.long_calls_ended = number.wrapping_add(1);
     }
 
     /// Of which no event has shown the beginning.

@@ -1,6 +1,6 @@
 //! The scheduler's events: who runs, who waits for a CPU, who sleeps.
 
-use abi::recorder::{FROZEN, PREEMPTED, PREV_IS_TARGET};
+use abi::recorder::{FROZEN, PREEMPTED, PREV_IS_TARGET, SINCE_UNKNOWN};
 use abi::thread::record::{Activity, ENDED_BYTES, Ended, ThreadRecord};
 use abi::thread::state::SwitchOut;
 use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
@@ -54,6 +54,10 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
                     u8::from(record.activity as u8 == Activity::Frozen as u8) * FROZEN;
             }
             leaving.call = record.open_call().bits();
+            leaving.call_since_ns = record.syscall_since_ns;
+            if record.long_calls_ended != 0 && !is_after {
+                recorder::record_long_calls(record, at_ns);
+            }
             note_faults(record, prev);
             stacks::note_switch_out(ctx, record);
             off_cpu::switched_out(ctx, prev, record);
@@ -131,6 +135,7 @@ fn leaving<C: Arguments>(ctx: &C, prev: Task<C::Access>) -> Leaving<C::Access> {
         detail: is_preempted as u8 * PREEMPTED,
         state: state as u32,
         call: 0,
+        call_since_ns: SINCE_UNKNOWN,
     }
 }
 

@@ -99,7 +99,10 @@ pub fn step(step: Step, machine: &Machine, names: &Names) -> Chain {
         ..Chain::default()
     };
     match step {
-        Step::Running(id, role) => of("running", id, role),
+        Step::Running(id, call, role) => Chain {
+            call: call.map(syscalls::name),
+            ..of("running", id, role)
+        },
         Step::Ready(id, role) => of("ready", id, role),
         Step::Stopped(id, role) => of("stopped", id, role),
         Step::Frozen(id, role) => of("frozen", id, role),

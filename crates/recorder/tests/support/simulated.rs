@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use abi::recorder::{Context, Kind, NEXT_IS_TARGET, PREV_IS_TARGET, Record, WAS_STOPPED};
+use abi::recorder::{
+    Context, Kind, NEXT_IS_TARGET, PREV_IS_TARGET, Record, SINCE_UNKNOWN, WAS_STOPPED,
+};
 use proptest::prelude::*;
 use recorder::event::Why;
 
@@ -23,6 +25,8 @@ pub fn pid(task: usize) -> u32 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     Running,
+    /// Likewise, in a call.
+    InCall,
     /// In the queue of this CPU.
     Ready(usize),
     Blocked(Option<Cause>),
@@ -46,6 +50,8 @@ pub enum Step {
     Stop(usize),
     Preempt(usize),
     End(usize),
+    /// The task on this CPU begins a call, or ends the one that it is in.
+    Call(usize),
     /// The task on this CPU wakes that one.
     Wake(usize, usize),
     Interrupt(usize, usize),
@@ -59,6 +65,7 @@ pub fn steps() -> impl Strategy<Value = Vec<(u64, Step)>> {
         1 => (0..CPUS).prop_map(Step::Stop),
         3 => (0..CPUS).prop_map(Step::Preempt),
         1 => (0..CPUS).prop_map(Step::End),
+        4 => (0..CPUS).prop_map(Step::Call),
         6 => (0..CPUS, 0..TASKS).prop_map(|(cpu, task)| Step::Wake(cpu, task)),
         3 => (0..CPUS, 0..TASKS).prop_map(|(cpu, task)| Step::Interrupt(cpu, task)),
         2 => (0..TASKS, 0..CPUS).prop_map(|(task, cpu)| Step::Move(task, cpu)),
@@ -76,6 +83,10 @@ pub struct Simulated {
     states: Vec<Vec<(u64, State)>>,
     /// For each CPU, from when on which task ran on it.
     turns: Vec<Vec<(u64, Option<usize>)>>,
+    /// For each task, since when it is in a call.
+    calls: Vec<Option<u64>>,
+    /// For each task, since when it is on its CPU, and from when until when it was there in calls.
+    stays: Vec<(u64, Vec<(u64, u64)>)>,
 }
 
 pub const START_NS: u64 = 1_000;
@@ -96,13 +107,31 @@ impl Simulated {
                 .map(|task| vec![(START_NS, first(task))])
                 .collect(),
             turns: (0..CPUS).map(|cpu| vec![(START_NS, Some(cpu))]).collect(),
+            calls: vec![None; TASKS],
+            stays: vec![(START_NS, Vec::new()); TASKS],
         };
         for &(pause_ns, step) in steps {
             machine.stop_ns += pause_ns;
             machine.step(step);
         }
         machine.stop_ns += 5;
+        // In which call a task was on a CPU comes to be known as it leaves.
+        for task in 0..TASKS {
+            if matches!(machine.state(task), State::Running | State::InCall) {
+                let since_ns = machine.stays[task].0;
+                machine.say_runs(task, |from_ns| from_ns >= since_ns);
+            }
+        }
         machine
+    }
+
+    /// Of what it began at such times, nothing tells that it was in a call.
+    fn say_runs(&mut self, task: usize, when: impl Fn(u64) -> bool) {
+        for (from_ns, state) in &mut self.states[task] {
+            if *state == State::InCall && when(*from_ns) {
+                *state = State::Running;
+            }
+        }
     }
 
     fn state(&self, task: usize) -> State {
@@ -133,6 +162,11 @@ impl Simulated {
             Step::Stop(cpu) => self.leave(cpu, Why::Stopped, State::Stopped),
             Step::Preempt(cpu) => self.leave(cpu, Why::Runnable, State::Ready(cpu)),
             Step::End(cpu) => self.leave(cpu, Why::Dead, State::Dead),
+            Step::Call(cpu) => {
+                if let Some(task) = self.running(cpu) {
+                    self.call(task);
+                }
+            }
             Step::Wake(cpu, task) => {
                 if let Some(waker) = self.running(cpu) {
                     self.wake(cpu, task, Cause::Task(waker));
@@ -160,6 +194,31 @@ impl Simulated {
         }
     }
 
+    fn call(&mut self, task: usize) {
+        match self.calls[task].take() {
+            None => {
+                self.calls[task] = Some(self.stop_ns);
+                self.set(task, State::InCall);
+            }
+            Some(since_ns) => {
+                let (on_cpu_ns, calls) = &mut self.stays[task];
+                calls.push((since_ns.max(*on_cpu_ns), self.stop_ns));
+                self.set(task, State::Running);
+            }
+        }
+    }
+
+    /// Of a target that is about to leave.
+    fn record_calls(&mut self, cpu: usize, task: usize) {
+        for (from_ns, to_ns) in std::mem::take(&mut self.stays[task].1) {
+            let head = Record::head(Kind::Call, 0) | Record::call_word(key(CALL).bits());
+            self.record(cpu, head, Record::pair(pid(task), (to_ns - from_ns) as u32));
+            if let Some((_, record)) = self.records.last_mut() {
+                record.argument = to_ns;
+            }
+        }
+    }
+
     /// The longest waiting comes next.
     fn next(&self, cpu: usize) -> Option<usize> {
         let waiting = (0..TASKS).filter(|&task| self.state(task) == State::Ready(cpu));
@@ -180,7 +239,16 @@ impl Simulated {
 
     fn switch(&mut self, cpu: usize, prev: Option<usize>, why: Why, next: Option<usize>) {
         if let Some(next) = next {
-            self.set(next, State::Running);
+            let is_in_call = self.calls[next].is_some();
+            self.set(
+                next,
+                if is_in_call {
+                    State::InCall
+                } else {
+                    State::Running
+                },
+            );
+            self.stays[next].0 = self.stop_ns;
         }
         self.turns[cpu].push((self.stop_ns, next));
         let bit = |task: Option<usize>, bit| match task {
@@ -188,7 +256,18 @@ impl Simulated {
             _ => 0,
         };
         let detail = bit(prev, PREV_IS_TARGET) | bit(next, NEXT_IS_TARGET);
-        let call = if why == Why::Blocked {
+        let since_ns = match prev {
+            Some(target @ 0..TARGETS) => {
+                self.record_calls(cpu, target);
+                self.calls[target]
+            }
+            Some(other) => {
+                self.stays[other].1.clear();
+                None
+            }
+            None => None,
+        };
+        let call = if why == Why::Blocked || since_ns.is_some() {
             Record::call_word(key(CALL).bits())
         } else {
             0
@@ -201,6 +280,9 @@ impl Simulated {
             Record::head(Kind::Switch, detail) | state | call,
             tasks,
         );
+        if let Some((_, record)) = self.records.last_mut() {
+            record.argument = since_ns.unwrap_or(SINCE_UNKNOWN);
+        }
     }
 
     /// An idle CPU takes whoever waits.
@@ -271,7 +353,11 @@ impl Simulated {
         let mut task = task;
         loop {
             match self.at(task, ns) {
-                State::Running => way.push(format!("{} runs", name(task))),
+                // Of others than targets nobody knows.
+                State::InCall if task < TARGETS => {
+                    way.push(format!("{} runs in {CALL}", name(task)));
+                }
+                State::Running | State::InCall => way.push(format!("{} runs", name(task))),
                 State::Stopped => way.push(format!("{} stopped", name(task))),
                 State::Dead => way.push(format!("{} dead", name(task))),
                 State::Ready(cpu) => {
@@ -319,7 +405,9 @@ impl Simulated {
         for ns in START_NS..=self.stop_ns {
             match self.at(task, ns) {
                 State::Ready(_) => waiting.push(ns),
-                State::Running if waiting.first().is_some_and(|&ns| ns > START_NS) => {
+                State::Running | State::InCall
+                    if waiting.first().is_some_and(|&ns| ns > START_NS) =>
+                {
                     for ns in waiting.drain(..) {
                         let way = self.way(task, ns);
                         *sums.entry(way[1].clone()).or_default() += 1;

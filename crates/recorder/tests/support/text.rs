@@ -9,6 +9,8 @@
 //! 120 cpu1  c wakes b early     b is on a CPU still
 //! 120 cpu1  c wakes b of cpu0   on which b was last, if no record has told that
 //! 120 cpu1  hard 24 wakes b     also: soft, local
+//! 130 cpu1  c was in read from 105 to 120
+//! 130 cpu1  c (futex since 125) -> idle
 //! 130 cpu1  c bears d
 //! 140 cpu1  d moves to cpu0
 //! ```
@@ -17,7 +19,9 @@
 
 use std::collections::HashMap;
 
-use abi::recorder::{Context, EXITING, Kind, NEXT_IS_TARGET, ON_CPU, PREV_IS_TARGET, Record};
+use abi::recorder::{
+    Context, EXITING, Kind, NEXT_IS_TARGET, ON_CPU, PREV_IS_TARGET, Record, SINCE_UNKNOWN,
+};
 use abi::syscall::SyscallKey;
 use recorder::event::{Cpu, Event, Why};
 use recorder::machine::Machine;
@@ -62,6 +66,19 @@ impl Names {
         let at_ns = words[0].parse().unwrap();
         let cpu = cpu(words[1]);
         let record = match words[2..] {
+            [task, "was", "in", call, "from", from, "to", to] => {
+                let (from_ns, to_ns): (u32, u32) = (from.parse().unwrap(), to.parse().unwrap());
+                Record {
+                    head: Record::head(Kind::Call, 0) | Record::call_word(key(call).bits()),
+                    tasks: Record::pair(self.pid(task), to_ns - from_ns),
+                    argument: to_ns.into(),
+                    ..Record::default()
+                }
+            }
+            [prev, call, "since", since, "->", next] => Record {
+                argument: since.trim_end_matches(')').parse().unwrap(),
+                ..self.switch(prev, Why::Blocked, Some(key(&call[1..])), next)
+            },
             [prev, "->", next] => self.switch(prev, Why::Runnable, None, next),
             [prev, how, "->", next] => {
                 let how = how.trim_matches(['(', ')']);
@@ -116,6 +133,7 @@ impl Names {
                 | Record::number_word(state(why))
                 | Record::call_word(call.map_or(0, SyscallKey::bits)),
             tasks: Record::pair(self.pid(prev), self.pid(next)),
+            argument: SINCE_UNKNOWN,
             ..Record::default()
         }
     }
@@ -154,7 +172,8 @@ impl Names {
             format!("{}{role} {what}", self.of(machine, id))
         };
         match *step {
-            Step::Running(id, role) => of(id, role, "runs"),
+            Step::Running(id, None, role) => of(id, role, "runs"),
+            Step::Running(id, Some(call), role) => of(id, role, &format!("runs in {}", name(call))),
             Step::Ready(id, role) => of(id, role, "ready"),
             Step::Blocked(id, place, role) => of(
                 id,

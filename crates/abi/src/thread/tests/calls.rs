@@ -3,7 +3,7 @@
 use super::{FUTEX, READ, key, once, record, spent};
 use crate::durations::{Durations, OffCpuTime};
 use crate::thread::close::OpenCall;
-use crate::thread::record::{Activity, SyscallPhase};
+use crate::thread::record::{Activity, LONG_CALL_NS, LONG_CALLS, LongCall, SyscallPhase};
 use crate::thread::state::{SwitchOut, SyscallEnd};
 
 #[test]
@@ -41,6 +41,41 @@ fn a_call_that_blocks_is_kernel_then_blocked_then_ready() {
         (0, 20 + 45),
         "both slices are cut by an edge"
     );
+}
+
+#[test]
+fn the_latest_calls_that_were_long_on_the_cpu_are_kept() {
+    let mut thread = record(100);
+    let long = |number: u64| 1_000_000 * number;
+    // One of just that length, and one that is shorter.
+    thread.syscall_entered(long(1), key(READ));
+    thread.syscall_exited(long(1) + LONG_CALL_NS, || false);
+    thread.syscall_entered(long(2), key(READ));
+    thread.syscall_exited(long(2) + LONG_CALL_NS - 1, || false);
+    assert_eq!(thread.long_calls_ended, 1);
+    // Of one that blocks it is the part since the thread came back.
+    thread.syscall_entered(long(3), key(FUTEX));
+    thread.switched_out(long(4), || SwitchOut::Blocked);
+    thread.woken(long(5));
+    thread.switched_in(long(6));
+    thread.syscall_exited(long(6) + LONG_CALL_NS, || false);
+    let kept = |place: usize| {
+        let LongCall {
+            from_ns,
+            to_ns,
+            key,
+            ..
+        } = thread.long_calls[place];
+        (from_ns, to_ns, key)
+    };
+    assert_eq!(kept(0), (long(1), long(1) + LONG_CALL_NS, key(READ)));
+    assert_eq!(kept(1), (long(6), long(6) + LONG_CALL_NS, key(FUTEX)));
+    for number in 7..10 {
+        thread.syscall_entered(long(number), key(READ));
+        thread.syscall_exited(long(number + 1) - 1, || false);
+    }
+    assert_eq!(thread.long_calls_ended, 5);
+    assert_eq!(thread.long_calls[4 % LONG_CALLS].from_ns, long(9));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A thread that waits for a lock, whose holder does this or that meanwhile: what is told of it is what the holder knows of itself.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
@@ -116,6 +116,25 @@ fn a_holder_that_computes_is_told_to_run_and_to_be_ready_as_it_was() {
             let way = |what| [blocked(victim.tid, LOCK), (what, holder, None)];
             assert_waited(&victim, &way("running"), did.ran_ns() / 2..=asked_ns);
             assert_waited(&victim, &way("ready"), did.ready_ns() / 2..=asked_ns);
+            did.ran_ns() >= long_ns() / 10
+        });
+    }
+}
+
+#[test]
+fn a_holder_that_works_in_a_call_is_told_to_run_in_that() {
+    for mode in MODES {
+        attempt("a holder works in the kernel", || {
+            let mut random = File::open("/dev/urandom").unwrap();
+            let mut bytes = vec![0; 16 << 20];
+            let Held {
+                victim,
+                holder,
+                did,
+                asked_ns,
+            } = held(mode, move || random.read_exact(&mut bytes).unwrap());
+            let way = [blocked(victim.tid, LOCK), ("running", holder, Some("read"))];
+            assert_waited(&victim, &way, did.ran_ns() / 2..=asked_ns);
             did.ran_ns() >= long_ns() / 10
         });
     }
