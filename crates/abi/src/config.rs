@@ -120,6 +120,8 @@ pub struct Offsets {
     pub task_state: u32,
     pub task_on_cpu: u32,
     pub task_on_rq: u32,
+    /// `se.sched_delayed`, since 6.12 (152e11f6df29).
+    pub task_delayed: u32,
     pub task_start_time: u32,
     pub task_comm: u32,
     /// `thread_info.status` (x86) or `thread_info.flags` (arm64), from the start of `task_struct`.
@@ -169,6 +171,7 @@ pub struct Offsets {
     /// and in `struct pid` these.
     pub pid_level: u32,
     pub pid_numbers: u32,
+    pub reserved: u32,
 }
 
 impl Config {
@@ -224,6 +227,7 @@ impl Config {
             task_state: NO_OFFSET,
             task_on_cpu: NO_OFFSET,
             task_on_rq: NO_OFFSET,
+            task_delayed: NO_OFFSET,
             task_start_time: NO_OFFSET,
             task_comm: NO_OFFSET,
             task_compat: NO_OFFSET,
@@ -255,6 +259,7 @@ impl Config {
             task_group_leader: NO_OFFSET,
             pid_level: NO_OFFSET,
             pid_numbers: NO_OFFSET,
+            reserved: NO_OFFSET,
         },
     };
 }

@@ -409,12 +409,19 @@ impl<A: Access> Task<A> {
             && member!(A::member_u8, self.pointer, task_on_cpu) != 0
     }
 
-    /// Whether it is in a CPU's queue, or on its way to another's: it may be switched in at any moment. (One that sleeps may be
-    /// in a queue for some time, since Linux 6.12.) 0, 1 or 2; on little-endian machines the first byte serves whatever the
-    /// field's width.
+    /// Whether it is in a CPU's queue, or on its way to another's: it may be switched in at any moment. 0, 1 or 2; on little-endian
+    /// machines the first byte serves whatever the field's width.
     #[inline(always)]
     pub fn is_queued(self) -> bool {
-        member!(A::member_u8, self.pointer, task_on_rq) != 0
+        member!(A::member_u8, self.pointer, task_on_rq) != 0 && !self.is_delayed()
+    }
+
+    /// Whether it sleeps, though it is in a queue: one that has had more than its share stays there for some time, since Linux 6.12. It is
+    /// not switched in before somebody wakes it.
+    #[inline(always)]
+    pub fn is_delayed(self) -> bool {
+        config!(offsets.task_delayed) != NO_OFFSET
+            && member!(A::member_u8, self.pointer, task_delayed) != 0
     }
 
     #[inline(always)]

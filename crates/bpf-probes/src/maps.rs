@@ -117,7 +117,7 @@ macro_rules! config_has {
 pub(crate) use config_has;
 
 const _: () =
-    assert!(size_of::<Global<Config>>() == size_of::<Config>() && size_of::<Offsets>() == 184);
+    assert!(size_of::<Global<Config>>() == size_of::<Config>() && size_of::<Offsets>() == 192);
 
 /// The windows. In a data section, because the programs then have its address and need no look-up.
 #[unsafe(link_section = ".data.windows")]

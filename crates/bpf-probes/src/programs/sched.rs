@@ -280,10 +280,11 @@ fn migrate<C: Arguments>(ctx: &C) -> Option<()> {
         return None;
     }
     let at_ns = clock_if_recorded();
-    if at_ns == 0 {
+    let task = Task::<C::Access>::new(ctx.pointer(0));
+    // One that sleeps waits in no queue.
+    if at_ns == 0 || task.is_delayed() {
         return None;
     }
-    let task = Task::<C::Access>::new(ctx.pointer(0));
     ring.migrated(task, ctx.number(1) as u32, at_ns);
     None
 }

@@ -119,6 +119,7 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
             "a single-CPU kernel: nothing is lost",
         ),
         task_on_rq: required("on_rq")?,
+        task_delayed: task("se.sched_delayed"),
         task_start_time: required("start_time")?,
         task_comm: required("comm")?,
         task_compat,
@@ -185,6 +186,7 @@ pub fn configure(btf: &Btf) -> Result<(Config, Vec<MissingOffset>)> {
         task_group_leader: NO_OFFSET,
         pid_level: NO_OFFSET,
         pid_numbers: NO_OFFSET,
+        reserved: NO_OFFSET,
     };
     let config = Config {
         target_tgid: 0,

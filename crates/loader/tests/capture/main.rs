@@ -8,6 +8,7 @@
 )]
 
 mod chains;
+mod delayed;
 mod doctor;
 mod events;
 mod interrupts;

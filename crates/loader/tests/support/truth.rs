@@ -42,6 +42,14 @@ pub fn run_ns_of(tid: u32) -> u64 {
     cpu_time_ns(!(tid as libc::clockid_t) << 3 | 0x6)
 }
 
+/// How long another thread of this process has waited for a CPU.
+pub fn ready_ns_of(tid: u32) -> u64 {
+    let file = format!("/proc/self/task/{tid}/schedstat");
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut words = text.split_whitespace();
+    words.nth(1).unwrap().parse().unwrap()
+}
+
 /// How long this thread has waited for a CPU. By system calls alone: it is also used where nothing may be allocated.
 fn own_ready_ns() -> u64 {
     let mut text = [0_u8; 64];

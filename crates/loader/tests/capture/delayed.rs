@@ -1,0 +1,69 @@
+//! A thread that sleeps, and that the scheduler keeps in its queue all the same: since Linux 6.12 one that has had more than its share is
+//! (`sched_delayed`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::load::{pin_to, spin};
+use super::support::{SetOnDrop, assert_adds_up};
+use super::truth::{ready_ns_of, until};
+use super::worker::Worker;
+use super::{MODES, closed_by_hand, open, thread};
+
+/// Its waking is its first event in the window. What it slept before is no wait for a CPU.
+#[test]
+fn a_sleeper_that_is_kept_in_its_queue_is_not_ready() {
+    // It is woken before it has left the queue.
+    const SLEEP: Duration = Duration::from_millis(2);
+    // What the scheduler's clock and ours may differ by.
+    const DIFFERENCE_NS: u64 = SLEEP.as_nanos() as u64 / 4;
+    let cpu = std::thread::available_parallelism().unwrap().get() - 1;
+    for mode in MODES {
+        let stop = Arc::new(AtomicBool::new(false));
+        let _stop = SetOnDrop(&stop);
+        let rival = Worker::new({
+            let stop = Arc::clone(&stop);
+            move || {
+                pin_to(cpu);
+                while !stop.load(Ordering::Acquire) {
+                    std::hint::spin_loop();
+                }
+            }
+        });
+        rival.go.send(()).unwrap();
+        let session = open(mode);
+        for _ in 0..20 {
+            let is_about_to = Arc::new(AtomicBool::new(false));
+            let sleeper = Worker::new({
+                let is_about_to = Arc::clone(&is_about_to);
+                move || {
+                    pin_to(cpu);
+                    spin(2 * SLEEP);
+                    is_about_to.store(true, Ordering::Release);
+                    std::thread::sleep(SLEEP);
+                }
+            });
+            sleeper.go.send(()).unwrap();
+            until("it is about to sleep", || {
+                is_about_to.load(Ordering::Acquire)
+            });
+            let before_ns = ready_ns_of(sleeper.tid);
+            session.start(None).unwrap();
+            sleeper.done.recv().unwrap();
+            let sample = closed_by_hand(&session);
+            let ready_ns = ready_ns_of(sleeper.tid) - before_ns;
+            assert_adds_up(&sample);
+            let budget = &thread(&sample, sleeper.tid).budget;
+            let told_ns = (budget.ready_woken_ns + budget.ready_preempted_ns) as u64;
+            assert!(
+                told_ns <= ready_ns + DIFFERENCE_NS,
+                "{mode:?}: {told_ns} of {ready_ns}: {budget:?}"
+            );
+            sleeper.end();
+        }
+        stop.store(true, Ordering::Release);
+        rival.done.recv().unwrap();
+        rival.end();
+    }
+}
