@@ -45,7 +45,7 @@ fn read(events: &[Event], stop_ns: u64, asleep_ns: u64) -> Read {
 /// As a reader has it; `None`: it is told of it later, or never.
 fn truth(truth: &Simulated, task: usize, ns: u64) -> Option<State> {
     match truth.at(task, ns) {
-        simulated::State::Running => {
+        simulated::State::Running | simulated::State::InCall => {
             let mut cpus = 0..CPUS;
             let cpu = cpus.find(|&cpu| truth.turn(cpu, ns) == Some(task));
             Some(State::Running(cpu.unwrap() as u32))
