@@ -23,6 +23,10 @@ fn path(name: &str) -> PathBuf {
 }
 
 fn open(mode: AttachMode, timeline: TimelineTo) -> CaptureSession {
+    open_with(mode, timeline, &Options::default())
+}
+
+fn open_with(mode: AttachMode, timeline: TimelineTo, options: &Options) -> CaptureSession {
     CaptureSession::open(&Options {
         pids: vec![std::process::id()],
         attach_mode: mode,
@@ -35,7 +39,7 @@ fn open(mode: AttachMode, timeline: TimelineTo) -> CaptureSession {
             limit: 1000,
         }),
         timeline: Some(timeline),
-        ..Options::default()
+        ..options.clone()
     })
     .unwrap()
 }
@@ -151,6 +155,57 @@ fn its_states_are_the_budget_s_in_every_window() {
             (0..ATTEMPTS).any(|_| agrees_in_every_window(mode)),
             "{mode:?}"
         );
+    }
+}
+
+/// Two threads that wake each other all the time, and rings that hold a few of their switches: what was overwritten is nobody's.
+#[test]
+fn what_was_overwritten_is_a_gap_in_the_time_line_and_never_something_else() {
+    let options = Options {
+        recorder_bytes: 1,
+        ..Options::default()
+    };
+    let is_overwritten = |mode| {
+        let path = path("overwritten");
+        let session = open_with(mode, TimelineTo::File(path.clone()), &options);
+        let worker = Worker::new(|| {
+            let [(mut there, mut from_here), (mut here, mut from_there)] =
+                [(); 2].map(|()| std::io::pipe().unwrap());
+            let other = std::thread::spawn(move || {
+                while there.read_exact(&mut [0]).is_ok() {
+                    from_there.write_all(&[1]).unwrap();
+                }
+            });
+            for _ in 0..10_000 {
+                from_here.write_all(&[1]).unwrap();
+                here.read_exact(&mut [0]).unwrap();
+            }
+            drop(from_here);
+            other.join().unwrap();
+        });
+        let sample = captured(&session, &worker);
+        session.close().unwrap();
+        let read = read(&path);
+        let window = (
+            sample.start.at_ns + read.asleep_ns,
+            sample.stop.at_ns + read.asleep_ns,
+        );
+        let budget = &thread(&sample, worker.tid).budget;
+        let unknown_ns = budget.unknown_ns as u64;
+        let total_ns = |is: fn(State) -> bool| read.total_ns(worker.tid as i32, window, is);
+        let running_ns = total_ns(|state| matches!(state, State::Running(_)));
+        assert!(running_ns <= on_cpu_ns(budget) + unknown_ns, "{budget:?}");
+        let asleep_ns = total_ns(|state| matches!(state, State::Sleeping));
+        assert!(
+            asleep_ns <= budget.blocked_ns as u64 + unknown_ns,
+            "{budget:?}"
+        );
+        worker.end();
+        sample.losses.recorder_overwritten > 0
+    };
+    // Whoever reads the rings may be in time.
+    for mode in MODES {
+        assert!((0..20).any(|_| is_overwritten(mode)), "{mode:?}");
     }
 }
 
