@@ -74,12 +74,16 @@ impl Window {
         events: &[Event],
         mut watch: impl FnMut(&Machine, &Event, Option<&Wait>),
     ) {
+        let mut waits = Vec::new();
         for event in events {
             let ended = self.machine.apply(event);
             watch(&self.machine, event, ended.as_ref());
-            if let Some(wait) = ended {
-                self.attribute(&wait);
-            }
+            waits.extend(ended);
+        }
+        // Thread by thread: each has many sums, which are in the processor's cache for all of its waits then.
+        waits.sort_by_key(|wait| wait.task);
+        for wait in &waits {
+            self.attribute(wait);
         }
         let Some(latest) = events.last() else {
             return;
