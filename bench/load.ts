@@ -16,7 +16,7 @@ export interface Body {
   readonly everyTracer: boolean;
 }
 
-const oracle = fileURLToPath(new URL('../target/release/kdelay-oracle', import.meta.url));
+export const oracle = fileURLToPath(new URL('../target/release/kdelay-oracle', import.meta.url));
 const pool = fileURLToPath(new URL('pool.mjs', import.meta.url));
 
 function loop(name: string, title: string, operations: number): Body {

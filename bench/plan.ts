@@ -11,7 +11,7 @@ export const servers: readonly ServerKind[] = [postgresql, redis];
 
 export interface Plan {
   rounds: number;
-  /** Names of loads and servers, `rate` and `start-up`. */
+  /** Names of loads and servers, `rate`, `own-cpu` and `start-up`. */
   loads: ReadonlySet<string>;
   tracers: readonly Tracer[];
   write: boolean;
@@ -21,6 +21,7 @@ export const allLoads: readonly string[] = [
   ...bodies.map(({ name }) => name),
   ...servers.map(({ name }) => name),
   'rate',
+  'own-cpu',
   'start-up',
 ];
 

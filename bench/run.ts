@@ -2,6 +2,7 @@
 import { bodies, getppid } from './load.js';
 import { writeInto } from './marked.js';
 import { measureOverhead, type Overhead } from './overhead.js';
+import { measureOwnCpu } from './own-cpu.js';
 import { parsePlan, servers } from './plan.js';
 import { measureRate } from './rate.js';
 import { measureServer, type ServerOverhead } from './server.js';
@@ -30,6 +31,7 @@ const figures = markdown({
   overheads,
   servers: overheadsOfServers,
   rate: loads.has('rate') ? await measureRate(rounds) : null,
+  ownCpu: loads.has('own-cpu') ? await measureOwnCpu(rounds) : null,
   startUps: loads.has('start-up') ? await measureStartUp(tracers, rounds) : [],
   tracers,
   leftOut,

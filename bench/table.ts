@@ -1,6 +1,7 @@
 /** The figures as Markdown. */
 import { cpus, release } from 'node:os';
 import type { Overhead, Relation } from './overhead.js';
+import type { OwnCpu } from './own-cpu.js';
 import type { Rate } from './rate.js';
 import type { ServerOverhead } from './server.js';
 import type { StartUp } from './start-up.js';
@@ -14,18 +15,22 @@ export interface Figures {
   servers: readonly ServerOverhead[];
   /** Null: not asked for. */
   rate: Rate | null;
+  /** Likewise. */
+  ownCpu: OwnCpu | null;
   startUps: readonly StartUp[];
   tracers: readonly Tracer[];
   leftOut: readonly LeftOut[];
 }
 
-export function markdown({ rounds, overheads, servers, rate, startUps, tracers, leftOut }: Figures): string {
+export function markdown(figures: Figures): string {
+  const { rounds, overheads, servers, rate, ownCpu, startUps, tracers, leftOut } = figures;
   const machine = `Linux ${release()}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown CPU'}`;
   return [
     `${new Date().toISOString().slice(0, 10)}, ${machine}, ${rounds} rounds. Median (quartiles).`,
     ...overheads.flatMap(overheadSection),
     ...servers.flatMap(serverSection),
     ...(rate === null ? [] : ['', rateLine(rate)]),
+    ...(ownCpu === null ? [] : ownCpuSection(ownCpu)),
     ...(startUps.length === 0 ? [] : startUpSection(startUps)),
     '',
     ...tracers.map(({ name, what }) => `- ${name}: ${what}`),
@@ -83,6 +88,39 @@ function serverSection({ kind, barePerSecond, costs }: ServerOverhead): string[]
 
 function rateLine({ millionsPerSecond, droppedPercent, readerPercent }: Rate): string {
   return `**each call of two processes recorded, without stacks**: ${shown(millionsPerSecond, 2)} million calls a second, ${shown(droppedPercent, 2)} % dropped at the default buffer; reading them takes ${shown(readerPercent, 1)} % of a CPU.`;
+}
+
+function ownCpuSection(own: OwnCpu): string[] {
+  const perSecond = {
+    low: own.switchesPerSecond.low / 1000,
+    median: own.switchesPerSecond.median / 1000,
+    high: own.switchesPerSecond.high / 1000,
+  };
+  return [
+    '',
+    `**kdelay’s own CPU time, for ${own.threads.toLocaleString('en')} threads and a window of ${own.windowSeconds} s**`,
+    '',
+    ...header(
+      'thousand switches a second',
+      'in the window: % of a CPU',
+      'ns a switch',
+      'start ms',
+      'reading ms',
+      'events lost',
+      'switches missed',
+      'peak memory MiB',
+    ),
+    row(
+      shown(perSecond, 0),
+      shown(own.windowPercent, 1),
+      shown(own.windowNsPerSwitch, 0),
+      shown(own.openMs, 0),
+      shown(own.readMs, 0),
+      shown(own.lost, 0),
+      shown(own.switchesMissed, 0),
+      shown(own.peakMemoryMiB, 0),
+    ),
+  ];
 }
 
 function startUpSection(startUps: readonly StartUp[]): string[] {

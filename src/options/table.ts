@@ -400,7 +400,7 @@ export const captureOptions = {
     range: `${limits.pageBytes} to ${limits.recorderBytes}, rounded up to a power of two`,
     description:
       'bytes of each CPU’s ring of switches and wakeups, from which is told who ran, who woke, and what waits were for',
-    help: 'A switch or a wakeup of any task takes 32 bytes while a window is open. A ring is read when it is half full: the default holds a second of 50,000 switches and as many wakeups. What is overwritten before it was read is counted and reported.',
+    help: 'A switch or a wakeup of any task takes 32 bytes while a window is open. A ring is read each time that an eighth of it was filled: the default holds a second of 50,000 switches and as many wakeups. What is overwritten before it was read is counted and reported.',
     default: 4_194_304,
     defaultText: '4194304',
     parse: (text) =>

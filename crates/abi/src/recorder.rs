@@ -76,6 +76,10 @@ impl Kind {
     }
 }
 
+/// User space is woken each time that such a part of a ring was filled, as a power of two: an eighth. Who folds much at a time keeps others
+/// from a CPU for as long, and the longer a queue becomes, the more there is to tell of each wait in it.
+pub const PART_SHIFT: u32 = 3;
+
 /// Who wakes: the task that runs, or what has interrupted it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]

@@ -251,9 +251,9 @@ pub static RECORDER_CPUS: Array<RecorderCpu> = Array::with_max_entries(1, BPF_F_
 #[map]
 pub static RECORDS: Array<Record> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
-/// The CPUs of which half a ring was filled. Full: user space is on its way.
+/// The CPUs of which a part of the ring was filled ([`abi::recorder::PART_SHIFT`]). Full: user space is on its way.
 #[map]
-pub static FULL_HALVES: RingBuf = RingBuf::with_byte_size(EDGES_BYTES, 0);
+pub static FULL_PARTS: RingBuf = RingBuf::with_byte_size(EDGES_BYTES, 0);
 
 /// The pids of tasks whose names are recorded, each in its place; only a hint, as [`HINTS`].
 #[unsafe(link_section = ".bss.named")]

@@ -9,14 +9,14 @@ use abi::COMM_BYTES;
 use abi::config::Config;
 use abi::jumpless::bounded;
 use abi::recorder::{
-    Context, EXITING, Kind, NEXT_IS_TARGET, ON_CPU, PREEMPTED, PREV_IS_TARGET, Record, RecorderCpu,
-    WAS_STOPPED,
+    Context, EXITING, Kind, NEXT_IS_TARGET, ON_CPU, PART_SHIFT, PREEMPTED, PREV_IS_TARGET, Record,
+    RecorderCpu, WAS_STOPPED,
 };
 use abi::thread::record::{LONG_CALLS, LongCall, ThreadRecord};
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 
 use crate::kernel::{Access, Probed, Task, copy_irq_name};
-use crate::maps::{FORCE_WAKEUP, FULL_HALVES, NAMED, RECORDER_CPUS, RECORDS, config};
+use crate::maps::{FORCE_WAKEUP, FULL_PARTS, NAMED, RECORDER_CPUS, RECORDS, config};
 
 /// This CPU's ring, if anything is recorded. Null and no `Option`: what the compiler knows to be undefined then it copies none the
 /// less, which the verifier does not allow.
@@ -67,8 +67,8 @@ impl Ring {
             (&raw mut (*to).tasks).write_volatile(record.tasks);
             (&raw mut (*to).argument).write_volatile(record.argument);
             (&raw mut (*self.cpu).written).write_volatile(written + 1);
-            if (written + 1) as u32 & config!(recorder_mask) >> 1 == 0 {
-                report_full_half(self.number);
+            if (written + 1) as u32 & config!(recorder_mask) >> PART_SHIFT == 0 {
+                report_full_part(self.number);
             }
         }
     }
@@ -284,9 +284,9 @@ pub fn record_long_calls(record: &mut ThreadRecord, at_ns: u64) -> u32 {
 
 /// A function of its own, as what is rare.
 #[inline(never)]
-fn report_full_half(cpu: u32) -> u32 {
+fn report_full_part(cpu: u32) -> u32 {
     // Full: whoever is to fold them has been told, and is late.
-    FULL_HALVES
+    FULL_PARTS
         .output::<u64>(&u64::from(cpu), FORCE_WAKEUP)
         .is_ok()
         .into()

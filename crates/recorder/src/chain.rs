@@ -46,7 +46,7 @@ impl Default for Chains {
 
 impl Parts for &mut Tree<Step> {
     fn part(&mut self, way: &[Step], from_ns: u64, to_ns: u64) {
-        self.add(way.iter().copied(), to_ns - from_ns);
+        self.add(way, to_ns - from_ns);
     }
 }
 

@@ -53,26 +53,20 @@ impl Turns {
 
     /// Whose turns it was from then to then, as far back as is known: from when to when, the latest first. They add up to the time.
     pub fn between(&self, from_ns: u64, to_ns: u64) -> impl Iterator<Item = (u64, u64, Turn)> {
-        let first = partition_from_end(&self.turns, |&(begin_ns, _)| begin_ns <= from_ns);
         let end = partition_from_end(&self.turns, |&(begin_ns, _)| begin_ns < to_ns);
-        let mut until_ns = to_ns.max(from_ns);
-        // From the one that was going on at the time's beginning; before the first one that is known nobody knows.
-        let known = self.turns[first.saturating_sub(1).min(end)..end]
-            .iter()
-            .rev();
-        let known = known.map(move |&(begin_ns, turn)| {
+        let mut earlier = self.turns[..end].iter().rev();
+        let mut until_ns = to_ns;
+        std::iter::from_fn(move || {
+            if until_ns <= from_ns {
+                return None;
+            }
+            // Before the first one that is known nobody knows.
+            let &(begin_ns, turn) = earlier.next().unwrap_or(&(from_ns, Turn::Unknown));
             let part = (begin_ns.max(from_ns), until_ns, turn);
             until_ns = part.0;
-            part
-        });
-        let known_from_ns = match self.turns[..end].first() {
-            Some(&(begin_ns, _)) => begin_ns.max(from_ns),
-            None => to_ns,
-        };
-        let unknown = (from_ns < known_from_ns).then_some((from_ns, known_from_ns, Turn::Unknown));
-        known
-            .chain(unknown)
-            .filter(|(from_ns, to_ns, _)| from_ns < to_ns)
+            Some(part)
+        })
+        .filter(|(from_ns, to_ns, _)| from_ns < to_ns)
     }
 
     /// As of [`crate::task::Task::forget`].

@@ -3,26 +3,34 @@
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
 
-use rustc_hash::FxHashMap;
+use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 pub struct Tree<L> {
-    places: Vec<Place<L>>,
-    by_way: FxHashMap<(Option<usize>, L), usize>,
+    places: IndexMap<Way<L>, Sums, FxBuildHasher>,
+    /// Where the latest way led: the next one has often begun likewise.
+    latest: Vec<usize>,
     most_places: usize,
     /// Of the sum that is being added to.
-    sum: u64,
+    sum: u32,
     /// What had no place of its own goes here, below the last that there was.
     others: L,
 }
 
-struct Place<L> {
+/// What leads to a place: the one above it, and from there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Way<L> {
+    above: Option<u32>,
     link: L,
-    above: Option<usize>,
+}
+
+/// Of numbers as small as will do: there may be millions of places.
+struct Sums {
     total_ns: u64,
-    count: u64,
+    count: u32,
     /// The first and the latest that it has counted.
-    first_sum: u64,
-    sum: u64,
+    first_sum: u32,
+    sum: u32,
 }
 
 /// A place, and what is below it, the longest first.
@@ -32,7 +40,7 @@ pub struct Branch<L> {
     pub total_ns: u64,
     /// In how many sums it has a part, and in which first.
     pub count: u64,
-    first_sum: u64,
+    first_sum: u32,
     pub below: Vec<Branch<L>>,
 }
 
@@ -40,8 +48,8 @@ impl<L: Copy + Eq + Hash> Tree<L> {
     /// Of at most so many places, besides one for `others` below each.
     pub fn new(most_places: usize, others: L) -> Self {
         Self {
-            places: Vec::new(),
-            by_way: FxHashMap::default(),
+            places: IndexMap::default(),
+            latest: Vec::new(),
             most_places,
             sum: 0,
             others,
@@ -50,62 +58,73 @@ impl<L: Copy + Eq + Hash> Tree<L> {
 
     /// What is added from now on is of another sum.
     pub fn begin_sum(&mut self) {
-        self.sum += 1;
+        self.sum = self.sum.wrapping_add(1);
     }
 
     /// Adds a time to each place of the way.
-    pub fn add(&mut self, way: impl IntoIterator<Item = L>, duration_ns: u64) {
+    pub fn add(&mut self, way: &[L], duration_ns: u64) {
         let mut above = None;
-        for link in way {
-            let place = self.place(above, link);
-            let counted = &mut self.places[place];
-            counted.total_ns += duration_ns;
-            if counted.sum != self.sum {
-                counted.sum = self.sum;
-                counted.count += 1;
+        for (depth, &link) in way.iter().enumerate() {
+            let place = self.enter(depth, above, link);
+            let Some((way, sums)) = self.places.get_index_mut(place) else {
+                return;
+            };
+            sums.total_ns += duration_ns;
+            if sums.sum != self.sum {
+                sums.sum = self.sum;
+                sums.count = sums.count.saturating_add(1);
             }
-            if counted.link == self.others {
+            if way.link == self.others {
                 return;
             }
             above = Some(place);
         }
     }
 
-    fn place(&mut self, above: Option<usize>, link: L) -> usize {
-        let link = match self.by_way.get(&(above, link)) {
-            Some(&place) => return place,
-            None if self.places.len() >= self.most_places => self.others,
-            None => link,
-        };
-        if let Some(&place) = self.by_way.get(&(above, link)) {
+    /// The place that is so deep on the way.
+    fn enter(&mut self, depth: usize, above: Option<usize>, link: L) -> usize {
+        if let Some(&place) = self.latest.get(depth)
+            && let Some((way, _)) = self.places.get_index(place)
+            && way.link == link
+        {
             return place;
         }
-        let place = self.places.len();
-        self.places.push(Place {
-            link,
-            above,
+        let place = self.place(above, link);
+        self.latest.truncate(depth);
+        self.latest.push(place);
+        place
+    }
+
+    fn place(&mut self, above: Option<usize>, link: L) -> usize {
+        let above = above.map(|above| above as u32);
+        let mut way = Way { above, link };
+        if self.places.len() >= self.most_places && !self.places.contains_key(&way) {
+            way.link = self.others;
+        }
+        let place = self.places.entry(way);
+        let index = place.index();
+        place.or_insert(Sums {
             total_ns: 0,
             count: 0,
             first_sum: self.sum,
             sum: 0,
         });
-        self.by_way.insert((above, link), place);
-        place
+        index
     }
 
     /// By other links than were added, where these say it better. Two places may become one that have at most their first sum in common.
     pub fn branches(&self, better: impl Fn(L) -> L) -> Vec<Branch<L>> {
-        let mut below: FxHashMap<Option<usize>, Vec<Branch<L>>> = FxHashMap::default();
+        let mut below: FxHashMap<Option<u32>, Vec<Branch<L>>> = FxHashMap::default();
         // A place comes after the one that is above it.
-        for (index, place) in self.places.iter().enumerate().rev() {
+        for (index, (way, sums)) in self.places.iter().enumerate().rev() {
             let branch = Branch {
-                link: better(place.link),
-                total_ns: place.total_ns,
-                count: place.count,
-                first_sum: place.first_sum,
-                below: in_sequence(below.remove(&Some(index))),
+                link: better(way.link),
+                total_ns: sums.total_ns,
+                count: sums.count.into(),
+                first_sum: sums.first_sum,
+                below: in_sequence(below.remove(&Some(index as u32))),
             };
-            below.entry(place.above).or_default().push(branch);
+            below.entry(way.above).or_default().push(branch);
         }
         in_order(in_sequence(below.remove(&None)))
     }
@@ -170,11 +189,11 @@ mod tests {
     fn a_place_counts_a_sum_once_however_many_parts_of_it_it_has() {
         let mut tree = Tree::new(10, OTHERS);
         tree.begin_sum();
-        tree.add([1, 2], 5);
-        tree.add([1, 3], 6);
-        tree.add([1, 2], 7);
+        tree.add(&[1, 2], 5);
+        tree.add(&[1, 3], 6);
+        tree.add(&[1, 2], 7);
         tree.begin_sum();
-        tree.add([1, 2], 8);
+        tree.add(&[1, 2], 8);
         let [top] = &tree.branches(|link| link)[..] else {
             panic!("one way in")
         };
@@ -194,7 +213,7 @@ mod tests {
         for ways in [&[[1, 3]][..], &[[1, 2], [1, 4]], &[[1, 4]]] {
             tree.begin_sum();
             for way in ways {
-                tree.add(*way, 5);
+                tree.add(way, 5);
             }
         }
         let [top] = &tree.branches(|link| if link == 2 { 4 } else { link })[..] else {
@@ -221,7 +240,7 @@ mod tests {
             for (way, duration_ns) in times {
                 sum_ns += duration_ns;
                 tree.begin_sum();
-                tree.add(way, duration_ns);
+                tree.add(&way, duration_ns);
             }
             let branches = tree.branches(|link| link);
             prop_assert_eq!(branches.iter().map(|branch| branch.total_ns).sum::<u64>(), sum_ns);

@@ -60,6 +60,12 @@ pub enum Mode {
     Sleepers {
         threads: u64,
     },
+    Pairs {
+        pairs: u64,
+        duration_ms: u64,
+        /// Of each pair between two rounds.
+        pause_us: u64,
+    },
     ForkBomb {
         children: u64,
     },
@@ -105,6 +111,8 @@ pub const USAGE: &str = "usage: kdelay-oracle MODE [ARGUMENTS]
                            N threads that make N different calls (default 0, up to 22) and
                            exit, so many at a time (default 1)
   sleepers N               N threads that are blocked all along
+  pairs N MS [--pause US]  N pairs of threads that hand a futex over and back, sleep for US us
+                           (default 20000) and do so again, for MS ms
   forkbomb N               N short child processes, at most 8 at a time
   exec, execthread         the process execs itself, from its main or another thread
   stop MS                  a child stops this process for MS ms and continues it
@@ -157,6 +165,11 @@ pub fn parse(arguments: &[String]) -> Result<Mode, WorkloadError> {
         },
         "sleepers" => Mode::Sleepers {
             threads: options.number("N", 1, 1 << 20)?,
+        },
+        "pairs" => Mode::Pairs {
+            pairs: options.number("N", 1, 1 << 20)?,
+            duration_ms: options.number("MS", 1, MAX_MS)?,
+            pause_us: options.option("--pause", 0, MAX_MS)?.unwrap_or(20_000),
         },
         "forkbomb" => Mode::ForkBomb {
             children: options.number("N", 1, 1 << 20)?,
@@ -283,6 +296,22 @@ mod tests {
                 },
             ),
             ("sleepers 10000", Mode::Sleepers { threads: 10_000 }),
+            (
+                "pairs 500 30000",
+                Mode::Pairs {
+                    pairs: 500,
+                    duration_ms: 30_000,
+                    pause_us: 20_000,
+                },
+            ),
+            (
+                "pairs 2 50 --pause 100",
+                Mode::Pairs {
+                    pairs: 2,
+                    duration_ms: 50,
+                    pause_us: 100,
+                },
+            ),
             ("forkbomb 3", Mode::ForkBomb { children: 3 }),
             ("exec", Mode::Exec),
             ("execthread", Mode::ExecThread),

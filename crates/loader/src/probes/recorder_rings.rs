@@ -21,8 +21,8 @@ pub struct RecorderRings {
     length: u64,
     /// How far each CPU's were read.
     read: Vec<Reading>,
-    /// CPUs that have filled half of theirs.
-    full_halves: RingBuf<MapData>,
+    /// CPUs that have filled a part of theirs.
+    full_parts: RingBuf<MapData>,
     _mapped: Vec<Map>,
 }
 
@@ -47,21 +47,21 @@ impl RecorderRings {
             records,
             length: length.into(),
             read: vec![Reading::default(); rings],
-            full_halves: RingBuf::try_from(probes.take_map("FULL_HALVES")?).map_err(map_error)?,
+            full_parts: RingBuf::try_from(probes.take_map("FULL_PARTS")?).map_err(map_error)?,
             _mapped: kept,
         })
     }
 
-    /// Readable when half a ring was filled. A descriptor of its own: the maps may go before it.
-    pub fn full_halves_fd(&self) -> io::Result<OwnedFd> {
+    /// Readable when a part of a ring was filled. A descriptor of its own: the maps may go before it.
+    pub fn full_parts_fd(&self) -> io::Result<OwnedFd> {
         // SAFETY: the map's descriptor, which lives as long as the map.
-        unsafe { BorrowedFd::borrow_raw(self.full_halves.as_raw_fd()) }.try_clone_to_owned()
+        unsafe { BorrowedFd::borrow_raw(self.full_parts.as_raw_fd()) }.try_clone_to_owned()
     }
 
-    /// Whether half a ring was filled since the last time that it was asked.
-    pub fn take_full_halves(&mut self) -> bool {
+    /// Whether a part of a ring was filled since the last time that it was asked.
+    pub fn take_full_parts(&mut self) -> bool {
         let mut is_any = false;
-        while self.full_halves.next().is_some() {
+        while self.full_parts.next().is_some() {
             is_any = true;
         }
         is_any

@@ -44,7 +44,7 @@ struct Wakeups {
     epoll: OwnedFd,
     /// Held, because `epoll` forgets what is closed.
     _ended: OwnedFd,
-    _full_halves: Option<OwnedFd>,
+    _full_parts: Option<OwnedFd>,
 }
 
 impl Wakeups {
@@ -53,15 +53,15 @@ impl Wakeups {
         let of = || -> io::Result<Self> {
             let ended = attached.maps.ended_fd()?;
             let recording = attached.recording();
-            let full_halves = recording.map(|recording| recording.full_halves_fd());
-            let full_halves = full_halves.transpose()?;
+            let full_parts = recording.map(|recording| recording.full_parts_fd());
+            let full_parts = full_parts.transpose()?;
             let epoll = epoll::create(CreateFlags::CLOEXEC)?;
             let data = EventData::new_u64(0);
             let changes = EventFlags::IN | EventFlags::ET;
             epoll::add(&epoll, &ended, data, changes)?;
             epoll::add(&epoll, &shared.edges, data, changes)?;
-            if let Some(full_halves) = &full_halves {
-                epoll::add(&epoll, full_halves, data, changes)?;
+            if let Some(full_parts) = &full_parts {
+                epoll::add(&epoll, full_parts, data, changes)?;
             }
             epoll::add(&epoll, &shared.news.for_harvester, data, changes)?;
             for process in shared.living.named() {
@@ -73,7 +73,7 @@ impl Wakeups {
             Ok(Self {
                 epoll,
                 _ended: ended,
-                _full_halves: full_halves,
+                _full_parts: full_parts,
             })
         };
         of().map_err(|error| Error::io("waiting for threads to end", &error))
@@ -178,7 +178,7 @@ fn take_in_recorded(shared: &Shared, attached: &Attached, known_ns: u64) {
     let Some(mut recording) = attached.recording() else {
         return;
     };
-    if recording.take_full_halves() {
+    if recording.take_full_parts() {
         let spans: Vec<Span> = {
             let state = shared.lock();
             state

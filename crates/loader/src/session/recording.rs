@@ -90,13 +90,13 @@ impl Recording {
     }
 
     /// Readable when it is time to take something in.
-    pub fn full_halves_fd(&self) -> io::Result<OwnedFd> {
-        self.rings.full_halves_fd()
+    pub fn full_parts_fd(&self) -> io::Result<OwnedFd> {
+        self.rings.full_parts_fd()
     }
 
     /// Whether it is.
-    pub fn take_full_halves(&mut self) -> bool {
-        self.rings.take_full_halves()
+    pub fn take_full_parts(&mut self) -> bool {
+        self.rings.take_full_parts()
     }
 
     /// Takes in what has been recorded, but for the latest. The windows that have begun and are not read: no edge is missing that was set

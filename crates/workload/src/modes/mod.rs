@@ -9,6 +9,7 @@ mod handoff;
 mod ia32;
 mod kernel_spin;
 mod numbers;
+mod pairs;
 mod rename;
 mod repeat;
 mod reuse;
@@ -37,6 +38,11 @@ pub fn run(mode: Mode) -> Result<(), WorkloadError> {
             calls,
         } => threads::run(threads, batch, calls),
         Mode::Sleepers { threads } => sleepers::run(threads),
+        Mode::Pairs {
+            pairs,
+            duration_ms,
+            pause_us,
+        } => pairs::run(pairs, duration_ms, pause_us),
         Mode::ForkBomb { children } => forkbomb::run(children),
         Mode::Exec => exec::run_from_main_thread(),
         Mode::ExecThread => exec::run_from_other_thread(),

@@ -130,6 +130,16 @@ fn sleepers_are_all_there_and_all_asleep() {
 }
 
 #[test]
+fn pairs_hand_over_and_back() {
+    let truth = truth_of("pairs 3 50 --pause 1000");
+    for pair in 0..3 {
+        let [ping, pong] = ["ping", "pong"].map(|name| thread(&truth, &format!("{name}{pair}")));
+        assert!(ping["rounds"].as_u64() > Some(0), "{ping}");
+        assert_eq!(ping["rounds"], pong["rounds"]);
+    }
+}
+
+#[test]
 fn forkbomb_collects_every_child() {
     let truth = truth_of("forkbomb 20");
     assert_eq!(truth["born"], 20);

@@ -113,6 +113,7 @@ fn counts_are_what_strace_sees() {
 fn handoffs_are_what_strace_sees() {
     check("handoff 40");
     check("handoff 40 --cpu 0");
+    check("pairs 2 40 --pause 1000");
 }
 
 #[test]
