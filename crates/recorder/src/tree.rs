@@ -98,7 +98,10 @@ impl<L: Copy + Eq + Hash> Tree<L> {
     fn place(&mut self, above: Option<usize>, link: L) -> usize {
         let above = above.map(|above| above as u32);
         let mut way = Way { above, link };
-        if self.places.len() >= self.most_places && !self.places.contains_key(&way) {
+        if let Some(place) = self.places.get_index_of(&way) {
+            return place;
+        }
+        if self.places.len() >= self.most_places {
             way.link = self.others;
         }
         let place = self.places.entry(way);
