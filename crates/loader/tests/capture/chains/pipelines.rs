@@ -4,7 +4,7 @@ use loader::options::{AttachMode, Options};
 use loader::session::capture::CaptureSession;
 use loader::session::sample::Sample;
 
-use super::processes::{Means, Process, rest, shared, sleep};
+use super::processes::{Means, PAUSE, Process, rest, shared, sleep};
 use super::told::{
     INTERRUPT, Step, assert_on_path, assert_waited, blocked, by, closed, on_path, seen,
 };
@@ -75,7 +75,7 @@ fn run(mode: AttachMode, means: Means, length: usize) -> Ran {
     session.start(None).unwrap();
     links[0].give();
     links[length].await_given();
-    until_in_call(pids[length - 1], libc::SYS_pause);
+    until_in_call(pids[length - 1], PAUSE.1);
     Ran {
         sample: closed(&session),
         log,

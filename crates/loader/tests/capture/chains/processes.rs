@@ -67,6 +67,13 @@ pub fn exit(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
+/// On arm64 there is no `pause`: it is `ppoll` there.
+pub const PAUSE: (&str, libc::c_long) = if cfg!(target_arch = "x86_64") {
+    ("pause", 34)
+} else {
+    ("ppoll", libc::SYS_ppoll)
+};
+
 /// Until it is killed.
 pub fn rest() -> ! {
     loop {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use loader::kernel::clock::monotonic_ns;
 use loader::options::AttachMode;
 
-use super::processes::{self, Means, Process, rest, shared, sleep};
+use super::processes::{self, Means, PAUSE, Process, rest, shared, sleep};
 use super::told::{INTERRUPT, assert_waited, blocked, by, closed, seen};
 use crate::truth::{Did, LONG, Noted, attempt, long_ns, until, until_in_call};
 use crate::worker::Worker;
@@ -107,13 +107,6 @@ fn sleep_long() {
     handle_signals();
     sleep(std::time::Duration::from_secs(100));
 }
-
-/// On arm64 there is no `pause`: it is `ppoll` there.
-const PAUSE: (&str, libc::c_long) = if cfg!(target_arch = "x86_64") {
-    ("pause", 34)
-} else {
-    ("ppoll", libc::SYS_ppoll)
-};
 
 const SIGNALLED: [Waits; 3] = [
     Waits {
