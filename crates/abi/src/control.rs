@@ -101,7 +101,7 @@ pub enum Command {
     Arm = 3,
     /// Let no trigger open a window any more.
     Disarm = 4,
-    /// Take no more first events into the window whose number is the second argument.
+    /// Take no more first events into the window whose number is the second argument. [`BUSY`]: done, but windows are being changed.
     Seal = 5,
     /// Count no more missed triggers.
     Rest = 6,

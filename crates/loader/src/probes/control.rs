@@ -83,9 +83,14 @@ pub fn disarm(probes: &Probes) -> Result<()> {
     run(probes, Command::Disarm, || 0)
 }
 
-/// After the window's end: from now on, and after a grace period, no program counts anything in it.
+/// After the window's end: from now on, and after a grace period, no program counts anything in it; and whoever has told of that end is
+/// done, if that does not take too long.
 pub fn seal(probes: &Probes, window: u32) -> Result<()> {
-    run(probes, Command::Seal, || window.into())
+    let begun = Instant::now();
+    while probes.run_control(Command::Seal, window.into())? == BUSY && begun.elapsed() < PATIENCE {
+        std::thread::yield_now();
+    }
+    Ok(())
 }
 
 /// Nothing is awaited: start triggers are not missed.
@@ -146,6 +151,8 @@ mod tests {
         control.change.pop(0).unwrap();
         assert_eq!(result(Command::Disarm, 0), BUSY);
         assert_eq!(result(Command::Arm, 1), BUSY);
+        assert_eq!(result(Command::Seal, 1), BUSY);
+        seal(&probes, 1).unwrap();
         let error = arm(&probes, None).unwrap_err();
         assert!(error.message.contains("Arm returned 1"), "{error}");
         control.change.push(0, 0).unwrap();
