@@ -7,7 +7,6 @@ use core::ptr::null_mut;
 
 use abi::COMM_BYTES;
 use abi::config::Config;
-use abi::jumpless::bounded;
 use abi::recorder::{
     Context, EXITING, Kind, NEXT_IS_TARGET, ON_CPU, PART_SHIFT, PREEMPTED, PREV_IS_TARGET, Record,
     RecorderCpu, WAS_STOPPED,
@@ -257,29 +256,21 @@ impl<A: Access> Leaving<A> {
     }
 }
 
-/// The calls that have kept the thread, which is about to leave, on this CPU: their order is that of their ends. A function of its own, as
-/// what is rare.
+/// The calls that have kept the thread, which is about to leave, on this CPU. A function of its own, as what is rare.
 #[inline(never)]
 pub fn record_long_calls(record: &mut ThreadRecord, at_ns: u64) -> u32 {
     let ring = Ring::of_this_cpu();
-    let ended = record.long_calls_ended;
-    record.long_calls_ended = 0;
+    let kept = record.long_calls_kept;
+    record.long_calls_kept = 0;
     if !ring.is_there() {
         return 0;
     }
-    for place in 0..LONG_CALLS as u32 {
-        // From the oldest that is kept.
-        let before_last = LONG_CALLS as u32 - place;
-        if before_last <= ended {
-            let number = (ended - before_last) as usize;
-            ring.call(
-                record.pid,
-                &record.long_calls[bounded::<LONG_CALLS>(number)],
-                at_ns,
-            );
+    for place in 0..LONG_CALLS {
+        if (place as u32) < kept {
+            ring.call(record.pid, &record.long_calls[place], at_ns);
         }
     }
-    ended
+    kept
 }
 
 /// A function of its own, as what is rare.

@@ -116,7 +116,7 @@ pub struct LongCall {
 /// Shorter ones are not kept: what the flight recorder tells of a thread on a CPU is in which call it was for so long.
 pub const LONG_CALL_NS: u64 = 10_000;
 
-/// Of a thread's time on a CPU, the latest are kept.
+/// Of a thread's time on a CPU, the longest are kept.
 pub const LONG_CALLS: usize = 4;
 
 /// One thread's record. All zeros is a free one.
@@ -230,8 +230,8 @@ pub struct ThreadRecord {
     pub woken_ns: u64,
     /// The kernel's number.
     pub pid: u32,
-    /// How many long calls there were since it came to the CPU; the one of number n is in place n modulo [`LONG_CALLS`].
-    pub long_calls_ended: u32,
+    /// How many are kept since it came to the CPU, in the order of time.
+    pub long_calls_kept: u32,
     pub long_calls: [LongCall; LONG_CALLS],
 
     pub accumulated_ns: [u64; ACTIVITIES],

@@ -174,8 +174,15 @@ impl ThreadRecord {
         if !self.phase.is_in_call() || from_ns > to_ns {
             return;
         }
-        let number = self.long_calls_ended;
-        self.long_calls[bounded::<LONG_CALLS>(number as usize)] = LongCall {
+        let kept = self.long_calls_kept as usize;
+        let place = if kept < LONG_CALLS {
+            kept
+        } else if self.drop_call_shorter_than(to_ns - from_ns) {
+            LONG_CALLS - 1
+        } else {
+            return;
+        };
+        self.long_calls[bounded::<LONG_CALLS>(place)] = LongCall {
             from_ns,
             to_ns,
             key: self.syscall,
@@ -183,7 +190,26 @@ impl ThreadRecord {
         };
         // The switch that may come in between finds whole ones only.
         compiler_fence(Ordering::Release);
-        self.long_calls_ended = number.wrapping_add(1);
+        self.long_calls_kept = place as u32 + 1;
+    }
+
+    /// The shortest one that is kept, if it is shorter; those after it move up.
+    #[inline(always)]
+    fn drop_call_shorter_than(&mut self, duration_ns: u64) -> bool {
+        let mut shortest = LONG_CALLS;
+        let mut least_ns = duration_ns;
+        for (place, call) in self.long_calls.iter().enumerate() {
+            let call_ns = call.to_ns - call.from_ns;
+            if call_ns < least_ns {
+                (shortest, least_ns) = (place, call_ns);
+            }
+        }
+        for place in 1..LONG_CALLS {
+            if place > shortest {
+                self.long_calls[place - 1] = self.long_calls[place];
+            }
+        }
+        shortest < LONG_CALLS
     }
 
     /// Of which no event has shown the beginning.

@@ -55,7 +55,7 @@ fn switch<C: Arguments>(ctx: &C) -> Option<()> {
             }
             leaving.call = record.open_call().bits();
             leaving.call_since_ns = record.syscall_since_ns;
-            if record.long_calls_ended != 0 && !is_after {
+            if record.long_calls_kept != 0 && !is_after {
                 recorder::record_long_calls(record, at_ns);
             }
             note_faults(record, prev);

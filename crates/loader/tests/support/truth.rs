@@ -22,7 +22,7 @@ pub struct Account {
 }
 
 /// The CPU time of the thread that asks.
-fn own_run_ns() -> u64 {
+pub fn own_run_ns() -> u64 {
     cpu_time_ns(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 

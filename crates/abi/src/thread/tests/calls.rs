@@ -3,7 +3,7 @@
 use super::{FUTEX, READ, key, once, record, spent};
 use crate::durations::{Durations, OffCpuTime};
 use crate::thread::close::OpenCall;
-use crate::thread::record::{Activity, LONG_CALL_NS, LONG_CALLS, LongCall, SyscallPhase};
+use crate::thread::record::{Activity, LONG_CALL_NS, LongCall, SyscallPhase, ThreadRecord};
 use crate::thread::state::{SwitchOut, SyscallEnd};
 
 #[test]
@@ -44,7 +44,7 @@ fn a_call_that_blocks_is_kernel_then_blocked_then_ready() {
 }
 
 #[test]
-fn the_latest_calls_that_were_long_on_the_cpu_are_kept() {
+fn the_calls_that_were_longest_on_the_cpu_are_kept() {
     let mut thread = record(100);
     let long = |number: u64| 1_000_000 * number;
     // One of just that length, and one that is shorter.
@@ -52,7 +52,7 @@ fn the_latest_calls_that_were_long_on_the_cpu_are_kept() {
     thread.syscall_exited(long(1) + LONG_CALL_NS, || false);
     thread.syscall_entered(long(2), key(READ));
     thread.syscall_exited(long(2) + LONG_CALL_NS - 1, || false);
-    assert_eq!(thread.long_calls_ended, 1);
+    assert_eq!(thread.long_calls_kept, 1);
     // Of one that blocks it is the part since the thread came back.
     thread.syscall_entered(long(3), key(FUTEX));
     thread.switched_out(long(4), || SwitchOut::Blocked);
@@ -70,12 +70,21 @@ fn the_latest_calls_that_were_long_on_the_cpu_are_kept() {
     };
     assert_eq!(kept(0), (long(1), long(1) + LONG_CALL_NS, key(READ)));
     assert_eq!(kept(1), (long(6), long(6) + LONG_CALL_NS, key(FUTEX)));
+    // Two of this length there are by now: the earlier one goes, then the other one.
     for number in 7..10 {
         thread.syscall_entered(long(number), key(READ));
-        thread.syscall_exited(long(number + 1) - 1, || false);
+        thread.syscall_exited(long(number) + 2 * LONG_CALL_NS, || false);
     }
-    assert_eq!(thread.long_calls_ended, 5);
-    assert_eq!(thread.long_calls[4 % LONG_CALLS].from_ns, long(9));
+    let kept_from = |thread: &ThreadRecord| thread.long_calls.map(|call| call.from_ns);
+    assert_eq!(kept_from(&thread), [6, 7, 8, 9].map(long));
+    thread.syscall_entered(long(10), key(READ));
+    thread.syscall_exited(long(11) - 1, || false);
+    assert_eq!(kept_from(&thread), [7, 8, 9, 10].map(long));
+    // No longer than the shortest that is kept.
+    thread.syscall_entered(long(11), key(READ));
+    thread.syscall_exited(long(11) + 2 * LONG_CALL_NS, || false);
+    assert_eq!(kept_from(&thread), [7, 8, 9, 10].map(long));
+    assert_eq!(thread.long_calls_kept, 4);
 }
 
 #[test]
