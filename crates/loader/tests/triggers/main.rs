@@ -23,6 +23,9 @@ mod stranger;
 mod strangers;
 #[path = "../support/mod.rs"]
 mod support;
+#[allow(dead_code, reason = "other tests have use for the rest of it")]
+#[path = "../support/truth.rs"]
+mod truth;
 mod waits;
 mod windows;
 
