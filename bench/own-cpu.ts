@@ -10,7 +10,7 @@ export interface OwnCpu {
   threads: number;
   windowSeconds: number;
   /** Of the machine, while the window was open. */
-  switchesPerSecond: Spread;
+  switchesPerMs: Spread;
   /** CPU time from the start of Node.js to attached probes. */
   openMs: Spread;
   /** While the window was open, of one CPU. */
@@ -58,7 +58,7 @@ export async function measureOwnCpu(rounds: number): Promise<OwnCpu> {
   return {
     threads: 2 * pairs,
     windowSeconds,
-    switchesPerSecond: of(({ switches, windowNs }) => (switches / windowNs) * 1e9),
+    switchesPerMs: of(({ switches, windowNs }) => (switches / windowNs) * 1e6),
     openMs: of(({ openedMs }) => openedMs),
     windowPercent: of(({ windowMs, windowNs }) => (100 * windowMs * 1e6) / windowNs),
     windowNsPerSwitch: of(({ windowMs, switches }) => (windowMs * 1e6) / switches),

@@ -91,11 +91,6 @@ function rateLine({ millionsPerSecond, droppedPercent, readerPercent }: Rate): s
 }
 
 function ownCpuSection(own: OwnCpu): string[] {
-  const perSecond = {
-    low: own.switchesPerSecond.low / 1000,
-    median: own.switchesPerSecond.median / 1000,
-    high: own.switchesPerSecond.high / 1000,
-  };
   return [
     '',
     `**kdelay’s own CPU time, for ${own.threads.toLocaleString('en')} threads and a window of ${own.windowSeconds} s**`,
@@ -111,7 +106,7 @@ function ownCpuSection(own: OwnCpu): string[] {
       'peak memory MiB',
     ),
     row(
-      shown(perSecond, 0),
+      shown(own.switchesPerMs, 0),
       shown(own.windowPercent, 1),
       shown(own.windowNsPerSwitch, 0),
       shown(own.openMs, 0),

@@ -26,7 +26,7 @@ struct Seen {
 
 /// A window from 100 to 200.
 fn seen(text: &str) -> Seen {
-    seen_begun_in(text, &[])
+    seen_in(text, usize::MAX)
 }
 
 /// The records come in batches of so many.
@@ -46,19 +46,12 @@ fn seen_in(text: &str, batch: usize) -> Seen {
 
 /// These tasks were blocked in that as the window began, as comes to be known afterwards.
 fn seen_begun_in(text: &str, calls: &[(&str, &str)]) -> Seen {
-    let mut names = Names::default();
-    let mut window = Window::new(100, Machine::new(100));
-    window.take(&names.events(text));
-    let (mut machine, waits) = window.close(200);
+    let mut seen = seen(text);
     for (task, call) in calls {
-        let id = machine.by_pid(names.known(task)).unwrap();
-        machine.began_in(id, Some(key(call)));
+        let id = seen.machine.by_pid(seen.names.known(task)).unwrap();
+        seen.machine.began_in(id, Some(key(call)));
     }
-    Seen {
-        names,
-        machine,
-        waits: waits.into_iter().collect(),
-    }
+    seen
 }
 
 impl Seen {

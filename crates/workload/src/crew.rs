@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::monotonic_ns;
 use crate::error::WorkloadError;
+use crate::protocol::Conversation;
 use crate::tally::Tally;
 use crate::tasks::{Observer, Schedstat};
 
@@ -130,6 +131,18 @@ impl Crew {
             .iter()
             .map(|worker| (worker.name.clone(), worker.tid))
             .collect()
+    }
+
+    /// Says that it is ready, with what the mode adds, opens the gate on `go`, and returns the workers' entries once all of them are at rest.
+    pub fn perform(
+        &self,
+        conversation: &mut Conversation,
+        extra: Map<String, Value>,
+    ) -> Result<Vec<Value>, WorkloadError> {
+        conversation.ready(&self.names(), extra)?;
+        conversation.wait_for_go()?;
+        self.start(&conversation.tally);
+        Ok(self.finish(&conversation.tally))
     }
 
     /// Opens the gate: one futex call.

@@ -86,11 +86,7 @@ pub fn disarm(probes: &Probes) -> Result<()> {
 /// After the window's end: from now on, and after a grace period, no program counts anything in it; and whoever has told of that end is
 /// done, if that does not take too long.
 pub fn seal(probes: &Probes, window: u32) -> Result<()> {
-    let begun = Instant::now();
-    while probes.run_control(Command::Seal, window.into())? == BUSY && begun.elapsed() < PATIENCE {
-        std::thread::yield_now();
-    }
-    Ok(())
+    patiently(probes, Command::Seal, || window.into()).map(|_| ())
 }
 
 /// Nothing is awaited: start triggers are not missed.
@@ -109,16 +105,23 @@ pub fn fill(probes: &Probes, command: Command, count: u32) -> Result<()> {
 }
 
 fn run(probes: &Probes, command: Command, argument: impl Fn() -> u64) -> Result<()> {
+    match patiently(probes, command, argument)? {
+        DONE => Ok(()),
+        result => {
+            let message =
+                format!("the probes' control program failed: {command:?} returned {result}");
+            Err(Error::new(ErrorKind::Internal, message))
+        }
+    }
+}
+
+/// What it returns once nobody else changes windows, or [`BUSY`] after all.
+fn patiently(probes: &Probes, command: Command, argument: impl Fn() -> u64) -> Result<u32> {
     let begun = Instant::now();
     loop {
         match probes.run_control(command, argument())? {
-            DONE => return Ok(()),
             BUSY if begun.elapsed() < PATIENCE => std::thread::yield_now(),
-            result => {
-                let message =
-                    format!("the probes' control program failed: {command:?} returned {result}");
-                return Err(Error::new(ErrorKind::Internal, message));
-            }
+            result => return Ok(result),
         }
     }
 }

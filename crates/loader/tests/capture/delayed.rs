@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::load::pin_to;
+use super::load::{pin_to, spin_on};
 use super::support::{SetOnDrop, assert_adds_up};
 use super::truth::{own_run_ns, ready_ns_of, until};
 use super::worker::Worker;
@@ -28,12 +28,7 @@ fn a_sleeper_that_is_kept_in_its_queue_is_not_ready() {
         let _stop = SetOnDrop(&stop);
         let rival = Worker::new({
             let stop = Arc::clone(&stop);
-            move || {
-                pin_to(cpu);
-                while !stop.load(Ordering::Acquire) {
-                    std::hint::spin_loop();
-                }
-            }
+            move || spin_on(cpu, &stop)
         });
         rival.go.send(()).unwrap();
         let session = open(mode);

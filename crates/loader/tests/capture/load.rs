@@ -1,5 +1,6 @@
 //! What the tests' threads do with a CPU.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 pub fn pin_to_cpu_0() {
@@ -14,6 +15,14 @@ pub fn pin_to(cpu: usize) {
     // SAFETY: the set is as large as it is said to be.
     let result = unsafe { libc::sched_setaffinity(0, size_of_val(&cpus), &cpus) };
     assert_eq!(result, 0);
+}
+
+/// On that CPU, until it is told to stop.
+pub fn spin_on(cpu: usize, stop: &AtomicBool) {
+    pin_to(cpu);
+    while !stop.load(Ordering::Acquire) {
+        std::hint::spin_loop();
+    }
 }
 
 pub fn spin(time: Duration) {

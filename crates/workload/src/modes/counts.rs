@@ -30,10 +30,7 @@ pub fn run(calls: u64) -> Result<(), WorkloadError> {
         std::mem::forget((zero, null));
         fields(json!({ "failedCalls": failures }))
     })?;
-    conversation.ready(&crew.names(), Map::new())?;
-    conversation.wait_for_go()?;
-    crew.start(&conversation.tally);
-    let workers = crew.finish(&conversation.tally);
+    let workers = crew.perform(&mut conversation, Map::new())?;
     conversation.tell(workers, fields(json!({ "callsOfEach": calls })))?;
     conversation.wait_for_end()
 }

@@ -31,11 +31,8 @@ pub fn run_from_other_thread() -> Result<(), WorkloadError> {
         let error = become_execed(&path, "execthread", shift.tid, shift.opened_ns);
         fields(json!({ "error": error.to_string() }))
     })?;
-    conversation.ready(&crew.names(), Map::new())?;
-    conversation.wait_for_go()?;
-    crew.start(&conversation.tally);
     // Comes back only if the exec failed; the entry says why.
-    let workers = crew.finish(&conversation.tally);
+    let workers = crew.perform(&mut conversation, Map::new())?;
     conversation.tell(workers, fields(json!({ "execFailed": true })))?;
     conversation.wait_for_end()
 }

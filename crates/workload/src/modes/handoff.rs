@@ -24,10 +24,7 @@ pub fn run(handoffs: u64, cpu: Option<usize>) -> Result<(), WorkloadError> {
             play(shift.tally, &turn, me, handoffs)
         })?;
     }
-    conversation.ready(&crew.names(), Map::new())?;
-    conversation.wait_for_go()?;
-    crew.start(&conversation.tally);
-    let workers = crew.finish(&conversation.tally);
+    let workers = crew.perform(&mut conversation, Map::new())?;
     conversation.tell(
         workers,
         fields(json!({ "handoffsOfEach": handoffs, "cpu": cpu })),

@@ -17,10 +17,7 @@ pub fn run(calls: u64) -> Result<(), WorkloadError> {
         let answered = (0..calls).filter(|_| call_compat(I386_GETPPID) > 0).count();
         fields(json!({ "ia32Syscalls": { "getppid": calls }, "answered": answered }))
     })?;
-    conversation.ready(&crew.names(), fields(json!({ "supported": supported })))?;
-    conversation.wait_for_go()?;
-    crew.start(&conversation.tally);
-    let workers = crew.finish(&conversation.tally);
+    let workers = crew.perform(&mut conversation, fields(json!({ "supported": supported })))?;
     conversation.tell(
         workers,
         fields(json!({

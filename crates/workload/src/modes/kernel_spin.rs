@@ -54,10 +54,7 @@ pub fn run(duration_ms: u64) -> Result<(), WorkloadError> {
         std::mem::forget(random);
         fields(json!({ "callNs": spent_ns, "bytes": read.ok() }))
     })?;
-    conversation.ready(&crew.names(), Map::new())?;
-    conversation.wait_for_go()?;
-    crew.start(&conversation.tally);
-    let workers = crew.finish(&conversation.tally);
+    let workers = crew.perform(&mut conversation, Map::new())?;
     let stolen = stolen.to_json(&conversation.tally);
     conversation.tell(
         workers,

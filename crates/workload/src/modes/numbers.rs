@@ -37,10 +37,7 @@ pub fn run(rounds: u64) -> Result<(), WorkloadError> {
         }
         Map::new()
     })?;
-    conversation.ready(&crew.names(), Map::new())?;
-    conversation.wait_for_go()?;
-    crew.start(&conversation.tally);
-    let workers = crew.finish(&conversation.tally);
+    let workers = crew.perform(&mut conversation, Map::new())?;
     conversation.tell(workers, fields(made))?;
     conversation.wait_for_end()
 }

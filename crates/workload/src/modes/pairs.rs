@@ -34,10 +34,7 @@ pub fn run(pairs: u64, duration_ms: u64, pause_us: u64) -> Result<(), WorkloadEr
             answer(shift.tally, &turn)
         })?;
     }
-    conversation.ready(&crew.names(), Map::new())?;
-    conversation.wait_for_go()?;
-    crew.start(&conversation.tally);
-    let workers = crew.finish(&conversation.tally);
+    let workers = crew.perform(&mut conversation, Map::new())?;
     conversation.tell(workers, fields(json!({ "pauseNs": pause_ns })))?;
     conversation.wait_for_end()
 }

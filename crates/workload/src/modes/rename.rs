@@ -21,10 +21,7 @@ pub fn run() -> Result<(), WorkloadError> {
         (0..CALLS_UNDER_EACH_NAME).for_each(|_| shift.tally.getppid());
         Map::new()
     })?;
-    conversation.ready(&crew.names(), Map::new())?;
-    conversation.wait_for_go()?;
-    crew.start(&conversation.tally);
-    let workers = crew.finish(&conversation.tally);
+    let workers = crew.perform(&mut conversation, Map::new())?;
     conversation.tell(
         workers,
         fields(json!({

@@ -25,10 +25,7 @@ pub fn run(sleep_ms: u64, sleeps: u64) -> Result<(), WorkloadError> {
             "measured": { "minNs": least_ns, "maxNs": most_ns, "totalNs": total_ns },
         }))
     })?;
-    conversation.ready(&crew.names(), Map::new())?;
-    conversation.wait_for_go()?;
-    crew.start(&conversation.tally);
-    let workers = crew.finish(&conversation.tally);
+    let workers = crew.perform(&mut conversation, Map::new())?;
     conversation.tell(
         workers,
         fields(json!({

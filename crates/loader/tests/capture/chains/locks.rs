@@ -13,7 +13,7 @@ use loader::options::AttachMode;
 use loader::sample::Thread;
 
 use super::told::{INTERRUPT, assert_waited, blocked, by, closed, seen, waited_ns};
-use crate::load::{pin_to, spin};
+use crate::load::{pin_to, spin, spin_on};
 use crate::support::SetOnDrop;
 use crate::truth::{Did, LONG, attempt, is_unknown, long_ns, run_ns_of, until, until_in_call};
 use crate::worker::Worker;
@@ -152,12 +152,7 @@ fn a_holder_that_is_preempted_is_told_to_be_ready_and_whose_turn_it_was() {
             let _stop = SetOnDrop(&stop);
             let spinner = || {
                 let stop = Arc::clone(&stop);
-                Worker::new(move || {
-                    pin_to(cpu);
-                    while !stop.load(Ordering::Acquire) {
-                        std::hint::spin_loop();
-                    }
-                })
+                Worker::new(move || spin_on(cpu, &stop))
             };
             let spinners = [spinner(), spinner()];
             let tids = [spinners[0].tid, spinners[1].tid];
