@@ -348,6 +348,11 @@ fn attribute_waits(closed: &Closed, seen: &mut Seen) -> (u64, Option<CriticalPat
         stop_ns: closed.stop.at_ns,
     };
     let path = tid.and_then(|tid| critical_path::of_thread(tid, &recorded.machine, &names, times));
+    let is_any_lost = recorded.lost > 0;
+    let of_triggering = by.as_ref().filter(|by| Some(by.tid) == tid && by.tid != 0);
+    let path = path.or_else(|| {
+        of_triggering.map(|thread| critical_path::without_records(thread, times, is_any_lost))
+    });
     (recorded.lost, path)
 }
 

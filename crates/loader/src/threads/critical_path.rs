@@ -4,7 +4,7 @@ use recorder::machine::Machine;
 use recorder::path::{Segment, critical_path};
 use recorder::task::TaskId;
 
-use crate::sample::{Chain, CriticalPath, PathSegment, PathStep};
+use crate::sample::{Chain, CriticalPath, PathSegment, PathStep, TriggeringThread};
 use crate::threads::chains::step;
 use crate::threads::recorded_names::Names;
 
@@ -54,6 +54,30 @@ pub fn of_thread(tid: u32, machine: &Machine, names: &Names, times: Times) -> Op
         comm: named.comm,
         segments: told,
     })
+}
+
+/// Of a thread in which a trigger of the window fired, and of which nothing was recorded: it was on that CPU all along. (Of one that came to
+/// it, or left it, there would be a switch, unless that was lost: then nobody knows.)
+pub fn without_records(thread: &TriggeringThread, times: Times, is_any_lost: bool) -> CriticalPath {
+    let TriggeringThread { pid, tid, comm } = thread.clone();
+    let what = if is_any_lost { "unknown" } else { "running" };
+    let all_along = PathSegment {
+        from_ns: times.begin_ns as i64 - times.start_ns as i64,
+        to_ns: times.stop_ns as i64 - times.start_ns as i64,
+        steps: vec![PathStep {
+            what: what.to_owned(),
+            pid,
+            tid,
+            name: comm.clone(),
+            ..PathStep::default()
+        }],
+    };
+    CriticalPath {
+        pid,
+        tid,
+        comm,
+        segments: vec![all_along],
+    }
 }
 
 fn told(segment: &Segment, start_ns: u64, machine: &Machine, names: &Names) -> PathSegment {

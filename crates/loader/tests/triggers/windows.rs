@@ -336,3 +336,30 @@ fn a_process_that_goes_on_right_after_a_trigger_was_stopped_before() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+/// Most of these are over before the scheduler has done anything: the thread has run all along. They are read when others have come and gone.
+#[test]
+fn a_window_without_a_switch_has_a_path_all_the_same() {
+    const ROUNDS: usize = 20;
+    const AHEAD: usize = 3;
+    let _alone = alone();
+    let session = open(Some("up:kdelay_test_begin"), Some("up:kdelay_test_end"));
+    for _ in 0..ROUNDS {
+        for _ in 0..AHEAD {
+            session.start(None).unwrap();
+        }
+        for _ in 0..AHEAD {
+            kdelay_test_begin(1);
+            kdelay_test_end(1);
+            // Others come to its CPU between two of them.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        for _ in 0..AHEAD {
+            assert_eq!(session.wait().unwrap(), StopReason::Trigger);
+            let sample = session.read().unwrap();
+            let path = sample.critical_path.as_ref().unwrap();
+            assert_eq!((path.pid, path.tid), (std::process::id(), own_tid()));
+            assert_without_gap(&sample, path, 0);
+        }
+    }
+}
